@@ -1,0 +1,27 @@
+//! The vocabulary of Ringfence: what every other crate means by a run, an action, a decision, a refusal.
+//!
+//! Plain data with a text form. No clock, no randomness, no I/O: whoever makes an identifier or a timestamp brings
+//! the time and the random bits along.
+
+mod decision;
+mod digest;
+mod entry;
+mod id;
+mod name;
+mod quantity;
+mod refusal;
+mod scope;
+mod time;
+
+pub use decision::{ActionType, Decision, Kind, UnknownWord};
+pub use digest::{Digest, DigestError};
+pub use entry::{EntryKind, UnknownEntryKind};
+pub use id::{ActionId, ApprovalId, IdError, IncidentId, RunId, SuspensionId};
+pub use name::{
+    AgentName, ConversationName, ModelName, NAME_BYTES_MAX, NameError, NodeName, OrganizationName,
+    PersonName, Role, RuleName, ServerName, ToolName, UserName, WorkspaceName,
+};
+pub use quantity::{QuantityError, Rate, format_duration, format_size, parse_duration, parse_size};
+pub use refusal::{Code, Refusal, UnknownCode};
+pub use scope::Scope;
+pub use time::{Timestamp, TimestampError};
