@@ -1,0 +1,42 @@
+//! Every bound of this crate, with its unit, in one place.
+
+/// Length of one tool definition, in bytes of its canonical JSON.
+pub const DEFINITION_BYTES_MAX: usize = 256 * 1024;
+/// Length of a tool's title, in bytes.
+pub const TITLE_BYTES_MAX: usize = 1024;
+/// Length of a tool's description, in bytes.
+pub const DESCRIPTION_BYTES_MAX: usize = 64 * 1024;
+/// JSON values in one schema, of every kind.
+pub const SCHEMA_VALUES_MAX: usize = 20_000;
+/// Objects and arrays inside one another in a schema.
+pub const SCHEMA_DEPTH_MAX: usize = 64;
+/// Places in one schema at which a schema stands.
+pub const SCHEMA_PLACES_MAX: usize = 4_096;
+/// Schemas that can apply to one and the same value, references followed.
+pub const SCHEMA_FANOUT_MAX: u32 = 2_000;
+/// Schemas inside one another that apply to the same value, references followed.
+pub const SCHEMA_CHAIN_MAX: u32 = 24;
+/// Length of one regular expression, in bytes.
+pub const PATTERN_BYTES_MAX: usize = 2_048;
+/// Regular expressions in one schema.
+pub const PATTERNS_MAX: usize = 128;
+/// Size of one compiled regular expression, in bytes.
+pub const PATTERN_COMPILED_BYTES_MAX: usize = 1024 * 1024;
+/// Steps back in one match of a regular expression with look-around or back-references.
+pub const PATTERN_BACKTRACKS_MAX: usize = 2_000;
+/// Length of a text that is matched against a schema which has such expressions, in bytes.
+pub const PATTERN_BACKTRACKING_TEXT_BYTES_MAX: usize = 8 * 1024;
+/// Objects and arrays inside one another in a value that is validated.
+pub const INSTANCE_DEPTH_MAX: u16 = 96;
+/// Looks at parts of a value during one validation; a look at a text counts more the longer it is.
+pub const VALIDATION_STEPS_MAX: u32 = 2_000_000;
+/// Stack of the thread that compiles a schema, in bytes.
+pub const SCHEMA_COMPILE_STACK_BYTES: usize = 64 * 1024 * 1024;
+/// Length of a sentence about a violation, in bytes.
+pub const MESSAGE_BYTES_MAX: usize = 512;
+/// Words listed in a sentence before the rest is summed up.
+pub const MESSAGE_WORDS_MAX: usize = 8;
+/// Lines of a difference between two definitions.
+pub const DIFFERENCE_LINES_MAX: usize = 200;
+/// Length of a value in such a line, in characters.
+pub const DIFFERENCE_VALUE_CHARS_MAX: usize = 400;

@@ -1,0 +1,385 @@
+//! How the validator sees our own JSON values: without copying them, and without rounding a number unnoticed.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+
+use jsonschema::JsonType;
+use jsonschema::json::{self, Json, JsonNumber, NodeIdentity};
+use ringfence_json::{Number, Object, Value};
+use serde_json::Value as Foreign;
+use smol_str::SmolStr;
+
+use super::number::{Exact, denotes};
+use crate::limits::{INSTANCE_DEPTH_MAX, PATTERN_BACKTRACKING_TEXT_BYTES_MAX, VALIDATION_STEPS_MAX};
+
+/// Our representation of JSON, as the validator's type parameter.
+pub(super) struct Ours;
+
+/// What went on during one validation, beside its answer.
+///
+/// A value is looked at through [`Node`]s that all share one of these. When a bound is passed, containers look
+/// empty from then on, so that the validator finishes soon; its answer is then thrown away.
+pub(super) struct Watch {
+    steps_left: Cell<u32>,
+    trouble: Cell<Option<Trouble>>,
+    /// Whether the schema has regular expressions that may backtrack.
+    backtracking: bool,
+}
+
+/// Why the answer of a validation cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// The schema compared a number that a double cannot tell from its neighbours.
+    Digits,
+    /// Too many steps, or too deep.
+    Effort,
+    /// A text too long for a pattern that may backtrack.
+    Text,
+}
+
+/// A part of the value being validated.
+#[derive(Clone, Copy)]
+pub(super) struct Node<'a> {
+    part: Part<'a>,
+    depth: u16,
+    watch: &'a Watch,
+}
+
+#[derive(Clone, Copy)]
+enum Part<'a> {
+    Value(&'a Value),
+    Object(&'a Object),
+}
+
+/// A number with the watch that hears of a comparison that would not be exact.
+pub(super) struct WatchedNumber<'a> {
+    number: &'a Number,
+    watch: &'a Watch,
+}
+
+/// The members of an object.
+#[derive(Clone, Copy)]
+pub(super) struct Members<'a> {
+    object: &'a Object,
+    depth: u16,
+    watch: &'a Watch,
+}
+
+/// The elements of an array.
+#[derive(Clone, Copy)]
+pub(super) struct Elements<'a> {
+    elements: &'a [Value],
+    depth: u16,
+    watch: &'a Watch,
+}
+
+// === impl Watch ===
+
+impl Watch {
+    pub(super) fn new(backtracking: bool) -> Self {
+        Self { steps_left: Cell::new(VALIDATION_STEPS_MAX), trouble: Cell::new(None), backtracking }
+    }
+
+    pub(super) fn trouble(&self) -> Option<Trouble> {
+        self.trouble.get()
+    }
+
+    /// Takes steps; false when there are none left.
+    fn spend(&self, steps: usize) -> bool {
+        let left = u32::try_from(steps).ok().and_then(|steps| self.steps_left.get().checked_sub(steps));
+        if left.is_none() {
+            self.report(Trouble::Effort);
+        }
+        self.steps_left.set(left.unwrap_or(0));
+        left.is_some()
+    }
+
+    /// The first trouble is kept: what follows may only be its consequence.
+    fn report(&self, trouble: Trouble) {
+        if self.trouble.get().is_none() {
+            self.trouble.set(Some(trouble));
+        }
+    }
+}
+
+// === impl Node ===
+
+impl<'a> Node<'a> {
+    pub(super) fn object(object: &'a Object, watch: &'a Watch) -> Self {
+        Self { part: Part::Object(object), depth: 0, watch }
+    }
+
+    pub(super) fn value(value: &'a Value, watch: &'a Watch) -> Self {
+        Self { part: Part::Value(value), depth: 0, watch }
+    }
+
+    /// Whether one may still look inside.
+    fn may_enter(&self) -> bool {
+        if self.depth >= INSTANCE_DEPTH_MAX {
+            self.watch.report(Trouble::Effort);
+            return false;
+        }
+        self.watch.spend(1)
+    }
+
+    fn text(&self) -> Option<&'a str> {
+        match self.part {
+            Part::Value(value) => value.as_str(),
+            Part::Object(_) => None,
+        }
+    }
+}
+
+impl<'a> json::Node<'a, Ours> for Node<'a> {
+    type Object = Members<'a>;
+    type Array = Elements<'a>;
+    type Number = WatchedNumber<'a>;
+
+    fn as_object(&self) -> Option<Members<'a>> {
+        let object = match self.part {
+            Part::Object(object) | Part::Value(Value::Object(object)) => object,
+            Part::Value(_) => return None,
+        };
+        self.may_enter().then_some(Members { object, depth: self.depth + 1, watch: self.watch })
+    }
+
+    fn as_array(&self) -> Option<Elements<'a>> {
+        let Part::Value(Value::Array(elements)) = self.part else { return None };
+        self.may_enter().then_some(Elements { elements, depth: self.depth + 1, watch: self.watch })
+    }
+
+    fn as_string(&self) -> Option<Cow<'a, str>> {
+        let text = self.text()?;
+        if self.watch.backtracking && text.len() > PATTERN_BACKTRACKING_TEXT_BYTES_MAX {
+            self.watch.report(Trouble::Text);
+            return None;
+        }
+        self.watch.spend(1 + text.len() / 64).then_some(Cow::Borrowed(text))
+    }
+
+    fn as_number(&self) -> Option<WatchedNumber<'a>> {
+        let Part::Value(Value::Number(number)) = self.part else { return None };
+        self.watch.spend(1);
+        Some(WatchedNumber { number, watch: self.watch })
+    }
+
+    fn as_boolean(&self) -> Option<bool> {
+        match self.part {
+            Part::Value(value) => value.as_bool(),
+            Part::Object(_) => None,
+        }
+    }
+
+    fn is_null(&self) -> bool {
+        matches!(self.part, Part::Value(Value::Null))
+    }
+
+    fn is_number(&self) -> bool {
+        matches!(self.part, Part::Value(Value::Number(_)))
+    }
+
+    fn json_type(&self) -> JsonType {
+        self.watch.spend(1);
+        match self.part {
+            Part::Object(_) | Part::Value(Value::Object(_)) => JsonType::Object,
+            Part::Value(Value::Null) => JsonType::Null,
+            Part::Value(Value::Bool(_)) => JsonType::Boolean,
+            Part::Value(Value::Number(_)) => JsonType::Number,
+            Part::Value(Value::String(_)) => JsonType::String,
+            Part::Value(Value::Array(_)) => JsonType::Array,
+        }
+    }
+
+    fn string_length(&self) -> Option<u64> {
+        let text = self.text()?;
+        self.watch.spend(1 + text.len() / 64);
+        Some(text.chars().count() as u64)
+    }
+
+    fn equals_value(&self, expected: &Foreign) -> bool {
+        self.watch.spend(1);
+        match self.part {
+            Part::Value(value) => equals(value, expected, self.watch),
+            Part::Object(object) => equals_object(object, expected, self.watch),
+        }
+    }
+
+    /// Only errors carry it, and what an agent sent does not belong into an error.
+    fn to_value(&self) -> Cow<'a, Foreign> {
+        Cow::Owned(Foreign::Null)
+    }
+
+    fn identity(&self) -> Option<NodeIdentity> {
+        // An object is always known by the address of its `Object`, whichever way it was reached.
+        let address = match self.part {
+            Part::Object(object) | Part::Value(Value::Object(object)) => std::ptr::from_ref(object) as usize,
+            Part::Value(value) => std::ptr::from_ref(value) as usize,
+        };
+        Some(NodeIdentity::new(address))
+    }
+}
+
+impl Json for Ours {
+    type Node<'a> = Node<'a>;
+    type PreparedKey = SmolStr;
+    type StringBuffer = Value;
+
+    fn prepare_key(key: &str) -> SmolStr {
+        SmolStr::new(key)
+    }
+
+    fn with_string_node<T>(buffer: &mut Value, string: &str, f: impl FnOnce(Node<'_>) -> T) -> T {
+        *buffer = Value::from(string);
+        // A name is matched under a watch of its own: names are few and short, the parser bounds them.
+        let watch = Watch::new(false);
+        f(Node::value(buffer, &watch))
+    }
+}
+
+// === impl Members ===
+
+impl<'a> json::Object<'a, Ours> for Members<'a> {
+    type Node = Node<'a>;
+    type MemberName = &'a str;
+    type MembersIter = MembersIter<'a>;
+
+    fn len(&self) -> usize {
+        self.object.len()
+    }
+
+    fn get(&self, key: &SmolStr) -> Option<Node<'a>> {
+        // Members are found by looking through them, so a lookup costs what there is.
+        self.watch.spend(1 + self.object.len() / 8);
+        let value = self.object.get(key)?;
+        Some(Node { part: Part::Value(value), depth: self.depth, watch: self.watch })
+    }
+
+    fn members(&self) -> MembersIter<'a> {
+        MembersIter { members: Box::new(self.object.iter()), depth: self.depth, watch: self.watch }
+    }
+}
+
+/// Goes through the members of an object until the watch says stop.
+pub(super) struct MembersIter<'a> {
+    members: Box<dyn Iterator<Item = (&'a SmolStr, &'a Value)> + 'a>,
+    depth: u16,
+    watch: &'a Watch,
+}
+
+impl<'a> Iterator for MembersIter<'a> {
+    type Item = (&'a str, Node<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if !self.watch.spend(1) {
+            return None;
+        }
+        let (name, value) = self.members.next()?;
+        Some((name, Node { part: Part::Value(value), depth: self.depth, watch: self.watch }))
+    }
+}
+
+// === impl Elements ===
+
+impl<'a> json::Array<'a, Ours> for Elements<'a> {
+    type Node = Node<'a>;
+    type ElementsIter = ElementsIter<'a>;
+
+    fn len(&self) -> usize {
+        self.elements.len()
+    }
+
+    fn elements(&self) -> ElementsIter<'a> {
+        ElementsIter { elements: self.elements.iter(), depth: self.depth, watch: self.watch }
+    }
+
+    fn is_unique(&self) -> bool {
+        let mut seen = std::collections::HashSet::with_capacity(self.elements.len());
+        self.elements.iter().all(|element| {
+            let form = super::number::comparable(element);
+            self.watch.spend(1 + form.len() / 64);
+            seen.insert(form)
+        })
+    }
+}
+
+/// Goes through the elements of an array until the watch says stop.
+pub(super) struct ElementsIter<'a> {
+    elements: std::slice::Iter<'a, Value>,
+    depth: u16,
+    watch: &'a Watch,
+}
+
+impl<'a> Iterator for ElementsIter<'a> {
+    type Item = Node<'a>;
+
+    fn next(&mut self) -> Option<Node<'a>> {
+        if !self.watch.spend(1) {
+            return None;
+        }
+        let value = self.elements.next()?;
+        Some(Node { part: Part::Value(value), depth: self.depth, watch: self.watch })
+    }
+}
+
+// === impl WatchedNumber ===
+
+impl JsonNumber for WatchedNumber<'_> {
+    fn as_u64(&self) -> Option<u64> {
+        self.number.as_u64()
+    }
+
+    fn as_i64(&self) -> Option<i64> {
+        self.number.as_i64()
+    }
+
+    fn as_f64(&self) -> Option<f64> {
+        match denotes(self.number) {
+            Exact::Double(double) => Some(double),
+            // Whatever is answered here, the watch makes sure that nobody relies on it.
+            Exact::No => {
+                self.watch.report(Trouble::Digits);
+                self.number.as_f64()
+            }
+        }
+    }
+
+    fn as_str(&self) -> Cow<'_, str> {
+        Cow::Borrowed(self.number.as_str())
+    }
+
+    fn to_number(&self) -> Cow<'_, serde_json::Number> {
+        Cow::Owned(0.into())
+    }
+
+    fn is_integer(&self) -> bool {
+        super::number::is_integer(self.number)
+    }
+}
+
+// === equality with a value of the schema ===
+
+fn equals(value: &Value, expected: &Foreign, watch: &Watch) -> bool {
+    match (value, expected) {
+        (Value::Null, Foreign::Null) => true,
+        (Value::Bool(left), Foreign::Bool(right)) => left == right,
+        (Value::String(left), Foreign::String(right)) => left == right,
+        (Value::Number(left), Foreign::Number(right)) => {
+            // A number of a schema is exact, so its text is the number that was meant.
+            Number::new(&right.to_string()).is_ok_and(|right| left.compare(&right).is_eq())
+        }
+        (Value::Array(left), Foreign::Array(right)) => {
+            left.len() == right.len()
+                && left.iter().zip(right).all(|(left, right)| watch.spend(1) && equals(left, right, watch))
+        }
+        (Value::Object(left), right) => equals_object(left, right, watch),
+        _ => false,
+    }
+}
+
+fn equals_object(left: &Object, right: &Foreign, watch: &Watch) -> bool {
+    let Foreign::Object(right) = right else { return false };
+    left.len() == right.len()
+        && left.iter().all(|(name, value)| {
+            watch.spend(1) && right.get(name.as_str()).is_some_and(|expected| equals(value, expected, watch))
+        })
+}
