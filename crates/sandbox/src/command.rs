@@ -1,0 +1,198 @@
+//! What to run, and with what.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use crate::error::SpawnError;
+use crate::layer::LayerName;
+use crate::limits::{ARGUMENTS_MAX, HIDDEN_PATHS_MAX, HOME_BYTES_DEFAULT, VARIABLES_MAX};
+
+/// A program to run in a sandbox, with its arguments, environment and limits.
+///
+/// The child's environment is `PATH` and `LANG` of the node, `HOME` and `TMPDIR` in a private folder, and what
+/// [`Command::variable`] adds; nothing else of the node's environment reaches it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Command {
+    pub(crate) program: OsString,
+    pub(crate) arguments: Vec<OsString>,
+    pub(crate) directory: Option<PathBuf>,
+    pub(crate) variables: Vec<(OsString, OsString)>,
+    pub(crate) hidden: Vec<PathBuf>,
+    pub(crate) required: Vec<LayerName>,
+    pub(crate) limits: Limits,
+}
+
+/// What a child may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Open files (`RLIMIT_NOFILE`, soft and hard); `None` is what the node was started with.
+    pub open_files: Option<u64>,
+    /// Processes and threads of the child's user (`RLIMIT_NPROC`); the kernel counts the whole user and exempts
+    /// root. `None` is what the node was started with.
+    pub processes: Option<u64>,
+    /// Bytes of the private home.
+    pub home_bytes: u64,
+}
+
+// === impl Command ===
+
+impl Command {
+    /// A program: a name that is looked up in `PATH`, or a path.
+    pub fn new(program: impl Into<OsString>) -> Self {
+        Self {
+            program: program.into(),
+            arguments: Vec::new(),
+            directory: None,
+            variables: Vec::new(),
+            hidden: Vec::new(),
+            required: Vec::new(),
+            limits: Limits::default(),
+        }
+    }
+
+    /// Adds one argument.
+    pub fn argument(mut self, argument: impl Into<OsString>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// Adds arguments.
+    pub fn arguments<A: Into<OsString>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
+        self.arguments.extend(arguments.into_iter().map(Into::into));
+        self
+    }
+
+    /// The directory it starts in, absolute; without one, its private home.
+    pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.directory = Some(directory.into());
+        self
+    }
+
+    /// Adds an environment variable; the last of one name counts, also over the base.
+    pub fn variable(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.variables.push((name.into(), value.into()));
+        self
+    }
+
+    /// Hides one more path, absolute, beside those the spawner hides from every child. It must exist.
+    pub fn hide(mut self, path: impl Into<PathBuf>) -> Self {
+        self.hidden.push(path.into());
+        self
+    }
+
+    /// Refuses to run the program when this layer is not in force.
+    pub fn require(mut self, layer: LayerName) -> Self {
+        self.required.push(layer);
+        self
+    }
+
+    /// What it may use.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// What the kernel or the spawner would refuse, said before anything is started.
+    pub(crate) fn validate(&self) -> Result<(), SpawnError> {
+        let invalid = |what: String| Err(SpawnError::Invalid(what));
+        if self.program.is_empty() {
+            return invalid("the program is empty".to_owned());
+        }
+        if self.arguments.len() > ARGUMENTS_MAX {
+            return invalid(format!("{} arguments; at most {ARGUMENTS_MAX}", self.arguments.len()));
+        }
+        // The base adds four: PATH, LANG, HOME, TMPDIR.
+        if self.variables.len() + 4 > VARIABLES_MAX {
+            return invalid(format!(
+                "{} environment variables; at most {}",
+                self.variables.len(),
+                VARIABLES_MAX - 4
+            ));
+        }
+        if self.hidden.len() > HIDDEN_PATHS_MAX {
+            return invalid(format!("{} hidden paths; at most {HIDDEN_PATHS_MAX}", self.hidden.len()));
+        }
+        if has_nul(&self.program) || self.arguments.iter().any(|argument| has_nul(argument)) {
+            return invalid("the program or an argument has a NUL byte".to_owned());
+        }
+        if let Some(path) = self.directory.iter().chain(&self.hidden).find(|path| !usable(path)) {
+            return invalid(format!("{} is not an absolute path", path.display()));
+        }
+        match self.variables.iter().find(|(name, value)| !variable_name(name) || has_nul(value)) {
+            Some((name, _)) => invalid(format!("the environment variable {} cannot be set", name.display())),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Shows neither arguments nor values: both may hold credentials.
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.variables.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Command")
+            .field("program", &self.program)
+            .field("arguments", &self.arguments.len())
+            .field("directory", &self.directory)
+            .field("variables", &names)
+            .field("hidden", &self.hidden)
+            .field("required", &self.required)
+            .field("limits", &self.limits)
+            .finish()
+    }
+}
+
+// === impl Limits ===
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { open_files: None, processes: None, home_bytes: HOME_BYTES_DEFAULT }
+    }
+}
+
+fn has_nul(text: &OsStr) -> bool {
+    text.as_bytes().contains(&0)
+}
+
+fn usable(path: &Path) -> bool {
+    path.is_absolute() && !has_nul(path.as_os_str())
+}
+
+fn variable_name(name: &OsStr) -> bool {
+    !name.is_empty() && !has_nul(name) && !name.as_bytes().contains(&b'=')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_run_is_refused_before_anything_starts() {
+        let refused = [
+            Command::new(""),
+            Command::new("a\0b"),
+            Command::new("a").argument("x\0"),
+            Command::new("a").arguments(vec!["x"; ARGUMENTS_MAX + 1]),
+            Command::new("a").directory("relative"),
+            Command::new("a").hide("relative"),
+            Command::new("a").variable("", "x"),
+            Command::new("a").variable("A=B", "x"),
+            Command::new("a").variable("A", "x\0"),
+            (0..VARIABLES_MAX).fold(Command::new("a"), |command, n| command.variable(format!("V{n}"), "")),
+            (0..=HIDDEN_PATHS_MAX).fold(Command::new("a"), |command, _| command.hide("/")),
+        ];
+        for command in refused {
+            assert!(matches!(command.validate(), Err(SpawnError::Invalid(_))), "{command:?}");
+        }
+        let fine = Command::new("a").argument("").directory("/").variable("A", "=").hide("/x");
+        assert!(fine.validate().is_ok());
+    }
+
+    #[test]
+    fn debug_output_holds_no_argument_and_no_value() {
+        let command = Command::new("server").argument("--key=hunter2").variable("TOKEN", "hunter3");
+        let shown = format!("{command:?}");
+        assert!(shown.contains("TOKEN") && !shown.contains("hunter"), "{shown}");
+    }
+}

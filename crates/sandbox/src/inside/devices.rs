@@ -1,0 +1,78 @@
+//! A `/dev` of the child's own: what programs expect there, and no disk.
+
+use std::fs::{File, create_dir};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use rustix::fs::CWD;
+use rustix::mount::{
+    MountFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount, move_mount, open_tree, unmount,
+};
+
+use crate::limits::SHARED_MEMORY_BYTES;
+
+/// Devices that hold nothing of the machine. `/dev/tty` is the child's own terminal, if it opens one.
+pub(super) const HARMLESS: [&str; 6] =
+    ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"];
+
+const LINKS: [(&str, &str); 4] = [
+    ("/proc/self/fd", "/dev/fd"),
+    ("/proc/self/fd/0", "/dev/stdin"),
+    ("/proc/self/fd/1", "/dev/stdout"),
+    ("/proc/self/fd/2", "/dev/stderr"),
+];
+
+/// Replaces `/dev`; on an error it is as it was.
+pub(super) fn mount_all() -> Result<String, String> {
+    let sources = sources().map_err(|error| format!("taking the devices: {error}"))?;
+    mount(
+        "none",
+        "/dev",
+        "tmpfs",
+        MountFlags::NOSUID | MountFlags::NOEXEC,
+        c"size=64k,nr_inodes=64,mode=0755",
+    )
+    .map_err(|error| format!("mounting /dev: {error}"))?;
+    let filled = fill(&sources);
+    if filled.is_err() {
+        // A half-filled /dev would break programs in ways that nobody can explain.
+        let _ = unmount("/dev", UnmountFlags::DETACH);
+    }
+    filled.map_err(|error| format!("filling /dev: {error}"))?;
+    // Terminals are a convenience: some machines give no devpts to a user namespace.
+    Ok(if mount_terminals().is_ok() { String::new() } else { "without terminals".to_owned() })
+}
+
+fn sources() -> io::Result<Vec<(&'static str, OwnedFd)>> {
+    let mut sources = Vec::new();
+    for path in HARMLESS {
+        if Path::new(path).exists() {
+            let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+            sources.push((path, open_tree(CWD, path, flags)?));
+        }
+    }
+    Ok(sources)
+}
+
+fn fill(sources: &[(&'static str, OwnedFd)]) -> io::Result<()> {
+    for (path, source) in sources {
+        File::create_new(path)?;
+        move_mount(source, "", CWD, *path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+    }
+    for (target, link) in LINKS {
+        symlink(target, link)?;
+    }
+    create_dir("/dev/shm")?;
+    let options = std::ffi::CString::new(format!("size={SHARED_MEMORY_BYTES},mode=1777"))?;
+    mount("none", "/dev/shm", "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, options.as_c_str())?;
+    Ok(())
+}
+
+fn mount_terminals() -> io::Result<()> {
+    create_dir("/dev/pts")?;
+    let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
+    mount("devpts", "/dev/pts", "devpts", flags, c"newinstance,ptmxmode=0666,mode=0620")?;
+    symlink("pts/ptmx", "/dev/ptmx")
+}

@@ -1,0 +1,93 @@
+//! The second process of a sandbox: the program itself.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Pid, Signal, set_parent_process_death_signal, setsid};
+
+use super::{Descriptors, Setup};
+use crate::system::{Cloned, Namespaces, clone_process, exit_now, reset_signals};
+use crate::wire::{Failure, Order, Step};
+
+/// Starts the program and returns its process id once it runs.
+pub(super) fn start(setup: &Setup<'_>, order: &Order, descriptors: Descriptors) -> Result<Pid, Failure> {
+    let setup_failed = |error: io::Error| Failure::setup("starting the program", &error);
+    let (read, write) = pipe_with(PipeFlags::CLOEXEC).map_err(|error| setup_failed(error.into()))?;
+    match clone_process(Namespaces::NONE).map_err(setup_failed)? {
+        Cloned::Child => {
+            let (step, error) = become_program(setup, order, descriptors);
+            tell(write, step, &error);
+            exit_now(127)
+        }
+        Cloned::Parent(pid) => {
+            drop(write);
+            drop(descriptors);
+            await_exec(read, order).map(|()| pid)
+        }
+    }
+}
+
+/// Returns only when it failed.
+fn become_program(setup: &Setup<'_>, order: &Order, descriptors: Descriptors) -> (Step, io::Error) {
+    if let Err(error) = detach() {
+        return (Step::Setup, error);
+    }
+    let directory = order.directory.as_deref().unwrap_or(setup.home);
+    if let Err(error) = std::env::set_current_dir(directory) {
+        return (Step::Directory, error);
+    }
+    let mut command = Command::new(&order.program);
+    command.args(&order.arguments).env_clear().env("HOME", setup.home).env("TMPDIR", setup.home);
+    command.envs(order.environment.iter().map(|(name, value)| (name, value)));
+    command.stdin(Stdio::from(descriptors.input));
+    command.stdout(Stdio::from(descriptors.output)).stderr(Stdio::from(descriptors.error));
+    reset_signals();
+    // Every other descriptor of this process is closed on exec.
+    let error = command.exec();
+    let missing = error.kind() == io::ErrorKind::NotFound && exists(order);
+    (if missing { Step::Interpreter } else { Step::Exec }, error)
+}
+
+/// Its own session, so that no terminal of the node is its own; and no life beyond its sandbox's first process.
+fn detach() -> io::Result<()> {
+    setsid()?;
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    Ok(())
+}
+
+/// Whether the program is a file: then ENOENT was about what should interpret it.
+fn exists(order: &Order) -> bool {
+    if order.program.as_bytes().contains(&b'/') {
+        return Path::new(&order.program).exists();
+    }
+    let path = order.environment.iter().rev().find(|(name, _)| name == "PATH");
+    path.is_some_and(|(_, path)| {
+        std::env::split_paths(path).any(|folder: PathBuf| folder.join(&order.program).is_file())
+    })
+}
+
+fn tell(write: OwnedFd, step: Step, error: &io::Error) {
+    let [a, b, c, d] = error.raw_os_error().unwrap_or(0).to_le_bytes();
+    // If the first process has gone, so will this one.
+    let _ = File::from(write).write_all(&[step as u8, a, b, c, d]);
+}
+
+/// The pipe closes without a word when exec succeeds.
+fn await_exec(read: OwnedFd, order: &Order) -> Result<(), Failure> {
+    let mut told = Vec::new();
+    File::from(read)
+        .take(5)
+        .read_to_end(&mut told)
+        .map_err(|error| Failure::setup("waiting for the program", &error))?;
+    let [step, a, b, c, d] = told[..] else { return Ok(()) };
+    let step = Step::from_code(step).unwrap_or(Step::Setup);
+    let errno = i32::from_le_bytes([a, b, c, d]);
+    let text = format!("{}: {}", order.program.display(), io::Error::from_raw_os_error(errno));
+    Err(Failure { step, errno, text })
+}

@@ -1,0 +1,160 @@
+//! The inside of a sandbox, from the copied process to the program's first instruction.
+//!
+//! The order matters: mounts need capabilities, so they come before those are dropped; Landlock forbids mounts,
+//! so it comes after them; seccomp forbids what the others need, so it comes last.
+
+mod capabilities;
+mod descendants;
+mod devices;
+mod execute;
+mod filesystem;
+mod first;
+mod found;
+mod identity;
+mod kernel_files;
+mod limit;
+mod mounts;
+mod seccomp;
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Signal, set_parent_process_death_signal};
+use rustix::time::Timespec;
+
+pub(crate) use self::identity::{Identity, write_maps};
+pub(crate) use self::seccomp::Filters;
+use crate::inside::found::Found;
+use crate::layer::{Layer, LayerName};
+use crate::system::{self, Namespaces};
+use crate::wire::{Failure, Order, Report, Step, send};
+
+/// Everything the first process of a sandbox needs to know.
+pub(crate) struct Setup<'a> {
+    /// What to run; `None` to set everything up, report and end.
+    pub(crate) order: Option<&'a Order>,
+    /// The namespaces it is made in.
+    pub(crate) namespaces: Namespaces,
+    /// Layers that this machine is known to refuse.
+    pub(crate) refused: &'a [Layer],
+    /// Canonical paths to hide, none inside another.
+    pub(crate) hidden: &'a [PathBuf],
+    /// The folder that all homes of this spawner are in.
+    pub(crate) homes: &'a Path,
+    /// This child's home: `homes` itself below a mount of its own, or a folder in it.
+    pub(crate) home: &'a Path,
+    /// Whose process this is, outside.
+    pub(crate) identity: Identity,
+    /// Compiled system call filters.
+    pub(crate) filters: &'a Filters,
+    /// Open files (soft limit) that the node was started with.
+    pub(crate) open_files: u64,
+}
+
+/// Descriptors of the first process: the program's three, and the way to report.
+pub(crate) struct Descriptors {
+    pub(crate) input: OwnedFd,
+    pub(crate) output: OwnedFd,
+    pub(crate) error: OwnedFd,
+    pub(crate) report: OwnedFd,
+}
+
+/// Tells a first process that has no process namespace to end everything below it, and itself.
+pub(crate) const END_SIGNAL: Signal = Signal::USR1;
+
+/// The life of the first process of a sandbox. It never returns to the spawner's code, whose memory it copied.
+pub(crate) fn live(setup: &Setup<'_>, descriptors: Descriptors) -> ! {
+    let life = AssertUnwindSafe(|| match prepare(setup, &descriptors) {
+        Ok(layers) => first::run(setup, descriptors, &layers),
+        Err(failure) => {
+            // A spawner that has gone reads no report, and there is nobody else to tell.
+            let _ = send(&descriptors.report, &Report::Failed(failure).encode(), &[]);
+            1
+        }
+    });
+    system::exit_now(catch_unwind(life).unwrap_or(70))
+}
+
+/// Puts every layer in place and says which are.
+fn prepare(setup: &Setup<'_>, descriptors: &Descriptors) -> Result<Vec<Layer>, Failure> {
+    let failed = |what: &'static str| move |error: io::Error| Failure::setup(what, &error);
+    system::block_signals();
+    die_with_spawner(setup, descriptors).map_err(failed("binding the sandbox to the spawner"))?;
+    close_the_rest(descriptors).map_err(failed("closing descriptors"))?;
+
+    let mut found = Found::new(setup.refused);
+    if setup.namespaces.has(Namespaces::USER) {
+        write_maps(setup.identity).map_err(failed("writing the user map"))?;
+    }
+    for (namespace, name) in [
+        (Namespaces::PROCESS, LayerName::ProcessNamespace),
+        (Namespaces::IPC, LayerName::IpcNamespace),
+        (Namespaces::HOST, LayerName::HostNamespace),
+    ] {
+        if setup.namespaces.has(namespace) {
+            found.in_force(name, "");
+        }
+    }
+    if setup.namespaces.has(Namespaces::HOST) {
+        // A name of its own is all the layer gives; without it the copy still says what the machine is called.
+        if let Err(error) = rustix::system::sethostname(b"sandbox") {
+            found.missing(LayerName::HostNamespace, format!("setting the host name: {error}"));
+        }
+    }
+    let hidden_by_mount = mounts::prepare(setup, &mut found);
+    limit::apply(setup).map_err(failed("setting limits"))?;
+    capabilities::drop_all(&mut found);
+    rustix::thread::set_no_new_privs(true)
+        .map_err(io::Error::from)
+        .map_err(failed("setting no_new_privs"))?;
+    found.in_force(LayerName::NoNewPrivileges, "");
+    let hidden_by_landlock = filesystem::restrict(setup, hidden_by_mount, &mut found);
+    mounts::report_hidden(setup, hidden_by_mount, hidden_by_landlock, &mut found);
+    seccomp::apply(setup.filters, &mut found);
+
+    let layers = found.into_layers();
+    match setup.order.and_then(|order| lacking(order, &layers)) {
+        Some(failure) => Err(failure),
+        None => Ok(layers),
+    }
+}
+
+/// The first required layer that is missing.
+fn lacking(order: &Order, layers: &[Layer]) -> Option<Failure> {
+    let missing = |name: &&LayerName| !layers.iter().any(|layer| layer.name == **name && layer.in_force());
+    let name = order.required.iter().find(missing)?;
+    let why = layers.iter().find(|layer| layer.name == *name).map(ToString::to_string);
+    // The layer's code travels where an error number would, so that the node names it without parsing text.
+    Some(Failure { step: Step::Required, errno: i32::from(*name as u8), text: why.unwrap_or_default() })
+}
+
+/// Ends this process when the spawner ends, also when that happened before this call.
+fn die_with_spawner(setup: &Setup<'_>, descriptors: &Descriptors) -> io::Result<()> {
+    // With a process namespace the kernel ends everything below its first process. Without one, this process
+    // must live on for the moment it takes to do that itself.
+    let signal = if setup.namespaces.has(Namespaces::PROCESS) { Signal::KILL } else { END_SIGNAL };
+    set_parent_process_death_signal(Some(signal))?;
+    let mut polled = [PollFd::new(&descriptors.report, PollFlags::empty())];
+    poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))?;
+    if polled[0].revents().contains(PollFlags::HUP) {
+        return Err(io::Error::new(io::ErrorKind::BrokenPipe, "the spawner has gone"));
+    }
+    Ok(())
+}
+
+/// Keeps the four descriptors and null on 0, 1 and 2: neither the node's standard error nor the control socket
+/// lives on in here.
+fn close_the_rest(descriptors: &Descriptors) -> io::Result<()> {
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    rustix::stdio::dup2_stderr(&null)?;
+    let keep = [&descriptors.input, &descriptors.output, &descriptors.error, &descriptors.report];
+    let mut keep: Vec<i32> = keep.into_iter().map(AsRawFd::as_raw_fd).collect();
+    keep.extend([0, 1, 2, null.as_raw_fd()]);
+    system::close_all_but(&keep)
+}

@@ -1,0 +1,102 @@
+//! What a child's mount namespace shows instead of the machine's files.
+
+use std::io;
+use std::path::Path;
+
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind, mount_change};
+
+use super::found::Found;
+use super::{Setup, devices, kernel_files};
+use crate::layer::LayerName;
+use crate::system::Namespaces;
+
+const LAYERS: [LayerName; 4] =
+    [LayerName::PrivateProc, LayerName::ReadOnlyKernel, LayerName::PrivateDevices, LayerName::PrivateHome];
+
+/// Mounts what this child sees; returns whether the hidden paths are covered.
+pub(super) fn prepare(setup: &Setup<'_>, found: &mut Found) -> bool {
+    if let Err(why) = enter(setup.namespaces) {
+        if setup.namespaces.has(Namespaces::MOUNT) {
+            found.missing(LayerName::MountNamespace, why);
+        }
+        for name in LAYERS {
+            found.missing(name, "no mount namespace");
+        }
+        return false;
+    }
+    found.in_force(LayerName::MountNamespace, "");
+    let hidden =
+        hide_all(setup).inspect_err(|why| found.missing(LayerName::HiddenPaths, why.clone())).is_ok();
+    found.record(LayerName::PrivateHome, mount_home(setup));
+    found.record(LayerName::PrivateDevices, devices::mount_all());
+    kernel_files::mount_all(setup, found);
+    hidden
+}
+
+/// Says of the hidden paths how they are hidden, and looks.
+pub(super) fn report_hidden(setup: &Setup<'_>, by_mount: bool, by_landlock: bool, found: &mut Found) {
+    let how = match (by_mount, by_landlock) {
+        (true, true) => "by mount and Landlock",
+        (true, false) => "by mount",
+        // Landlock before ABI 9 says nothing about connecting to a socket by its path.
+        (false, true) => "by Landlock alone: files cannot be opened, sockets can still be connected to",
+        // What the mounts said about it stands, if there were any.
+        (false, false) => {
+            found.missing(LayerName::HiddenPaths, "neither a mount namespace nor Landlock hides them");
+            return;
+        }
+    };
+    match setup.hidden.iter().find(|path| readable(path)) {
+        None => found.in_force(LayerName::HiddenPaths, how),
+        Some(path) => found.missing(LayerName::HiddenPaths, format!("{} can still be read", path.display())),
+    }
+}
+
+/// Cuts this namespace off from the one it was copied from.
+fn enter(namespaces: Namespaces) -> Result<(), String> {
+    if !namespaces.has(Namespaces::MOUNT) {
+        return Err("no mount namespace".to_owned());
+    }
+    // Private, not slave: what is mounted over a hidden path outside must not appear in here.
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .map_err(|error| format!("making mounts private: {error}"))
+}
+
+fn hide_all(setup: &Setup<'_>) -> Result<(), String> {
+    for path in setup.hidden {
+        hide(path).map_err(|error| format!("covering {}: {error}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Covers a folder by an empty one, a file by the null device.
+fn hide(path: &Path) -> io::Result<()> {
+    if std::fs::symlink_metadata(path)?.is_dir() {
+        let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+        mount("none", path, "tmpfs", flags, c"size=4k,nr_inodes=1,mode=0555")?;
+    } else {
+        mount_bind("/dev/null", path)?;
+    }
+    Ok(())
+}
+
+/// A home on a file system of its own, which ends with the namespace: nothing to clean up, however it ends.
+fn mount_home(setup: &Setup<'_>) -> Result<String, String> {
+    let bytes = setup.order.map_or(crate::limits::HOME_BYTES_DEFAULT, |order| order.limits.home_bytes);
+    let options = std::ffi::CString::new(format!("size={bytes},nr_inodes=65536,mode=0700"));
+    let options = options.map_err(|_| "the size has a NUL".to_owned())?;
+    mount("none", setup.homes, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, options.as_c_str())
+        .map_err(|error| format!("mounting {}: {error}", setup.homes.display()))?;
+    Ok(format!("{bytes} bytes"))
+}
+
+/// Whether anything can be learnt of what is below or in `path`.
+fn readable(path: &Path) -> bool {
+    match std::fs::read_dir(path) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            std::fs::read(path).is_ok_and(|content| !content.is_empty())
+        }
+        Err(_) => false,
+    }
+}

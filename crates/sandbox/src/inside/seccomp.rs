@@ -1,0 +1,157 @@
+//! System calls that a tool server has no use for and that reach around the other layers: seccomp(2).
+//!
+//! A list of what is refused, not of what is allowed: tool servers are other people's programs, and a new libc
+//! must not break them. What is refused fails with EPERM and is known to be optional in practice.
+
+use std::collections::BTreeMap;
+
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    TargetArch,
+};
+
+use super::found::Found;
+use crate::layer::LayerName;
+
+/// Compiled filters, or why there are none.
+pub(crate) struct Filters(Result<Vec<BpfProgram>, String>);
+
+type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+
+/// Refused whatever the arguments.
+const REFUSED: [i64; 47] = [
+    // Mounts: what is covered stays covered.
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_pivot_root,
+    libc::SYS_open_tree,
+    libc::SYS_move_mount,
+    libc::SYS_fsopen,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fspick,
+    libc::SYS_mount_setattr,
+    // Namespaces: no new capabilities by way of a user namespace.
+    libc::SYS_unshare,
+    libc::SYS_setns,
+    // Other processes' memory and descriptors.
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_process_madvise,
+    libc::SYS_kcmp,
+    // The user's key rings are shared with the node.
+    libc::SYS_keyctl,
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    // Large and often broken parts of the kernel.
+    libc::SYS_bpf,
+    libc::SYS_perf_event_open,
+    libc::SYS_userfaultfd,
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    // Files by handle go around every path.
+    libc::SYS_open_by_handle_at,
+    libc::SYS_name_to_handle_at,
+    // The machine itself.
+    libc::SYS_kexec_load,
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_reboot,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    libc::SYS_acct,
+    libc::SYS_quotactl,
+    libc::SYS_syslog,
+    libc::SYS_vhangup,
+    libc::SYS_settimeofday,
+    libc::SYS_clock_settime,
+    libc::SYS_clock_adjtime,
+    libc::SYS_sethostname,
+    libc::SYS_setdomainname,
+    libc::SYS_fanotify_init,
+    libc::SYS_lookup_dcookie,
+];
+
+/// Kinds of socket that are no way to a network but to the kernel or the hypervisor.
+const SOCKET_KINDS: [i32; 4] = [libc::AF_PACKET, libc::AF_VSOCK, libc::AF_ALG, libc::AF_KEY];
+
+/// Flags of clone(2) that make namespaces.
+const CLONE_FLAGS: [i32; 8] = [
+    libc::CLONE_NEWUSER,
+    libc::CLONE_NEWNS,
+    libc::CLONE_NEWPID,
+    libc::CLONE_NEWIPC,
+    libc::CLONE_NEWUTS,
+    libc::CLONE_NEWNET,
+    libc::CLONE_NEWCGROUP,
+    0x0000_0080, // CLONE_NEWTIME
+];
+
+/// On x86-64 each call also has a number with this bit, in the x32 interface, which the kernel may have.
+#[cfg(target_arch = "x86_64")]
+const OTHER_NUMBERS: Option<i64> = Some(0x4000_0000);
+#[cfg(not(target_arch = "x86_64"))]
+const OTHER_NUMBERS: Option<i64> = None;
+
+// === impl Filters ===
+
+impl Filters {
+    /// Compiles the filters, once for all children of a spawner.
+    pub(crate) fn compile() -> Self {
+        Self(refusing().and_then(|refusing| Ok(vec![refusing, without_clone3()?])))
+    }
+}
+
+/// Installs the filters for this process and all it starts.
+pub(super) fn apply(filters: &Filters, found: &mut Found) {
+    let installed = filters.0.as_ref().map_err(Clone::clone).and_then(|programs| {
+        programs
+            .iter()
+            .try_for_each(|program| seccompiler::apply_filter(program).map_err(|error| error.to_string()))
+    });
+    found.record(LayerName::Seccomp, installed.map(|()| format!("{} system calls refused", REFUSED.len())));
+}
+
+fn refusing() -> Result<BpfProgram, String> {
+    let mut rules = Rules::new();
+    for call in REFUSED {
+        rules.insert(call, Vec::new());
+    }
+    #[cfg(target_arch = "x86_64")]
+    for call in [libc::SYS_kexec_file_load, libc::SYS_iopl, libc::SYS_ioperm, libc::SYS_modify_ldt] {
+        rules.insert(call, Vec::new());
+    }
+    let kinds = SOCKET_KINDS.iter().map(|kind| rule(0, SeccompCmpOp::Eq, kind.unsigned_abs().into()));
+    rules.insert(libc::SYS_socket, kinds.collect::<Result<_, _>>()?);
+    let flags = CLONE_FLAGS.iter().map(|flag| u64::from(flag.cast_unsigned()));
+    let flags = flags.map(|flag| rule(0, SeccompCmpOp::MaskedEq(flag), flag));
+    rules.insert(libc::SYS_clone, flags.collect::<Result<_, _>>()?);
+    compile(rules, libc::EPERM)
+}
+
+/// The flags of clone3(2) lie in memory, where no filter sees them. Answering that there is no such call makes
+/// every libc fall back to clone(2).
+fn without_clone3() -> Result<BpfProgram, String> {
+    compile(Rules::from([(libc::SYS_clone3, Vec::new())]), libc::ENOSYS)
+}
+
+fn rule(argument: u8, operator: SeccompCmpOp, value: u64) -> Result<SeccompRule, String> {
+    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value)
+        .and_then(|condition| SeccompRule::new(vec![condition]))
+        .map_err(|error| error.to_string())
+}
+
+fn compile(mut rules: Rules, errno: i32) -> Result<BpfProgram, String> {
+    if let Some(bit) = OTHER_NUMBERS {
+        let others: Rules = rules.iter().map(|(call, conditions)| (call | bit, conditions.clone())).collect();
+        rules.extend(others);
+    }
+    let architecture = TargetArch::try_from(std::env::consts::ARCH).map_err(|error| error.to_string())?;
+    SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(errno.unsigned_abs()), architecture)
+        .and_then(BpfProgram::try_from)
+        .map_err(|error| error.to_string())
+}

@@ -1,0 +1,238 @@
+//! What stands between a child and the machine: named layers, each in force or missing with the reason.
+
+use std::fmt;
+
+/// One layer of isolation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum LayerName {
+    /// A PID namespace: everything below the child dies with it, and it sees no process outside.
+    ProcessNamespace = 1,
+    /// A mount namespace: what is mounted for the child is seen by nobody else.
+    MountNamespace = 2,
+    /// An IPC namespace: no System V objects or POSIX queues of others.
+    IpcNamespace = 3,
+    /// A UTS namespace: its own host name.
+    HostNamespace = 4,
+    /// A `/proc` that shows only the child's own processes.
+    PrivateProc = 5,
+    /// `/sys` and the kernel's switches below `/proc` are read-only.
+    ReadOnlyKernel = 6,
+    /// A `/dev` with null, zero, full, random, urandom, terminals and shared memory of its own; no disks.
+    PrivateDevices = 7,
+    /// A home and temporary folder of its own, bounded, gone with the child.
+    PrivateHome = 8,
+    /// The hidden paths (the node's data) cannot be read.
+    HiddenPaths = 9,
+    /// No program gains rights by being executed (`no_new_privs`).
+    NoNewPrivileges = 10,
+    /// No capability, in any set.
+    NoCapabilities = 11,
+    /// A Landlock domain: no mounts, no raw devices, no signals or abstract sockets to the outside.
+    Landlock = 12,
+    /// A seccomp filter without the system calls that reach around the other layers.
+    Seccomp = 13,
+}
+
+/// Whether a layer is in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LayerState {
+    /// In force; the text says how, and may be empty.
+    InForce(String),
+    /// Missing; the text says why, as the machine put it.
+    Missing(String),
+}
+
+/// One layer and its state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layer {
+    /// Which layer.
+    pub name: LayerName,
+    /// In force, or why not.
+    pub state: LayerState,
+}
+
+/// All layers of one child, each exactly once, in the order of [`LayerName::ALL`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layers(Vec<Layer>);
+
+// === impl LayerName ===
+
+impl LayerName {
+    /// Every layer, in the order in which people read them.
+    pub const ALL: [Self; 13] = [
+        Self::ProcessNamespace,
+        Self::MountNamespace,
+        Self::IpcNamespace,
+        Self::HostNamespace,
+        Self::PrivateProc,
+        Self::ReadOnlyKernel,
+        Self::PrivateDevices,
+        Self::PrivateHome,
+        Self::HiddenPaths,
+        Self::NoNewPrivileges,
+        Self::NoCapabilities,
+        Self::Landlock,
+        Self::Seccomp,
+    ];
+
+    /// The name in logs and in `ringfence doctor`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ProcessNamespace => "process-namespace",
+            Self::MountNamespace => "mount-namespace",
+            Self::IpcNamespace => "ipc-namespace",
+            Self::HostNamespace => "host-namespace",
+            Self::PrivateProc => "private-proc",
+            Self::ReadOnlyKernel => "read-only-kernel",
+            Self::PrivateDevices => "private-devices",
+            Self::PrivateHome => "private-home",
+            Self::HiddenPaths => "hidden-paths",
+            Self::NoNewPrivileges => "no-new-privileges",
+            Self::NoCapabilities => "no-capabilities",
+            Self::Landlock => "landlock",
+            Self::Seccomp => "seccomp",
+        }
+    }
+
+    /// What goes without this layer, in one line.
+    pub const fn without(self) -> &'static str {
+        match self {
+            Self::ProcessNamespace => {
+                "a tool server sees other processes, and what it leaves running is hunted down one by one"
+            }
+            Self::MountNamespace => "nothing can be hidden from a tool server by a mount",
+            Self::IpcNamespace => "a tool server shares System V objects with the machine",
+            Self::HostNamespace => "a tool server learns the machine's name",
+            Self::PrivateProc => "a tool server can list the machine's processes",
+            Self::ReadOnlyKernel => "a tool server started by root can change kernel settings",
+            Self::PrivateDevices => "a tool server started by root can open the machine's disks",
+            Self::PrivateHome => "a tool server's temporary files are unbounded and on the machine's disk",
+            Self::HiddenPaths => "a tool server can read the node's data",
+            Self::NoNewPrivileges => "a tool server can gain rights through set-user-ID programs",
+            Self::NoCapabilities => "a tool server keeps the capabilities of the node",
+            Self::Landlock => "one layer less around files, devices and signals",
+            Self::Seccomp => "a tool server can use every system call of the kernel",
+        }
+    }
+
+    /// How a machine gets this layer.
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::ProcessNamespace
+            | Self::MountNamespace
+            | Self::IpcNamespace
+            | Self::HostNamespace
+            | Self::PrivateDevices => {
+                "allow unprivileged user namespaces (sysctl user.max_user_namespaces above 0, \
+                 kernel.unprivileged_userns_clone=1; on Ubuntu an AppArmor profile for ringfence with `userns,`), \
+                 or run the node as root with CAP_SYS_ADMIN"
+            }
+            Self::PrivateProc | Self::ReadOnlyKernel => {
+                "needs the mount and process namespaces; inside a container, one whose /proc is not masked \
+                 (podman: --security-opt unmask=ALL)"
+            }
+            Self::PrivateHome => {
+                "needs the mount namespace and a temporary folder that the node can write to"
+            }
+            Self::HiddenPaths => "needs the mount namespace or Landlock",
+            Self::NoNewPrivileges => "needs Linux 3.5 or newer",
+            Self::NoCapabilities => "start the node with CAP_SETPCAP, or without any capability",
+            Self::Landlock => {
+                "Linux 5.13 or newer with Landlock enabled (CONFIG_SECURITY_LANDLOCK, `landlock` in the lsm= boot list)"
+            }
+            Self::Seccomp => "a kernel with CONFIG_SECCOMP_FILTER",
+        }
+    }
+
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|name| *name as u8 == code)
+    }
+}
+
+impl fmt::Display for LayerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+// === impl Layer ===
+
+impl Layer {
+    /// Whether it is in force.
+    pub const fn in_force(&self) -> bool {
+        matches!(self.state, LayerState::InForce(_))
+    }
+}
+
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.state {
+            LayerState::InForce(how) if how.is_empty() => write!(f, "{}: in force", self.name),
+            LayerState::InForce(how) => write!(f, "{}: in force ({how})", self.name),
+            LayerState::Missing(why) => write!(f, "{}: missing ({why})", self.name),
+        }
+    }
+}
+
+// === impl Layers ===
+
+impl Layers {
+    /// Layers from what was found out; one that nobody reported is missing, never assumed.
+    pub(crate) fn new(found: Vec<Layer>) -> Self {
+        let mut states: std::collections::BTreeMap<LayerName, LayerState> = std::collections::BTreeMap::new();
+        for layer in found {
+            states.insert(layer.name, layer.state);
+        }
+        let complete = |name| Layer {
+            name,
+            state: states.remove(&name).unwrap_or_else(|| LayerState::Missing("not reported".to_owned())),
+        };
+        Self(LayerName::ALL.into_iter().map(complete).collect())
+    }
+
+    /// All layers, each once.
+    pub fn iter(&self) -> impl Iterator<Item = &Layer> {
+        self.0.iter()
+    }
+
+    /// The layers that are not in force.
+    pub fn missing(&self) -> impl Iterator<Item = &Layer> {
+        self.0.iter().filter(|layer| !layer.in_force())
+    }
+
+    /// Whether every layer is in force.
+    pub fn complete(&self) -> bool {
+        self.missing().next().is_none()
+    }
+
+    /// Whether the named layer is in force.
+    pub fn in_force(&self, name: LayerName) -> bool {
+        self.0.iter().any(|layer| layer.name == name && layer.in_force())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layer_nobody_reported_is_missing() {
+        let layers =
+            Layers::new(vec![Layer { name: LayerName::Seccomp, state: LayerState::InForce(String::new()) }]);
+        assert_eq!(layers.iter().count(), LayerName::ALL.len());
+        assert!(layers.in_force(LayerName::Seccomp));
+        assert!(!layers.in_force(LayerName::Landlock));
+        assert!(!layers.complete());
+        assert_eq!(layers.missing().count(), LayerName::ALL.len() - 1);
+    }
+
+    #[test]
+    fn codes_are_distinct_and_come_back() {
+        for name in LayerName::ALL {
+            assert_eq!(LayerName::from_code(name as u8), Some(name));
+        }
+        assert_eq!(LayerName::from_code(0), None);
+        assert_eq!(LayerName::from_code(14), None);
+    }
+}

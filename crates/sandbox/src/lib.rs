@@ -1,0 +1,41 @@
+//! Starts processes: the only crate that makes namespaces, and the only unsafe.
+//!
+//! A node starts one **spawner**, a small process with one thread and nothing of the node in it, and asks it for
+//! children. Each child is a stdio tool server behind as many [`Layers`] as the machine gives:
+//!
+//! ```text
+//! node ──socket──▶ spawner ──▶ first process of a sandbox ──▶ tool server ──▶ whatever it starts
+//!                    │            (PID 1 of its namespace)
+//!                    └─ dies with the node; every sandbox dies with it
+//! ```
+//!
+//! A layer that the machine refuses is reported with every child, never left out in silence.
+//!
+//! - [`become_spawner_if_asked`], [`start_spawner`], [`probe`]: `main`'s part;
+//! - [`Spawner`], [`Command`], [`Child`]: the node's part;
+//! - [`Layers`]: what is in force, and how to get the rest;
+//! - `server`: the spawner; `inside`: what happens in a sandbox before its program runs;
+//! - `system`: the system calls without a safe wrapper, and all `unsafe` of the workspace.
+
+mod command;
+mod error;
+mod harden;
+mod inside;
+mod layer;
+pub mod limits;
+mod node;
+mod refusal;
+mod server;
+mod status;
+mod system;
+mod wire;
+
+pub use command::{Command, Limits};
+pub use error::SpawnError;
+pub use harden::harden_process;
+pub use layer::{Layer, LayerName, LayerState, Layers};
+pub use node::{
+    BoundedStderr, Child, ChildId, Process, Spawner, SpawnerBootstrap, SpawnerProgram,
+    become_spawner_if_asked, probe, start_spawner,
+};
+pub use status::ExitStatus;

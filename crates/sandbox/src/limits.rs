@@ -1,0 +1,49 @@
+//! Every bound of this crate, with its unit.
+
+use std::time::Duration;
+
+/// Children one spawner keeps at a time.
+pub const CHILDREN_MAX: usize = 256;
+
+/// Arguments of one command, the program not counted.
+pub const ARGUMENTS_MAX: usize = 1_024;
+
+/// Environment variables of one command, the base included.
+pub const VARIABLES_MAX: usize = 256;
+
+/// Paths hidden from one child.
+pub const HIDDEN_PATHS_MAX: usize = 64;
+
+/// Bytes of one message between node and spawner: a command with its arguments and environment must fit.
+/// Below the kernel's default socket buffer (208 KiB), so that one message always does.
+pub const MESSAGE_BYTES_MAX: usize = 160 * 1_024;
+
+/// Bytes of one report from inside a sandbox to the spawner.
+pub const REPORT_BYTES_MAX: usize = 32 * 1_024;
+
+/// Bytes of one error or layer text that crosses a process border; longer ones are cut.
+pub const TEXT_BYTES_MAX: usize = 512;
+
+/// The last bytes of a child's standard error that are kept.
+pub const STDERR_BYTES_MAX: usize = 64 * 1_024;
+
+/// From asking for a child to its program running.
+pub const SPAWN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// From starting the spawner to its first answer.
+pub const START_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a spawner gets to end its children and itself before it is killed.
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Bytes of a child's private home, where it is a file system of its own.
+pub const HOME_BYTES_DEFAULT: u64 = 256 * 1_024 * 1_024;
+
+/// Bytes of a child's `/dev/shm`, where it is a file system of its own.
+pub const SHARED_MEMORY_BYTES: u64 = 64 * 1_024 * 1_024;
+
+/// Landlock rules for one child: entries beside the hidden paths, where they cannot be hidden by a mount.
+pub const LANDLOCK_RULES_MAX: usize = 4_096;
+
+/// Rounds in which the descendants of a child are looked up and killed, where it has no process namespace.
+pub const KILL_ROUNDS_MAX: usize = 1_000;

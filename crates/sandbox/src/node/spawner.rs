@@ -1,0 +1,231 @@
+//! The handle by which the node asks for children.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::net::unix::pipe;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+use super::bootstrap::{Link, base_environment};
+use super::child::{Child, Leash, Process};
+use super::stderr::BoundedStderr;
+use super::table::{Answer, Slot, Table};
+use crate::command::Command;
+use crate::error::SpawnError;
+use crate::layer::Layers;
+use crate::limits::{CHILDREN_MAX, MESSAGE_BYTES_MAX, SPAWN_TIMEOUT};
+use crate::refusal::explain;
+use crate::wire::{Notice, Order, Request, SignalKind, receive, send};
+
+/// Starts children. Clones are handles to one spawner; when the last one and the last child are dropped, or the
+/// runtime ends, so does the spawner.
+#[derive(Clone, Debug)]
+pub struct Spawner {
+    shared: Arc<Shared>,
+    layers: Arc<Layers>,
+}
+
+/// What handles, children and the task that talks to the spawner share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    table: Table,
+    /// Bounded by [`CHILDREN_MAX`]: a child is ordered once and signalled by hand or by being dropped.
+    outbox: mpsc::UnboundedSender<Outgoing>,
+    places: Arc<Semaphore>,
+    next: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Outgoing {
+    bytes: Vec<u8>,
+    descriptors: Vec<OwnedFd>,
+}
+
+/// The child's ends of its pipes, and ours.
+struct Pipes {
+    theirs: Vec<OwnedFd>,
+    stdin: pipe::Sender,
+    stdout: pipe::Receiver,
+    stderr: pipe::Receiver,
+}
+
+// === impl Spawner ===
+
+impl Spawner {
+    pub(super) fn new(link: Link, layers: Layers) -> io::Result<Self> {
+        rustix::io::ioctl_fionbio(&link.socket, true)?;
+        let (outbox, inbox) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared {
+            table: Table::new(),
+            outbox,
+            places: Arc::new(Semaphore::new(CHILDREN_MAX)),
+            next: AtomicU64::new(1),
+        });
+        let socket = crate::system::register(link.socket.try_clone()?)?;
+        // The task holds no handle, so that the last handle's end closes its inbox, and it ends.
+        let ending = EndTable(Arc::downgrade(&shared));
+        tokio::spawn(async move {
+            let _link = link;
+            let ending = ending;
+            tokio::select! {
+                () = write_all(&socket, inbox) => {}
+                () = read_all(&socket, &ending.0) => {}
+            }
+        });
+        Ok(Self { shared, layers: Arc::new(layers) })
+    }
+
+    /// The layers that were found when the spawner started.
+    pub fn layers(&self) -> &Layers {
+        &self.layers
+    }
+
+    /// Whether the spawner lives. When it has died, all children have, and none can be started any more.
+    pub fn alive(&self) -> bool {
+        !self.shared.table.ended()
+    }
+
+    /// Starts a child and waits, at most [`SPAWN_TIMEOUT`], until its program runs. Dropped before, nothing of
+    /// the child is left.
+    ///
+    /// # Errors
+    /// [`SpawnError`]: what is wrong with the command, what could not be set up, or that the spawner has died.
+    pub async fn spawn(&self, command: &Command) -> Result<Child, SpawnError> {
+        command.validate()?;
+        let order = order(command);
+        let place = Arc::clone(&self.shared.places).try_acquire_owned();
+        let place = place.map_err(|_| SpawnError::TooMany { max: CHILDREN_MAX })?;
+        let id = self.shared.next.fetch_add(1, Ordering::Relaxed);
+        let bytes = Request::Spawn { id, order: Box::new(order) }.encode();
+        if bytes.len() > MESSAGE_BYTES_MAX {
+            return Err(SpawnError::TooLarge { bytes: bytes.len(), max: MESSAGE_BYTES_MAX });
+        }
+        let pipes = Pipes::open().map_err(SpawnError::Pipes)?;
+        let (started, answer) = oneshot::channel();
+        let (ended, ending) = watch::channel(None);
+        if !self.shared.table.add(id, Slot { started: Some(started), ended, place }) {
+            return Err(SpawnError::SpawnerGone);
+        }
+        // From here on, whatever goes wrong, dropping the leash kills what has been started.
+        let leash = Leash { id, shared: Arc::clone(&self.shared) };
+        self.shared.send(Outgoing { bytes, descriptors: pipes.theirs });
+        let (pid, layers) = await_answer(answer, command).await?;
+        let process = Process { id, pid, layers: Layers::new(layers), ended: ending, leash };
+        let stderr = BoundedStderr::reading(pipes.stderr);
+        Ok(Child { process, stdin: pipes.stdin, stdout: pipes.stdout, stderr })
+    }
+}
+
+async fn await_answer(
+    answer: oneshot::Receiver<Answer>,
+    command: &Command,
+) -> Result<(u32, Vec<crate::layer::Layer>), SpawnError> {
+    match tokio::time::timeout(SPAWN_TIMEOUT, answer).await {
+        Err(_) => Err(SpawnError::TimedOut { after: SPAWN_TIMEOUT }),
+        Ok(Err(_)) => Err(SpawnError::SpawnerGone),
+        Ok(Ok(Err(failure))) => Err(explain(failure, command, &search_path(command))),
+        Ok(Ok(Ok(started))) => Ok(started),
+    }
+}
+
+/// The command with the base environment below its own.
+fn order(command: &Command) -> Order {
+    let mut environment = base_environment();
+    environment.extend(command.variables.iter().cloned());
+    Order {
+        program: command.program.clone(),
+        arguments: command.arguments.clone(),
+        directory: command.directory.clone(),
+        environment,
+        hidden: command.hidden.clone(),
+        required: command.required.clone(),
+        limits: command.limits,
+    }
+}
+
+/// The PATH that the child has.
+fn search_path(command: &Command) -> String {
+    let environment = order(command).environment;
+    let path = environment.into_iter().rev().find(|(name, _)| name == "PATH");
+    path.map(|(_, value)| value.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+// === impl Shared ===
+
+impl Shared {
+    pub(super) fn signal(&self, id: u64, kind: SignalKind) {
+        let bytes = Request::Signal { id, kind }.encode();
+        self.send(Outgoing { bytes, descriptors: Vec::new() });
+    }
+
+    fn send(&self, message: Outgoing) {
+        // The task has ended: the spawner is dead, and everybody who waits has been told.
+        let _ = self.outbox.send(message);
+    }
+}
+
+/// Tells everybody who waits that the spawner has died, however the task that talked to it ends.
+struct EndTable(std::sync::Weak<Shared>);
+
+impl Drop for EndTable {
+    fn drop(&mut self) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.table.end();
+        }
+    }
+}
+
+/// Ends when every handle has gone, or the spawner.
+async fn write_all(socket: &AsyncFd<OwnedFd>, mut inbox: mpsc::UnboundedReceiver<Outgoing>) {
+    while let Some(Outgoing { bytes, descriptors }) = inbox.recv().await {
+        let borrowed: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
+        let sent = socket.async_io(Interest::WRITABLE, |socket| send(socket, &bytes, &borrowed)).await;
+        if let Err(error) = sent {
+            tracing::error!(%error, "the spawner cannot be reached; tool servers cannot be started any more");
+            return;
+        }
+    }
+}
+
+/// Ends when the spawner has gone.
+async fn read_all(socket: &AsyncFd<OwnedFd>, shared: &std::sync::Weak<Shared>) {
+    let mut buffer = vec![0; MESSAGE_BYTES_MAX];
+    loop {
+        let received = socket.async_io(Interest::READABLE, |socket| receive(socket, &mut buffer)).await;
+        let problem = match received {
+            Ok(Some(packet)) => match Notice::decode(&buffer[..packet.length]) {
+                Ok(notice) => match shared.upgrade().map(|shared| shared.table.apply(notice)) {
+                    None => return,
+                    Some(Ok(())) => continue,
+                    Some(Err(what)) => what.to_owned(),
+                },
+                Err(error) => error.to_string(),
+            },
+            Ok(None) => "it has ended".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        tracing::error!(%problem, "the spawner has died, and every tool server with it; restart the node");
+        return;
+    }
+}
+
+// === impl Pipes ===
+
+impl Pipes {
+    fn open() -> io::Result<Self> {
+        let open = || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC);
+        let (child_in, our_in) = open()?;
+        let (our_out, child_out) = open()?;
+        let (our_err, child_err) = open()?;
+        Ok(Self {
+            theirs: vec![child_in, child_out, child_err],
+            stdin: pipe::Sender::from_owned_fd(our_in)?,
+            stdout: pipe::Receiver::from_owned_fd(our_out)?,
+            stderr: pipe::Receiver::from_owned_fd(our_err)?,
+        })
+    }
+}

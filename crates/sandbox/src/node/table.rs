@@ -1,0 +1,85 @@
+//! What the node knows of its children: who waits for which.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
+
+use crate::layer::Layer;
+use crate::status::ExitStatus;
+use crate::wire::{Failure, Notice};
+
+/// What the spawner answered to an order; `None` in its place: the spawner has died.
+pub(super) type Answer = Result<(u32, Vec<Layer>), Failure>;
+
+/// Every child that has not ended, by number; `None` when the spawner has died.
+#[derive(Debug)]
+pub(super) struct Table(Mutex<Option<HashMap<u64, Slot>>>);
+
+/// One child.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) started: Option<oneshot::Sender<Answer>>,
+    pub(super) ended: watch::Sender<Option<ExitStatus>>,
+    /// Its place among [`crate::limits::CHILDREN_MAX`].
+    pub(super) place: OwnedSemaphorePermit,
+}
+
+// === impl Table ===
+
+impl Table {
+    pub(super) fn new() -> Self {
+        Self(Mutex::new(Some(HashMap::new())))
+    }
+
+    /// Adds a child; false when the spawner has died.
+    pub(super) fn add(&self, id: u64, slot: Slot) -> bool {
+        self.lock().as_mut().is_some_and(|slots| {
+            slots.insert(id, slot);
+            true
+        })
+    }
+
+    /// Applies a notice. One about a child that is not known is a defect of the spawner, and the end of it.
+    pub(super) fn apply(&self, notice: Notice) -> Result<(), &'static str> {
+        let mut slots = self.lock();
+        let slots = slots.as_mut().ok_or("a notice after the end")?;
+        match notice {
+            Notice::Spawned { id, pid, layers } => {
+                let slot = slots.get_mut(&id).ok_or("an unknown child started")?;
+                let waiting = slot.started.take().ok_or("a child started twice")?;
+                // Nobody waits any more: the order was cancelled, and its kill is on its way.
+                let _ = waiting.send(Ok((pid, layers)));
+            }
+            Notice::Failed { id, failure } => {
+                let slot = slots.remove(&id).ok_or("an unknown child failed")?;
+                slot.ended.send_replace(Some(ExitStatus::Killed));
+                let waiting = slot.started.ok_or("a child failed after it started")?;
+                let _ = waiting.send(Err(failure));
+            }
+            Notice::Exited { id, status } => {
+                let slot = slots.remove(&id).ok_or("an unknown child ended")?;
+                slot.ended.send_replace(Some(status));
+                drop(slot.place);
+            }
+            Notice::Ready { .. } | Notice::Unready { .. } => return Err("a second greeting"),
+        }
+        Ok(())
+    }
+
+    /// The spawner has died, and every child with it.
+    pub(super) fn end(&self) {
+        let Some(slots) = self.lock().take() else { return };
+        for slot in slots.into_values() {
+            slot.ended.send_replace(Some(ExitStatus::Killed));
+        }
+    }
+
+    pub(super) fn ended(&self) -> bool {
+        self.lock().is_none()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<HashMap<u64, Slot>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,147 @@
+//! The spawner: a small process with one thread that starts children, watches them and tells the node.
+
+mod children;
+mod homes;
+mod launch;
+mod plan;
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit};
+
+use self::children::Children;
+use self::launch::Launcher;
+use crate::harden::harden_process;
+use crate::limits::{CHILDREN_MAX, MESSAGE_BYTES_MAX};
+use crate::system;
+use crate::wire::{Failure, Notice, Order, Request, receive, send};
+
+/// The life of the spawner, whose standard input is the socket to the node. It never returns.
+pub(crate) fn live() -> ! {
+    let code = match begin() {
+        Ok(()) => 0,
+        Err(error) => {
+            // Standard error is the node's: the one place where this can still be read.
+            eprintln!("ringfence spawner: {error}");
+            1
+        }
+    };
+    system::exit_now(code)
+}
+
+fn begin() -> io::Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    harden_process()?;
+    system::close_all_but(&[0, 1, 2])?;
+    let socket = io::stdin().as_fd().try_clone_to_owned()?;
+    rustix::thread::set_name(c"ringfence-spawn")?;
+    let open_files = raise_open_files();
+    let mut buffer = vec![0; MESSAGE_BYTES_MAX];
+    let Some(Request::Hello(hello)) = next_request(&socket, &mut buffer)?.map(|(request, _)| request) else {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "no greeting from a node; start `ringfence up` instead",
+        ));
+    };
+    let launcher = match Launcher::new(hello, open_files) {
+        Ok(launcher) => launcher,
+        Err(text) => return notify(&socket, &Notice::Unready { text }),
+    };
+    notify(&socket, &Notice::Ready { layers: launcher.layers().to_vec() })?;
+    Server { socket, launcher, children: Children::default(), buffer }.serve()
+}
+
+struct Server {
+    socket: OwnedFd,
+    launcher: Launcher,
+    children: Children,
+    buffer: Vec<u8>,
+}
+
+// === impl Server ===
+
+impl Server {
+    fn serve(mut self) -> io::Result<()> {
+        let outcome = loop {
+            let asked = match self.wait() {
+                Ok(asked) => asked,
+                Err(error) => break Err(error),
+            };
+            if asked && !self.answer()? {
+                break Ok(());
+            }
+            for notice in self.children.progress() {
+                notify(&self.socket, &notice)?;
+            }
+        };
+        self.children.end_all();
+        self.launcher.clean_up();
+        outcome
+    }
+
+    /// Sleeps until the node asks or a child changes; whether the node asked.
+    fn wait(&self) -> io::Result<bool> {
+        let mut polled = vec![PollFd::new(&self.socket, PollFlags::IN)];
+        polled.extend(self.children.descriptors().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+        rustix::io::retry_on_intr(|| poll(&mut polled, None))?;
+        Ok(!polled[0].revents().is_empty())
+    }
+
+    /// Does what the node asks; false when it has gone.
+    fn answer(&mut self) -> io::Result<bool> {
+        let Some((request, descriptors)) = next_request(&self.socket, &mut self.buffer)? else {
+            return Ok(false);
+        };
+        match request {
+            Request::Hello(_) => return Err(io::Error::new(io::ErrorKind::InvalidData, "a second greeting")),
+            Request::Signal { id, kind } => self.children.signal(id, kind),
+            Request::Spawn { id, order } => match self.launch(id, &order, descriptors) {
+                Ok(()) => {}
+                Err(failure) => notify(&self.socket, &Notice::Failed { id, failure })?,
+            },
+        }
+        Ok(true)
+    }
+
+    fn launch(&mut self, id: u64, order: &Order, descriptors: Vec<OwnedFd>) -> Result<(), Failure> {
+        // The node counts too, and refuses before it asks.
+        if self.children.count() >= CHILDREN_MAX {
+            return Err(Failure::setup(
+                "starting one more child",
+                &io::Error::from(io::ErrorKind::QuotaExceeded),
+            ));
+        }
+        let child = self.launcher.launch(id, order, descriptors)?;
+        self.children.add(id, child);
+        Ok(())
+    }
+}
+
+fn next_request(socket: &OwnedFd, buffer: &mut [u8]) -> io::Result<Option<(Request, Vec<OwnedFd>)>> {
+    let packet = match receive(socket, buffer) {
+        // A node that died with our notices unread resets the connection.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
+        other => other?,
+    };
+    let Some(packet) = packet else { return Ok(None) };
+    let request = Request::decode(&buffer[..packet.length]).map_err(io::Error::other)?;
+    Ok(Some((request, packet.descriptors)))
+}
+
+/// Tells the node. Blocks while the node is behind: its reader does nothing but read.
+fn notify(socket: &OwnedFd, notice: &Notice) -> io::Result<()> {
+    send(socket, &notice.encode(), &[])
+}
+
+/// Room for two descriptors a child; returns the soft limit there was, which children get back.
+fn raise_open_files() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let before = limit.current.unwrap_or(u64::MAX);
+    let wanted = (CHILDREN_MAX as u64 * 2 + 64).max(before).min(limit.maximum.unwrap_or(u64::MAX));
+    let current = (wanted != u64::MAX).then_some(wanted);
+    // Where it cannot be raised, launching fails with a clear error at the limit there is.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current, maximum: limit.maximum });
+    before
+}

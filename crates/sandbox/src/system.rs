@@ -1,0 +1,160 @@
+//! The system calls that no safe library offers. All of this workspace's `unsafe` is here.
+
+#![expect(
+    unsafe_code,
+    reason = "clone, close_range, mount_setattr, signal dispositions and _exit have no safe wrapper"
+)]
+
+use std::ffi::CStr;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{OwnedFd, RawFd};
+
+use rustix::process::Pid;
+use tokio::io::unix::AsyncFd;
+
+/// Which side of [`clone_process`] this is.
+pub(crate) enum Cloned {
+    /// The process that called; the child's id as it sees it.
+    Parent(Pid),
+    /// The new process.
+    Child,
+}
+
+/// Namespaces for a new process: `CLONE_NEW*` bits, nothing else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Namespaces(libc::c_int);
+
+impl Namespaces {
+    pub(crate) const NONE: Self = Self(0);
+    pub(crate) const USER: Self = Self(libc::CLONE_NEWUSER);
+    pub(crate) const PROCESS: Self = Self(libc::CLONE_NEWPID);
+    pub(crate) const MOUNT: Self = Self(libc::CLONE_NEWNS);
+    pub(crate) const IPC: Self = Self(libc::CLONE_NEWIPC);
+    pub(crate) const HOST: Self = Self(libc::CLONE_NEWUTS);
+
+    pub(crate) const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub(crate) const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0 && other.0 != 0
+    }
+}
+
+/// Makes a copy of this process, in new namespaces.
+///
+/// Must be called from a process with one thread: in the copy, locks held by other threads stay held for ever.
+pub(crate) fn clone_process(namespaces: Namespaces) -> io::Result<Cloned> {
+    let flags = libc::c_long::from(namespaces.0 | libc::SIGCHLD);
+    let none: libc::c_long = 0;
+    // SAFETY: without CLONE_VM and with a null stack this is fork: the child runs on a copy of this stack and
+    // of all memory. No CLONE_*_SETTID flag is given, so that the kernel writes through none of the pointers,
+    // and their order, which differs between architectures, does not matter.
+    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, none, none, none, none) };
+    match pid {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(Cloned::Child),
+        pid => i32::try_from(pid)
+            .ok()
+            .and_then(Pid::from_raw)
+            .map(Cloned::Parent)
+            .ok_or_else(|| io::Error::other("clone returned no process id")),
+    }
+}
+
+/// Ends this process at once, without destructors, exit handlers or flushing.
+pub(crate) fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit takes any code, does not return and touches no memory of ours.
+    unsafe { libc::_exit(code) }
+}
+
+/// Closes every descriptor of this process but those in `keep`.
+///
+/// The caller must not use or drop an owner of any other descriptor afterwards: this is for a process that has
+/// just begun (none owned yet) or that ends with [`exit_now`] or exec.
+pub(crate) fn close_all_but(keep: &[RawFd]) -> io::Result<()> {
+    let mut keep: Vec<u32> = keep.iter().filter_map(|fd| u32::try_from(*fd).ok()).collect();
+    keep.sort_unstable();
+    let mut first = 0;
+    for kept in keep {
+        if first < kept {
+            close_range(first, kept - 1)?;
+        }
+        first = first.max(kept + 1);
+    }
+    close_range(first, u32::MAX)
+}
+
+fn close_range(first: u32, last: u32) -> io::Result<()> {
+    // SAFETY: closes descriptors and touches no memory; that nobody uses them afterwards is the caller's part,
+    // written down at `close_all_but`.
+    let done = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Makes the mount at `path`, and all below it, read-only: mount_setattr(2), Linux 5.12.
+pub(crate) fn mount_read_only(path: &CStr) -> io::Result<()> {
+    let attributes =
+        libc::mount_attr { attr_set: libc::MOUNT_ATTR_RDONLY, attr_clr: 0, propagation: 0, userns_fd: 0 };
+    // SAFETY: `path` is a NUL-terminated string and `attributes` a mount_attr whose true size is given; both
+    // outlive the call, which only reads them.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            libc::AT_RECURSIVE,
+            &raw const attributes,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Blocks every signal that can be blocked, so that they wait for [`next_signal`].
+pub(crate) fn block_signals() {
+    // SAFETY: sigfillset initializes the set before it is read; sigprocmask changes this thread's mask only.
+    unsafe {
+        let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+        libc::sigfillset(set.as_mut_ptr());
+        libc::sigprocmask(libc::SIG_SETMASK, set.as_ptr(), std::ptr::null_mut());
+    }
+}
+
+/// Every signal as a new process has it: default disposition, nothing blocked.
+pub(crate) fn reset_signals() {
+    for signal in 1..=libc::SIGRTMAX() {
+        // SAFETY: SIG_DFL is a valid disposition for every signal; numbers that cannot be changed (SIGKILL,
+        // SIGSTOP, those reserved by libc) are refused with an error, which is what we want.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    // SAFETY: as in `block_signals`.
+    unsafe {
+        let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigprocmask(libc::SIG_SETMASK, set.as_ptr(), std::ptr::null_mut());
+    }
+}
+
+/// Waits for one of these signals, which must be blocked, and returns it.
+pub(crate) fn next_signal(wanted: &[i32]) -> i32 {
+    let mut signal = 0;
+    // SAFETY: sigemptyset initializes the set before it is read; sigwait writes one int to a valid place.
+    unsafe {
+        let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+        libc::sigemptyset(set.as_mut_ptr());
+        for one in wanted {
+            libc::sigaddset(set.as_mut_ptr(), *one);
+        }
+        libc::sigwait(set.as_ptr(), &raw mut signal);
+    }
+    signal
+}
+
+/// Registers a descriptor with the async runtime that this is called in.
+pub(crate) fn register(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: what is asked of the caller is that the value always gives the same descriptor and keeps it open
+    // while it is registered; an OwnedFd does.
+    Ok(unsafe { AsyncFd::register(descriptor) }?)
+}

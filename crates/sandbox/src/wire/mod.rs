@@ -1,0 +1,12 @@
+//! What node, spawner and sandbox tell each other: one message per packet, fixed fields, lengths before bytes.
+
+mod codec;
+mod notice;
+mod report;
+mod request;
+mod socket;
+
+pub(crate) use notice::Notice;
+pub(crate) use report::{Failure, Report, Step};
+pub(crate) use request::{Hello, Order, Request, SignalKind};
+pub(crate) use socket::{pair, receive, send};

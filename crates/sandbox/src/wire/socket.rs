@@ -1,0 +1,94 @@
+//! Packets with file descriptors over a SOCK_SEQPACKET pair: unix(7).
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+    sockopt::set_socket_send_buffer_size,
+};
+
+use crate::limits::MESSAGE_BYTES_MAX;
+
+/// Descriptors in one packet: a child's standard input, output and error.
+const DESCRIPTORS_MAX: usize = 3;
+
+/// One packet as it came.
+pub(crate) struct Packet {
+    pub(crate) length: usize,
+    pub(crate) descriptors: Vec<OwnedFd>,
+}
+
+/// Two connected ends, closed on exec, blocking.
+pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (left, right) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    for end in [&left, &right] {
+        // A packet goes whole or not at all, so that the buffer must hold one.
+        set_socket_send_buffer_size(end, MESSAGE_BYTES_MAX * 2)?;
+    }
+    Ok((left, right))
+}
+
+/// Sends one packet whole.
+pub(crate) fn send(socket: impl AsFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !descriptors.is_empty() && !control.push(SendAncillaryMessage::ScmRights(descriptors)) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "too many descriptors for one packet"));
+    }
+    let parts = [IoSlice::new(bytes)];
+    // MSG_NOSIGNAL: a peer that has gone is an error here, not the end of the process.
+    rustix::io::retry_on_intr(|| sendmsg(&socket, &parts, &mut control, SendFlags::NOSIGNAL))?;
+    Ok(())
+}
+
+/// Receives one packet; `None` is the end of the stream. A packet that does not fit is an error.
+pub(crate) fn receive(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<Option<Packet>> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut parts = [IoSliceMut::new(buffer)];
+    let message =
+        rustix::io::retry_on_intr(|| recvmsg(&socket, &mut parts, &mut control, RecvFlags::CMSG_CLOEXEC))?;
+    let mut descriptors = Vec::new();
+    for part in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(received) = part {
+            descriptors.extend(received);
+        }
+    }
+    if message.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "a packet beyond its bound"));
+    }
+    // Every message begins with a tag, so that zero bytes are the end and nothing else.
+    if message.bytes == 0 {
+        return Ok(None);
+    }
+    Ok(Some(Packet { length: message.bytes, descriptors }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packet_arrives_whole_with_its_descriptors() {
+        let (left, right) = pair().unwrap();
+        let (read, write) = rustix::pipe::pipe().unwrap();
+        let bytes = vec![7; MESSAGE_BYTES_MAX];
+        send(&left, &bytes, &[read.as_fd(), write.as_fd()]).unwrap();
+        let mut buffer = vec![0; MESSAGE_BYTES_MAX];
+        let packet = receive(&right, &mut buffer).unwrap().unwrap();
+        assert_eq!((packet.length, packet.descriptors.len()), (MESSAGE_BYTES_MAX, 2));
+        assert_eq!(buffer, bytes);
+        drop(left);
+        assert!(receive(&right, &mut buffer).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_packet_beyond_the_bound_is_an_error_and_not_cut() {
+        let (left, right) = pair().unwrap();
+        send(&left, &[1; 9], &[]).unwrap();
+        assert!(receive(&right, &mut [0; 8]).is_err());
+    }
+}
