@@ -22,7 +22,7 @@ use jsonschema::{Draft, PatternOptions, Validator};
 use ringfence_json::{Object, Value};
 use serde_json::Value as Foreign;
 
-use self::instance::{Node, Ours, Watch};
+use self::instance::{Node, Ours, Part, Watch};
 use self::number::{Exact, denotes};
 use crate::limits::{PATTERN_BACKTRACKS_MAX, PATTERN_COMPILED_BYTES_MAX, SCHEMA_COMPILE_STACK_BYTES};
 use crate::text::{bounded, shown};
@@ -112,8 +112,7 @@ impl InputSchema {
     /// # Errors
     /// The first place that does not fit, or that could not be checked within bounds.
     pub fn validate(&self, arguments: &Object) -> Result<(), Violation> {
-        let watch = Watch::new(self.backtracking);
-        self.check(Node::object(arguments, &watch), &watch)
+        self.check(Part::Object(arguments))
     }
 
     /// Checks any value, such as a structured result.
@@ -121,17 +120,29 @@ impl InputSchema {
     /// # Errors
     /// As [`InputSchema::validate`].
     pub fn validate_value(&self, value: &Value) -> Result<(), Violation> {
-        let watch = Watch::new(self.backtracking);
-        self.check(Node::value(value, &watch), &watch)
+        self.check(Part::Value(value))
     }
 
-    fn check(&self, node: Node<'_>, watch: &Watch) -> Result<(), Violation> {
-        let answer = self.validator.validate(node);
+    /// Asks for a bare answer first: that is the common case, it is cheap, and it remembers what it has seen.
+    fn check(&self, whole: Part<'_>) -> Result<(), Violation> {
+        let watch = Watch::new(self.backtracking);
+        let valid = self.validator.is_valid(Node::new(whole, &watch));
         // After trouble the validator saw less than there is, so its answer means nothing.
-        if let Some(trouble) = watch.trouble() {
-            return Err(message::trouble(trouble));
+        match watch.trouble() {
+            Some(trouble) => Err(message::trouble(trouble)),
+            None if valid => Ok(()),
+            None => Err(self.explain(whole)),
         }
-        answer.map_err(|error| message::violation(self, &error))
+    }
+
+    fn explain(&self, whole: Part<'_>) -> Violation {
+        let watch = Watch::new(self.backtracking);
+        let answer = self.validator.validate(Node::new(whole, &watch));
+        match (watch.trouble(), answer) {
+            (Some(trouble), _) => message::trouble(trouble),
+            (None, Err(error)) => message::violation(self, &error),
+            (None, Ok(())) => message::undecided(),
+        }
     }
 
     /// The schema as its author wrote it.

@@ -45,8 +45,9 @@ pub(super) struct Node<'a> {
     watch: &'a Watch,
 }
 
+/// What a node stands for: arguments come as an object, everything in them as a value.
 #[derive(Clone, Copy)]
-enum Part<'a> {
+pub(super) enum Part<'a> {
     Value(&'a Value),
     Object(&'a Object),
 }
@@ -105,12 +106,8 @@ impl Watch {
 // === impl Node ===
 
 impl<'a> Node<'a> {
-    pub(super) fn object(object: &'a Object, watch: &'a Watch) -> Self {
-        Self { part: Part::Object(object), depth: 0, watch }
-    }
-
-    pub(super) fn value(value: &'a Value, watch: &'a Watch) -> Self {
-        Self { part: Part::Value(value), depth: 0, watch }
+    pub(super) fn new(part: Part<'a>, watch: &'a Watch) -> Self {
+        Self { part, depth: 0, watch }
     }
 
     /// Whether one may still look inside.
@@ -204,9 +201,14 @@ impl<'a> json::Node<'a, Ours> for Node<'a> {
         }
     }
 
-    /// Only errors carry it, and what an agent sent does not belong into an error.
+    /// Only errors carry it, and what an agent sent does not belong into an error: the whole value gives its shape,
+    /// in which the validator looks up the place of a failed match, and parts give nothing.
     fn to_value(&self) -> Cow<'a, Foreign> {
-        Cow::Owned(Foreign::Null)
+        Cow::Owned(match self.part {
+            Part::Object(object) if self.depth == 0 => shape_of_object(object),
+            Part::Value(value) if self.depth == 0 => shape(value),
+            _ => Foreign::Null,
+        })
     }
 
     fn identity(&self) -> Option<NodeIdentity> {
@@ -232,7 +234,7 @@ impl Json for Ours {
         *buffer = Value::from(string);
         // A name is matched under a watch of its own: names are few and short, the parser bounds them.
         let watch = Watch::new(false);
-        f(Node::value(buffer, &watch))
+        f(Node::new(Part::Value(buffer), &watch))
     }
 }
 
@@ -354,6 +356,19 @@ impl JsonNumber for WatchedNumber<'_> {
     fn is_integer(&self) -> bool {
         super::number::is_integer(self.number)
     }
+}
+
+/// The value with `null` for all that is not a container.
+fn shape(value: &Value) -> Foreign {
+    match value {
+        Value::Array(elements) => Foreign::Array(elements.iter().map(shape).collect()),
+        Value::Object(object) => shape_of_object(object),
+        _ => Foreign::Null,
+    }
+}
+
+fn shape_of_object(object: &Object) -> Foreign {
+    Foreign::Object(object.iter().map(|(name, value)| (name.to_string(), shape(value))).collect())
 }
 
 // === equality with a value of the schema ===

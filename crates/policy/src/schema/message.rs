@@ -37,6 +37,12 @@ pub(super) fn trouble(trouble: Trouble) -> Violation {
     Violation { pointer: String::new(), message: message.to_owned() }
 }
 
+/// The validator said no and then could not say why, which happens when a match was not finished.
+pub(super) fn undecided() -> Violation {
+    let message = "the value could not be checked against its schema within bounds";
+    Violation { pointer: String::new(), message: message.to_owned() }
+}
+
 enum Sentence {
     /// To be said of the value at the pointer.
     Of(String),
@@ -62,13 +68,15 @@ fn what(schema: &InputSchema, pointer: &str, kind: &ValidationErrorKind) -> Sent
         Kind::ExclusiveMaximum { limit } => format!("must be less than {limit}"),
         Kind::ExclusiveMinimum { limit } => format!("must be more than {limit}"),
         Kind::MultipleOf { multiple_of } => format!("must be a multiple of {multiple_of}"),
-        Kind::MaxLength { limit } => format!("must have at most {limit} characters"),
-        Kind::MinLength { limit } => format!("must have at least {limit} characters"),
-        Kind::MaxItems { limit } => format!("must have at most {limit} elements"),
-        Kind::MinItems { limit } => format!("must have at least {limit} elements"),
-        Kind::MaxProperties { limit } => format!("must have at most {limit} members"),
-        Kind::MinProperties { limit } => format!("must have at least {limit} members"),
-        Kind::AdditionalItems { limit } => format!("must have at most {limit} elements"),
+        Kind::MaxLength { limit } => format!("must have at most {}", counted(*limit, "characters")),
+        Kind::MinLength { limit } => format!("must have at least {}", counted(*limit, "characters")),
+        Kind::MaxItems { limit } => format!("must have at most {}", counted(*limit, "elements")),
+        Kind::MinItems { limit } => format!("must have at least {}", counted(*limit, "elements")),
+        Kind::MaxProperties { limit } => format!("must have at most {}", counted(*limit, "members")),
+        Kind::MinProperties { limit } => format!("must have at least {}", counted(*limit, "members")),
+        Kind::AdditionalItems { limit } => {
+            format!("must have at most {}", counted(*limit as u64, "elements"))
+        }
         Kind::UnevaluatedItems { .. } => "has elements that the schema does not provide for".to_owned(),
         Kind::UniqueItems => "must not have equal elements".to_owned(),
         Kind::Contains => "lacks an element that the schema asks for".to_owned(),
@@ -90,6 +98,11 @@ fn what(schema: &InputSchema, pointer: &str, kind: &ValidationErrorKind) -> Sent
     Sentence::Of(text)
 }
 
+/// A number of things; `things` in the plural.
+fn counted(count: u64, things: &str) -> String {
+    format!("{count} {}", if count == 1 { things.trim_end_matches('s') } else { things })
+}
+
 /// The value at a pointer, as people call it.
 fn subject(pointer: &str) -> String {
     if pointer.is_empty() {
@@ -99,7 +112,7 @@ fn subject(pointer: &str) -> String {
     for token in pointer.split('/').skip(1) {
         let token = token.replace("~1", "/").replace("~0", "~");
         if token.bytes().all(|byte| byte.is_ascii_digit()) && !name.is_empty() {
-            name.push_str(&format!("[{token}]"));
+            name.extend(["[", &token, "]"]);
         } else {
             if !name.is_empty() {
                 name.push('.');
@@ -155,31 +168,10 @@ fn unknown(schema: &InputSchema, pointer: &str, unexpected: &[String]) -> String
     }
     let known: Vec<_> = if pointer.is_empty() { schema.arguments().collect() } else { Vec::new() };
     let hint = match (unexpected, known.as_slice()) {
-        ([only], [_, ..]) => nearest(only, &known).map(|near| format!("; did you mean {}?", shown(near, 40))),
+        ([only], [_, ..]) => ringfence_document::nearest(only, known.iter().copied())
+            .map(|near| format!("; did you mean {}?", shown(near, 40))),
         _ => None,
     };
-    let noun = if names.len() == 1 {
-        "member that the schema does not know"
-    } else {
-        "members that the schema does not know"
-    };
-    format!(
-        "{place}{} {}: {}{}",
-        if names.len() == 1 { "a" } else { "some" },
-        noun,
-        names.join(", "),
-        hint.unwrap_or_default()
-    )
-}
-
-fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
-    if word.len() > 128 {
-        return None;
-    }
-    let score = |candidate: &str| strsim::jaro_winkler(word, candidate);
-    known
-        .iter()
-        .copied()
-        .filter(|candidate| score(candidate) > 0.7)
-        .max_by(|left, right| score(left).total_cmp(&score(right)))
+    let noun = if unexpected.len() == 1 { "a member" } else { "members" };
+    format!("{place}{noun} that the schema does not know: {}{}", names.join(", "), hint.unwrap_or_default())
 }
