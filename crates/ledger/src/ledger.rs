@@ -1,0 +1,243 @@
+//! The log as a node holds it.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+use ringfence_types::{NodeName, Timestamp};
+use tokio::sync::Notify;
+
+use crate::disk::{Faults, sync_folder};
+use crate::error::{At, OpenError, ReadError};
+use crate::limits::{
+    OPERATOR_RESERVE_BYTES, PAYLOAD_SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX,
+    SEGMENT_BYTES_MIN,
+};
+use crate::lock::Lock;
+use crate::payload::Book;
+use crate::queue::Queue;
+use crate::reader::Reader;
+use crate::session::Session;
+use crate::shared::Shared;
+use crate::wal::{Position, recover};
+use crate::writer::Writer;
+
+/// How to open a log.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Who writes it; every entry's `node`.
+    pub node: NodeName,
+    /// The size of a segment of the write-ahead log, in bytes; between [`SEGMENT_BYTES_MIN`] and [`SEGMENT_BYTES_MAX`].
+    /// Two of them are allocated from the start.
+    pub segment_bytes: u64,
+    /// The size at which a payload segment is followed by another, in bytes.
+    pub payload_segment_bytes: u64,
+    /// Failures on purpose, for tests.
+    pub faults: Faults,
+}
+
+/// What opening found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recovery {
+    /// How many entries the log has.
+    pub size: u64,
+    /// How many bytes of a batch that was never acknowledged were removed from the end.
+    pub torn_bytes: u64,
+    /// How long opening took.
+    pub took: Duration,
+}
+
+/// What room the log has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// New actions are refused: the disk is full, and what is allocated is set aside.
+    pub full: bool,
+    /// What new actions may use before more is allocated, in bytes.
+    pub for_new: u64,
+    /// What is set aside for outcomes, in bytes.
+    pub reserved: u64,
+    /// What only operators' entries may use, in bytes.
+    pub for_operators: u64,
+}
+
+/// The log. Cheap to clone; the last clone that is dropped closes it.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    shared: Arc<Shared>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    _lock: Lock,
+}
+
+// === impl Options ===
+
+impl Options {
+    /// The defaults for a node of that name.
+    pub fn new(node: NodeName) -> Self {
+        Self {
+            node,
+            segment_bytes: SEGMENT_BYTES_DEFAULT,
+            payload_segment_bytes: PAYLOAD_SEGMENT_BYTES_DEFAULT,
+            faults: Faults::default(),
+        }
+    }
+}
+
+// === impl Ledger ===
+
+impl Ledger {
+    /// Opens the log in `folder`, making it if there is none: takes it for this process, removes what a crash left of a
+    /// batch that was never acknowledged, and starts the threads that write and derive. Blocks.
+    ///
+    /// # Errors
+    /// When another process holds the log, when it is damaged where a crash cannot have damaged it, or when the disk
+    /// refuses.
+    pub fn open(folder: &Path, options: Options) -> Result<(Self, Recovery), OpenError> {
+        let started = Instant::now();
+        if !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&options.segment_bytes) {
+            let range = format!("segment_bytes must be between {SEGMENT_BYTES_MIN} and {SEGMENT_BYTES_MAX}");
+            return Err(OpenError::Options(range));
+        }
+        let shared = Arc::new(prepare(folder, options)?);
+        let lock = Lock::take(folder)?;
+        let from = Position::START;
+        let found = recover(&shared.wal, &shared.payloads, from)?;
+        let mut writer = Writer::open(Arc::clone(&shared), found.end)?;
+        writer.begin(found.last_at.unwrap_or_default());
+        let spawned =
+            std::thread::Builder::new().name("ledger-writer".to_owned()).spawn(move || writer.run());
+        let thread = spawned.at("start a thread for", folder)?;
+        let recovery =
+            Recovery { size: found.end.entry, torn_bytes: found.torn_bytes, took: started.elapsed() };
+        let inner = Inner { shared, writer: Mutex::new(Some(thread)), _lock: lock };
+        Ok((Self { inner: Arc::new(inner) }, recovery))
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        &self.inner.shared
+    }
+
+    /// How many entries have a place: the id that the next one gets.
+    pub fn size(&self) -> u64 {
+        self.shared().queue.lock().next_id
+    }
+
+    /// How many entries are durable.
+    pub fn durable(&self) -> u64 {
+        self.shared().durable.load(Ordering::Acquire)
+    }
+
+    /// When the last entry was written, in log time; log time before the first entry is 1970.
+    pub fn last_at(&self) -> Timestamp {
+        self.shared().queue.lock().last_at
+    }
+
+    /// Who writes the log.
+    pub fn node(&self) -> &NodeName {
+        &self.shared().node
+    }
+
+    /// The right to append to the present incarnation; `None` while the log is being reopened, and once it is closed.
+    pub fn session(&self) -> Option<Session> {
+        let queue = self.shared().queue.lock();
+        let live = queue.alive && !queue.closing;
+        live.then(|| Session::new(Arc::clone(self.shared()), queue.incarnation))
+    }
+
+    /// As [`Ledger::session`], waiting while the log is being reopened; `None` once it is closed.
+    pub async fn next_session(&self) -> Option<Session> {
+        loop {
+            let changed = self.shared().changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if let Some(session) = self.session() {
+                return Some(session);
+            }
+            if self.shared().queue.lock().closing {
+                return None;
+            }
+            changed.await;
+        }
+    }
+
+    /// Reads durable entries from `from` on.
+    ///
+    /// # Errors
+    /// None now; reading reports its own.
+    pub fn read(&self, from: u64) -> Result<Reader, ReadError> {
+        Ok(Reader::new(&self.shared().wal, Arc::clone(&self.shared().durable), from))
+    }
+
+    /// What room there is.
+    pub fn space(&self) -> Space {
+        let queue = self.shared().queue.lock();
+        Space {
+            full: queue.disk_full && queue.for_new() == 0,
+            for_new: queue.for_new(),
+            reserved: queue.reserved,
+            for_operators: queue.operator_reserve,
+        }
+    }
+
+    /// Writes what waits, brings tiles and checkpoint up to date, and ends the threads. Later appends are refused; other
+    /// clones can still read. Blocks.
+    pub fn close(&self) {
+        self.inner.close();
+    }
+}
+
+// === impl Inner ===
+
+impl Inner {
+    fn close(&self) {
+        self.shared.queue.lock().closing = true;
+        self.shared.wake.notify_all();
+        let mut writer = self.writer.lock();
+        if let Some(thread) = writer.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread that writes the log panicked");
+        }
+        self.shared.changed.notify_waiters();
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Makes the folders.
+fn prepare(folder: &Path, options: Options) -> Result<Shared, OpenError> {
+    let (wal, payloads) = (folder.join("wal"), folder.join("payloads"));
+    for path in [&wal, &payloads] {
+        if !path.is_dir() {
+            fs::create_dir_all(path).at("create", path)?;
+            sync_folder(folder)?;
+        }
+    }
+    let reserve = OPERATOR_RESERVE_BYTES.min(options.segment_bytes / 4);
+    Ok(Shared {
+        node: options.node,
+        folder: folder.to_owned(),
+        wal,
+        payloads,
+        segment_bytes: options.segment_bytes,
+        payload_segment_bytes: options.payload_segment_bytes,
+        faults: options.faults,
+        queue: Mutex::new(Queue::new(reserve)),
+        wake: Condvar::new(),
+        changed: Notify::new(),
+        durable: Arc::new(AtomicU64::new(0)),
+        book: Arc::new(Book::default()),
+    })
+}
