@@ -13,6 +13,12 @@ use std::os::fd::{OwnedFd, RawFd};
 use rustix::process::Pid;
 use tokio::io::unix::AsyncFd;
 
+/// The kernel's highest signal on every architecture we build for.
+const LAST_SIGNAL: libc::c_long = 64;
+
+/// Bytes of the kernel's signal set, which system calls ask for.
+const SIGNAL_SET_BYTES: libc::c_long = 8;
+
 /// Which side of [`clone_process`] this is.
 pub(crate) enum Cloned {
     /// The process that called; the child's id as it sees it.
@@ -124,10 +130,14 @@ pub(crate) fn block_signals() {
 
 /// Every signal as a new process has it: default disposition, nothing blocked.
 pub(crate) fn reset_signals() {
-    for signal in 1..=libc::SIGRTMAX() {
-        // SAFETY: SIG_DFL is a valid disposition for every signal; numbers that cannot be changed (SIGKILL,
-        // SIGSTOP, those reserved by libc) are refused with an error, which is what we want.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    // By the system call itself: libc refuses to touch the two signals it keeps for its own threads, and these
+    // can be inherited as ignored too.
+    let default = [0_u64; 8];
+    for signal in 1..=LAST_SIGNAL {
+        let nothing = std::ptr::null_mut::<libc::c_void>();
+        // SAFETY: the kernel's sigaction structure is at most 64 bytes; all zero it means SIG_DFL, no flags and an
+        // empty mask. It is only read. SIGKILL and SIGSTOP are refused with an error, which is what we want.
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), nothing, SIGNAL_SET_BYTES) };
     }
     // SAFETY: as in `block_signals`.
     unsafe {

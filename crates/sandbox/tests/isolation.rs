@@ -5,11 +5,9 @@
 mod common;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command as HostCommand;
 
-use common::{Ended, public_copy, run, shell, spawner};
+use common::{Ended, run, shell, spawner};
 use ringfence_sandbox::{Command, ExitStatus, LayerName};
 
 #[test]
@@ -184,23 +182,5 @@ async fn every_layer_is_in_force_here_and_is_reported_on_the_child() {
 
 #[test]
 fn all_of_this_holds_for_an_ordinary_user_too() {
-    if !common::is_root() {
-        // Then everything above has just shown it.
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let binary = public_copy(folder.path());
-    let temporary = folder.path().join("tmp");
-    fs::create_dir(&temporary).unwrap();
-    fs::set_permissions(&temporary, fs::Permissions::from_mode(0o1777)).unwrap();
-    let output = HostCommand::new("setpriv")
-        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"])
-        .arg(&binary)
-        .env("TMPDIR", &temporary)
-        .current_dir("/")
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
-    assert!(said.contains("test result: ok. 14 passed"), "{said}");
+    common::as_nobody(14);
 }

@@ -23,10 +23,11 @@ use crate::limits::LANDLOCK_RULES_MAX;
 /// The newest interface whose rights are asked for; older kernels enforce what they know.
 const NEWEST: ABI = ABI::V9;
 
-/// Restricts this process and all it starts; returns whether it keeps the hidden paths from being opened.
-pub(super) fn restrict(setup: &Setup<'_>, hidden_by_mount: bool, found: &mut Found) -> bool {
+/// Restricts this process and all it starts; returns whether that keeps hidden paths from being opened which no
+/// mount covers.
+pub(super) fn restrict(setup: &Setup<'_>, covered: bool, found: &mut Found) -> bool {
     let devices_are_private = found.is_in_force(LayerName::PrivateDevices);
-    let mut domain = match Domain::new(setup, hidden_by_mount, devices_are_private) {
+    let mut domain = match Domain::new(setup, covered, devices_are_private) {
         Ok(domain) => domain,
         Err(why) => {
             found.missing(LayerName::Landlock, why);
@@ -34,7 +35,7 @@ pub(super) fn restrict(setup: &Setup<'_>, hidden_by_mount: bool, found: &mut Fou
         }
     };
     let outcome = domain.allow_all().and_then(|()| domain.enforce());
-    found.record(LayerName::Landlock, outcome) && !hidden_by_mount
+    found.record(LayerName::Landlock, outcome) && !covered
 }
 
 struct Domain<'a> {
@@ -48,14 +49,14 @@ struct Domain<'a> {
 }
 
 impl<'a> Domain<'a> {
-    fn new(setup: &'a Setup<'a>, hidden_by_mount: bool, devices_are_private: bool) -> Result<Self, String> {
+    fn new(setup: &'a Setup<'a>, covered: bool, devices_are_private: bool) -> Result<Self, String> {
         let rules = Ruleset::default()
             .handle_access(AccessFs::from_all(NEWEST))
             .and_then(|rules| rules.scope(Scope::from_all(NEWEST)))
             .and_then(Ruleset::create)
             .map_err(|error| error.to_string())?;
         let mut denied: Vec<&Path> = Vec::new();
-        if !hidden_by_mount {
+        if !covered {
             denied.extend(setup.hidden.iter().map(PathBuf::as_path));
         }
         // Where homes are folders side by side, a child gets its own and no other's.
@@ -146,7 +147,7 @@ impl<'a> Domain<'a> {
 fn describe(status: &LandlockStatus) -> String {
     match status {
         LandlockStatus::NotEnabled => "built into the kernel but not enabled at boot".to_owned(),
-        LandlockStatus::NotImplemented => "not in this kernel".to_owned(),
+        LandlockStatus::NotImplemented => "not in this kernel, or refused by a filter".to_owned(),
         LandlockStatus::Available { effective_abi, .. } => format!("ABI {}", *effective_abi as i32),
     }
 }

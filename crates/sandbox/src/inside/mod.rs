@@ -105,15 +105,15 @@ fn prepare(setup: &Setup<'_>, descriptors: &Descriptors) -> Result<Vec<Layer>, F
             found.missing(LayerName::HostNamespace, format!("setting the host name: {error}"));
         }
     }
-    let hidden_by_mount = mounts::prepare(setup, &mut found);
+    let covered = mounts::prepare(setup, &mut found)?;
     limit::apply(setup).map_err(failed("setting limits"))?;
     capabilities::drop_all(&mut found);
     rustix::thread::set_no_new_privs(true)
         .map_err(io::Error::from)
         .map_err(failed("setting no_new_privs"))?;
     found.in_force(LayerName::NoNewPrivileges, "");
-    let hidden_by_landlock = filesystem::restrict(setup, hidden_by_mount, &mut found);
-    mounts::report_hidden(setup, hidden_by_mount, hidden_by_landlock, &mut found);
+    let denied = filesystem::restrict(setup, covered.is_ok(), &mut found);
+    mounts::report_hidden(setup, &covered, denied, &mut found);
     seccomp::apply(setup.filters, &mut found);
 
     let layers = found.into_layers();

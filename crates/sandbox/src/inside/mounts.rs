@@ -9,40 +9,49 @@ use super::found::Found;
 use super::{Setup, devices, kernel_files};
 use crate::layer::LayerName;
 use crate::system::Namespaces;
+use crate::wire::{Failure, Step};
 
-const LAYERS: [LayerName; 4] =
-    [LayerName::PrivateProc, LayerName::ReadOnlyKernel, LayerName::PrivateDevices, LayerName::PrivateHome];
+/// Whether mounts cover every hidden path, or why not.
+pub(super) type Covered = Result<(), String>;
 
-/// Mounts what this child sees; returns whether the hidden paths are covered.
-pub(super) fn prepare(setup: &Setup<'_>, found: &mut Found) -> bool {
-    if let Err(why) = enter(setup.namespaces) {
+/// What goes with the mount namespace.
+const LAYERS: [LayerName; 3] = [LayerName::PrivateProc, LayerName::ReadOnlyKernel, LayerName::PrivateDevices];
+
+/// Mounts what this child sees; returns whether the hidden paths are covered, or why not.
+///
+/// # Errors
+/// When the home cannot be mounted that all children are to mount theirs on: they would share it.
+pub(super) fn prepare(setup: &Setup<'_>, found: &mut Found) -> Result<Covered, Failure> {
+    let entered = enter(setup.namespaces);
+    let home = entered.clone().and_then(|()| mount_home(setup));
+    if let (Some(_), true, Err(why)) = (setup.order, setup.home == setup.homes, &home) {
+        return Err(Failure { step: Step::Setup, errno: 0, text: format!("no private home: {why}") });
+    }
+    found.record(LayerName::PrivateHome, home);
+    if let Err(why) = entered {
         if setup.namespaces.has(Namespaces::MOUNT) {
-            found.missing(LayerName::MountNamespace, why);
+            found.missing(LayerName::MountNamespace, why.clone());
         }
         for name in LAYERS {
-            found.missing(name, "no mount namespace");
+            found.missing(name, why.clone());
         }
-        return false;
+        return Ok(Err(why));
     }
     found.in_force(LayerName::MountNamespace, "");
-    let hidden =
-        hide_all(setup).inspect_err(|why| found.missing(LayerName::HiddenPaths, why.clone())).is_ok();
-    found.record(LayerName::PrivateHome, mount_home(setup));
+    let covered = hide_all(setup);
     found.record(LayerName::PrivateDevices, devices::mount_all());
     kernel_files::mount_all(setup, found);
-    hidden
+    Ok(covered)
 }
 
 /// Says of the hidden paths how they are hidden, and looks.
-pub(super) fn report_hidden(setup: &Setup<'_>, by_mount: bool, by_landlock: bool, found: &mut Found) {
-    let how = match (by_mount, by_landlock) {
-        (true, true) => "by mount and Landlock",
-        (true, false) => "by mount",
+pub(super) fn report_hidden(setup: &Setup<'_>, covered: &Covered, denied: bool, found: &mut Found) {
+    let how = match covered {
+        Ok(()) => "by mount",
         // Landlock before ABI 9 says nothing about connecting to a socket by its path.
-        (false, true) => "by Landlock alone: files cannot be opened, sockets can still be connected to",
-        // What the mounts said about it stands, if there were any.
-        (false, false) => {
-            found.missing(LayerName::HiddenPaths, "neither a mount namespace nor Landlock hides them");
+        Err(_) if denied => "by Landlock alone: files cannot be opened, sockets can still be connected to",
+        Err(why) => {
+            found.missing(LayerName::HiddenPaths, format!("neither by a mount ({why}) nor by Landlock"));
             return;
         }
     };
@@ -85,8 +94,8 @@ fn mount_home(setup: &Setup<'_>) -> Result<String, String> {
     let bytes = setup.order.map_or(crate::limits::HOME_BYTES_DEFAULT, |order| order.limits.home_bytes);
     let options = std::ffi::CString::new(format!("size={bytes},nr_inodes=65536,mode=0700"));
     let options = options.map_err(|_| "the size has a NUL".to_owned())?;
-    mount("none", setup.homes, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, options.as_c_str())
-        .map_err(|error| format!("mounting {}: {error}", setup.homes.display()))?;
+    mount("none", setup.home, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, options.as_c_str())
+        .map_err(|error| format!("mounting {}: {error}", setup.home.display()))?;
     Ok(format!("{bytes} bytes"))
 }
 

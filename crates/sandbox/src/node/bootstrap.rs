@@ -152,15 +152,22 @@ impl Link {
     }
 
     fn greet(&mut self, hello: &Request) -> io::Result<Notice> {
-        send(&self.socket, &hello.encode(), &[])?;
-        self.await_answer()?;
         let mut buffer = vec![0; MESSAGE_BYTES_MAX];
-        match receive(&self.socket, &mut buffer)? {
-            Some(packet) => Notice::decode(&buffer[..packet.length]).map_err(io::Error::other),
-            None => Err(io::Error::other(
+        let answer = send(&self.socket, &hello.encode(), &[])
+            .and_then(|()| self.await_answer())
+            .and_then(|()| receive(&self.socket, &mut buffer));
+        // How a peer that has ended shows depends on when it did.
+        let ended = [io::ErrorKind::BrokenPipe, io::ErrorKind::ConnectionReset];
+        let packet = match answer {
+            Err(error) if ended.contains(&error.kind()) => None,
+            other => other?,
+        };
+        let Some(packet) = packet else {
+            return Err(io::Error::other(
                 "it ended without an answer; does `main` begin with become_spawner_if_asked?",
-            )),
-        }
+            ));
+        };
+        Notice::decode(&buffer[..packet.length]).map_err(io::Error::other)
     }
 
     fn await_answer(&self) -> io::Result<()> {

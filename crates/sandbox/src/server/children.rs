@@ -141,8 +141,8 @@ impl Child {
 
     fn read_reports(&mut self, id: u64) -> Option<Notice> {
         let mut started = None;
-        let mut buffer = vec![0; REPORT_BYTES_MAX];
         while let Some(report) = self.report.as_ref().filter(|report| ready(report)) {
+            let mut buffer = vec![0; REPORT_BYTES_MAX];
             let Some(said) = receive(report, &mut buffer).ok().flatten() else {
                 self.report = None;
                 break;

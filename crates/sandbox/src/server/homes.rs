@@ -10,6 +10,7 @@ use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use rustix::rand::{GetRandomFlags, getrandom};
 
 const PREFIX: &str = "ringfence-home-";
+const UNLOCKED_PREFIX: &str = "ringfence-new-";
 
 /// The folder of one spawner. The lock on it says that the spawner lives; without one it is left over.
 pub(crate) struct Homes {
@@ -26,10 +27,14 @@ impl Homes {
         remove_leftovers(&temporary, user);
         let mut random = [0_u8; 8];
         getrandom(&mut random, GetRandomFlags::empty())?;
-        let path = temporary.join(format!("{PREFIX}{:016x}", u64::from_le_bytes(random)));
-        DirBuilder::new().mode(0o700).create(&path)?;
-        let lock = open(&path)?;
+        let random = u64::from_le_bytes(random);
+        // It gets its name when it is locked, so that nobody finds one that is not and takes it for left over.
+        let unlocked = temporary.join(format!("{UNLOCKED_PREFIX}{random:016x}"));
+        DirBuilder::new().mode(0o700).create(&unlocked)?;
+        let lock = open(&unlocked)?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
+        let path = temporary.join(format!("{PREFIX}{random:016x}"));
+        fs::rename(&unlocked, &path)?;
         Ok(Self { path, _lock: lock })
     }
 
@@ -61,12 +66,7 @@ fn remove_leftovers(temporary: &Path, user: u32) {
         let named = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
         let Some(folder) = named.then(|| open(&entry.path()).ok()).flatten() else { continue };
         let owned = folder.metadata().is_ok_and(|metadata| metadata.uid() == user);
-        // A spawner locks its folder within moments of making it; an hour keeps us off those moments.
-        let old = folder
-            .metadata()
-            .and_then(|metadata| metadata.modified())
-            .is_ok_and(|time| time.elapsed().is_ok_and(|age| age > std::time::Duration::from_hours(1)));
-        if owned && old && flock(&folder, FlockOperation::NonBlockingLockExclusive).is_ok() {
+        if owned && flock(&folder, FlockOperation::NonBlockingLockExclusive).is_ok() {
             let _ = fs::remove_dir_all(entry.path());
         }
     }
@@ -75,30 +75,35 @@ fn remove_leftovers(temporary: &Path, user: u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::{Duration, SystemTime};
 
     #[test]
     fn a_folder_left_over_is_removed_and_a_living_one_is_not() {
         let temporary = tempfile::tempdir().unwrap();
         let user = rustix::process::geteuid().as_raw();
-        let age = |path: &Path| {
-            let time = SystemTime::now() - Duration::from_hours(2);
-            File::open(path).unwrap().set_modified(time).unwrap();
-        };
         let living = Homes::make(temporary.path(), user).unwrap();
-        age(living.path());
         let dead = temporary.path().join(format!("{PREFIX}dead"));
         fs::create_dir(&dead).unwrap();
         fs::write(dead.join("file"), "x").unwrap();
-        age(&dead);
         let other = temporary.path().join("somebody-else");
         fs::create_dir(&other).unwrap();
-        age(&other);
+        let link = temporary.path().join(format!("{PREFIX}link"));
+        std::os::unix::fs::symlink(&other, &link).unwrap();
 
         let young = Homes::make(temporary.path(), user).unwrap();
-        assert!(living.path().exists() && other.exists() && young.path().exists());
+        assert!(living.path().exists() && young.path().exists());
+        assert!(other.exists() && link.exists(), "a link is nobody's folder");
         assert!(!dead.exists());
         young.remove();
         assert!(!young.path().exists());
+    }
+
+    #[test]
+    fn a_folder_of_another_user_is_left_alone() {
+        let temporary = tempfile::tempdir().unwrap();
+        let theirs = temporary.path().join(format!("{PREFIX}theirs"));
+        fs::create_dir(&theirs).unwrap();
+        let somebody = rustix::process::geteuid().as_raw() + 1;
+        Homes::make(temporary.path(), somebody).unwrap();
+        assert!(theirs.exists());
     }
 }

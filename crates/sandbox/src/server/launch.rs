@@ -12,7 +12,7 @@ use super::children::Child;
 use super::homes::Homes;
 use super::plan::Plan;
 use crate::inside::{self, Descriptors, Filters, Identity, Setup};
-use crate::layer::Layer;
+use crate::layer::{Layer, LayerName};
 use crate::limits::START_TIMEOUT;
 use crate::system::{Cloned, Namespaces, clone_process};
 use crate::wire::{Failure, Hello, Notice, Order, pair};
@@ -27,6 +27,8 @@ pub(crate) struct Launcher {
     open_files: u64,
     /// As found by setting up one sandbox with nothing in it.
     layers: Vec<Layer>,
+    /// Whether each child mounts its home on the one folder, or has a folder in it.
+    homes_are_mounts: bool,
 }
 
 // === impl Launcher ===
@@ -44,8 +46,12 @@ impl Launcher {
         }
         let plan = Plan::find(identity);
         let filters = Filters::compile();
-        let mut launcher = Self { hidden, homes, plan, identity, filters, open_files, layers: Vec::new() };
+        let layers = Vec::new();
+        let mut launcher =
+            Self { hidden, homes, plan, identity, filters, open_files, layers, homes_are_mounts: true };
         launcher.layers = launcher.try_out().map_err(|failure| failure.text)?;
+        launcher.homes_are_mounts =
+            launcher.layers.iter().any(|layer| layer.name == LayerName::PrivateHome && layer.in_force());
         Ok(launcher)
     }
 
@@ -90,9 +96,8 @@ impl Launcher {
     fn start(&self, id: u64, order: Option<&Order>, stdio: [OwnedFd; 3]) -> Result<Child, Failure> {
         let failed = |what: &'static str| move |error: io::Error| Failure::setup(what, &error);
         let hidden = self.hidden_from(order)?;
-        let mounted = self.plan.namespaces.has(Namespaces::MOUNT);
-        let own =
-            if mounted { None } else { Some(self.homes.make_one(id).map_err(failed("making a home"))?) };
+        let own = if self.homes_are_mounts { None } else { Some(self.homes.make_one(id)) };
+        let own = own.transpose().map_err(failed("making a home"))?;
         let (mine, report) = pair().map_err(failed("making a socket"))?;
         let setup = Setup {
             order,

@@ -9,12 +9,12 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command as HostCommand, Stdio};
 use std::time::{Duration, Instant};
 
 use ringfence_sandbox::{Child, Command, ExitStatus, Spawner, SpawnerProgram, start_spawner};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt};
 
 /// Long enough for a loaded machine; nothing is measured by it.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -95,17 +95,39 @@ pub fn eventually(mut holds: impl FnMut() -> bool) -> bool {
     false
 }
 
-pub fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
+/// Runs this whole test binary again as nobody, and expects so many tests to pass, this one included.
+pub fn as_nobody(passing: usize) {
+    if !rustix::process::geteuid().is_root() {
+        // Then the other tests have just shown it.
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (binary, temporary) = (folder.path().join("tests"), folder.path().join("tmp"));
+    fs::copy(std::env::current_exe().unwrap(), &binary).unwrap();
+    fs::create_dir(&temporary).unwrap();
+    for (path, mode) in [(folder.path(), 0o755), (&binary, 0o755), (&temporary, 0o1777)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let output = HostCommand::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"])
+        .arg(&binary)
+        .env("TMPDIR", &temporary)
+        // Snapshots stand in the test itself; the sources may be out of reach for nobody.
+        .env("INSTA_UPDATE", "no")
+        .env("INSTA_WORKSPACE_ROOT", "/")
+        .current_dir("/")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains(&format!("test result: ok. {passing} passed")), "{said}");
 }
 
-/// This test binary where everybody can execute it.
-pub fn public_copy(folder: &Path) -> PathBuf {
-    let copy = folder.join("tests");
-    fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
-    fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
-    copy
+/// Waits until a child says so.
+pub async fn ready(child: &mut Child) {
+    let mut line = String::new();
+    tokio::io::BufReader::new(&mut child.stdout).read_line(&mut line).await.unwrap();
+    assert_eq!(line, "ready\n");
 }
 
 /// A command line that runs one `role_` test in a process of its own.
@@ -119,4 +141,14 @@ pub fn role(binary: impl AsRef<OsStr>, name: &str) -> HostCommand {
 /// Whether this process was started for the role; without, a role's test does nothing.
 pub fn has_role(name: &str) -> bool {
     std::env::var("RINGFENCE_TEST_ROLE").is_ok_and(|role| role == name)
+}
+
+/// A process that does not outlive its test.
+pub struct Host(pub std::process::Child);
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }

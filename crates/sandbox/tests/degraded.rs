@@ -1,0 +1,261 @@
+//! A machine that refuses layers: what is missing is said, and what is left still holds.
+//!
+//! The refusals are real: a process of its own, the node, gives them up for itself and all it starts by a seccomp
+//! filter, as container engines do.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+
+use common::{Host, eventually, has_role, marker, processes_with, role, run, shell, spawner};
+use ringfence_sandbox::{Command, ExitStatus, LayerName, SpawnError, Spawner};
+use rustix::process::{Pid, Signal, kill_process};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+};
+
+#[test]
+#[ignore = "becomes the spawner"]
+fn the_spawner() {
+    ringfence_sandbox::become_spawner_if_asked();
+}
+
+/// Makes this process a machine without these.
+fn refuse(namespaces: i32, calls: &[i64]) {
+    let bits = (0..32).map(|bit| 1_u64 << bit).filter(|bit| u64::from(namespaces.cast_unsigned()) & bit != 0);
+    let flag = |bit| {
+        let any = SeccompCmpOp::MaskedEq(bit);
+        let condition = SeccompCondition::new(0, SeccompCmpArgLen::Dword, any, bit).unwrap();
+        SeccompRule::new(vec![condition]).unwrap()
+    };
+    let mut rules = BTreeMap::new();
+    let flags: Vec<SeccompRule> = bits.map(flag).collect();
+    if !flags.is_empty() {
+        rules.insert(libc::SYS_clone, flags);
+    }
+    rules.extend(calls.iter().map(|call| (*call, Vec::new())));
+    let architecture = std::env::consts::ARCH.try_into().unwrap();
+    let action = SeccompAction::Errno(libc::EPERM.unsigned_abs());
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, action, architecture).unwrap();
+    seccompiler::apply_filter_all_threads(&BpfProgram::try_from(filter).unwrap()).unwrap();
+}
+
+const NAMESPACES: i32 =
+    libc::CLONE_NEWUSER | libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
+const LANDLOCK: [i64; 1] = [libc::SYS_landlock_create_ruleset];
+
+fn missing(spawner: &Spawner) -> Vec<String> {
+    spawner.layers().missing().map(ToString::to_string).collect()
+}
+
+/// What happens in the role, as lines of text that the test compares.
+async fn describe(data: &Path) {
+    let spawner = spawner(&[data]);
+    let child = spawner.spawn(&Command::new("true")).await.unwrap();
+    let on_child: Vec<String> = child.process.layers().missing().map(ToString::to_string).collect();
+    assert_eq!(on_child, missing(&spawner), "a child's report is its own");
+    for line in on_child {
+        println!("> {line}");
+    }
+    // Another child is there, with something in its home that only it may see.
+    let mut other = spawner.spawn(&shell("echo mine > ~/other; echo ready; sleep 1000")).await.unwrap();
+    common::ready(&mut other).await;
+    let script = format!(
+        "cat {0}/secret || echo refused; ls {0} || echo unlisted; cat {1}/paper; ls ~ && echo x > ~/y && cat ~/y; cat $(dirname $HOME)/*/other",
+        data.display(),
+        data.parent().unwrap().display()
+    );
+    for line in run(&spawner, &shell(&script)).await.stdout.lines() {
+        println!("> {line}");
+    }
+    let require = Command::new("true").require(LayerName::HiddenPaths).require(LayerName::ProcessNamespace);
+    match spawner.spawn(&require).await {
+        Err(SpawnError::LayerMissing { name, .. }) => println!("> required {name}"),
+        other => println!("> required and {}", if other.is_ok() { "there" } else { "broken" }),
+    }
+}
+
+fn in_role(name: &str) -> bool {
+    if !has_role(name) {
+        return false;
+    }
+    match name {
+        "role_without_namespaces" => refuse(NAMESPACES, &[]),
+        "role_without_landlock" => refuse(0, &LANDLOCK),
+        "role_without_mounts" => refuse(0, &[libc::SYS_mount]),
+        _ => refuse(NAMESPACES, &LANDLOCK),
+    }
+    true
+}
+
+fn play(name: &str) {
+    if !in_role(name) {
+        return;
+    }
+    let data = std::env::var("RINGFENCE_TEST_DATA").unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(describe(Path::new(&data)));
+}
+
+#[test]
+#[ignore = "a role"]
+fn role_without_namespaces() {
+    play("role_without_namespaces");
+}
+
+#[test]
+#[ignore = "a role"]
+fn role_without_landlock() {
+    play("role_without_landlock");
+}
+
+#[test]
+#[ignore = "a role"]
+fn role_without_mounts() {
+    play("role_without_mounts");
+}
+
+#[test]
+#[ignore = "a role"]
+fn role_without_both() {
+    play("role_without_both");
+}
+
+/// What the role says about itself.
+fn told_by(name: &str) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("data")).unwrap();
+    fs::write(folder.path().join("data/secret"), "hunter2\n").unwrap();
+    fs::write(folder.path().join("paper"), "public\n").unwrap();
+    let mut node = role(std::env::current_exe().unwrap(), name);
+    let output = node.env("RINGFENCE_TEST_DATA", folder.path().join("data")).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    said.lines().filter_map(|line| Some(line.split_once("> ")?.1.to_owned())).collect()
+}
+
+#[test]
+fn without_namespaces_landlock_hides_the_data_and_the_rest_is_said_to_be_missing() {
+    let said = told_by("role_without_namespaces");
+    insta::assert_snapshot!(said.join("\n"), @r"
+    process-namespace: missing (the kernel refused the namespace: Operation not permitted (os error 1))
+    mount-namespace: missing (the kernel refused the namespace: Operation not permitted (os error 1))
+    ipc-namespace: missing (the kernel refused the namespace: Operation not permitted (os error 1))
+    host-namespace: missing (the kernel refused the namespace: Operation not permitted (os error 1))
+    private-proc: missing (no mount namespace)
+    read-only-kernel: missing (no mount namespace)
+    private-devices: missing (no mount namespace)
+    private-home: missing (no mount namespace)
+    refused
+    unlisted
+    public
+    x
+    required process-namespace
+    ");
+}
+
+#[test]
+fn without_landlock_the_mounts_hide_the_data_and_landlock_is_said_to_be_missing() {
+    let said = told_by("role_without_landlock");
+    insta::assert_snapshot!(said.join("\n"), @r"
+    landlock: missing (not in this kernel, or refused by a filter)
+    refused
+    public
+    x
+    required and there
+    ");
+}
+
+#[test]
+fn without_mounts_the_process_namespace_stands_and_landlock_hides_the_data() {
+    let said = told_by("role_without_mounts");
+    insta::assert_snapshot!(said.join("\n"), @r"
+    mount-namespace: missing (making mounts private: Operation not permitted (os error 1))
+    private-proc: missing (making mounts private: Operation not permitted (os error 1))
+    read-only-kernel: missing (making mounts private: Operation not permitted (os error 1))
+    private-devices: missing (making mounts private: Operation not permitted (os error 1))
+    private-home: missing (making mounts private: Operation not permitted (os error 1))
+    refused
+    unlisted
+    public
+    x
+    required and there
+    ");
+}
+
+#[test]
+fn without_both_the_data_can_be_read_and_that_is_said() {
+    let said = told_by("role_without_both");
+    insta::assert_snapshot!(said.join("\n"), @r"
+    process-namespace: missing (the kernel refused the namespace: Operation not permitted (os error 1))
+    mount-namespace: missing (the kernel refused the namespace: Operation not permitted (os error 1))
+    ipc-namespace: missing (the kernel refused the namespace: Operation not permitted (os error 1))
+    host-namespace: missing (the kernel refused the namespace: Operation not permitted (os error 1))
+    private-proc: missing (no mount namespace)
+    read-only-kernel: missing (no mount namespace)
+    private-devices: missing (no mount namespace)
+    private-home: missing (no mount namespace)
+    hidden-paths: missing (neither by a mount (no mount namespace) nor by Landlock)
+    landlock: missing (not in this kernel, or refused by a filter)
+    hunter2
+    secret
+    public
+    x
+    mine
+    required hidden-paths
+    ");
+}
+
+/// A node without namespaces, with children that leave processes behind in every way.
+#[test]
+#[ignore = "a role"]
+fn role_node() {
+    if !in_role("role_node") {
+        return;
+    }
+    let marker = std::env::var("RINGFENCE_TEST_MARKER").unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let spawner = spawner(&[]);
+        let leave = |last: &str| {
+            shell(&format!(
+                "sleep {marker} & setsid sleep {marker} & (setsid sh -c 'sleep {marker} & sleep {marker}' &) ; {last}"
+            ))
+        };
+        let mut ended = spawner.spawn(&leave("exit 4")).await.unwrap();
+        assert_eq!(ended.process.exited().await, ExitStatus::Exited(4));
+        let after_exit = processes_with(&marker).len();
+        let mut killed = spawner.spawn(&leave("sleep 1000")).await.unwrap();
+        assert!(eventually(|| processes_with(&marker).len() == 4));
+        killed.process.kill();
+        assert_eq!(killed.process.exited().await, ExitStatus::Killed);
+        let after_kill = processes_with(&marker).len();
+        let _child = spawner.spawn(&leave("sleep 1000")).await.unwrap();
+        println!("\nleft {after_exit} {after_kill}");
+        std::io::stdout().flush().unwrap();
+        std::future::pending::<()>().await;
+    });
+}
+
+#[test]
+fn without_namespaces_nothing_outlives_its_child_or_the_node_either() {
+    let marker = marker();
+    let mut node = role(std::env::current_exe().unwrap(), "role_node");
+    let mut node = Host(node.env("RINGFENCE_TEST_MARKER", &marker).spawn().unwrap());
+    let mut said = BufReader::new(node.0.stdout.take().unwrap()).lines().map_while(Result::ok);
+    assert_eq!(said.find(|line| line.starts_with("left")).unwrap(), "left 0 0");
+    assert!(eventually(|| processes_with(&marker).len() == 4));
+    kill_process(Pid::from_child(&node.0), Signal::KILL).unwrap();
+    node.0.wait().unwrap();
+    assert!(eventually(|| processes_with(&marker).is_empty()), "{:?}", processes_with(&marker));
+}
+
+#[test]
+fn all_of_this_holds_for_an_ordinary_user_too() {
+    common::as_nobody(6);
+}
