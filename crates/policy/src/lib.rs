@@ -4,15 +4,32 @@
 //! pure: no clock, no I/O, no globals; time and history come in as facts.
 //!
 //! - [`Request`] is everything a rule can look at, [`Verdict`] everything that follows from the rules.
+//! - [`Source`]s are compiled to a [`PolicySet`], with a [`Vocabulary`] of what is known at that time.
+//! - [`ToolDefinition`] and [`InputSchema`] are what is known of a tool.
 
+mod constraint;
+mod decide;
 mod definition;
+mod glob;
+mod index;
+mod key;
 mod limits;
+mod matcher;
 mod request;
+mod rule;
 mod schema;
+mod set;
+mod source;
 mod text;
 mod verdict;
+mod vocabulary;
+mod yaml;
 
 pub use definition::{Change, DefinitionError, Difference, ToolDefinition, diff as diff_definitions};
+pub use key::Key;
 pub use request::Request;
 pub use schema::{InputSchema, SchemaError, Violation};
+pub use set::{Compiled, PolicySet};
+pub use source::{Language, Source};
 pub use verdict::{Approval, Determining, Misfit, Narrowing, Obligations, RateLimit, Shadowed, Verdict};
+pub use vocabulary::{KnownAgent, KnownModel, KnownServer, KnownTool, Vocabulary};

@@ -29,7 +29,15 @@ pub const PATTERN_BACKTRACKING_TEXT_BYTES_MAX: usize = 8 * 1024;
 /// Objects and arrays inside one another in a value that is validated.
 pub const INSTANCE_DEPTH_MAX: u16 = 96;
 /// Looks at parts of a value during one validation; a look at a text counts more the longer it is.
-pub const VALIDATION_STEPS_MAX: u32 = 2_000_000;
+pub const VALIDATION_STEPS_MAX: u32 = 400_000;
+/// Objects and arrays inside one another up to which the types of arguments are known to Cedar rules.
+pub const SHAPE_DEPTH_MAX: usize = 16;
+/// Arguments of one tool, nested ones included, whose types are known to Cedar rules.
+pub const SHAPE_MEMBERS_MAX: usize = 2_000;
+/// Length of one Cedar file, in bytes.
+pub const CEDAR_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Length of one `when`, in bytes.
+pub const WHEN_BYTES_MAX: usize = 8 * 1024;
 /// Stack of the thread that compiles a schema, in bytes.
 pub const SCHEMA_COMPILE_STACK_BYTES: usize = 64 * 1024 * 1024;
 /// Length of a sentence about a violation, in bytes.
@@ -40,3 +48,28 @@ pub const MESSAGE_WORDS_MAX: usize = 8;
 pub const DIFFERENCE_LINES_MAX: usize = 200;
 /// Length of a value in such a line, in characters.
 pub const DIFFERENCE_VALUE_CHARS_MAX: usize = 400;
+
+/// Rules in all files together.
+pub const RULES_MAX: usize = 50_000;
+/// Patterns of one key of one rule.
+pub const PATTERNS_OF_KEY_MAX: usize = 10_000;
+/// Length of one pattern, in bytes.
+pub const MATCH_PATTERN_BYTES_MAX: usize = 512;
+/// Constraints in one rule.
+pub const CONSTRAINTS_MAX: usize = 100;
+/// Values in one list of a constraint.
+pub const ALLOWED_VALUES_MAX: usize = 10_000;
+/// Length of a number in a constraint, in bytes.
+pub const NUMBER_BYTES_MAX: usize = 64;
+/// Names in the dotted path of a constraint.
+pub const PATH_SEGMENTS_MAX: usize = 16;
+/// Values of a list that a refusal names.
+pub const REASON_VALUES_MAX: usize = 10;
+/// Length of the reason of a rule, in bytes.
+pub const REASON_BYTES_MAX: usize = 1_000;
+/// Roles that may approve, in one rule.
+pub const APPROVERS_MAX: usize = 100;
+/// Different people that one rule can ask for.
+pub const QUORUM_MAX: u64 = 20;
+/// The longest that an approval can wait and be used.
+pub const APPROVAL_EXPIRES_MAX: std::time::Duration = std::time::Duration::from_hours(30 * 24);
