@@ -7,6 +7,7 @@
 //! - [`Source`]s are compiled to a [`PolicySet`], with a [`Vocabulary`] of what is known at that time.
 //! - [`ToolDefinition`] and [`InputSchema`] are what is known of a tool.
 
+mod cedar;
 mod constraint;
 mod decide;
 mod definition;
@@ -25,6 +26,7 @@ mod verdict;
 mod vocabulary;
 mod yaml;
 
+pub use cedar::cedar_schema;
 pub use definition::{Change, DefinitionError, Difference, ToolDefinition, diff as diff_definitions};
 pub use key::Key;
 pub use request::Request;

@@ -15,6 +15,7 @@ mod message;
 mod number;
 mod places;
 mod reference;
+mod shape;
 
 use std::fmt;
 
@@ -23,7 +24,9 @@ use ringfence_json::{Object, Value};
 use serde_json::Value as Foreign;
 
 use self::instance::{Node, Ours, Part, Watch};
+pub(crate) use self::number::plain as plain_number;
 use self::number::{Exact, denotes};
+pub(crate) use self::shape::{Member, Shape};
 use crate::limits::{PATTERN_BACKTRACKS_MAX, PATTERN_COMPILED_BYTES_MAX, SCHEMA_COMPILE_STACK_BYTES};
 use crate::text::{bounded, shown};
 
@@ -32,6 +35,7 @@ pub struct InputSchema {
     validator: Validator<Ours>,
     root: Value,
     backtracking: bool,
+    shape: Shape,
 }
 
 /// Why a schema cannot be used.
@@ -104,7 +108,12 @@ impl InputSchema {
         let survey = places::survey(schema)?;
         let foreign = foreign(schema)?;
         let validator = compile(&foreign, draft)?;
-        Ok(Self { validator, root: schema.clone(), backtracking: survey.backtracking })
+        Ok(Self {
+            validator,
+            root: schema.clone(),
+            backtracking: survey.backtracking,
+            shape: Shape::of(schema),
+        })
     }
 
     /// Checks the arguments of a call.
@@ -143,6 +152,11 @@ impl InputSchema {
             (None, Err(error)) => message::violation(self, &error),
             (None, Ok(())) => message::undecided(),
         }
+    }
+
+    /// The types of the arguments as far as the schema settles them.
+    pub(crate) fn shape(&self) -> &Shape {
+        &self.shape
     }
 
     /// The schema as its author wrote it.

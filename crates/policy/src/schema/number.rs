@@ -75,8 +75,8 @@ fn with_plain_numbers(value: &Value) -> Value {
     }
 }
 
-/// The significant digits and the power of ten, the same for every way to write a number.
-fn plain(number: &Number) -> String {
+/// The significant digits and the power of ten, the same for every way to write a number: `15e-1`, and `0` for zero.
+pub(crate) fn plain(number: &Number) -> String {
     let (negative_exponent, (whole, fraction), exponent) = parts(number);
     if is_zero(number) {
         return "0".to_owned();

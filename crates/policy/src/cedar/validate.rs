@@ -1,0 +1,197 @@
+//! Checks policies against the schema of what is known.
+
+use std::collections::{BTreeSet, HashSet};
+
+use cedar_policy::{PolicySet, Schema, ValidationError, ValidationMode, ValidationWarning, Validator};
+use ringfence_document::{Place, Report, nearest};
+use smol_str::SmolStr;
+
+use super::explain::{Lines, span};
+use super::schema::Described;
+use crate::Vocabulary;
+use crate::text::{escaped, shown};
+
+/// Length of what Cedar says, in characters.
+const CHARS_MAX: usize = 400;
+
+/// Knows the types and names that policies can use.
+pub(crate) struct Checker {
+    validator: Option<Validator>,
+    untyped: BTreeSet<SmolStr>,
+    open: bool,
+    names: Vec<(&'static str, BTreeSet<String>)>,
+}
+
+/// Something found by checking.
+pub(super) struct Checked {
+    pub(super) is_error: bool,
+    /// Byte offset and length.
+    pub(super) span: (usize, usize),
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+}
+
+// === impl Checker ===
+
+impl Checker {
+    /// For what is known; `None` when nothing is.
+    pub(crate) fn of(vocabulary: &Vocabulary) -> Option<Self> {
+        if vocabulary.is_empty() {
+            return None;
+        }
+        let described = Described::of(vocabulary);
+        // A schema that Cedar cannot read would be a fault of ours; policies are then used unchecked, and a rule
+        // whose types are wrong refuses when it is evaluated.
+        let schema = Schema::from_cedarschema_str(&described.text).ok().map(|(schema, _)| schema);
+        let agents = vocabulary.agents.iter().map(|agent| format!("{}/{}", agent.workspace, agent.name));
+        let workspaces = vocabulary.agents.iter().map(|agent| agent.workspace.to_string());
+        let servers = vocabulary.servers.iter().map(|server| server.name.to_string());
+        let models = vocabulary.models.iter().map(|model| model.name.to_string());
+        let tools = vocabulary.tools.iter().map(|tool| format!("{}/{}", tool.server, tool.name));
+        let kinds = ringfence_types::Kind::ALL.iter().map(|kind| kind.as_str().to_owned());
+        let names = vec![
+            ("Action", tools.chain(kinds).collect()),
+            ("Agent", agents.collect()),
+            ("Workspace", workspaces.collect()),
+            ("Server", servers.collect()),
+            ("Model", models.collect()),
+        ];
+        Some(Self {
+            validator: schema.map(Validator::new),
+            untyped: described.untyped,
+            open: described.open,
+            names,
+        })
+    }
+
+    /// Whether the schema could be made.
+    #[cfg(test)]
+    pub(crate) fn is_whole(&self) -> bool {
+        self.validator.is_some()
+    }
+
+    pub(super) fn check_file(&self, set: &PolicySet, lines: &Lines<'_>, report: &mut Report) {
+        self.check(set, &mut |checked| {
+            let place = match checked.span {
+                (_, 0) => Place::WHOLE,
+                (offset, length) => lines.place(offset, length),
+            };
+            match (checked.is_error, checked.hint) {
+                (true, None) => report.error(place, checked.message),
+                (true, Some(hint)) => report.error_with_hint(place, checked.message, hint),
+                (false, None) => report.warning(place, checked.message),
+                (false, Some(hint)) => report.warning_with_hint(place, checked.message, hint),
+            }
+        });
+    }
+
+    /// Checks all policies of a set.
+    pub(super) fn check(&self, set: &PolicySet, found: &mut dyn FnMut(Checked)) {
+        // The same place is looked at once for every action it can be about.
+        let mut seen = HashSet::new();
+        let mut once = |checked: Checked| {
+            if seen.insert((checked.span, checked.message.clone())) {
+                found(checked);
+            }
+        };
+        let unknown = self.names(set, &mut once);
+        let Some(validator) = &self.validator else { return };
+        let result = validator.validate(set, ValidationMode::Strict);
+        for error in result.validation_errors() {
+            if let Some(checked) = self.error(error, &unknown) {
+                once(checked);
+            }
+        }
+        for warning in result.validation_warnings() {
+            // With names that are not known, or arguments without types, "impossible" may only mean "unknown".
+            let impossible = matches!(warning, ValidationWarning::ImpossiblePolicy(_));
+            if impossible
+                && (self.open
+                    || !self.untyped.is_empty()
+                    || unknown.contains(&warning.policy_id().to_string()))
+            {
+                continue;
+            }
+            once(of(warning, &warning.to_string(), false));
+        }
+    }
+
+    /// Warns of entities that nobody knows; gives the ids of the policies that name them.
+    fn names(&self, set: &PolicySet, found: &mut dyn FnMut(Checked)) -> HashSet<String> {
+        let mut policies = HashSet::new();
+        for policy in set.policies() {
+            for literal in policy.entity_literals() {
+                let of = literal.type_name().to_string();
+                let Some((_, known)) = self.names.iter().find(|(name, _)| *name == of) else { continue };
+                let id = literal.id().unescaped();
+                if known.contains(id) || known.is_empty() {
+                    continue;
+                }
+                policies.insert(policy.id().to_string());
+                let message = format!("there is no {} called {} here", word(&of), shown(id, 100));
+                let hint = nearest(id, known.iter().map(String::as_str))
+                    .map(|near| format!("did you mean {}?", shown(near, 100)));
+                found(Checked { is_error: false, span: place_of(policy, id), message, hint });
+            }
+        }
+        policies
+    }
+
+    fn error(&self, error: &ValidationError, unknown: &HashSet<String>) -> Option<Checked> {
+        let text = error.to_string();
+        match error {
+            // Said already, and less harshly: a tool may be pinned later.
+            ValidationError::UnrecognizedActionId(_) => None,
+            ValidationError::InvalidActionApplication(_)
+                if unknown.contains(&error.policy_id().to_string()) =>
+            {
+                None
+            }
+            ValidationError::UnsafeAttributeAccess(_) if self.is_untyped(&text) => {
+                let mut checked = of(error, &text, false);
+                checked.message =
+                    "the type of this argument is not known, so the rule cannot be checked here".to_owned();
+                checked.hint = Some(
+                    "if a call has something else there, the rule fails and refuses the call".to_owned(),
+                );
+                Some(checked)
+            }
+            _ => Some(of(error, &text, true)),
+        }
+    }
+
+    /// Whether an error is about an attribute that may well exist. Cedar quotes it as `input.a.b`.
+    fn is_untyped(&self, message: &str) -> bool {
+        let attribute = message.split('`').find(|part| *part == "input" || part.starts_with("input."));
+        attribute.is_some_and(|path| self.open || path.split('.').any(|name| self.untyped.contains(name)))
+    }
+}
+
+fn of(error: &dyn miette::Diagnostic, text: &str, is_error: bool) -> Checked {
+    // Cedar begins with "for policy `policy0`, ", which means nothing to a reader of the file.
+    let message = text
+        .strip_prefix("for policy `")
+        .and_then(|rest| rest.split_once("`, "))
+        .map_or(text, |(_, rest)| rest);
+    Checked {
+        is_error,
+        span: span(error).unwrap_or((0, 0)),
+        message: escaped(message, CHARS_MAX),
+        hint: error.help().map(|help| escaped(&help.to_string(), CHARS_MAX)),
+    }
+}
+
+fn word(of: &str) -> String {
+    if of == "Action" { "tool or action".to_owned() } else { of.to_ascii_lowercase() }
+}
+
+/// Where a policy first writes an entity's id; the policy if it writes it in some other way.
+fn place_of(policy: &cedar_policy::Policy, id: &str) -> (usize, usize) {
+    let Some(loc) = policy.as_ref().loc() else { return (0, 0) };
+    let (offset, length) = (loc.span.offset(), loc.span.len());
+    let written = format!("\"{id}\"");
+    match loc.src.get(offset..offset + length).and_then(|text| text.find(&written)) {
+        Some(at) => (offset + at, written.len()),
+        None => (offset, length),
+    }
+}
