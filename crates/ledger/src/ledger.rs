@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -11,18 +12,22 @@ use parking_lot::{Condvar, Mutex};
 use ringfence_types::{NodeName, Timestamp};
 use tokio::sync::Notify;
 
-use crate::disk::{Faults, sync_folder};
+use crate::derive::{self, Ask, Deriver, Published};
+use crate::disk::{Faults, is_full, sync_folder};
 use crate::error::{At, OpenError, ReadError};
+use crate::key::SigningKey;
 use crate::limits::{
     OPERATOR_RESERVE_BYTES, PAYLOAD_SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX,
     SEGMENT_BYTES_MIN,
 };
 use crate::lock::Lock;
+use crate::note::VerifierKey;
 use crate::payload::Book;
 use crate::queue::Queue;
 use crate::reader::Reader;
 use crate::session::Session;
 use crate::shared::Shared;
+use crate::tree::{InclusionProof, State, proof_from};
 use crate::wal::{Position, recover};
 use crate::writer::Writer;
 
@@ -73,8 +78,17 @@ pub struct Ledger {
 #[derive(Debug)]
 struct Inner {
     shared: Arc<Shared>,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    key: Arc<SigningKey>,
+    published: Arc<Published>,
+    ask: SyncSender<Ask>,
+    threads: Mutex<Option<Threads>>,
     _lock: Lock,
+}
+
+#[derive(Debug)]
+struct Threads {
+    writer: JoinHandle<()>,
+    deriver: JoinHandle<()>,
 }
 
 // === impl Options ===
@@ -108,16 +122,16 @@ impl Ledger {
         }
         let shared = Arc::new(prepare(folder, options)?);
         let lock = Lock::take(folder)?;
-        let from = Position::START;
-        let found = recover(&shared.wal, &shared.payloads, from)?;
-        let mut writer = Writer::open(Arc::clone(&shared), found.end)?;
-        writer.begin(found.last_at.unwrap_or_default());
-        let spawned =
-            std::thread::Builder::new().name("ledger-writer".to_owned()).spawn(move || writer.run());
-        let thread = spawned.at("start a thread for", folder)?;
-        let recovery =
-            Recovery { size: found.end.entry, torn_bytes: found.torn_bytes, took: started.elapsed() };
-        let inner = Inner { shared, writer: Mutex::new(Some(thread)), _lock: lock };
+        let key = Arc::new(SigningKey::open(folder, &shared.node)?);
+        let published = Arc::new(Published::default());
+        let (end, torn_bytes, deriver, writer) = recover_all(&shared, &key, &published)?;
+        let (ask, asked) = derive::channel();
+        let threads = Threads {
+            writer: spawn("ledger-writer", folder, move || writer.run())?,
+            deriver: spawn("ledger-tiles", folder, move || deriver.run(&asked))?,
+        };
+        let recovery = Recovery { size: end.entry, torn_bytes, took: started.elapsed() };
+        let inner = Inner { shared, key, published, ask, threads: Mutex::new(Some(threads)), _lock: lock };
         Ok((Self { inner: Arc::new(inner) }, recovery))
     }
 
@@ -176,6 +190,34 @@ impl Ledger {
         Ok(Reader::new(&self.shared().wal, Arc::clone(&self.shared().durable), from))
     }
 
+    /// The newest signed checkpoint: what somebody else can keep, to check the log against later. At most a second
+    /// old; [`Ledger::derive`] makes it new.
+    pub fn checkpoint(&self) -> String {
+        self.inner.published.lock().clone()
+    }
+
+    /// The key that signs checkpoints.
+    pub fn verifier_key(&self) -> &VerifierKey {
+        self.inner.key.verifier()
+    }
+
+    /// Brings tiles and checkpoint up to what is durable now. Blocks.
+    pub fn derive(&self) {
+        let (done, wait) = std::sync::mpsc::sync_channel(1);
+        if self.inner.ask.send(Ask::Now(done)).is_ok() {
+            let _ = wait.recv();
+        }
+    }
+
+    /// Proves that an entry is in the tree of the newest checkpoint; `None` when that does not reach it yet. Blocks.
+    ///
+    /// # Errors
+    /// When tiles cannot be read.
+    pub fn prove(&self, id: u64) -> Result<Option<InclusionProof>, ReadError> {
+        let checkpoint = self.inner.published.lock();
+        Ok(proof_from(&self.shared().folder, &checkpoint, id)?)
+    }
+
     /// What room there is.
     pub fn space(&self) -> Space {
         let queue = self.shared().queue.lock();
@@ -197,14 +239,16 @@ impl Ledger {
 // === impl Inner ===
 
 impl Inner {
+    /// The writer ends first, so that the deriver sees everything.
     fn close(&self) {
         self.shared.queue.lock().closing = true;
         self.shared.wake.notify_all();
-        let mut writer = self.writer.lock();
-        if let Some(thread) = writer.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the thread that writes the log panicked");
+        let mut threads = self.threads.lock();
+        let Some(Threads { writer, deriver }) = threads.take() else { return };
+        let written = writer.join();
+        let _ = self.ask.send(Ask::Stop);
+        if written.and(deriver.join()).is_err() {
+            tracing::error!("a thread of the log panicked");
         }
         self.shared.changed.notify_waiters();
     }
@@ -214,6 +258,47 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+fn spawn(
+    name: &str,
+    folder: &Path,
+    run: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, OpenError> {
+    let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(run);
+    spawned.at("start a thread for", folder).map_err(OpenError::File)
+}
+
+/// Finds the end of the log, derives the tree up to it, and only then opens the log for writing.
+fn recover_all(
+    shared: &Arc<Shared>,
+    key: &Arc<SigningKey>,
+    published: &Arc<Published>,
+) -> Result<(Position, u64, Deriver, Writer), OpenError> {
+    let state = State::read(&shared.folder);
+    let from = state.as_ref().map_or(Position::START, |state| state.position);
+    let found = recover(&shared.wal, &shared.payloads, from)?;
+    derive::refuse_short(shared, key, found.end, state.as_ref())?;
+    shared.durable.store(found.end.entry, Ordering::Release);
+    let last_at = found.last_at.unwrap_or_default().max(derive::last_at(state.as_ref()));
+    shared.queue.lock().last_at = last_at;
+    let mut deriver = Deriver::new(Arc::clone(shared), Arc::clone(key), Arc::clone(published), state);
+    match deriver.catch_up() {
+        // Tiles can wait for space; the log itself has its own.
+        Err(ReadError::File(error)) if is_full(&error.source) => {
+            tracing::warn!(%error, "tiles and checkpoint are behind the log");
+            deriver = Deriver::new(
+                Arc::clone(shared),
+                Arc::clone(key),
+                Arc::clone(published),
+                State::read(&shared.folder),
+            );
+        }
+        done => done?,
+    }
+    let mut writer = Writer::open(Arc::clone(shared), found.end)?;
+    writer.begin(last_at);
+    Ok((found.end, found.torn_bytes, deriver, writer))
 }
 
 /// Makes the folders.

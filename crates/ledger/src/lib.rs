@@ -2,19 +2,24 @@
 
 mod batch;
 mod check;
+mod derive;
 mod disk;
+mod durable_file;
 mod entry;
 mod error;
 mod frame;
+mod key;
 mod ledger;
 pub mod limits;
 mod lock;
+mod note;
 mod payload;
 mod queue;
 mod reader;
 mod scanner;
 mod session;
 mod shared;
+mod tree;
 mod wal;
 mod writer;
 
@@ -24,7 +29,9 @@ pub use disk::Faults;
 pub use entry::{Draft, ENTRY_VERSION};
 pub use error::{AppendError, Damage, FileError, Lost, OpenError, ReadError, SealError};
 pub use ledger::{Ledger, Options, Recovery, Space};
+pub use note::{Checkpoint, NoteError, VerifierKey};
 pub use payload::{PayloadClass, PayloadClassError, SealedPayload};
 pub use queue::RoomFor;
 pub use reader::{Entry, Reader};
 pub use session::{Room, Session};
+pub use tree::{InclusionProof, ProofError};

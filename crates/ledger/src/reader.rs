@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Damage, ReadError};
 use crate::frame::split_entry;
-use crate::wal::{Step, WalScan};
+use crate::wal::{Position, Step, WalScan};
 
 /// An entry of the log.
 #[derive(Clone, PartialEq, Eq)]
@@ -29,6 +29,9 @@ pub struct Reader {
     next_id: u64,
     /// How many entries were durable when the scan was opened: what it has buffered beyond is not to be trusted.
     fresh_to: u64,
+    /// Where to begin, if that is known.
+    start: Option<Position>,
+    batch_start: Position,
 }
 
 // === impl Reader ===
@@ -36,7 +39,28 @@ pub struct Reader {
 impl Reader {
     pub(crate) fn new(wal: &Path, durable: Arc<AtomicU64>, from: u64) -> Self {
         let folder = wal.to_owned();
-        Self { scan: None, folder, durable, body: Vec::new(), at: 0, end: 0, next_id: from, fresh_to: 0 }
+        Self {
+            scan: None,
+            folder,
+            durable,
+            body: Vec::new(),
+            at: 0,
+            end: 0,
+            next_id: from,
+            fresh_to: 0,
+            start: None,
+            batch_start: Position::START,
+        }
+    }
+
+    /// Starts with entry `from`, in the batch at `position` or a later one.
+    pub(crate) fn at(wal: &Path, durable: Arc<AtomicU64>, position: Position, from: u64) -> Self {
+        Self { start: Some(position), ..Self::new(wal, durable, from) }
+    }
+
+    /// Where the batch begins that the last entry came from.
+    pub(crate) fn batch_start(&self) -> Position {
+        self.batch_start
     }
 
     /// The id of the entry that comes next.
@@ -70,18 +94,24 @@ impl Reader {
             Some(scan) if self.next_id < self.fresh_to => scan,
             stale => {
                 self.fresh_to = self.durable.load(Ordering::Acquire);
-                match stale {
-                    Some(scan) => WalScan::at(&self.folder, scan.position())?,
+                match stale.map(|scan| scan.position()).or(self.start) {
+                    Some(position) => WalScan::at(&self.folder, position)?,
                     None => WalScan::to_entry(&self.folder, self.next_id)?,
                 }
             }
         };
         let scan = self.scan.insert(scan);
-        let position = scan.position();
-        let header = match scan.step()? {
-            Step::Batch(header) => scan.body(&header, &mut self.body)?.map(|()| header),
-            Step::End(_) => None,
+        let mut position;
+        let header = loop {
+            let step = scan.step()?;
+            position = scan.position();
+            match step {
+                Step::Batch(header) if header.end_id() <= self.next_id => scan.skip(&header)?,
+                Step::Batch(header) => break scan.body(&header, &mut self.body)?.map(|()| header),
+                Step::End(_) => break None,
+            }
         };
+        self.batch_start = position;
         let header = header.filter(|header| (header.first_id..header.end_id()).contains(&self.next_id));
         let Some(header) = header else {
             let what = "an entry that was durable is gone".to_owned();

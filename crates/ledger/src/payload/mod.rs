@@ -16,6 +16,6 @@ pub use stored::{PayloadClass, PayloadClassError, SealedPayload};
 
 pub(crate) use book::Book;
 pub(crate) use files::{
-    ClassFile, MARK_BYTES_MAX, Mark, Syncer, append_all, decode_marks, encode_marks, mark_holds,
+    ClassFile, MARK_BYTES_MAX, Syncer, append_all, decode_marks, encode_marks, mark_holds,
 };
-pub(crate) use stored::{Segment, segments_of};
+pub(crate) use stored::segments_of;

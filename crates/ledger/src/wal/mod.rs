@@ -10,9 +10,9 @@ mod segment;
 use std::io;
 use std::path::Path;
 
-pub(crate) use recover::{Recovered, clear_tail, recover};
-pub(crate) use scan::{End, Step, WalScan};
-pub(crate) use segment::{Position, WalSegment, segment_path};
+pub(crate) use recover::{clear_tail, recover};
+pub(crate) use scan::{Step, WalScan};
+pub(crate) use segment::{Position, Start, WalSegment, segment_path, start_of};
 
 /// The numbers of the files `NUMBER.extension` in a folder, ascending; none when there is no folder.
 pub(crate) fn numbered_files(folder: &Path, extension: &str) -> io::Result<Vec<u64>> {
