@@ -1,1 +1,30 @@
-//! What the end-to-end tests are made of.
+//! What the end-to-end tests are made of: a real node, real servers, real clients, and patience with a limit.
+//!
+//! - [`node`]: a Ringfence node in a folder of its own, its command line, and its sudden death
+//! - [`upstream`]: the tool servers of these tests; [`everything`] and the stdio servers come from [`parts`]
+//! - [`mcp`]: a strict client for both eras, down to raw bytes
+//! - [`script`]: the agent frameworks, each with a model that follows a script
+//! - [`suite`], [`differences`] and [`shim`]: the official conformance suite, direct and through the gateway
+//!
+//! Everything here panics with a sentence when the machine does not play along: that is a failed test.
+#![expect(
+    clippy::missing_panics_doc,
+    clippy::panic,
+    reason = "this crate is test code: a panic is how a test fails, everywhere in it"
+)]
+
+pub mod audit;
+pub mod cli;
+pub mod config;
+pub mod differences;
+pub mod everything;
+pub mod limits;
+pub mod mcp;
+pub mod node;
+pub mod parts;
+pub mod patience;
+pub mod process;
+pub mod script;
+pub mod shim;
+pub mod suite;
+pub mod upstream;
