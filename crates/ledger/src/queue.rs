@@ -127,7 +127,7 @@ impl Queue {
     pub(crate) fn reserve(&mut self, incarnation: u64, bytes: u64) -> Result<(), AppendError> {
         self.require(incarnation)?;
         if self.for_new() < bytes {
-            return Err(AppendError::Full);
+            return Err(self.no_room());
         }
         self.reserved += bytes;
         Ok(())
@@ -153,12 +153,17 @@ impl Queue {
         self.free.saturating_sub(self.reserved).saturating_sub(self.operator_reserve)
     }
 
+    /// Why there is no room: the disk refused more, or more has not been asked for yet.
+    fn no_room(&self) -> AppendError {
+        if self.disk_full { AppendError::Full } else { AppendError::Overloaded }
+    }
+
     fn take_room(&mut self, charge: u64, room: RoomFor<'_>) -> Result<(), AppendError> {
         match room {
             RoomFor::New if self.charged + charge > QUEUE_BYTES_MAX => return Err(AppendError::Overloaded),
-            RoomFor::New if self.for_new() < charge => return Err(AppendError::Full),
+            RoomFor::New if self.for_new() < charge => return Err(self.no_room()),
             RoomFor::Operator if self.free.saturating_sub(self.reserved) < charge => {
-                return Err(AppendError::Full);
+                return Err(self.no_room());
             }
             RoomFor::Reserved(room) => {
                 room.spend(self.incarnation, charge)?;

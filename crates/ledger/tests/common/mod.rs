@@ -4,7 +4,9 @@
 use std::path::Path;
 
 use ringfence_json::Object;
-use ringfence_ledger::{Draft, Ledger, Options, PayloadClass, Recovery, RoomFor, Session, Ticket};
+use ringfence_ledger::{
+    AppendError, Draft, Ledger, Options, PayloadClass, Recovery, RoomFor, Session, Ticket,
+};
 use ringfence_types::{EntryKind, NodeName, Timestamp};
 
 /// Small segments, so that tests see several.
@@ -35,15 +37,25 @@ pub fn note(text: &str) -> Draft {
     draft(EntryKind::Incident, Object::new().with("note", text))
 }
 
+/// Appends; waits where small segments make the log ask for more.
 pub fn put(session: &Session, text: &str) -> Ticket {
-    session.append(note(text), RoomFor::New).unwrap()
+    append(session, || note(text))
+}
+
+pub fn append(session: &Session, draft: impl Fn() -> Draft) -> Ticket {
+    loop {
+        match session.append(draft(), RoomFor::New) {
+            Err(AppendError::Overloaded) => std::thread::sleep(std::time::Duration::from_millis(1)),
+            other => return other.unwrap(),
+        }
+    }
 }
 
 /// An intent and its outcome.
 pub fn action(session: &Session, number: u64) -> Ticket {
     let body = || Object::new().with("action", format!("act_{number:026}")).with("workspace", "research");
-    let _ = session.append(draft(EntryKind::Intent, body()), RoomFor::New).unwrap();
-    session.append(draft(EntryKind::Outcome, body().with("result", "done")), RoomFor::New).unwrap()
+    let _ = append(session, || draft(EntryKind::Intent, body()));
+    append(session, || draft(EntryKind::Outcome, body().with("result", "done")))
 }
 
 pub fn class() -> PayloadClass {
