@@ -24,6 +24,8 @@ mod reads;
 mod schema;
 mod scope;
 mod set;
+#[cfg(test)]
+mod tests;
 mod validate;
 mod value;
 

@@ -22,10 +22,20 @@ pub(crate) fn shown(text: &str, chars_max: usize) -> String {
 
 /// The text with deceptive characters and backquotes written as `\u{…}`, at most `chars_max` characters of it.
 pub(crate) fn escaped(text: &str, chars_max: usize) -> String {
+    escaped_but(text, chars_max, &[])
+}
+
+/// As [`escaped`], for a sentence that a library made and that quotes with backquotes itself.
+pub(crate) fn sentence(text: &str, chars_max: usize) -> String {
+    escaped_but(text, chars_max, &['`'])
+}
+
+fn escaped_but(text: &str, chars_max: usize, plain: &[char]) -> String {
     let mut out = String::with_capacity(text.len().min(chars_max * 2));
     let mut characters = text.chars();
     for character in characters.by_ref().take(chars_max) {
         match character {
+            kept if plain.contains(&kept) => out.push(kept),
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
             '`' => out.push_str("\\u{60}"),

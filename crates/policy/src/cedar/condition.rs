@@ -9,7 +9,7 @@ use super::facts::Facts;
 use super::reads::reads_input;
 use super::validate::Checker;
 use crate::limits::WHEN_BYTES_MAX;
-use crate::text::{escaped, shown};
+use crate::text::{sentence, shown};
 
 /// A compiled condition.
 #[derive(Clone)]
@@ -100,8 +100,8 @@ fn parse_findings(errors: &cedar_policy::ParseErrors, text: &str, shift: usize) 
         .iter()
         .map(|error| {
             let offset = explain::span(error).map_or(0, |(offset, _)| offset.saturating_sub(shift));
-            let hint = miette::Diagnostic::help(error).map(|help| escaped(&help.to_string(), 300));
-            Finding { hint, ..finding(characters(text, offset), escaped(&error.to_string(), 300)) }
+            let hint = miette::Diagnostic::help(error).map(|help| sentence(&help.to_string(), 300));
+            Finding { hint, ..finding(characters(text, offset), sentence(&error.to_string(), 300)) }
         })
         .collect()
 }

@@ -4,7 +4,7 @@ use cedar_policy::EvaluationError;
 use miette::Diagnostic as _;
 use ringfence_document::{Diagnostic, Place};
 
-use crate::text::escaped;
+use crate::text::{escaped, sentence};
 
 /// Length of what Cedar says, in characters.
 const CHARS_MAX: usize = 300;
@@ -73,9 +73,9 @@ pub(super) fn parse(errors: &cedar_policy::ParseErrors, source: &str, text: &str
         .iter()
         .map(|error| {
             let place = span(error).map_or(Place::WHOLE, |(offset, length)| lines.place(offset, length));
-            let diagnostic = Diagnostic::error(source, place, escaped(&error.to_string(), CHARS_MAX));
+            let diagnostic = Diagnostic::error(source, place, sentence(&error.to_string(), CHARS_MAX));
             match error.help() {
-                Some(help) => diagnostic.with_hint(escaped(&help.to_string(), CHARS_MAX)),
+                Some(help) => diagnostic.with_hint(sentence(&help.to_string(), CHARS_MAX)),
                 None => diagnostic,
             }
         })

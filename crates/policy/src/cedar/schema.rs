@@ -23,13 +23,14 @@ pub(super) struct Described {
     pub(super) text: String,
     /// The names of members of `context.input`, at any depth, that have no type in the schema.
     pub(super) untyped: BTreeSet<SmolStr>,
-    /// Whether there are actions about whose arguments nothing at all is known.
-    pub(super) open: bool,
+    /// The actions about whose arguments nothing at all is known.
+    pub(super) open: BTreeSet<String>,
 }
 
 impl Described {
     pub(super) fn of(vocabulary: &Vocabulary) -> Self {
-        let mut described = Self { text: PRELUDE.to_owned(), untyped: BTreeSet::new(), open: true };
+        let mut described =
+            Self { text: PRELUDE.to_owned(), untyped: BTreeSet::new(), open: BTreeSet::new() };
         let actions = by_action(vocabulary);
         for kind in Kind::ALL {
             // With tools known, their group stands for them alone, so that rules about it are checked against each.
@@ -53,6 +54,7 @@ impl Described {
             Kind::Credential => ("Server, Host, Model, Workspace", &[]),
             Kind::Spawn => ("Workspace", &[]),
         };
+        self.open.insert(kind.as_str().to_owned());
         self.action(kind.as_str(), None, resources, present, "{}");
     }
 
@@ -75,7 +77,7 @@ impl Described {
         let input = match shape {
             Some(Shape::Members(members)) => self.record(members, 1),
             _ => {
-                self.open = true;
+                self.open.insert(action.to_owned());
                 "{}".to_owned()
             }
         };

@@ -1,15 +1,19 @@
 //! Checks policies against the schema of what is known.
 
 use std::collections::{BTreeSet, HashSet};
+use std::mem::{Discriminant, discriminant};
 
-use cedar_policy::{PolicySet, Schema, ValidationError, ValidationMode, ValidationWarning, Validator};
+use cedar_policy::{
+    PolicySet, Schema, ValidationError, ValidationMode, ValidationResult, ValidationWarning, Validator,
+};
 use ringfence_document::{Place, Report, nearest};
 use smol_str::SmolStr;
 
 use super::explain::{Lines, span};
-use super::schema::Described;
+use super::reads::reads_input;
+use super::schema::{Described, quoted};
 use crate::Vocabulary;
-use crate::text::{escaped, shown};
+use crate::text::{sentence, shown};
 
 /// Length of what Cedar says, in characters.
 const CHARS_MAX: usize = 400;
@@ -18,7 +22,7 @@ const CHARS_MAX: usize = 400;
 pub(crate) struct Checker {
     validator: Option<Validator>,
     untyped: BTreeSet<SmolStr>,
-    open: bool,
+    open: BTreeSet<String>,
     names: Vec<(&'static str, BTreeSet<String>)>,
 }
 
@@ -87,32 +91,25 @@ impl Checker {
 
     /// Checks all policies of a set.
     pub(super) fn check(&self, set: &PolicySet, found: &mut dyn FnMut(Checked)) {
-        // The same place is looked at once for every action it can be about.
-        let mut seen = HashSet::new();
-        let mut once = |checked: Checked| {
-            if seen.insert((checked.span, checked.message.clone())) {
-                found(checked);
-            }
-        };
-        let unknown = self.names(set, &mut once);
+        let unknown = self.names(set, found);
         let Some(validator) = &self.validator else { return };
         let result = validator.validate(set, ValidationMode::Strict);
-        for error in result.validation_errors() {
-            if let Some(checked) = self.error(error, &unknown) {
-                once(checked);
-            }
-        }
+        let mut all: Vec<(Discriminant<ValidationError>, Checked)> = result
+            .validation_errors()
+            .filter(|error| !is_consequence(error, &result, &unknown))
+            .map(|error| (discriminant(error), self.error(error)))
+            .collect();
+        // The same place is looked at for every action it can be about; one of them is enough.
+        all.sort_by(|(_, left), (_, right)| (left.span, &left.message).cmp(&(right.span, &right.message)));
+        all.dedup_by(|(one, later), (other, first)| one == other && later.span == first.span);
+        all.into_iter().for_each(|(_, checked)| found(checked));
         for warning in result.validation_warnings() {
-            // With names that are not known, or arguments without types, "impossible" may only mean "unknown".
-            let impossible = matches!(warning, ValidationWarning::ImpossiblePolicy(_));
-            if impossible
-                && (self.open
-                    || !self.untyped.is_empty()
-                    || unknown.contains(&warning.policy_id().to_string()))
-            {
-                continue;
+            // Where names or arguments are not known, "impossible" may only mean "unknown".
+            let guess = unknown.contains(&warning.policy_id().to_string())
+                || set.policy(warning.policy_id()).is_none_or(reads_input);
+            if !(guess && matches!(warning, ValidationWarning::ImpossiblePolicy(_))) {
+                found(of(warning, &warning.to_string(), false));
             }
-            once(of(warning, &warning.to_string(), false));
         }
     }
 
@@ -137,33 +134,53 @@ impl Checker {
         policies
     }
 
-    fn error(&self, error: &ValidationError, unknown: &HashSet<String>) -> Option<Checked> {
-        let text = error.to_string();
+    fn error(&self, error: &ValidationError) -> Checked {
+        let mut checked = of(error, &error.to_string(), true);
         match error {
-            // Said already, and less harshly: a tool may be pinned later.
-            ValidationError::UnrecognizedActionId(_) => None,
-            ValidationError::InvalidActionApplication(_)
-                if unknown.contains(&error.policy_id().to_string()) =>
-            {
-                None
-            }
-            ValidationError::UnsafeAttributeAccess(_) if self.is_untyped(&text) => {
-                let mut checked = of(error, &text, false);
+            ValidationError::UnsafeAttributeAccess(_) if self.is_untyped(&error.to_string()) => {
+                checked.is_error = false;
                 checked.message =
                     "the type of this argument is not known, so the rule cannot be checked here".to_owned();
                 checked.hint = Some(
                     "if a call has something else there, the rule fails and refuses the call".to_owned(),
                 );
-                Some(checked)
             }
-            _ => Some(of(error, &text, true)),
+            ValidationError::InvalidActionApplication(_) => {
+                checked.message = "no action has such a principal and resource".to_owned();
+                checked.hint = Some(
+                    "principals are Agent; the resource of a tool is its Server, of model_call a Model, of egress a Host"
+                        .to_owned(),
+                );
+            }
+            _ => {}
         }
+        checked
     }
 
-    /// Whether an error is about an attribute that may well exist. Cedar quotes it as `input.a.b`.
+    /// Whether an error is about an argument that may well exist. Cedar says
+    /// "attribute `input.a.b` in context for Action::"server/tool" not found".
     fn is_untyped(&self, message: &str) -> bool {
         let attribute = message.split('`').find(|part| *part == "input" || part.starts_with("input."));
-        attribute.is_some_and(|path| self.open || path.split('.').any(|name| self.untyped.contains(name)))
+        let Some(path) = attribute else { return false };
+        let about = |action: &String| message.contains(&format!("Action::{}", quoted(action)));
+        path.split('.').any(|name| self.untyped.contains(name)) || self.open.iter().any(about)
+    }
+}
+
+/// Whether an error only follows from another one, or has been said less harshly already: a tool that nobody knows
+/// may be pinned later.
+fn is_consequence(error: &ValidationError, result: &ValidationResult, unknown: &HashSet<String>) -> bool {
+    let elsewhere = || {
+        unknown.contains(&error.policy_id().to_string())
+            || result.validation_errors().any(|other| {
+                matches!(other, ValidationError::UnrecognizedEntityType(_))
+                    && other.policy_id() == error.policy_id()
+            })
+    };
+    match error {
+        ValidationError::UnrecognizedActionId(_) => true,
+        ValidationError::InvalidActionApplication(_) => elsewhere(),
+        _ => false,
     }
 }
 
@@ -176,8 +193,8 @@ fn of(error: &dyn miette::Diagnostic, text: &str, is_error: bool) -> Checked {
     Checked {
         is_error,
         span: span(error).unwrap_or((0, 0)),
-        message: escaped(message, CHARS_MAX),
-        hint: error.help().map(|help| escaped(&help.to_string(), CHARS_MAX)),
+        message: sentence(message, CHARS_MAX),
+        hint: error.help().map(|help| sentence(&help.to_string(), CHARS_MAX)),
     }
 }
 
