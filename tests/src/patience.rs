@@ -6,10 +6,8 @@ use crate::limits::LOOK;
 
 /// The value of a future, or a failed test that says what did not come.
 pub async fn within<T>(limit: Duration, what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(limit, future).await {
-        Ok(value) => value,
-        Err(_) => panic!("{what}: nothing for {} s", limit.as_secs()),
-    }
+    let in_time = tokio::time::timeout(limit, future).await;
+    in_time.unwrap_or_else(|_| panic!("{what}: nothing for {} s", limit.as_secs()))
 }
 
 /// Looks again and again until there is something to see.

@@ -1,0 +1,23 @@
+//! What others wrote, installed for the tests, with pinned versions.
+
+mod npm;
+mod python;
+mod stamp;
+mod tools;
+
+use crate::error::Error;
+use crate::place::Place;
+
+pub use tools::cargo_deny;
+
+/// Installs everything that is missing or has changed.
+///
+/// # Errors
+/// When a program that is needed for it is not on this machine, or does not succeed.
+pub fn everything(place: &Place) -> Result<(), Error> {
+    npm::install(place)?;
+    python::install(place)?;
+    cargo_deny(place)?;
+    eprintln!("The parts are in {}.", place.parts.display());
+    Ok(())
+}

@@ -1,0 +1,54 @@
+//! Every chore of the project, so that nothing has to be remembered.
+
+mod error;
+mod install;
+mod place;
+mod program;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::place::Place;
+
+/// The chores of the project.
+///
+/// Example: cargo xtask test
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Command {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Install the real servers, clients and tools that the tests run against.
+    ///
+    /// They go to target/parts, or to the folder that RINGFENCE_PARTS names. A second run costs nothing.
+    Install,
+    /// Check and test everything, in the order in which problems are cheapest to find.
+    ///
+    /// Example: cargo xtask test format lints
+    Test {
+        /// Only these phases.
+        #[arg(value_enum)]
+        phases: Vec<test::Phase>,
+    },
+}
+
+fn main() -> ExitCode {
+    let place = Place::here();
+    let done = match Command::parse().chore {
+        Chore::Install => install::everything(&place),
+        Chore::Test { phases } => test::run(&place, &phases),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
