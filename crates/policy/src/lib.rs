@@ -7,12 +7,14 @@
 //! - [`Source`]s are compiled to a [`PolicySet`], with a [`Vocabulary`] of what is known at that time.
 //! - [`ToolDefinition`] and [`InputSchema`] are what is known of a tool.
 
+mod cases;
 mod cedar;
 mod constraint;
 mod decide;
 mod definition;
 mod glob;
 mod index;
+mod junit;
 mod key;
 mod limits;
 mod matcher;
@@ -26,6 +28,7 @@ mod verdict;
 mod vocabulary;
 mod yaml;
 
+pub use cases::{Case, CaseReport, CaseRequest, CaseResult, Cases, Expectation, Mismatch};
 pub use cedar::cedar_schema;
 pub use definition::{Change, DefinitionError, Difference, ToolDefinition, diff as diff_definitions};
 pub use key::Key;

@@ -73,3 +73,8 @@ pub const APPROVERS_MAX: usize = 100;
 pub const QUORUM_MAX: u64 = 20;
 /// The longest that an approval can wait and be used.
 pub const APPROVAL_EXPIRES_MAX: std::time::Duration = std::time::Duration::from_hours(30 * 24);
+
+/// Cases in one file.
+pub const CASES_MAX: usize = 10_000;
+/// Length of the name of a case, in bytes.
+pub const CASE_NAME_BYTES_MAX: usize = 200;

@@ -11,8 +11,8 @@ use cedar_policy::{
 use ringfence_types::Kind;
 
 use super::value::{UNREPRESENTABLE, Values};
-use crate::Request;
 use crate::schema::Shape;
+use crate::{Key, Request};
 
 /// The types of entities, parsed once.
 pub(super) struct Types {
@@ -124,12 +124,13 @@ impl<'r> Facts<'r> {
             ("role", texts(&mut request.roles.iter().map(ringfence_types::Role::as_str))),
             ("labels", texts(&mut request.labels.iter().map(smol_str::SmolStr::as_str))),
         ];
+        let host = request.host.map(|host| Key::Host.normalized(host));
         let perhaps = [
             ("user", request.user),
             ("server", request.server),
             ("tool", request.tool),
             ("model", request.model),
-            ("host", request.host),
+            ("host", host.as_deref()),
             ("capability", request.capability),
             ("action", request.action),
             ("risk", request.risk),
@@ -178,14 +179,14 @@ impl Scope {
 
 /// What is acted on: the server of a tool, the model, the host; where there is none of these, the workspace.
 fn resource(request: &Request<'_>) -> EntityUid {
+    let host = request.host.map(|host| Key::Host.normalized(host));
+    let host = host.as_deref();
     let candidates = match request.kind {
         Kind::ModelCall => {
-            [(&TYPES.model, request.model), (&TYPES.host, request.host), (&TYPES.server, request.server)]
+            [(&TYPES.model, request.model), (&TYPES.host, host), (&TYPES.server, request.server)]
         }
-        Kind::Egress => {
-            [(&TYPES.host, request.host), (&TYPES.server, request.server), (&TYPES.model, request.model)]
-        }
-        _ => [(&TYPES.server, request.server), (&TYPES.host, request.host), (&TYPES.model, request.model)],
+        Kind::Egress => [(&TYPES.host, host), (&TYPES.server, request.server), (&TYPES.model, request.model)],
+        _ => [(&TYPES.server, request.server), (&TYPES.host, host), (&TYPES.model, request.model)],
     };
     let found = candidates.into_iter().find_map(|(of, name)| Some(entity(of, name?)));
     found.unwrap_or_else(|| entity(&TYPES.workspace, request.workspace))

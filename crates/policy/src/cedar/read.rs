@@ -8,9 +8,10 @@ use super::annotations::Annotations;
 use super::explain::{self, Lines};
 use super::reads::reads_input;
 use super::validate::Checker;
-use crate::Source;
 use crate::limits::CEDAR_BYTES_MAX;
 use crate::rule::Effect;
+use crate::text::shown;
+use crate::{Key, Source};
 
 /// A policy of a file.
 pub(super) struct ReadRule {
@@ -72,6 +73,9 @@ fn rules(source: &Source, set: &PolicySet, checker: Option<&Checker>, report: &m
     if let Some(checker) = checker {
         checker.check_file(set, &lines, report);
     }
+    for policy in set.policies() {
+        hosts(policy, &lines, report);
+    }
     let mut policies: Vec<(usize, usize, &Policy)> = set
         .policies()
         .map(|policy| {
@@ -84,6 +88,34 @@ fn rules(source: &Source, set: &PolicySet, checker: Option<&Checker>, report: &m
         .into_iter()
         .filter_map(|(offset, length, policy)| rule(source, &lines, offset, length, policy, report))
         .collect()
+}
+
+/// Hosts are compared in one form, so one written in another form would never be met.
+fn hosts(policy: &Policy, lines: &Lines<'_>, report: &mut Report) {
+    for literal in policy.entity_literals() {
+        let id = literal.id().unescaped();
+        let normal = Key::Host.normalized(id);
+        if literal.type_name().to_string() == "Host" && normal != id {
+            let (offset, length) = literal_place(policy, id);
+            let hint = format!("write {}", shown(&normal, 100));
+            report.error_with_hint(
+                lines.place(offset, length),
+                "a host is written in lower case, without a dot at its end",
+                hint,
+            );
+        }
+    }
+}
+
+/// Where a policy first writes an entity's id; the policy if it writes it in some other way.
+pub(super) fn literal_place(policy: &Policy, id: &str) -> (usize, usize) {
+    let Some(loc) = policy.as_ref().loc() else { return (0, 0) };
+    let (offset, length) = (loc.span.offset(), loc.span.len());
+    let written = format!("\"{id}\"");
+    match loc.src.get(offset..offset + length).and_then(|text| text.find(&written)) {
+        Some(at) => (offset + at, written.len()),
+        None => (offset, length),
+    }
 }
 
 fn rule(

@@ -10,6 +10,7 @@ use ringfence_document::{Place, Report, nearest};
 use smol_str::SmolStr;
 
 use super::explain::{Lines, span};
+use super::read::literal_place;
 use super::reads::reads_input;
 use super::schema::{Described, quoted};
 use crate::Vocabulary;
@@ -128,7 +129,7 @@ impl Checker {
                 let message = format!("there is no {} called {} here", word(&of), shown(id, 100));
                 let hint = nearest(id, known.iter().map(String::as_str))
                     .map(|near| format!("did you mean {}?", shown(near, 100)));
-                found(Checked { is_error: false, span: place_of(policy, id), message, hint });
+                found(Checked { is_error: false, span: literal_place(policy, id), message, hint });
             }
         }
         policies
@@ -200,15 +201,4 @@ fn of(error: &dyn miette::Diagnostic, text: &str, is_error: bool) -> Checked {
 
 fn word(of: &str) -> String {
     if of == "Action" { "tool or action".to_owned() } else { of.to_ascii_lowercase() }
-}
-
-/// Where a policy first writes an entity's id; the policy if it writes it in some other way.
-fn place_of(policy: &cedar_policy::Policy, id: &str) -> (usize, usize) {
-    let Some(loc) = policy.as_ref().loc() else { return (0, 0) };
-    let (offset, length) = (loc.span.offset(), loc.span.len());
-    let written = format!("\"{id}\"");
-    match loc.src.get(offset..offset + length).and_then(|text| text.find(&written)) {
-        Some(at) => (offset + at, written.len()),
-        None => (offset, length),
-    }
 }

@@ -54,6 +54,7 @@ fn everything_wrong_is_reported_at_once_with_its_place() {
 @mode("quiet") @reason("") permit (principal, action, resource);
 @id("") permit (principal, action, resource);
 permit (principal == ?principal, action, resource);
+forbid (principal, action, resource == Host::"Evil.example.");
 "#,
     );
     let report: String = diagnostics.iter().map(|diagnostic| format!("{diagnostic}\n")).collect();

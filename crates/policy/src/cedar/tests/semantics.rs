@@ -70,8 +70,8 @@ fn every_kind_has_its_action_and_resource() {
             "action == Action::\"model_call\" && resource == Model::\"smart\"",
         ),
         (
-            Request { kind: Kind::Egress, host: Some("x.org:443"), ..base },
-            "action == Action::\"egress\" && resource == Host::\"x.org:443\"",
+            Request { kind: Kind::Egress, host: Some("X.org."), ..base },
+            "action == Action::\"egress\" && resource == Host::\"x.org\" && context.host == \"x.org\"",
         ),
         (
             Request { kind: Kind::Credential, server: Some("search"), ..base },
