@@ -113,6 +113,35 @@ async fn a_child_inherits_no_descriptor_but_three() {
 }
 
 #[tokio::test]
+async fn the_spawner_and_the_first_process_hold_nothing_of_the_node_or_of_each_other() {
+    let file = fs::File::open("/etc/passwd").unwrap();
+    rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty()).unwrap();
+    let spawner = spawner(&[]);
+    let first = spawner.spawn(&Command::new("sleep").argument("1000")).await.unwrap();
+    let second = spawner.spawn(&Command::new("sleep").argument("1000")).await.unwrap();
+    let (_, process) = common::state_and_parent(first.process.pid()).unwrap();
+    let Some(held) = descriptors(process) else {
+        // Neither is dumpable, so that only root can look.
+        assert!(!rustix::process::geteuid().is_root());
+        return;
+    };
+    assert!(!held.iter().any(|what| what.contains("passwd")), "{held:?}");
+    for pid in [first.process.pid(), second.process.pid()] {
+        let held = descriptors(pid).unwrap();
+        assert_eq!(held.iter().filter(|what| *what == "/dev/null").count(), 3, "{held:?}");
+        assert_eq!(held.iter().filter(|what| what.starts_with("socket:")).count(), 1, "{held:?}");
+        assert_eq!(held.len(), 4, "{held:?}");
+    }
+}
+
+/// What the descriptors of a process are; `None` where that may not be looked at.
+fn descriptors(pid: u32) -> Option<Vec<String>> {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
+    let targets = entries.map(|entry| fs::read_link(entry.unwrap().path()).unwrap());
+    Some(targets.map(|target| target.to_string_lossy().into_owned()).collect())
+}
+
+#[tokio::test]
 async fn a_child_has_no_capability_and_gains_none() {
     let Ended { stdout, .. } =
         run(&spawner(&[]), &shell("grep -E 'Cap(Inh|Prm|Eff|Amb)|NoNewPrivs' /proc/self/status")).await;
@@ -182,5 +211,5 @@ async fn every_layer_is_in_force_here_and_is_reported_on_the_child() {
 
 #[test]
 fn all_of_this_holds_for_an_ordinary_user_too() {
-    common::as_nobody(14);
+    common::as_nobody(15);
 }
