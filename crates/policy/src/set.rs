@@ -1,12 +1,14 @@
 //! A policy, compiled.
 
 mod compile;
+mod when;
 
 use std::fmt;
 
 use ringfence_document::Diagnostic;
 use ringfence_types::{Decision, Digest};
 
+use crate::cedar::{CedarSet, Condition, Facts, Outcome, Outlook};
 use crate::decide::{Applicable, Default};
 use crate::index::Index;
 use crate::key::Subject;
@@ -19,6 +21,7 @@ pub struct PolicySet {
     // INVARIANT: in the order of the files; `index` knows rules by their places here.
     pub(crate) rules: Vec<Rule>,
     index: Index,
+    pub(crate) cedar: CedarSet,
     pub(crate) default: Default,
     digest: Digest,
 }
@@ -36,6 +39,7 @@ pub struct Compiled {
 #[derive(Debug)]
 pub(crate) struct Rule {
     pub matcher: Matcher,
+    pub when: Option<Condition>,
     pub effect: Effect,
 }
 
@@ -52,21 +56,42 @@ impl PolicySet {
 
     /// Decides. The same request has the same answer until the policy changes.
     pub fn decide(&self, request: &Request<'_>) -> Verdict {
+        self.applicable(request).verdict(&self.default, request)
+    }
+
+    /// The rules that apply, of YAML and then of Cedar.
+    pub(crate) fn applicable(&self, request: &Request<'_>) -> Applicable<'_> {
         let subject = Subject::new(request);
+        let facts = Facts::new(request);
         let mut applicable = Applicable::default();
         for rule in self.matching(&subject) {
-            applicable.add(&rule.effect);
+            match rule.when.as_ref().map_or(Ok(true), |when| when.holds(&facts)) {
+                Ok(true) => applicable.add(&rule.effect),
+                Ok(false) => {}
+                Err(message) => applicable.add_failed(&rule.effect.name, rule.effect.shadow, &message),
+            }
         }
-        applicable.verdict(&self.default, request)
+        for outcome in self.cedar.evaluate(&facts) {
+            match outcome {
+                Outcome::Applies(effect) => applicable.add(effect),
+                Outcome::Failed { effect, message } => {
+                    applicable.add_failed(&effect.name, effect.shadow, &message);
+                }
+            }
+        }
+        applicable
     }
 
     /// Whether there can be arguments with which this would not be denied. Says no only when that is certain, so a
     /// tool that is hidden by it is denied whatever is sent. The request's own arguments are not looked at.
     pub fn may_ever_allow(&self, request: &Request<'_>) -> bool {
         let subject = Subject::new(request);
-        let enforced = || self.matching(&subject).filter(|rule| !rule.effect.shadow);
-        let is_denied = enforced().any(|rule| rule.effect.decision == Decision::Deny);
-        let has_permit = enforced().any(|rule| rule.effect.decision != Decision::Deny);
+        let facts = Facts::new(request);
+        let in_yaml = self.matching(&subject).filter_map(|rule| rule.outlook(&facts));
+        let enforced: Vec<Outlook<'_>> =
+            in_yaml.chain(self.cedar.outlook(&facts)).filter(|outlook| !outlook.effect().shadow).collect();
+        let is_denied = enforced.iter().any(Outlook::denies);
+        let has_permit = enforced.iter().any(|outlook| outlook.effect().decision != Decision::Deny);
         !is_denied && (has_permit || self.default.decision != Decision::Deny)
     }
 
@@ -93,8 +118,26 @@ impl PolicySet {
     }
 }
 
+// === impl Rule ===
+
+impl Rule {
+    /// What it will say whatever the arguments are; `None` if it does not apply.
+    fn outlook(&self, facts: &Facts<'_>) -> Option<Outlook<'_>> {
+        let effect = &self.effect;
+        match &self.when {
+            None => Some(Outlook::Certain(Outcome::Applies(effect))),
+            Some(when) if when.reads_input() => Some(Outlook::Perhaps(effect)),
+            Some(when) => match when.holds(facts) {
+                Ok(true) => Some(Outlook::Certain(Outcome::Applies(effect))),
+                Ok(false) => None,
+                Err(message) => Some(Outlook::Certain(Outcome::Failed { effect, message })),
+            },
+        }
+    }
+}
+
 impl fmt::Debug for PolicySet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PolicySet({} rules, {})", self.rules.len(), self.digest.short())
+        write!(f, "PolicySet({} rules, {})", self.rules.len() + self.cedar.rules().len(), self.digest.short())
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use ringfence_document::Diagnostic;
+use ringfence_types::Decision;
 
 use super::facts::Facts;
 use super::read::{CedarRule, read};
@@ -87,6 +88,25 @@ impl CedarSet {
     fn candidates<'s>(&'s self, facts: &Facts<'_>) -> impl Iterator<Item = &'s CedarRule> {
         let places = if self.rules.is_empty() { Vec::new() } else { self.slices.candidates(facts.scope()) };
         places.into_iter().filter_map(|place| self.rules.get(usize::try_from(place).ok()?))
+    }
+}
+
+impl<'s> Outlook<'s> {
+    /// What the rule does when it applies.
+    pub(crate) fn effect(&self) -> &'s Effect {
+        match self {
+            Self::Certain(Outcome::Applies(effect) | Outcome::Failed { effect, .. })
+            | Self::Perhaps(effect) => effect,
+        }
+    }
+
+    /// Whether it refuses for certain.
+    pub(crate) fn denies(&self) -> bool {
+        match self {
+            Self::Certain(Outcome::Applies(effect)) => effect.decision == Decision::Deny,
+            Self::Certain(Outcome::Failed { .. }) => true,
+            Self::Perhaps(_) => false,
+        }
     }
 }
 

@@ -146,6 +146,10 @@ impl Checker {
                     "if a call has something else there, the rule fails and refuses the call".to_owned(),
                 );
             }
+            // Cedar's own suggestion is one of the likeliest, and not always the same.
+            ValidationError::UnrecognizedEntityType(_) => {
+                checked.hint = Some("one of Agent, Workspace, Server, Model, Host".to_owned());
+            }
             ValidationError::InvalidActionApplication(_) => {
                 checked.message = "no action has such a principal and resource".to_owned();
                 checked.hint = Some(

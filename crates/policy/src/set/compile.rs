@@ -6,7 +6,8 @@ use ringfence_document::{Diagnostic, Place};
 use ringfence_types::{Decision, Digest, RuleName};
 use smol_str::SmolStr;
 
-use super::{Compiled, PolicySet, Rule};
+use super::{Compiled, PolicySet, Rule, when};
+use crate::cedar::{CedarSet, Checker, Condition};
 use crate::decide::Default;
 use crate::index::Index;
 use crate::limits::RULES_MAX;
@@ -22,12 +23,20 @@ struct Reading {
     diagnostics: Vec<Diagnostic>,
 }
 
-pub(super) fn compile(sources: &[Source], _vocabulary: &Vocabulary) -> Result<Compiled, Vec<Diagnostic>> {
+pub(super) fn compile(sources: &[Source], vocabulary: &Vocabulary) -> Result<Compiled, Vec<Diagnostic>> {
     let mut reading = Reading::default();
     for source in sources {
         reading.take(source);
     }
-    reading.check_names();
+    let checker = Checker::of(vocabulary);
+    let in_cedar = sources.iter().filter(|source| source.language == Language::Cedar);
+    let cedar = CedarSet::compile(in_cedar, checker.as_ref(), &mut reading.diagnostics);
+    let conditions = reading.conditions(vocabulary, checker.as_ref());
+    reading.check_names(&cedar);
+    reading.diagnostics.sort_by_key(|diagnostic| {
+        let file = sources.iter().position(|source| source.name == diagnostic.source.as_str());
+        (file.unwrap_or(sources.len()), diagnostic.place)
+    });
     let Ok(name) = RuleName::new(DEFAULT_RULE) else { return Err(reading.diagnostics) };
     let (errors, warnings): (Vec<_>, Vec<_>) =
         reading.diagnostics.into_iter().partition(Diagnostic::is_error);
@@ -37,11 +46,13 @@ pub(super) fn compile(sources: &[Source], _vocabulary: &Vocabulary) -> Result<Co
     let rules: Vec<Rule> = reading
         .rules
         .into_iter()
-        .map(|(_, rule)| Rule { matcher: rule.matcher, effect: rule.effect })
+        .zip(conditions)
+        .map(|((_, rule), when)| Rule { matcher: rule.matcher, when, effect: rule.effect })
         .collect();
     let set = PolicySet {
         index: Index::new(rules.iter().map(|rule| &rule.matcher)),
         rules,
+        cedar,
         default: Default { decision: reading.default.unwrap_or(Decision::Deny), name },
         digest: digest(sources),
     };
@@ -54,9 +65,12 @@ impl Reading {
     fn take(&mut self, source: &Source) {
         match source.language {
             Language::Yaml => self.take_yaml(source),
-            Language::Cedar | Language::Dogwood => {
-                let message = format!("policies in {} are not in this version", source.language.as_str());
-                self.diagnostics.push(Diagnostic::error(source.name.as_str(), Place::WHOLE, message));
+            // Compiled together, below.
+            Language::Cedar => {}
+            Language::Dogwood => {
+                let message = "policies in Dogwood, with conditions over history, are not in this version";
+                let diagnostic = Diagnostic::error(source.name.as_str(), Place::WHOLE, message);
+                self.diagnostics.push(diagnostic.with_hint("write what needs no history in a .cedar file"));
             }
         }
     }
@@ -65,34 +79,42 @@ impl Reading {
         let Some(file) = yaml::read(source, &mut self.diagnostics) else { return };
         self.default = self.default.max(Some(file.default));
         for rule in file.rules {
-            if let Some((_, place)) = &rule.when {
-                let message = "`when` is not in this version";
-                self.diagnostics.push(Diagnostic::error(source.name.as_str(), *place, message));
-            }
             self.rules.push((source.name.as_str().into(), rule));
-        }
-        if self.rules.len() > RULES_MAX {
-            let message = format!("more than {RULES_MAX} rules in all files together");
-            self.diagnostics.push(Diagnostic::error(source.name.as_str(), Place::WHOLE, message));
         }
     }
 
-    /// A name stands for one rule, in all files together: the log says which rule decided by it.
-    fn check_names(&mut self) {
-        let mut seen: HashMap<&str, (&SmolStr, Place)> = HashMap::new();
+    /// The `when` of each rule, if it has one.
+    fn conditions(&mut self, vocabulary: &Vocabulary, checker: Option<&Checker>) -> Vec<Option<Condition>> {
+        let mut conditions = Vec::with_capacity(self.rules.len());
         for (source, rule) in &self.rules {
-            let name = rule.effect.name.as_str();
-            match seen.get(name) {
+            conditions.push(rule.when.as_ref().and_then(|(text, place)| {
+                let known = (vocabulary, checker);
+                when::compile((source, text, *place), &rule.matcher, known, &mut self.diagnostics)
+            }));
+        }
+        conditions
+    }
+
+    /// A name stands for one rule, in all files together: the log says which rule decided by it.
+    fn check_names(&mut self, cedar: &CedarSet) {
+        let in_yaml = self.rules.iter().map(|(source, rule)| (&rule.effect.name, source, rule.place));
+        let in_cedar = cedar.rules().iter().map(|rule| (&rule.effect.name, &rule.source, rule.place));
+        let mut seen: HashMap<&str, (&SmolStr, Place)> = HashMap::new();
+        for (name, source, here) in in_yaml.chain(in_cedar) {
+            match seen.get(name.as_str()) {
                 None => {
-                    seen.insert(name, (source, rule.place));
+                    seen.insert(name.as_str(), (source, here));
                 }
                 Some((first, place)) => {
                     let message = format!("two rules are called `{name}`");
                     let hint = format!("the first is at {first}:{}:{}", place.line, place.column);
-                    self.diagnostics
-                        .push(Diagnostic::error(source.clone(), rule.place, message).with_hint(hint));
+                    self.diagnostics.push(Diagnostic::error(source.clone(), here, message).with_hint(hint));
                 }
             }
+        }
+        if self.rules.len() + cedar.rules().len() > RULES_MAX {
+            let message = format!("more than {RULES_MAX} rules in all files together");
+            self.diagnostics.push(Diagnostic::error("policy", Place::WHOLE, message));
         }
     }
 }
