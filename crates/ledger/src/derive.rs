@@ -219,7 +219,8 @@ impl Deriver {
     }
 
     fn write_edge(&self) -> Result<(), FileError> {
-        self.edge().try_for_each(|(tile, bytes)| self.files.write(tile, bytes, self.may_exist))
+        // Never touched again once it is right: somebody may be reading it.
+        self.edge().try_for_each(|(tile, bytes)| self.files.write(tile, bytes, true))
     }
 
     /// Makes everything durable and says so in the state.

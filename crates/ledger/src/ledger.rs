@@ -9,20 +9,21 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
-use ringfence_types::{NodeName, Timestamp};
+use ringfence_types::{Digest, NodeName, Timestamp};
 use tokio::sync::Notify;
 
+use crate::check::{check_entry, payload_refs};
 use crate::derive::{self, Ask, Deriver, Published};
 use crate::disk::{Faults, is_full, sync_folder};
 use crate::error::{At, OpenError, ReadError};
 use crate::key::SigningKey;
 use crate::limits::{
-    OPERATOR_RESERVE_BYTES, PAYLOAD_SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX,
-    SEGMENT_BYTES_MIN,
+    OPERATOR_RESERVE_BYTES, PAYLOAD_SEGMENT_AGE_MICROS, PAYLOAD_SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_DEFAULT,
+    SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
 };
 use crate::lock::Lock;
 use crate::note::VerifierKey;
-use crate::payload::Book;
+use crate::payload::{Book, Payload, PayloadClass, Pruned, classes_of, is_begun_before, payload_of, prune};
 use crate::queue::Queue;
 use crate::reader::Reader;
 use crate::session::Session;
@@ -188,6 +189,50 @@ impl Ledger {
     /// None now; reading reports its own.
     pub fn read(&self, from: u64) -> Result<Reader, ReadError> {
         Ok(Reader::new(&self.shared().wal, Arc::clone(&self.shared().durable), from))
+    }
+
+    /// The payload of that name that was stored with entry `entry`; `None` when the entry names no such payload. Blocks.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is missing without having been pruned.
+    pub fn payload(&self, entry: u64, name: &Digest) -> Result<Option<Payload>, ReadError> {
+        let mut reader = self.read(entry)?;
+        let Some((_, bytes)) = reader.read_next()? else { return Ok(None) };
+        let named = check_entry(bytes).ok().and_then(|view| payload_refs(view.payloads?).ok());
+        let text = name.to_string();
+        let class = named.and_then(|named| {
+            let found = named.iter().find(|payload| payload.name == text)?;
+            PayloadClass::new(found.class).ok()
+        });
+        class.map(|class| payload_of(&self.shared().payloads, &class, entry, name)).transpose()
+    }
+
+    /// Removes the payloads of a class that were written before `before`, in whole segments; proofs are not touched.
+    /// What the present segment holds goes the next time. Blocks.
+    ///
+    /// # Errors
+    /// When the disk refuses or a segment is damaged.
+    pub fn prune(&self, class: &PayloadClass, before: Timestamp) -> Result<Pruned, ReadError> {
+        let shared = self.shared();
+        let is_open = shared.book.is_open(class);
+        let pruned = prune(&shared.payloads, class, before, self.durable(), is_open)?;
+        // A slow class must not keep everything in one segment for ever.
+        let a_day_ago = self.last_at().as_micros().saturating_sub(PAYLOAD_SEGMENT_AGE_MICROS);
+        let old = before.max(Timestamp::from_micros(a_day_ago));
+        if is_begun_before(&shared.payloads, class, old)? {
+            shared.book.ask_rotation(class);
+            shared.wake.notify_one();
+        }
+        Ok(pruned)
+    }
+
+    /// The classes that have payloads, or had.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn payload_classes(&self) -> Result<Vec<PayloadClass>, ReadError> {
+        let folder = &self.shared().payloads;
+        Ok(classes_of(folder).at("list", folder)?)
     }
 
     /// The newest signed checkpoint: what somebody else can keep, to check the log against later. At most a second

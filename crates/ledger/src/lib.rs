@@ -20,6 +20,7 @@ mod scanner;
 mod session;
 mod shared;
 mod tree;
+mod verify;
 mod wal;
 mod writer;
 
@@ -30,8 +31,9 @@ pub use entry::{Draft, ENTRY_VERSION};
 pub use error::{AppendError, Damage, FileError, Lost, OpenError, ReadError, SealError};
 pub use ledger::{Ledger, Options, Recovery, Space};
 pub use note::{Checkpoint, NoteError, VerifierKey};
-pub use payload::{PayloadClass, PayloadClassError, SealedPayload};
+pub use payload::{Payload, PayloadClass, PayloadClassError, Pruned, SealedPayload};
 pub use queue::RoomFor;
 pub use reader::{Entry, Reader};
 pub use session::{Room, Session};
 pub use tree::{InclusionProof, ProofError};
+pub use verify::{Broken, Report, VerifyError, VerifyOptions, verify};

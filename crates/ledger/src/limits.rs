@@ -28,6 +28,10 @@ pub const SEGMENT_BYTES_MAX: u64 = 1 << 30;
 /// A payload segment that has grown to this is followed by another, in bytes, unless the options say otherwise.
 pub const PAYLOAD_SEGMENT_BYTES_DEFAULT: u64 = 16 << 20;
 
+/// A payload segment that was begun longer ago than this is followed by another when its class is pruned, in
+/// microseconds of log time.
+pub const PAYLOAD_SEGMENT_AGE_MICROS: u64 = 24 * 3600 * 1_000_000;
+
 /// The longest content of one payload, in bytes.
 pub const PAYLOAD_BYTES_MAX: usize = 8 << 20;
 

@@ -94,7 +94,7 @@ impl Writer {
                 queue.alive = false;
                 return None;
             }
-            let short = queue.spares.is_empty() || !self.shared.book.wanted().is_empty();
+            let short = queue.spares.is_empty() || self.shared.book.is_short();
             if !short {
                 self.shared.wake.wait(&mut queue);
             } else if self.shared.wake.wait_until(&mut queue, self.next_try).timed_out() && queue.count == 0 {
@@ -242,11 +242,12 @@ impl Writer {
     fn refill_payloads(&mut self) -> bool {
         let mut enough = true;
         for (class, file) in &mut self.files {
-            if let Err(error) = file.rotate(self.shared.payload_segment_bytes, &self.shared.faults) {
+            let asked = self.shared.book.take_rotation(class);
+            let segment_bytes = if asked { 1 } else { self.shared.payload_segment_bytes };
+            if let Err(error) = file.rotate(segment_bytes, &self.shared.faults) {
                 tell_no_space(&error);
                 enough = false;
             }
-            tracing::trace!(%class, "payload space checked");
         }
         for (class, bytes) in self.shared.book.wanted() {
             let Some(file) = self.files.get_mut(&class) else { continue };

@@ -29,6 +29,8 @@ struct Class {
     free: u64,
     /// Only until the writer takes it over.
     file: Option<ClassFile>,
+    /// Somebody wants the file to be followed by another, so that it can be pruned.
+    rotate: bool,
 }
 
 // === impl Book ===
@@ -57,7 +59,9 @@ impl Book {
                 return Err(SealError::TooManyClasses);
             }
             let file = open()?;
-            state.classes.insert(class.clone(), Class { free: file.ahead(), file: Some(file) });
+            state
+                .classes
+                .insert(class.clone(), Class { free: file.ahead(), file: Some(file), rotate: false });
         }
         let free = state.classes.get_mut(class).map(|class| &mut class.free).ok_or(SealError::Full)?;
         *free = free.checked_sub(bytes).ok_or(SealError::Full)?;
@@ -79,6 +83,30 @@ impl Book {
         let mut state = self.state.lock();
         let taken = state.classes.iter_mut();
         taken.filter_map(|(name, class)| class.file.take().map(|file| (name.clone(), file))).collect()
+    }
+
+    /// Whether the class has a file that is written to.
+    pub(crate) fn is_open(&self, class: &PayloadClass) -> bool {
+        self.state.lock().classes.contains_key(class)
+    }
+
+    /// Asks that what is written to a class from now on goes to another file.
+    pub(crate) fn ask_rotation(&self, class: &PayloadClass) {
+        if let Some(class) = self.state.lock().classes.get_mut(class) {
+            class.rotate = true;
+        }
+    }
+
+    /// Whether the class was asked to rotate; not again after this.
+    pub(crate) fn take_rotation(&self, class: &PayloadClass) -> bool {
+        let mut state = self.state.lock();
+        state.classes.get_mut(class).is_some_and(|class| std::mem::take(&mut class.rotate))
+    }
+
+    /// Whether the writer has something to do here.
+    pub(crate) fn is_short(&self) -> bool {
+        let state = self.state.lock();
+        state.classes.values().any(|class| class.rotate || class.free < PAYLOAD_AHEAD_BYTES * 3 / 4)
     }
 
     /// How much more each class should have allocated ahead, in bytes.

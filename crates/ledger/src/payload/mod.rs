@@ -10,12 +10,18 @@
 
 mod book;
 mod files;
+mod prune;
+mod read;
 mod stored;
 
+pub use prune::Pruned;
+pub use read::Payload;
 pub use stored::{PayloadClass, PayloadClassError, SealedPayload};
 
 pub(crate) use book::Book;
 pub(crate) use files::{
     ClassFile, MARK_BYTES_MAX, Syncer, append_all, decode_marks, encode_marks, mark_holds,
 };
-pub(crate) use stored::segments_of;
+pub(crate) use prune::{is_begun_before, prune};
+pub(crate) use read::{ClassIndex, Records, classes_of, payload_of};
+pub(crate) use stored::{Segment, content_of, segments_of};

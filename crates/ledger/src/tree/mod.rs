@@ -8,7 +8,7 @@ mod state;
 
 pub(crate) use files::{BUNDLE, LEVELS, TILE_WIDTH, Tile, TreeFiles};
 pub(crate) use frontier::Frontier;
-pub(crate) use hash::leaf_hash;
+pub(crate) use hash::{Hash, leaf_hash, tile_root};
 pub use proof::{InclusionProof, ProofError};
 pub(crate) use proof::{proof_from, root_of};
 pub(crate) use state::State;

@@ -93,6 +93,22 @@ impl WalScan {
     /// # Errors
     /// When what stands here is damaged and something behind it proves that it was once durable.
     pub(crate) fn step(&mut self) -> Result<Step, ReadError> {
+        let damage = match self.look() {
+            Err(ReadError::Damaged(damage)) => damage,
+            other => return other,
+        };
+        // A node may be writing: what looked like a gap can have been filled while looking behind it.
+        self.refresh()?;
+        match self.slot()? {
+            Slot::Batch(header) if header.first_id == self.next_id => Ok(Step::Batch(header)),
+            Slot::Empty if start_of(&self.folder, self.segment + 1)? == Start::Begins(self.next_id) => {
+                self.look()
+            }
+            _ => Err(damage.into()),
+        }
+    }
+
+    fn look(&mut self) -> Result<Step, ReadError> {
         loop {
             match self.slot()? {
                 Slot::Batch(header) if header.first_id == self.next_id => return Ok(Step::Batch(header)),
@@ -111,12 +127,31 @@ impl WalScan {
     /// # Errors
     /// When it is damaged and something behind it proves that it was once durable.
     pub(crate) fn body(&mut self, header: &BatchHeader, body: &mut Vec<u8>) -> Result<Option<()>, ReadError> {
-        let path = self.path();
-        if self.frames.body(header, body).at("read", &path)? {
-            self.next_id = header.end_id();
+        if self.take_body(header, body)? {
             return Ok(Some(()));
         }
-        self.end("the bytes of a batch do not fit its checksum").map(|_| None)
+        let end = self.end("the bytes of a batch do not fit its checksum");
+        // As above: read half written, and whole since.
+        self.refresh()?;
+        match (self.take_body(header, body)?, end) {
+            (true, _) => Ok(Some(())),
+            (false, end) => end.map(|_| None),
+        }
+    }
+
+    fn take_body(&mut self, header: &BatchHeader, body: &mut Vec<u8>) -> Result<bool, ReadError> {
+        let path = self.path();
+        let whole = self.frames.body(header, body).at("read", &path)?;
+        if whole {
+            self.next_id = header.end_id();
+        }
+        Ok(whole)
+    }
+
+    /// Forgets what was read ahead.
+    fn refresh(&mut self) -> Result<(), ReadError> {
+        self.frames = open_frames(&self.folder, self.segment, self.frames.offset())?;
+        Ok(())
     }
 
     /// Goes on without looking at the body.
