@@ -1,4 +1,5 @@
 //! What strangers and broken clients send: each gets a clear refusal, and nothing reaches a tool.
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 use std::fmt::Write as _;
 use std::time::Duration;

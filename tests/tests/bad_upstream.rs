@@ -1,4 +1,5 @@
 //! Servers that hang, lie, flood and break off: the agent gets a clear answer, and the node goes on.
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 use std::time::Duration;
 

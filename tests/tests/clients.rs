@@ -1,4 +1,5 @@
 //! Agent frameworks connect by changing a URL, and their models understand what happened to each call.
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 use ringfence_tests::audit;
 use ringfence_tests::config::Config;

@@ -1,4 +1,5 @@
 //! Every tool call is decided before it happens: the four decisions, under the policy that users already know.
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 use ringfence_tests::audit;
 use ringfence_tests::config::Config;

@@ -1,4 +1,5 @@
 //! Each part of the end-to-end tests works without a gateway: what fails through one is the gateway's doing.
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 use ringfence_tests::everything::Everything;
 use ringfence_tests::limits::EFFECT;

@@ -1,4 +1,5 @@
 //! One command cuts an agent off, while its calls are in flight.
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 use ringfence_tests::audit;
 use ringfence_tests::config::Config;

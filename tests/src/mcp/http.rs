@@ -207,7 +207,7 @@ pub async fn raw(url: &str, request: &[u8], silence: Duration) -> Vec<u8> {
     // It may refuse before it has read everything; what it says then is the answer.
     let _ = stream.write_all(request).await;
     let mut answer = Vec::new();
-    let mut piece = [0; 16 * 1024];
+    let mut piece = vec![0; 16 * 1024];
     while let Ok(Ok(length @ 1..)) = tokio::time::timeout(silence, stream.read(&mut piece)).await {
         answer.extend_from_slice(&piece[..length]);
     }

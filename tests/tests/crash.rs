@@ -1,0 +1,147 @@
+//! kill -9 at random moments under load: the log knows of everything that was executed.
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ringfence_tests::audit;
+use ringfence_tests::config::Config;
+use ringfence_tests::mcp::Client;
+use ringfence_tests::node::Node;
+use ringfence_tests::upstream::{Upstream, executed};
+use serde_json::{Value, json};
+
+/// Calls at the same time.
+const WORKERS: usize = 8;
+
+/// How often the node dies; `RINGFENCE_KILLS` says otherwise.
+const KILLS: u64 = 40;
+
+/// The longest time between a start and the next death.
+const LIFE_MS_MAX: u64 = 250;
+
+/// Numbers that look random and can be had again: xorshift64*.
+struct Random(u64);
+
+impl Random {
+    /// From `RINGFENCE_SEED`, or fresh; printed, so that a failure can be played again.
+    fn seeded() -> Self {
+        let fresh = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos();
+        let seed = number("RINGFENCE_SEED").unwrap_or_else(|| u64::from(fresh)).max(1);
+        println!("RINGFENCE_SEED={seed}");
+        Self(seed)
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) % end
+    }
+}
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+/// What the agents know of their calls.
+#[derive(Default)]
+struct Known {
+    next: AtomicU64,
+    in_flight: AtomicU64,
+    acknowledged: Mutex<BTreeSet<String>>,
+}
+
+/// Calls without end, until one is not answered.
+async fn work(client: Client, known: Arc<Known>) {
+    loop {
+        let id = format!("call-{:06}", known.next.fetch_add(1, Ordering::SeqCst));
+        let params = json!({ "name": "record", "arguments": { "id": id } });
+        known.in_flight.fetch_add(1, Ordering::SeqCst);
+        let reply = async { client.open("tools/call", params).await?.reply().await };
+        let Ok(reply) = reply.await else { return };
+        known.in_flight.fetch_sub(1, Ordering::SeqCst);
+        if reply.message["result"]["isError"] != true && reply.message.get("result").is_some() {
+            known.acknowledged.lock().unwrap().insert(id);
+        }
+    }
+}
+
+/// Lets agents work for a moment, kills the node, and starts it again. Returns whether calls were in flight.
+async fn die_and_live(node: &mut Node, token: &str, known: &Arc<Known>, life: Duration) -> bool {
+    known.in_flight.store(0, Ordering::SeqCst);
+    let workers: Vec<_> = (0..WORKERS)
+        .map(|_| tokio::spawn(work(Client::modern(&node.mcp("tools"), Some(token)), Arc::clone(known))))
+        .collect();
+    tokio::time::sleep(life).await;
+    let in_flight = known.in_flight.load(Ordering::SeqCst) > 0;
+    node.kill().await;
+    for worker in workers {
+        worker.await.unwrap();
+    }
+    node.restart().await;
+    in_flight
+}
+
+/// The call in an intent's arguments, by the id that the agent gave it.
+async fn calls_by_intent(node: &Node) -> BTreeMap<String, String> {
+    let mut calls = BTreeMap::new();
+    for intent in audit::entries(node, "intent").await {
+        let entry = intent["id"].as_str().unwrap().to_owned();
+        let shown = node.cli(&["audit", "show", &entry, "--json"]).await.expect(0).stdout;
+        let start = shown.find("call-").unwrap_or_else(|| panic!("an intent without its arguments: {shown}"));
+        calls.insert(entry, shown[start..start + "call-000000".len()].to_owned());
+    }
+    calls
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whenever_the_node_dies_every_executed_call_has_its_intent_and_nothing_acknowledged_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("calls");
+    let upstream = Upstream::plain(Some(&list), &["--delay-ms", "20"]).await;
+    let mut node = Node::start(&Config::open_url(&upstream.url)).await;
+    let token = node.mint("lab").await;
+    let (mut random, known) = (Random::seeded(), Arc::new(Known::default()));
+
+    let kills = number("RINGFENCE_KILLS").unwrap_or(KILLS);
+    let mut with_calls_in_flight = 0;
+    for _ in 0..kills {
+        let life = Duration::from_millis(random.below(LIFE_MS_MAX));
+        with_calls_in_flight += u64::from(die_and_live(&mut node, &token, &known, life).await);
+    }
+    println!("{kills} kills, {with_calls_in_flight} with calls in flight");
+    assert!(with_calls_in_flight * 2 >= kills, "too few calls in flight to say anything");
+
+    audit::verify(&node).await;
+    let calls = calls_by_intent(&node).await;
+    let intended: BTreeSet<&str> = calls.values().map(String::as_str).collect();
+    let executed = executed(&list);
+    assert!(!executed.is_empty());
+    for call in &executed {
+        let id = call["arguments"]["id"].as_str().unwrap();
+        assert!(intended.contains(id), "{id} was executed without an intent");
+    }
+    let acknowledged = known.acknowledged.lock().unwrap().clone();
+    expect_outcomes(&node, &calls, &acknowledged).await;
+}
+
+/// Every intent has one outcome, and what an agent was told is not unknown.
+async fn expect_outcomes(node: &Node, calls: &BTreeMap<String, String>, acknowledged: &BTreeSet<String>) {
+    let mut settled: BTreeMap<&str, Value> = BTreeMap::new();
+    let outcomes = audit::entries(node, "outcome").await;
+    for outcome in outcomes {
+        let parents = outcome["parents"].as_array().cloned().unwrap_or_default();
+        let call = parents.iter().find_map(|parent| calls.get(parent.as_str()?));
+        let call = call.unwrap_or_else(|| panic!("an outcome without its intent: {outcome}"));
+        assert!(settled.insert(call, outcome).is_none(), "two outcomes for {call}");
+    }
+    for call in calls.values() {
+        let outcome = settled.get(call.as_str()).unwrap_or_else(|| panic!("{call} has no outcome"));
+        if acknowledged.contains(call) {
+            assert!(!outcome.to_string().contains("unknown"), "{call} was acknowledged: {outcome}");
+        }
+    }
+}
