@@ -1,4 +1,5 @@
 //! `policy test`: cases beside the policy.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::sync::Arc;
 
@@ -6,7 +7,7 @@ use ringfence_json::{Limits, parse};
 use ringfence_policy::{Cases, KnownServer, KnownTool, PolicySet, Source, ToolDefinition, Vocabulary};
 use ringfence_types::ActionType;
 
-const POLICY: &str = r#"
+const POLICY: &str = r"
 rules:
   - name: reads
     match: { action_type: read }
@@ -23,7 +24,7 @@ rules:
     match: { agent: assistant }
     decision: DENY
     mode: shadow
-"#;
+";
 
 fn policy() -> PolicySet {
     PolicySet::compile(&[Source::yaml("safety-policy.yaml", POLICY)], &Vocabulary::default()).unwrap().set
@@ -135,12 +136,12 @@ fn what_was_narrowed_has_to_fit_the_schema_again() {
         &[Source::yaml("p", POLICY.replace("max_replicas: 10", "max_replicas: 12"))],
         &Vocabulary::default(),
     );
-    let cases = r#"
+    let cases = r"
 cases:
   - name: twelve is no multiple of five
     request: { workspace: research, agent: a, environment: staging, server: cluster, tool: deploy_app, arguments: { name: web, replicas: 50 } }
     expect: { decision: DENY, code: invalid_input, reason: multiple of 5 }
-"#;
+";
     let report = Cases::parse("c", cases).unwrap().run(&policy.unwrap().set, &vocabulary());
     assert!(report.passed(), "{report}");
 }
@@ -163,7 +164,7 @@ cases:
   - [1]
 "#;
     let errors = Cases::parse("policy-cases.yaml", cases).unwrap_err();
-    let report: String = errors.iter().map(|error| format!("{error}\n")).collect();
+    let report = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     insta::assert_snapshot!(report);
     assert!(Cases::parse("c", "").is_err());
     assert!(Cases::parse("c", "cases: []").is_ok_and(|cases| cases.cases.is_empty()));

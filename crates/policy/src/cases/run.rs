@@ -10,12 +10,12 @@ use crate::{KnownTool, PolicySet, Request, Vocabulary};
 
 pub(super) fn run(case: &Case, policy: &PolicySet, vocabulary: &Vocabulary) -> CaseResult {
     let known = known_tool(&case.request, vocabulary);
-    let came = ask(&case.request, known, policy, vocabulary);
+    let outcome = ask(&case.request, known, policy, vocabulary);
     CaseResult {
         name: case.name.clone(),
         place: case.place,
-        mismatches: compare(&case.expect, &came),
-        reason: came.reason,
+        mismatches: compare(&case.expect, &outcome),
+        reason: outcome.reason,
     }
 }
 

@@ -131,11 +131,15 @@ impl<'a, P: Fn(&str) -> Place> Annotations<'a, P> {
         let constraints = match ringfence_document::parse(&source, text) {
             Ok(node) => Constraints::read(&node, &mut inner),
             Err(errors) => {
-                errors.into_iter().for_each(|error| inner.push(error));
+                for error in errors {
+                    inner.push(error);
+                }
                 Constraints::default()
             }
         };
-        inner.into_diagnostics().into_iter().map(placed).for_each(|diagnostic| self.report.push(diagnostic));
+        for diagnostic in inner.into_diagnostics() {
+            self.report.push(placed(diagnostic));
+        }
         constraints
     }
 

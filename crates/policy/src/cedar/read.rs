@@ -54,9 +54,9 @@ fn parse(source: &Source, report: &mut Report) -> Option<PolicySet> {
     match source.text.parse() {
         Ok(set) => Some(set),
         Err(errors) => {
-            explain::parse(&errors, &source.name, &source.text)
-                .into_iter()
-                .for_each(|error| report.push(error));
+            for error in explain::parse(&errors, &source.name, &source.text) {
+                report.push(error);
+            }
             None
         }
     }

@@ -74,12 +74,11 @@ impl Described {
         let first = shapes.next().flatten();
         // One name with different definitions in several workspaces: nothing holds of all of them.
         let shape = first.filter(|first| shapes.all(|other| other == Some(*first)));
-        let input = match shape {
-            Some(Shape::Members(members)) => self.record(members, 1),
-            _ => {
-                self.open.insert(action.to_owned());
-                "{}".to_owned()
-            }
+        let input = if let Some(Shape::Members(members)) = shape {
+            self.record(members, 1)
+        } else {
+            self.open.insert(action.to_owned());
+            "{}".to_owned()
         };
         self.action(action, Some("tool_call"), "Server", &present, &input);
     }

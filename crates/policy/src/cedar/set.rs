@@ -78,9 +78,11 @@ impl CedarSet {
     /// might.
     pub(crate) fn outlook<'s>(&'s self, facts: &Facts<'_>) -> Vec<Outlook<'s>> {
         self.candidates(facts)
-            .filter_map(|rule| match rule.reads_input {
-                true => Some(Outlook::Perhaps(&rule.effect)),
-                false => rule.outcome(facts).map(Outlook::Certain),
+            .filter_map(|rule| {
+                if rule.reads_input {
+                    return Some(Outlook::Perhaps(&rule.effect));
+                }
+                rule.outcome(facts).map(Outlook::Certain)
             })
             .collect()
     }

@@ -81,6 +81,11 @@ fn compiled_with(text: &str, vocabulary: &Vocabulary) -> (CedarSet, Vec<Diagnost
     (set, diagnostics)
 }
 
+/// One a line.
+fn listed(diagnostics: &[Diagnostic]) -> String {
+    diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
 /// `rule=DECISION` of what applies, `rule: why` of what fails.
 fn said(text: &str, request: &Request<'_>) -> Vec<String> {
     let (set, diagnostics) = compiled(text);

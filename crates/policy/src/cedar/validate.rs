@@ -103,7 +103,9 @@ impl Checker {
         // The same place is looked at for every action it can be about; one of them is enough.
         all.sort_by(|(_, left), (_, right)| (left.span, &left.message).cmp(&(right.span, &right.message)));
         all.dedup_by(|(one, later), (other, first)| one == other && later.span == first.span);
-        all.into_iter().for_each(|(_, checked)| found(checked));
+        for (_, checked) in all {
+            found(checked);
+        }
         for warning in result.validation_warnings() {
             // Where names or arguments are not known, "impossible" may only mean "unknown".
             let guess = unknown.contains(&warning.policy_id().to_string())
@@ -140,8 +142,9 @@ impl Checker {
         match error {
             ValidationError::UnsafeAttributeAccess(_) if self.is_untyped(&error.to_string()) => {
                 checked.is_error = false;
-                checked.message =
-                    "the type of this argument is not known, so the rule cannot be checked here".to_owned();
+                checked.message = String::from(
+                    "the type of this argument is not known, so the rule cannot be checked here",
+                );
                 checked.hint = Some(
                     "if a call has something else there, the rule fails and refuses the call".to_owned(),
                 );
@@ -151,7 +154,7 @@ impl Checker {
                 checked.hint = Some("one of Agent, Workspace, Server, Model, Host".to_owned());
             }
             ValidationError::InvalidActionApplication(_) => {
-                checked.message = "no action has such a principal and resource".to_owned();
+                checked.message = String::from("no action has such a principal and resource");
                 checked.hint = Some(
                     "principals are Agent; the resource of a tool is its Server, of model_call a Model, of egress a Host"
                         .to_owned(),

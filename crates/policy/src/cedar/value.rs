@@ -72,7 +72,7 @@ fn represented(number: &Number, always_decimal: bool) -> Option<RestrictedExpres
     }
     let (negative, digits, power) = significant(number)?;
     // `digits × 10^power` with at most 19 digits on either side of where the point can be.
-    if power > DIGITS_MAX || power < -DIGITS_MAX {
+    if !(-DIGITS_MAX..=DIGITS_MAX).contains(&power) {
         return None;
     }
     if power >= 0 && !always_decimal {

@@ -30,35 +30,35 @@ pub struct Change {
 /// Compares two values member by member. The order of members does not matter, that of elements does.
 pub fn diff(old: &Value, new: &Value) -> Difference {
     let mut difference = Difference::default();
-    compare(&mut difference, String::new(), old, new);
+    compare(&mut difference, "", old, new);
     difference
 }
 
-fn compare(difference: &mut Difference, pointer: String, old: &Value, new: &Value) {
+fn compare(difference: &mut Difference, pointer: &str, old: &Value, new: &Value) {
     match (old, new) {
         (Value::Object(before), Value::Object(after)) => {
             for (name, value) in before.iter() {
-                let pointer = below(&pointer, name);
+                let pointer = below(pointer, name);
                 match after.get(name) {
-                    Some(other) => compare(difference, pointer, value, other),
+                    Some(other) => compare(difference, &pointer, value, other),
                     None => difference.add(&pointer, Some(value), None),
                 }
             }
             for (name, value) in after.iter().filter(|(name, _)| !before.contains(name)) {
-                difference.add(&below(&pointer, name), None, Some(value));
+                difference.add(&below(pointer, name), None, Some(value));
             }
         }
         (Value::Array(before), Value::Array(after)) => {
             for index in 0..before.len().max(after.len()) {
-                let pointer = below(&pointer, &index.to_string());
+                let pointer = below(pointer, &index.to_string());
                 match (before.get(index), after.get(index)) {
-                    (Some(old), Some(new)) => compare(difference, pointer, old, new),
+                    (Some(old), Some(new)) => compare(difference, &pointer, old, new),
                     (old, new) => difference.add(&pointer, old, new),
                 }
             }
         }
         (old, new) if old == new => {}
-        (old, new) => difference.add(&pointer, Some(old), Some(new)),
+        (old, new) => difference.add(pointer, Some(old), Some(new)),
     }
 }
 

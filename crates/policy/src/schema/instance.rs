@@ -69,7 +69,7 @@ pub(super) struct Members<'a> {
 /// The elements of an array.
 #[derive(Clone, Copy)]
 pub(super) struct Elements<'a> {
-    elements: &'a [Value],
+    values: &'a [Value],
     depth: u16,
     watch: &'a Watch,
 }
@@ -142,7 +142,7 @@ impl<'a> json::Node<'a, Ours> for Node<'a> {
 
     fn as_array(&self) -> Option<Elements<'a>> {
         let Part::Value(Value::Array(elements)) = self.part else { return None };
-        self.may_enter().then_some(Elements { elements, depth: self.depth + 1, watch: self.watch })
+        self.may_enter().then_some(Elements { values: elements, depth: self.depth + 1, watch: self.watch })
     }
 
     fn as_string(&self) -> Option<Cow<'a, str>> {
@@ -287,16 +287,16 @@ impl<'a> json::Array<'a, Ours> for Elements<'a> {
     type ElementsIter = ElementsIter<'a>;
 
     fn len(&self) -> usize {
-        self.elements.len()
+        self.values.len()
     }
 
     fn elements(&self) -> ElementsIter<'a> {
-        ElementsIter { elements: self.elements.iter(), depth: self.depth, watch: self.watch }
+        ElementsIter { values: self.values.iter(), depth: self.depth, watch: self.watch }
     }
 
     fn is_unique(&self) -> bool {
-        let mut seen = std::collections::HashSet::with_capacity(self.elements.len());
-        self.elements.iter().all(|element| {
+        let mut seen = std::collections::HashSet::with_capacity(self.values.len());
+        self.values.iter().all(|element| {
             let form = super::number::comparable(element);
             self.watch.spend(1 + form.len() / 64);
             seen.insert(form)
@@ -306,7 +306,7 @@ impl<'a> json::Array<'a, Ours> for Elements<'a> {
 
 /// Goes through the elements of an array until the watch says stop.
 pub(super) struct ElementsIter<'a> {
-    elements: std::slice::Iter<'a, Value>,
+    values: std::slice::Iter<'a, Value>,
     depth: u16,
     watch: &'a Watch,
 }
@@ -318,7 +318,7 @@ impl<'a> Iterator for ElementsIter<'a> {
         if !self.watch.spend(1) {
             return None;
         }
-        let value = self.elements.next()?;
+        let value = self.values.next()?;
         Some(Node { part: Part::Value(value), depth: self.depth, watch: self.watch })
     }
 }

@@ -57,8 +57,7 @@ permit (principal == ?principal, action, resource);
 forbid (principal, action, resource == Host::"Evil.example.");
 "#,
     );
-    let report: String = diagnostics.iter().map(|diagnostic| format!("{diagnostic}\n")).collect();
-    insta::assert_snapshot!(report);
+    insta::assert_snapshot!(listed(&diagnostics));
 }
 
 #[test]
@@ -67,6 +66,5 @@ fn mistakes_of_syntax_are_reported_with_their_places() {
         "permit (principal, action, resource) when { context.size == };\n\npermit (principal action, resource);\n\
          @id(\"a\") @id(\"b\") permit (principal, action, resource);\nforbid (principal, action, resource) when { context.x.y( };\n",
     );
-    let report: String = diagnostics.iter().map(|diagnostic| format!("{diagnostic}\n")).collect();
-    insta::assert_snapshot!(report);
+    insta::assert_snapshot!(listed(&diagnostics));
 }

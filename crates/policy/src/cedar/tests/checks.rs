@@ -7,7 +7,7 @@ use crate::cedar_schema;
 
 fn report(text: &str, vocabulary: &Vocabulary) -> String {
     let (_, diagnostics) = compiled_with(text, vocabulary);
-    diagnostics.iter().map(|diagnostic| format!("{diagnostic}\n")).collect()
+    listed(&diagnostics)
 }
 
 #[test]
