@@ -128,6 +128,24 @@ pub(crate) fn block_signals() {
     }
 }
 
+/// Disregards the signals by which terminals and service managers ask whole groups of processes to end: the
+/// spawner ends when its node does, and not before. All others are as a new process has them.
+pub(crate) fn disregard_requests_to_end() {
+    reset_signals();
+    for signal in [
+        libc::SIGHUP,
+        libc::SIGINT,
+        libc::SIGQUIT,
+        libc::SIGTERM,
+        libc::SIGUSR1,
+        libc::SIGUSR2,
+        libc::SIGPIPE,
+    ] {
+        // SAFETY: SIG_IGN is a valid disposition for every one of these.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
+}
+
 /// Every signal as a new process has it: default disposition, nothing blocked.
 pub(crate) fn reset_signals() {
     // By the system call itself: libc refuses to touch the two signals it keeps for its own threads, and these

@@ -167,6 +167,22 @@ async fn when_the_spawner_dies_children_are_dead_and_spawning_says_so() {
     assert!(!spawner.alive());
 }
 
+#[tokio::test]
+async fn what_ends_a_terminals_processes_or_a_service_does_not_end_the_spawner_before_its_node() {
+    let spawner = spawner(&[]);
+    let mut child = spawner.spawn(&shell("echo ready; read line; exit 5")).await.unwrap();
+    ready(&mut child).await;
+    let (_, process) = common::state_and_parent(child.process.pid()).unwrap();
+    let process = Pid::from_raw(process.cast_signed()).unwrap();
+    assert_ne!(rustix::process::getsid(Some(process)).unwrap(), rustix::process::getsid(None).unwrap());
+    for signal in [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM, Signal::USR1] {
+        kill_process(process, signal).unwrap();
+    }
+    assert_eq!(run(&spawner, &shell("echo fine")).await.stdout, "fine\n");
+    child.stdin.write_all(b"go\n").await.unwrap();
+    assert_eq!(child.process.exited().await, ExitStatus::Exited(5));
+}
+
 /// A node with children, that says when they run and then does nothing.
 #[test]
 #[ignore = "a role"]
@@ -219,5 +235,5 @@ fn a_node_that_is_killed_leaves_nothing_behind() {
 
 #[test]
 fn all_of_this_holds_for_an_ordinary_user_too() {
-    common::as_nobody(11);
+    common::as_nobody(12);
 }

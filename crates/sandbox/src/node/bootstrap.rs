@@ -48,7 +48,7 @@ pub(crate) struct Link {
 ///
 /// To be called first in `main`, before any thread is started and any argument is read.
 pub fn become_spawner_if_asked() {
-    if std::env::args_os().any(|argument| argument == HIDDEN_ARGUMENT) {
+    if std::env::args_os().last().is_some_and(|argument| argument == HIDDEN_ARGUMENT) {
         crate::server::live();
     }
 }

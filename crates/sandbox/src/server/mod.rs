@@ -9,7 +9,9 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit};
+use rustix::process::{
+    Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit, setsid,
+};
 
 use self::children::Children;
 use self::launch::Launcher;
@@ -34,6 +36,9 @@ pub(crate) fn live() -> ! {
 fn begin() -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     harden_process()?;
+    system::disregard_requests_to_end();
+    // Out of reach of the node's terminal; it fails only for the leader of a group, which has been started by hand.
+    let _ = setsid();
     system::close_all_but(&[0, 1, 2])?;
     let socket = io::stdin().as_fd().try_clone_to_owned()?;
     rustix::thread::set_name(c"ringfence-spawn")?;
