@@ -50,12 +50,11 @@ async fn the_filesystem_servers_own_refusal_passes_through() {
 #[tokio::test]
 async fn the_memory_server_remembers_within_a_run_only() {
     let memory = tempfile::tempdir().unwrap();
-    let config = Config::open(&format!(
-        "command: ['{}', '{}'], env: {{ MEMORY_FILE_PATH: '{}' }}",
-        parts::node().display(),
-        parts::package("server-memory").display(),
-        memory.path().join("memory.json").display(),
-    ));
+    // Its file is named by the environment, which a server does not inherit.
+    let file = format!("MEMORY_FILE_PATH={}", memory.path().join("memory.jsonl").display());
+    let command =
+        [Path::new("/usr/bin/env"), Path::new(&file), &parts::node(), &parts::package("server-memory")];
+    let config = Config::open_command(&command);
     let node = Node::start(&config).await;
     let client = client(&node).await;
     let entity = json!({ "name": "moon", "entityType": "body", "observations": ["pulls"] });

@@ -45,6 +45,8 @@ pub fn run(command: &mut Command) -> Result<(), Error> {
 pub fn watch(command: &mut Command, look: impl Fn(&str) + Sync) -> Result<bool, Error> {
     eprintln!("$ {}", words(command));
     let mut child = command
+        // Lines with colours in them could not be read.
+        .env("CARGO_TERM_COLOR", "never")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -24,11 +24,11 @@ impl Count {
     ///
     /// cargo-nextest: `Summary [ 24.068s] 25 tests run: 23 passed (1 slow), 2 failed, 0 skipped`.
     /// cargo test: `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s`.
+    /// cargo-nextest repeats that line, indented, for each failed test; it is not counted twice.
     pub fn read(line: &str) -> Option<Self> {
-        let line = line.trim_start();
         let counts = match line.strip_prefix("test result: ") {
             Some(result) => result.split_once(". ")?.1,
-            None if line.starts_with("Summary [") => line.split_once(" run: ")?.1,
+            None if line.trim_start().starts_with("Summary [") => line.split_once(" run: ")?.1,
             None => return None,
         };
         let mut count = Self::default();
@@ -77,7 +77,13 @@ mod tests {
 
     #[test]
     fn other_lines_are_not_counted() {
-        for line in ["3 passed, 2 failed", "running 3 tests", "    PASS [ 0.1s] a summary of 2 passed", ""] {
+        for line in [
+            "3 passed, 2 failed",
+            "running 3 tests",
+            "    PASS [ 0.1s] a summary of 2 passed",
+            "",
+            "    test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 14 filtered out; finished in 0.16s",
+        ] {
             assert_eq!(Count::read(line), None, "{line}");
         }
     }
