@@ -99,14 +99,14 @@ pub struct CaseResult {
     /// Where it stands.
     pub place: Place,
     /// What was not as expected; empty when it passed.
-    pub mismatches: Vec<Mismatch>,
+    pub mismatches: Vec<CaseMismatch>,
     /// What the agent would be told.
     pub reason: String,
 }
 
 /// One thing that was not as expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mismatch {
+pub struct CaseMismatch {
     /// Which member of `expect`.
     pub what: &'static str,
     /// As the case has it.

@@ -28,7 +28,7 @@ mod verdict;
 mod vocabulary;
 mod yaml;
 
-pub use cases::{Case, CaseReport, CaseRequest, CaseResult, Cases, Expectation, Mismatch};
+pub use cases::{Case, CaseMismatch, CaseReport, CaseRequest, CaseResult, Cases, Expectation};
 pub use cedar::cedar_schema;
 pub use definition::{Change, DefinitionError, Difference, ToolDefinition, diff as diff_definitions};
 pub use key::Key;

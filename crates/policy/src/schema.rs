@@ -9,7 +9,9 @@
 //! look-around or back-references, which generators do emit, run under a bound on steps back and on the length of
 //! the text.
 
+mod containers;
 mod defaults;
+mod foreign;
 mod instance;
 mod message;
 mod number;
@@ -25,7 +27,6 @@ use serde_json::Value as Foreign;
 
 use self::instance::{Node, Ours, Part, Watch};
 pub(crate) use self::number::plain as plain_number;
-use self::number::{Exact, denotes};
 pub(crate) use self::shape::{Member, Shape};
 use crate::limits::{PATTERN_BACKTRACKS_MAX, PATTERN_COMPILED_BYTES_MAX, SCHEMA_COMPILE_STACK_BYTES};
 use crate::text::{bounded, shown};
@@ -106,7 +107,7 @@ impl InputSchema {
     pub fn parse(schema: &Value) -> Result<Self, SchemaError> {
         let draft = draft(schema)?;
         let survey = places::survey(schema)?;
-        let foreign = foreign(schema)?;
+        let foreign = foreign::foreign(schema)?;
         let validator = compile(&foreign, draft)?;
         Ok(Self {
             validator,
@@ -189,34 +190,6 @@ fn draft(schema: &Value) -> Result<Draft, SchemaError> {
             _ => Err(SchemaError::Dialect { dialect: name.to_string() }),
         },
         Some(_) => Err(SchemaError::Dialect { dialect: "not a string".to_owned() }),
-    }
-}
-
-/// The schema as the validator takes it. Depth is bounded by the survey.
-fn foreign(value: &Value) -> Result<Foreign, SchemaError> {
-    Ok(match value {
-        Value::Null => Foreign::Null,
-        Value::Bool(value) => Foreign::Bool(*value),
-        Value::String(text) => Foreign::String(text.to_string()),
-        Value::Number(number) => Foreign::Number(foreign_number(number)?),
-        Value::Array(elements) => Foreign::Array(elements.iter().map(foreign).collect::<Result<_, _>>()?),
-        Value::Object(object) => {
-            let members = object.iter().map(|(name, value)| Ok((name.to_string(), foreign(value)?)));
-            Foreign::Object(members.collect::<Result<_, SchemaError>>()?)
-        }
-    })
-}
-
-fn foreign_number(number: &ringfence_json::Number) -> Result<serde_json::Number, SchemaError> {
-    if let Some(whole) = number.as_u64() {
-        return Ok(whole.into());
-    }
-    if let Some(whole) = number.as_i64() {
-        return Ok(whole.into());
-    }
-    match denotes(number) {
-        Exact::Double(double) => serde_json::Number::from_f64(double).ok_or(SchemaError::Number),
-        Exact::No => Err(SchemaError::Number),
     }
 }
 

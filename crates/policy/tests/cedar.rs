@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use common::{Call, json, object};
 use ringfence_document::Diagnostic;
-use ringfence_policy::{KnownServer, KnownTool, Language, PolicySet, Source, ToolDefinition, Vocabulary};
+use ringfence_policy::{
+    Cases, KnownServer, KnownTool, Language, PolicySet, Source, ToolDefinition, Vocabulary,
+};
 use ringfence_types::{ActionType, Code, Decision};
 
 const DEPLOY: &str = r#"{"name":"deploy_app","inputSchema":{"type":"object","required":["replicas"],
@@ -217,4 +219,26 @@ fn only_rules_whose_scope_fits_are_evaluated() {
     }
     let verdict = Call::with("{}").decide(&policy(ALLOW, &others));
     assert_eq!(verdict.decision, Decision::Allow);
+}
+
+/// What stands between a fence of that language and its end, in the documentation.
+fn documented(language: &str) -> Vec<String> {
+    let text = include_str!("../../../docs/policy.md");
+    let fence = format!("```{language}\n");
+    let blocks = text.split(&fence).skip(1);
+    blocks.filter_map(|block| block.split("```").next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_documentation_compiles() {
+    let rules = documented("cedar");
+    assert!(!rules.is_empty());
+    for text in rules {
+        compile("rules: []", &text, &Vocabulary::default()).unwrap();
+    }
+    let cases: Vec<_> = documented("yaml").into_iter().filter(|text| text.contains("\ncases:")).collect();
+    assert!(!cases.is_empty());
+    for text in cases {
+        Cases::parse("policy-cases.yaml", &text).unwrap();
+    }
 }

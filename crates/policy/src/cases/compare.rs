@@ -3,7 +3,7 @@
 use ringfence_json::{Object, Value};
 use ringfence_types::{Code, Decision, RuleName};
 
-use super::{Expectation, Mismatch};
+use super::{CaseMismatch, Expectation};
 use crate::{Shadowed, Verdict};
 
 /// What came of a case, as far as cases can ask for it.
@@ -57,11 +57,11 @@ impl Came {
 }
 
 /// Everything that is not as expected, in the order in which a reader asks.
-pub(super) fn compare(expect: &Expectation, came: &Came) -> Vec<Mismatch> {
+pub(super) fn compare(expect: &Expectation, came: &Came) -> Vec<CaseMismatch> {
     let mut found = Vec::new();
     let mut differ = |what, expected: String, actual: String| {
         if expected != actual {
-            found.push(Mismatch { what, expected, actual });
+            found.push(CaseMismatch { what, expected, actual });
         }
     };
     differ("decision", expect.decision.to_string(), came.decision.to_string());
@@ -88,8 +88,10 @@ pub(super) fn compare(expect: &Expectation, came: &Came) -> Vec<Mismatch> {
         differ("shadowed", listed(shadowed), listed(&came.shadowed));
     }
     if let Some(part) = expect.reason.as_ref().filter(|part| !came.reason.contains(part.as_str())) {
-        found.push(Mismatch {
-            what: "reason", expected: format!("… {part} …"), actual: came.reason.clone()
+        found.push(CaseMismatch {
+            what: "reason",
+            expected: format!("… {part} …"),
+            actual: came.reason.clone(),
         });
     }
     found

@@ -31,6 +31,13 @@ pub(crate) struct CedarRule {
     pub(super) reads_input: bool,
 }
 
+impl CedarRule {
+    /// Scope and conditions, as Cedar writes them.
+    pub(crate) fn condition(&self) -> String {
+        self.condition.to_string()
+    }
+}
+
 /// Reads a file; everything that is wrong goes into `diagnostics`.
 pub(super) fn read(
     source: &Source,

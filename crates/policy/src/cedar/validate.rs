@@ -49,7 +49,12 @@ impl Checker {
         // whose types are wrong refuses when it is evaluated.
         let schema = Schema::from_cedarschema_str(&described.text).ok().map(|(schema, _)| schema);
         let agents = vocabulary.agents.iter().map(|agent| format!("{}/{}", agent.workspace, agent.name));
-        let workspaces = vocabulary.agents.iter().map(|agent| agent.workspace.to_string());
+        let workspaces = vocabulary
+            .agents
+            .iter()
+            .map(|agent| &agent.workspace)
+            .chain(vocabulary.servers.iter().map(|server| &server.workspace))
+            .map(ToString::to_string);
         let servers = vocabulary.servers.iter().map(|server| server.name.to_string());
         let models = vocabulary.models.iter().map(|model| model.name.to_string());
         let tools = vocabulary.tools.iter().map(|tool| format!("{}/{}", tool.server, tool.name));

@@ -9,6 +9,8 @@ use ringfence_json::{Number, Object, Value};
 use serde_json::Value as Foreign;
 use smol_str::SmolStr;
 
+use super::containers::{Elements, Members};
+use super::foreign::{equals, equals_object, shape, shape_of_object};
 use super::number::{Exact, denotes};
 use crate::limits::{INSTANCE_DEPTH_MAX, PATTERN_BACKTRACKING_TEXT_BYTES_MAX, VALIDATION_STEPS_MAX};
 
@@ -58,22 +60,6 @@ pub(super) struct WatchedNumber<'a> {
     watch: &'a Watch,
 }
 
-/// The members of an object.
-#[derive(Clone, Copy)]
-pub(super) struct Members<'a> {
-    object: &'a Object,
-    depth: u16,
-    watch: &'a Watch,
-}
-
-/// The elements of an array.
-#[derive(Clone, Copy)]
-pub(super) struct Elements<'a> {
-    values: &'a [Value],
-    depth: u16,
-    watch: &'a Watch,
-}
-
 // === impl Watch ===
 
 impl Watch {
@@ -86,7 +72,7 @@ impl Watch {
     }
 
     /// Takes steps; false when there are none left.
-    fn spend(&self, steps: usize) -> bool {
+    pub(super) fn spend(&self, steps: usize) -> bool {
         let left = u32::try_from(steps).ok().and_then(|steps| self.steps_left.get().checked_sub(steps));
         if left.is_none() {
             self.report(Trouble::Effort);
@@ -108,6 +94,11 @@ impl Watch {
 impl<'a> Node<'a> {
     pub(super) fn new(part: Part<'a>, watch: &'a Watch) -> Self {
         Self { part, depth: 0, watch }
+    }
+
+    /// Of a part at that depth.
+    pub(super) fn below(value: &'a Value, depth: u16, watch: &'a Watch) -> Self {
+        Self { part: Part::Value(value), depth, watch }
     }
 
     /// Whether one may still look inside.
@@ -238,91 +229,6 @@ impl Json for Ours {
     }
 }
 
-// === impl Members ===
-
-impl<'a> json::Object<'a, Ours> for Members<'a> {
-    type Node = Node<'a>;
-    type MemberName = &'a str;
-    type MembersIter = MembersIter<'a>;
-
-    fn len(&self) -> usize {
-        self.object.len()
-    }
-
-    fn get(&self, key: &SmolStr) -> Option<Node<'a>> {
-        // Members are found by looking through them, so a lookup costs what there is.
-        self.watch.spend(1 + self.object.len() / 8);
-        let value = self.object.get(key)?;
-        Some(Node { part: Part::Value(value), depth: self.depth, watch: self.watch })
-    }
-
-    fn members(&self) -> MembersIter<'a> {
-        MembersIter { members: Box::new(self.object.iter()), depth: self.depth, watch: self.watch }
-    }
-}
-
-/// Goes through the members of an object until the watch says stop.
-pub(super) struct MembersIter<'a> {
-    members: Box<dyn Iterator<Item = (&'a SmolStr, &'a Value)> + 'a>,
-    depth: u16,
-    watch: &'a Watch,
-}
-
-impl<'a> Iterator for MembersIter<'a> {
-    type Item = (&'a str, Node<'a>);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if !self.watch.spend(1) {
-            return None;
-        }
-        let (name, value) = self.members.next()?;
-        Some((name, Node { part: Part::Value(value), depth: self.depth, watch: self.watch }))
-    }
-}
-
-// === impl Elements ===
-
-impl<'a> json::Array<'a, Ours> for Elements<'a> {
-    type Node = Node<'a>;
-    type ElementsIter = ElementsIter<'a>;
-
-    fn len(&self) -> usize {
-        self.values.len()
-    }
-
-    fn elements(&self) -> ElementsIter<'a> {
-        ElementsIter { values: self.values.iter(), depth: self.depth, watch: self.watch }
-    }
-
-    fn is_unique(&self) -> bool {
-        let mut seen = std::collections::HashSet::with_capacity(self.values.len());
-        self.values.iter().all(|element| {
-            let form = super::number::comparable(element);
-            self.watch.spend(1 + form.len() / 64);
-            seen.insert(form)
-        })
-    }
-}
-
-/// Goes through the elements of an array until the watch says stop.
-pub(super) struct ElementsIter<'a> {
-    values: std::slice::Iter<'a, Value>,
-    depth: u16,
-    watch: &'a Watch,
-}
-
-impl<'a> Iterator for ElementsIter<'a> {
-    type Item = Node<'a>;
-
-    fn next(&mut self) -> Option<Node<'a>> {
-        if !self.watch.spend(1) {
-            return None;
-        }
-        let value = self.values.next()?;
-        Some(Node { part: Part::Value(value), depth: self.depth, watch: self.watch })
-    }
-}
-
 // === impl WatchedNumber ===
 
 impl JsonNumber for WatchedNumber<'_> {
@@ -356,45 +262,4 @@ impl JsonNumber for WatchedNumber<'_> {
     fn is_integer(&self) -> bool {
         super::number::is_integer(self.number)
     }
-}
-
-/// The value with `null` for all that is not a container.
-fn shape(value: &Value) -> Foreign {
-    match value {
-        Value::Array(elements) => Foreign::Array(elements.iter().map(shape).collect()),
-        Value::Object(object) => shape_of_object(object),
-        _ => Foreign::Null,
-    }
-}
-
-fn shape_of_object(object: &Object) -> Foreign {
-    Foreign::Object(object.iter().map(|(name, value)| (name.to_string(), shape(value))).collect())
-}
-
-// === equality with a value of the schema ===
-
-fn equals(value: &Value, expected: &Foreign, watch: &Watch) -> bool {
-    match (value, expected) {
-        (Value::Null, Foreign::Null) => true,
-        (Value::Bool(left), Foreign::Bool(right)) => left == right,
-        (Value::String(left), Foreign::String(right)) => left == right,
-        (Value::Number(left), Foreign::Number(right)) => {
-            // A number of a schema is exact, so its text is the number that was meant.
-            Number::new(&right.to_string()).is_ok_and(|right| left.compare(&right).is_eq())
-        }
-        (Value::Array(left), Foreign::Array(right)) => {
-            left.len() == right.len()
-                && left.iter().zip(right).all(|(left, right)| watch.spend(1) && equals(left, right, watch))
-        }
-        (Value::Object(left), right) => equals_object(left, right, watch),
-        _ => false,
-    }
-}
-
-fn equals_object(left: &Object, right: &Foreign, watch: &Watch) -> bool {
-    let Foreign::Object(right) = right else { return false };
-    left.len() == right.len()
-        && left.iter().all(|(name, value)| {
-            watch.spend(1) && right.get(name.as_str()).is_some_and(|expected| equals(value, expected, watch))
-        })
 }
