@@ -26,5 +26,6 @@ pub mod patience;
 pub mod process;
 pub mod script;
 pub mod shim;
+pub mod stdio;
 pub mod suite;
 pub mod upstream;

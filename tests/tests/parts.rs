@@ -4,12 +4,15 @@
 use ringfence_tests::everything::Everything;
 use ringfence_tests::limits::EFFECT;
 use ringfence_tests::mcp::{Client, Era, http};
+use ringfence_tests::parts;
 use ringfence_tests::patience::eventually;
 use ringfence_tests::script;
 use ringfence_tests::shim::Shim;
+use ringfence_tests::stdio::ChildServer;
 use ringfence_tests::suite::{self, Status};
 use ringfence_tests::upstream::{Upstream, executed};
 use serde_json::json;
+use tokio::process::Command;
 
 const ERAS: [Era; 3] = [Era::Modern, Era::Legacy("2025-11-25"), Era::Legacy("2025-03-26")];
 
@@ -57,6 +60,43 @@ async fn the_client_of_each_era_calls_the_fixture_and_the_call_is_listed() {
         assert_eq!(answer.expect_done().text(), format!("Deployed web with {} replicas.", count + 1));
         assert_eq!(executed(&calls)[count], json!({ "tool": "deploy", "arguments": arguments }), "{era:?}");
     }
+}
+
+#[tokio::test]
+async fn a_call_is_listed_before_it_is_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let calls = folder.path().join("calls");
+    let plain = Upstream::plain(Some(&calls), &["--delay-ms", "60000"]).await;
+    let client = Client::modern(&plain.url, None);
+    let waiting = tokio::spawn(async move { client.call("record", json!({ "id": "one" })).await });
+    eventually(EFFECT, "the call is listed", async || (executed(&calls).len() == 1).then_some(())).await;
+    assert!(!waiting.is_finished());
+    waiting.abort();
+}
+
+#[tokio::test]
+async fn npms_filesystem_server_reads_what_it_may() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("paper.txt");
+    std::fs::write(&file, "The tides follow the moon.").unwrap();
+    let mut command = Command::new(parts::node());
+    command.arg(parts::package("server-filesystem")).arg(folder.path());
+    let mut server = ChildServer::start(command, "2025-06-18").await;
+    let read = server.call("read_text_file", json!({ "path": file })).await;
+    assert_eq!(read.expect_done().text(), "The tides follow the moon.");
+    assert!(server.call("read_text_file", json!({ "path": "/etc/passwd" })).await.is_error());
+}
+
+#[tokio::test]
+async fn npms_memory_server_remembers() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(parts::node());
+    command.arg(parts::package("server-memory")).env("MEMORY_FILE_PATH", folder.path().join("memory.jsonl"));
+    let mut server = ChildServer::start(command, "2025-06-18").await;
+    let entity = json!({ "name": "moon", "entityType": "body", "observations": ["pulls"] });
+    server.call("create_entities", json!({ "entities": [entity] })).await.expect_done();
+    let found = server.call("search_nodes", json!({ "query": "moon" })).await;
+    assert!(found.expect_done().text().contains("pulls"), "{}", found.result);
 }
 
 #[tokio::test]

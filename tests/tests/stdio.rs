@@ -1,4 +1,4 @@
-//! Servers that are programs: npm's filesystem and memory servers, as their users start them.
+//! Servers that are programs behind a gateway: npm's filesystem and memory servers, as their users start them.
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 use std::path::Path;
