@@ -1,0 +1,199 @@
+//! Admission: every action takes these steps, in this order (`ARCHITECTURE.md`, "The one path").
+//!
+//! 1 suspensions · 2 identity and grant · 3 input · 4 policy · 5 limits · 6 approval · 7 budget · 8 one transaction.
+//! Steps 1 to 4 only look, without the lock but for a glance; the critical section (`take`) does 1 and 5 to 7 again
+//! and takes everything together with the intent's place in the log, or nothing.
+
+use std::sync::Arc;
+
+use ringfence_json::Object;
+use ringfence_ledger::Ticket;
+use ringfence_types::{ActionId, ApprovalId, Code, Digest, Refusal, Scope, Timestamp};
+
+use crate::clearance::Clearance;
+use crate::fold::{Binding, Kept, Pinned};
+use crate::kernel::Inner;
+use crate::proposal::digest_of;
+use crate::state::State;
+use crate::take::Payloads;
+use crate::weigh::{Objection, View};
+use crate::{Admission, Call, Kernel, Pending, Proposal, Setup};
+
+/// One proposal on its way.
+pub(crate) struct Attempt<'a> {
+    pub proposal: &'a Proposal,
+    pub action: ActionId,
+    pub scope: Scope,
+    /// The approval this call has waited for.
+    pub resumed: Option<ApprovalId>,
+    /// What the agent asked for.
+    pub arguments: Object,
+    pub requested: Digest,
+    pub setup: Arc<Setup>,
+}
+
+/// What the critical section decided.
+pub(crate) enum Taken {
+    Cleared(Clearance, Ticket),
+    /// With the place of the request, if this call made a new one.
+    Pending(Box<Pending>, Option<Ticket>),
+    /// Configuration or definition changed in between: look again.
+    Stale,
+}
+
+/// What the glance at the start finds.
+struct Glance {
+    pinned: Option<Pinned>,
+    binding: Binding,
+    /// Payload: the arguments as an approver made them.
+    narrowed: Option<Kept>,
+}
+
+impl Kernel {
+    /// Decides one action. What it answers is durable: a clearance's intent, a pending call's request.
+    pub async fn admit(&self, proposal: Proposal) -> Admission {
+        self.admit_again(proposal, None).await
+    }
+
+    /// As [`Kernel::admit`], for a call that has waited for `resumed`.
+    pub(crate) async fn admit_again(&self, proposal: Proposal, resumed: Option<ApprovalId>) -> Admission {
+        let action = self.0.new_id(ActionId::new);
+        let taken = loop {
+            match self.0.attempt(&proposal, action, resumed) {
+                Ok(Taken::Stale) => {}
+                Ok(taken) => break taken,
+                Err(refusal) => return Admission::Refused(refusal),
+            }
+        };
+        let (admission, ticket) = match taken {
+            Taken::Cleared(clearance, ticket) => (Admission::Cleared(clearance), Some(ticket)),
+            Taken::Pending(pending, ticket) => (Admission::Pending(pending), ticket),
+            // The loop above goes on until it is something else.
+            Taken::Stale => {
+                return Admission::Refused(self.0.refuse(&proposal, action, Objection::unavailable(), None));
+            }
+        };
+        match ticket {
+            Some(ticket) if ticket.durable().await.is_err() => {
+                // Dropped here, the clearance settles as never sent.
+                drop(admission);
+                Admission::Refused(self.0.refuse(&proposal, action, Objection::unavailable(), None))
+            }
+            _ => match admission {
+                Admission::Cleared(clearance) => Admission::Cleared(clearance.hand_out()),
+                other => other,
+            },
+        }
+    }
+}
+
+impl Inner {
+    /// Runs all steps once.
+    fn attempt(
+        self: &Arc<Self>,
+        proposal: &Proposal,
+        action: ActionId,
+        resumed: Option<ApprovalId>,
+    ) -> Result<Taken, Refusal> {
+        let arguments = proposal.call.arguments();
+        let requested = digest_of(&arguments);
+        let setup = self.setup.load_full();
+        let attempt =
+            Attempt { proposal, action, scope: proposal.scope(), resumed, arguments, requested, setup };
+        self.decide(&attempt)
+            .map_err(|objection| self.refuse(proposal, action, objection, Some(&attempt.arguments)))
+    }
+
+    fn decide(self: &Arc<Self>, attempt: &Attempt<'_>) -> Result<Taken, Objection> {
+        standing(&self.state.lock(), attempt, self.clock.now())?;
+        let view = View::of(&attempt.setup, attempt.proposal)?;
+        let glance = self.glance(attempt)?;
+        let arguments = self.effective_arguments(attempt, &glance)?;
+        let weighed = view.weigh(attempt.proposal, glance.pinned.as_ref(), &arguments)?;
+        let payloads = Payloads::seal(self, attempt, &weighed).ok_or_else(Objection::unavailable)?;
+        let verdict = weighed.verdict.clone();
+        let facts = weighed.facts.clone();
+        self.take(attempt, view, glance.binding, weighed, payloads).map_err(|objection| Objection {
+            verdict: Some(Box::new(verdict)),
+            facts,
+            ..objection
+        })
+    }
+
+    /// What the later steps need of the fold.
+    fn glance(&self, attempt: &Attempt<'_>) -> Result<Glance, Objection> {
+        let now = self.clock.now();
+        let state = self.state.lock();
+        let pinned = current_definition(&state, attempt.proposal)?;
+        let binding = Binding {
+            run: attempt.proposal.run.id,
+            server: attempt.proposal.server.clone(),
+            tool: attempt.proposal.call.tool_name().to_owned(),
+            definition: pinned.map(|pinned| pinned.definition.digest),
+            requested: attempt.requested,
+        };
+        let request = state.fold.approvals.of(&binding, now).filter(|request| request.is_approved(now));
+        Ok(Glance {
+            narrowed: request.and_then(|request| request.narrowed),
+            pinned: pinned.cloned(),
+            binding,
+        })
+    }
+
+    /// What the agent asked for, or what an approver made of it.
+    fn effective_arguments(&self, attempt: &Attempt<'_>, glance: &Glance) -> Result<Object, Objection> {
+        match glance.narrowed {
+            None => Ok(attempt.arguments.clone()),
+            Some(kept) => self.object_payload(&kept).ok_or_else(Objection::unavailable),
+        }
+    }
+}
+
+/// Step 1: is anything above this run cut off, and is the run still to act at all?
+pub(crate) fn standing(state: &State, attempt: &Attempt<'_>, now: Timestamp) -> Result<(), Objection> {
+    if state.stopping {
+        return Err(Objection::new(Code::Overloaded, "The node is stopping. Try again in a moment."));
+    }
+    if let Some(suspension) = state.fold.suspensions.covering(&attempt.scope, now) {
+        return Err(Objection::new(Code::Suspended, suspended_reason(&suspension.reason)));
+    }
+    let run = &attempt.proposal.run;
+    let Some(known) = state.fold.runs.get(run.id).filter(|_| now < run.expires_at) else {
+        return Err(Objection::new(Code::Deadline, "This run's token has expired."));
+    };
+    if let Some((_, reason)) = &known.ended {
+        return Err(Objection::new(Code::Suspended, format!("This run was ended: {reason}")));
+    }
+    let agent = attempt.setup.agent(&run.workspace, &run.agent);
+    let wall = agent.and_then(|(_, agent)| agent.limits.wall);
+    match (wall, known.first_used) {
+        (Some(wall), Some(first_used)) if now >= first_used.after(wall) => {
+            Err(Objection::new(Code::Deadline, "This run's time is up. Finish with what you have."))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn suspended_reason(reason: &str) -> String {
+    format!("This was suspended by an operator: {reason}. Do not try again; tell the user.")
+}
+
+/// The definition that a tool call is held against: pinned, and the one the server gives now.
+pub(crate) fn current_definition<'s>(
+    state: &'s State,
+    proposal: &Proposal,
+) -> Result<Option<&'s Pinned>, Objection> {
+    let Call::Tool { tool, .. } = &proposal.call else { return Ok(None) };
+    let run = &proposal.run;
+    let Some(pin) = state.fold.pins.get(&run.workspace, &proposal.server, tool.as_str()) else {
+        let reason = format!("{} has no tool {tool}. Use one of the tools it lists.", proposal.server);
+        return Err(Objection::new(Code::NotGranted, reason));
+    };
+    pin.current().map(Some).ok_or_else(|| {
+        let reason = format!(
+            "The definition of {}/{tool} is not one that was approved; an operator has to look at it first. Use another tool.",
+            proposal.server
+        );
+        Objection::new(Code::DefinitionChanged, reason)
+    })
+}

@@ -1,0 +1,80 @@
+//! Step 5: the limits of a run, of a rule, of an upstream.
+
+use ringfence_types::{Code, Timestamp};
+
+use crate::admit::Attempt;
+use crate::state::State;
+use crate::weigh::{Objection, View, Weighed};
+
+/// Whether every limit has room for this call. Takes nothing.
+pub(crate) fn limits(
+    state: &State,
+    attempt: &Attempt<'_>,
+    view: View<'_>,
+    weighed: &Weighed,
+    now: Timestamp,
+) -> Result<(), Objection> {
+    concurrency(state, attempt, view)?;
+    actions(state, attempt, view)?;
+    rates(state, attempt, weighed, now)?;
+    breaker(state, attempt, view, now)?;
+    repetition(state, attempt, view)
+}
+
+fn concurrency(state: &State, attempt: &Attempt<'_>, view: View<'_>) -> Result<(), Objection> {
+    match view.agent.limits.concurrent {
+        Some(most) if state.in_flight(attempt.proposal.run.id) >= most => {
+            let reason =
+                format!("This run has {most} actions under way, as many as it may. Wait for one to end.");
+            Err(Objection::new(Code::RateLimited, reason).retry_after(std::time::Duration::from_millis(200)))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn actions(state: &State, attempt: &Attempt<'_>, view: View<'_>) -> Result<(), Objection> {
+    let used = state.fold.runs.get(attempt.proposal.run.id).map_or(0, |run| run.actions);
+    match view.agent.limits.actions {
+        Some(most) if used >= most => {
+            let reason = format!("This run has used its {most} actions. Finish with what you have.");
+            Err(Objection::new(Code::OverBudget, reason))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn rates(state: &State, attempt: &Attempt<'_>, weighed: &Weighed, now: Timestamp) -> Result<(), Objection> {
+    for limit in &weighed.verdict.obligations.rates {
+        let key = (attempt.proposal.run.workspace.clone(), limit.rule.clone());
+        let meter = state.meters.get(&key).copied().unwrap_or_default();
+        meter.check(limit.rate, now).map_err(|wait| {
+            let reason =
+                format!("The rule {} lets {} such calls through. Try again later.", limit.rule, limit.rate);
+            Objection::new(Code::RateLimited, reason).rule(Some(limit.rule.clone())).retry_after(wait)
+        })?;
+    }
+    Ok(())
+}
+
+fn breaker(state: &State, attempt: &Attempt<'_>, view: View<'_>, now: Timestamp) -> Result<(), Objection> {
+    let server = &attempt.proposal.server;
+    let key = (attempt.proposal.run.workspace.clone(), server.clone());
+    let Some(breaker) = state.breakers.get(&key) else { return Ok(()) };
+    breaker.check(view.server.breaker, now).map_err(|wait| {
+        let reason =
+            format!("{server} failed too often in a row and is left alone for a while. Use something else.");
+        Objection::new(Code::BreakerOpen, reason).retry_after(wait)
+    })
+}
+
+fn repetition(state: &State, attempt: &Attempt<'_>, view: View<'_>) -> Result<(), Objection> {
+    let Some(bound) = view.agent.limits.repetition else { return Ok(()) };
+    let guard = state.runs.get(&attempt.proposal.run.id);
+    let cycle = guard.and_then(|guard| guard.repetition.continues(attempt.call_digest(), bound));
+    cycle.map_or(Ok(()), |length| {
+        let what = if length == 1 { "This call".to_owned() } else { format!("This cycle of {length} calls") };
+        let reason =
+            format!("{what} was made {bound} times with the same result. Stop, or do something else.");
+        Err(Objection::new(Code::Repetition, reason))
+    })
+}

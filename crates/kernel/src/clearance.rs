@@ -1,0 +1,254 @@
+//! The proof that an action was decided and stands in the log, and what came of it.
+
+use std::sync::Arc;
+
+use ringfence_ledger::Room;
+use ringfence_policy::{Narrowing, Obligations, ToolDefinition};
+use ringfence_types::{ActionId, Code, Digest, ServerName};
+use tokio::time::Instant;
+
+use crate::cancel::Cancel;
+use crate::live::LiveId;
+use crate::record::{Status, Subject};
+use crate::state::Shared;
+use crate::{Call, Run};
+
+/// The right to execute one action, once, as it was decided.
+///
+/// Only the kernel makes one, and only after the action's intent is durable in the log. It cannot be cloned; an
+/// executor takes it by value and [settles](Clearance::settle) it. Dropped unsettled, by a panic or a request that
+/// was cancelled, it settles itself: the outcome is unknown, because the effect may have happened.
+#[derive(Debug)]
+#[must_use = "a clearance that is not executed settles as an unknown outcome"]
+pub struct Clearance {
+    /// `None` only after it was settled.
+    // INVARIANT: `Some` until `settle` or `drop` takes it, which both consume the clearance.
+    permit: Option<Box<Permit>>,
+}
+
+/// What a clearance owns.
+pub(crate) struct Permit {
+    pub shared: Shared,
+    pub action: ActionId,
+    pub run: Arc<Run>,
+    pub subject: Arc<Subject>,
+    pub server: ServerName,
+    pub call: Call,
+    pub call_digest: Digest,
+    pub narrowed: Vec<Narrowing>,
+    pub definition: Option<Arc<ToolDefinition>>,
+    pub obligations: Obligations,
+    pub deadline: Instant,
+    pub cleared_at: Instant,
+    pub cancel: Cancel,
+    pub live: LiveId,
+    pub room: Room,
+    pub probe: bool,
+    /// Whether the clearance left the kernel: before that, nothing can have happened.
+    pub handed_out: bool,
+}
+
+/// How an execution ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The upstream answered, and the agent was given this.
+    Completed {
+        /// What the agent was given, as JSON.
+        result: Vec<u8>,
+        /// Whether the tool said that it failed.
+        is_error: bool,
+    },
+    /// The upstream did not answer, or not usably.
+    Failed {
+        /// How.
+        failure: Failure,
+        /// A sentence in this program's words; nothing of what the upstream said.
+        message: String,
+    },
+    /// It was cut off after it was sent; the effect may have happened.
+    Cancelled {
+        /// By whom.
+        by: CancelledBy,
+    },
+    /// Nothing was sent, so nothing happened.
+    NotSent {
+        /// Why: a sentence in this program's words.
+        message: String,
+    },
+}
+
+/// How an upstream failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// No connection, or it broke.
+    Transport,
+    /// No answer in time.
+    Timeout,
+    /// HTTP 5xx.
+    ServerError,
+    /// An answer that is none: another id, not JSON-RPC, duplicate keys.
+    Malformed,
+    /// An answer over its size limit.
+    TooLarge,
+    /// A result that does not fit the tool's output schema.
+    InvalidOutput,
+    /// A JSON-RPC error: the server is well and says no.
+    UpstreamError,
+}
+
+/// Who cut an action off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CancelledBy {
+    /// The agent asked for it, or went away.
+    Client,
+    /// A suspension or a kill.
+    Suspension,
+    /// The run's time was up.
+    Deadline,
+    /// The node is stopping.
+    Shutdown,
+}
+
+/// That an action was settled, and where that stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Receipt {
+    /// The action.
+    pub action: ActionId,
+    /// The place of its outcome in the log; `None` while the log is away, which then is written later.
+    pub entry: Option<u64>,
+}
+
+// === impl Clearance ===
+
+impl Clearance {
+    pub(crate) fn new(permit: Box<Permit>) -> Self {
+        Self { permit: Some(permit) }
+    }
+
+    /// From here on the effect may happen.
+    pub(crate) fn hand_out(mut self) -> Self {
+        if let Some(permit) = &mut self.permit {
+            permit.handed_out = true;
+        }
+        self
+    }
+
+    #[expect(
+        clippy::expect_used,
+        reason = "`permit` is there until `settle` or `drop`, which consume the clearance"
+    )]
+    fn permit(&self) -> &Permit {
+        self.permit.as_deref().expect("a clearance is unspent until it is consumed")
+    }
+
+    /// The action's identifier.
+    pub fn action(&self) -> ActionId {
+        self.permit().action
+    }
+
+    /// Whose action it is.
+    pub fn run(&self) -> &Arc<Run> {
+        &self.permit().run
+    }
+
+    /// The tool server.
+    pub fn server(&self) -> &ServerName {
+        &self.permit().server
+    }
+
+    /// What to execute: the arguments as they were decided, which may not be those the agent sent.
+    pub fn call(&self) -> &Call {
+        &self.permit().call
+    }
+
+    /// What was changed in the arguments, to tell the agent.
+    pub fn narrowed(&self) -> &[Narrowing] {
+        &self.permit().narrowed
+    }
+
+    /// The tool's pinned definition; `None` for what is no tool.
+    pub fn definition(&self) -> Option<&Arc<ToolDefinition>> {
+        self.permit().definition.as_ref()
+    }
+
+    /// What holds for the execution besides the deadline.
+    pub fn obligations(&self) -> &Obligations {
+        &self.permit().obligations
+    }
+
+    /// When the upstream must have answered.
+    pub fn deadline(&self) -> Instant {
+        self.permit().deadline
+    }
+
+    /// Cut off from above: asked before each byte is written to the agent.
+    pub fn cancel(&self) -> &Cancel {
+        &self.permit().cancel
+    }
+
+    /// Records what came of the action and gives back what it held. Never waits for the disk.
+    pub fn settle(mut self, outcome: Outcome) -> Receipt {
+        let permit = self.permit.take();
+        // `settle` consumes the clearance, so the permit is there.
+        permit.map_or_else(
+            || unreachable!("a clearance is settled once"),
+            |permit| crate::settle::settle(*permit, Some(outcome)),
+        )
+    }
+}
+
+impl Drop for Clearance {
+    fn drop(&mut self) {
+        if let Some(permit) = self.permit.take() {
+            crate::settle::settle(*permit, None);
+        }
+    }
+}
+
+// === impl Permit ===
+
+impl std::fmt::Debug for Permit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Permit")
+            .field("action", &self.action)
+            .field("server", &self.server)
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    pub(crate) fn status(&self) -> Status {
+        match self {
+            Self::Completed { .. } => Status::Completed,
+            Self::Failed { .. } => Status::Failed,
+            Self::Cancelled { .. } => Status::Cancelled,
+            Self::NotSent { .. } => Status::NotSent,
+        }
+    }
+
+    pub(crate) fn code(&self) -> Option<Code> {
+        match self {
+            Self::Completed { .. } | Self::Cancelled { by: CancelledBy::Client } => None,
+            Self::Failed { failure: Failure::TooLarge, .. } => Some(Code::TooLarge),
+            Self::Failed { .. } => Some(Code::UpstreamFailed),
+            Self::Cancelled { by: CancelledBy::Suspension } => Some(Code::Suspended),
+            Self::Cancelled { by: CancelledBy::Deadline } => Some(Code::Deadline),
+            Self::Cancelled { by: CancelledBy::Shutdown } | Self::NotSent { .. } => Some(Code::Overloaded),
+        }
+    }
+
+    pub(crate) fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Completed { .. } => None,
+            Self::Failed { message, .. } | Self::NotSent { message } => Some(message),
+            Self::Cancelled { by } => Some(match by {
+                CancelledBy::Client => "the agent cancelled the call or went away",
+                CancelledBy::Suspension => "cut off by a suspension",
+                CancelledBy::Deadline => "cut off at the deadline",
+                CancelledBy::Shutdown => "cut off because the node stopped",
+            }),
+        }
+    }
+}

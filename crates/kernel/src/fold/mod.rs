@@ -1,0 +1,96 @@
+//! What the kernel knows: a fold of the log. Everything that must not be forgotten changes here and only here, by
+//! applying the record that stands in the log, so a restart arrives at the same state as the node that wrote it.
+
+mod approvals;
+mod pins;
+mod runs;
+mod snapshot;
+mod suspensions;
+
+use std::collections::HashMap;
+
+use ringfence_types::{ActionId, Timestamp};
+
+pub(crate) use approvals::{Approvals, Binding, Kept, Request, State as ApprovalState};
+pub(crate) use pins::{Pin, Pinned, Pins};
+pub(crate) use runs::{RunState, Runs};
+pub(crate) use suspensions::Suspensions;
+
+use crate::record::{Intent, Record, Subject};
+
+/// The state after the entries `0..next`.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Fold {
+    /// How many entries were applied.
+    pub next: u64,
+    /// The log time of the last of them.
+    pub at: Timestamp,
+    pub runs: Runs,
+    pub suspensions: Suspensions,
+    pub approvals: Approvals,
+    pub pins: Pins,
+    /// Cleared and not settled.
+    pub open: HashMap<ActionId, OpenAction>,
+}
+
+/// An action that was cleared and is not settled.
+#[derive(Debug, Clone)]
+pub(crate) struct OpenAction {
+    pub subject: Subject,
+    pub cleared_at: Timestamp,
+    pub deadline: Timestamp,
+}
+
+impl Fold {
+    /// Applies the entry `id`.
+    // INVARIANT: entries are applied in the order of the log, each once. `Journal` gives them their places under the
+    // same lock that applies them.
+    pub(crate) fn apply(&mut self, id: u64, at: Timestamp, record: &Record) {
+        debug_assert_eq!(id, self.next, "entries are applied in the order of the log");
+        match record {
+            Record::Intent(intent) => self.cleared(at, intent),
+            Record::Outcome(outcome) => {
+                self.open.remove(&outcome.action);
+            }
+            Record::Refusal(refusal) => self.runs.used(refusal.subject.run, at),
+            Record::Pending(pending) => {
+                self.runs.used(pending.subject.run, at);
+                self.approvals.asked(id, at, pending);
+            }
+            Record::Approval(answer) => self.approvals.answered(id, at, answer),
+            Record::Suspension(suspension) => self.suspensions.apply(suspension),
+            Record::Token(token) => self.runs.minted(token),
+            Record::Run(run) => self.runs.apply(at, run),
+            Record::Pin(pin) => self.pins.apply(pin),
+            Record::Config(_) | Record::Snapshot(_) | Record::Incident(_) => {}
+        }
+        self.skip(id, at);
+    }
+
+    /// Counts an entry that changes nothing here.
+    pub(crate) fn skip(&mut self, id: u64, at: Timestamp) {
+        self.next = id + 1;
+        self.at = at;
+    }
+
+    fn cleared(&mut self, at: Timestamp, intent: &Intent) {
+        self.runs.used(intent.subject.run, at);
+        self.runs.acted(intent.subject.run, intent.action);
+        if let Some(approval) = intent.approval {
+            self.approvals.spent(approval, intent.action);
+        }
+        let open = OpenAction { subject: intent.subject.clone(), cleared_at: at, deadline: intent.deadline };
+        self.open.insert(intent.action, open);
+    }
+
+    /// Forgets what no longer decides anything: memory, not meaning. Not an entry, because leaving it out changes no
+    /// answer.
+    pub(crate) fn prune(&mut self, now: Timestamp) {
+        self.approvals.prune(now);
+        self.suspensions.prune(now);
+        let (open, approvals) = (&self.open, &self.approvals);
+        self.runs.prune(now, |run| {
+            approvals.is_waiting_for(run) || open.values().any(|action| action.subject.run == run)
+        });
+    }
+}

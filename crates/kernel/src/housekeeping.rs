@@ -1,0 +1,106 @@
+//! What has to be done from time to time.
+
+use ringfence_ledger::RoomFor;
+use ringfence_types::{IncidentId, Scope};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::kernel::Inner;
+use crate::limits::{CLOCK_JUMP, HOUSEKEEPING, OVERDUE};
+use crate::record::{Answer, IncidentRecord, Record};
+use crate::state::State;
+use crate::{Actor, Kernel};
+
+impl Kernel {
+    /// Runs until the node stops: expires requests, settles the overdue, writes counted refusals and snapshots,
+    /// watches the clock, and rejoins a log that failed.
+    pub async fn housekeeping(self) {
+        let mut ticks = interval(HOUSEKEEPING);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            if self.0.state.lock().stopping {
+                return;
+            }
+            self.tend().await;
+        }
+    }
+
+    /// One round of housekeeping.
+    pub async fn tend(&self) {
+        if let Err(error) = self.0.rejoin() {
+            tracing::error!(%error, "the log cannot be rejoined; nothing is admitted");
+            return;
+        }
+        {
+            let mut state = self.0.state.lock();
+            self.0.expire(&mut state);
+            self.0.settle_overdue(&mut state);
+            self.0.write_due_refusals(&mut state, false);
+            self.0.watch_clock(&mut state);
+            self.0.forget(&mut state);
+        }
+        self.0.snapshot_if_due().await;
+    }
+}
+
+impl Inner {
+    fn expire(&self, state: &mut State) {
+        for approval in state.fold.approvals.lapsed(self.clock.now()) {
+            let Some(request) = state.fold.approvals.get(approval) else { continue };
+            let record = self.answer(request, Answer::Expired, &Actor::node(), None);
+            // Not written now, it is written at the next round; its time is over either way.
+            let _ = state.commit(&self.clock, Record::Approval(record), Vec::new(), RoomFor::Operator);
+            state.wake_all(approval);
+        }
+    }
+
+    /// An action that is long over its deadline was forgotten by whoever had the clearance.
+    fn settle_overdue(&self, state: &mut State) {
+        let now = self.clock.now();
+        let overdue = state.fold.open.iter().filter(|(_, open)| now > open.deadline.after(OVERDUE));
+        let overdue: Vec<_> = overdue.map(|(action, _)| *action).collect();
+        for action in overdue {
+            let Some(record) = self.unknown_outcome(state, action) else { continue };
+            let run = record.subject.run;
+            if state.commit(&self.clock, Record::Outcome(record), Vec::new(), RoomFor::Operator).is_ok() {
+                let guard = state.guard(run);
+                guard.in_flight = guard.in_flight.saturating_sub(1);
+            }
+        }
+    }
+
+    pub(crate) fn write_due_refusals(&self, state: &mut State, all: bool) {
+        for record in state.refusals.due(self.clock.now(), all) {
+            // A count that the log cannot take is lost with the disk's room; the first ones stand there.
+            let _ = state.commit(&self.clock, Record::Refusal(record), Vec::new(), RoomFor::New);
+        }
+    }
+
+    fn watch_clock(&self, state: &mut State) {
+        let Some(jump) = self.clock.jump(CLOCK_JUMP) else { return };
+        let direction = if jump.forward { "forward" } else { "back" };
+        let incident = IncidentRecord {
+            incident: self.new_id(IncidentId::new),
+            scope: Scope::default(),
+            event: "clock_jump".into(),
+            reason: format!(
+                "the wall clock was set {direction} by {} s; log time goes on unmoved until the node starts again",
+                jump.by.as_secs()
+            ),
+        };
+        let _ = state.commit(&self.clock, Record::Incident(incident), Vec::new(), RoomFor::Operator);
+    }
+
+    /// Forgets what decides nothing any more.
+    fn forget(&self, state: &mut State) {
+        state.fold.prune(self.clock.now());
+        let runs = &state.fold.runs;
+        state.runs.retain(|run, guard| {
+            guard.in_flight > 0 || runs.get(*run).is_some_and(|known| known.ended.is_none())
+        });
+        state.waiters.retain(|_, waiters| {
+            waiters.retain(|waiter| !waiter.is_closed());
+            !waiters.is_empty()
+        });
+    }
+}

@@ -1,0 +1,63 @@
+//! The kernel: the one path that every action takes, and everything that must not be forgotten.
+//!
+//! ```text
+//! Proposal ──admit──▶ Admission { Refused(Refusal) | Pending(Pending) | Cleared(Clearance) }
+//! Clearance ──executor──▶ Outcome ──settle──▶ Receipt
+//! ```
+//!
+//! What the kernel knows is a fold of the log ([`Kernel::open`] rebuilds it), so a restart forgets nothing that
+//! matters. Reading order: `proposal`, `admit` (steps 1–4), `take` (5–8), `clearance`, `settle`; then `fold` and
+//! `record`, which say what is remembered; then `operator`, which is what people do.
+
+mod actor;
+mod admission;
+mod admit;
+mod approving;
+mod cancel;
+mod check;
+mod clearance;
+mod clock;
+mod fold;
+mod grants;
+mod guard;
+mod housekeeping;
+mod journal;
+mod kernel;
+mod limits;
+mod live;
+mod operator;
+mod pending;
+mod proposal;
+mod record;
+mod recover;
+mod refusals;
+mod refuse;
+mod run;
+mod settle;
+mod setup;
+mod snapshot;
+mod state;
+mod take;
+mod text;
+mod views;
+mod weigh;
+
+pub use actor::Actor;
+pub use admission::Admission;
+pub use cancel::{Cancel, CutOff};
+pub use clearance::{CancelledBy, Clearance, Failure, Outcome, Receipt};
+pub use clock::Clock;
+pub use grants::{GrantError, Grants};
+pub use kernel::{Errand, Kernel, Lease, Options, Unauthenticated};
+pub use operator::{
+    ApprovalError, LedgerUnavailable, Mint, MintError, Minted, PinError, PinSelection, ResumeError, RunError,
+    Suspend, SuspendError,
+};
+pub use pending::Pending;
+pub use proposal::{Call, OTHER_METHODS, Proposal};
+pub use record::Damaged;
+pub use recover::{OpenError, Recovered};
+pub use run::{RUN_TOKEN_PREFIX, Run, RunToken};
+pub use setup::{AgentSetup, BreakerSetup, RunLimits, ServerSetup, Setup, ToolWords, Trust, WorkspaceSetup};
+pub use state::Counts;
+pub use views::{ApprovalStatus, ApprovalView, PinView, RunView, Status, SuspensionView};

@@ -1,0 +1,55 @@
+//! Every bound of the kernel, in one place.
+
+use std::time::Duration;
+
+/// Room kept in the log for the outcome of a cleared action, in bytes. An outcome's texts are cut to fit.
+pub(crate) const OUTCOME_BYTES: usize = 4096;
+
+/// The longest reason, note or message that goes into an entry, in bytes.
+pub(crate) const REASON_BYTES_MAX: usize = 1000;
+
+/// The largest tool definition that can be pinned, in bytes of canonical JSON: it stands in one entry of the log.
+pub(crate) const DEFINITION_BYTES_MAX: usize = 56 * 1024;
+
+/// Tools of one server.
+pub(crate) const TOOLS_MAX: usize = 2_000;
+
+/// Runs whose token can still be used.
+pub(crate) const RUNS_MAX: usize = 100_000;
+
+/// Requests for approval that wait: of one run, and of all.
+pub(crate) const WAITING_PER_RUN_MAX: usize = 32;
+pub(crate) const WAITING_MAX: usize = 10_000;
+
+/// Calls that wait for one request for approval.
+pub(crate) const WAITERS_PER_APPROVAL_MAX: usize = 64;
+
+/// Suspensions in force.
+pub(crate) const SUSPENSIONS_MAX: usize = 10_000;
+
+/// Streams that are no actions, of one run.
+pub(crate) const LEASES_PER_RUN_MAX: usize = 64;
+
+/// Refusals of one kind that are recorded one by one within [`REFUSAL_WINDOW`]; those above are counted.
+pub(crate) const REFUSALS_SINGLE_MAX: u64 = 20;
+
+/// How long refusals of one kind are counted together.
+pub(crate) const REFUSAL_WINDOW: Duration = Duration::from_secs(10);
+
+/// Different kinds of refusal that are counted at once; above it, refusals are recorded one by one.
+pub(crate) const REFUSAL_KINDS_MAX: usize = 4_096;
+
+/// The longest a run token can last.
+pub(crate) const TOKEN_TTL_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// An action that is this much over its deadline and not settled was forgotten: its outcome is unknown.
+pub(crate) const OVERDUE: Duration = Duration::from_secs(60);
+
+/// Entries between two snapshots. A start replays at most this many and those of one more interval.
+pub(crate) const SNAPSHOT_ENTRIES: u64 = 50_000;
+
+/// A step of the wall clock by this much is recorded.
+pub(crate) const CLOCK_JUMP: Duration = Duration::from_secs(60);
+
+/// How often housekeeping looks around.
+pub(crate) const HOUSEKEEPING: Duration = Duration::from_millis(250);

@@ -1,0 +1,54 @@
+//! What is under way right now and can be cut off: actions, streams, waiting calls.
+
+use std::collections::HashMap;
+
+use ringfence_types::{ActionId, RunId, Scope};
+
+use crate::cancel::{Cancel, CutOff};
+
+/// Everything that a suspension reaches.
+#[derive(Debug, Default)]
+pub(crate) struct Live {
+    next: u64,
+    entries: HashMap<u64, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    scope: Scope,
+    action: Option<ActionId>,
+    cancel: Cancel,
+}
+
+/// The place of one entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LiveId(u64);
+
+impl Live {
+    pub(crate) fn insert(&mut self, scope: Scope, action: Option<ActionId>) -> (LiveId, Cancel) {
+        let id = self.next;
+        self.next += 1;
+        let cancel = Cancel::default();
+        self.entries.insert(id, Entry { scope, action, cancel: cancel.clone() });
+        (LiveId(id), cancel)
+    }
+
+    pub(crate) fn remove(&mut self, id: LiveId) {
+        self.entries.remove(&id.0);
+    }
+
+    /// Cuts off all that the scope covers. Returns how many.
+    pub(crate) fn cut(&self, scope: &Scope, cut: &CutOff) -> usize {
+        let covered = self.entries.values().filter(|entry| scope.covers(&entry.scope));
+        covered.map(|entry| entry.cancel.cut(CutOff { action: entry.action, ..cut.clone() })).count()
+    }
+
+    /// Streams of one run that are no actions.
+    pub(crate) fn leases_of(&self, run: RunId) -> usize {
+        self.entries.values().filter(|entry| entry.action.is_none() && entry.scope.run == Some(run)).count()
+    }
+
+    pub(crate) fn has_action(&self, action: ActionId) -> bool {
+        self.entries.values().any(|entry| entry.action == Some(action))
+    }
+}

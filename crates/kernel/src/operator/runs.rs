@@ -1,0 +1,150 @@
+//! Minting run tokens, ending runs.
+
+use std::time::Duration;
+
+use ringfence_ledger::RoomFor;
+use ringfence_types::{AgentName, Code, ConversationName, RunId, Scope, Timestamp, UserName, WorkspaceName};
+
+use super::{LedgerUnavailable, durable};
+use crate::cancel::CutOff;
+use crate::limits::{RUNS_MAX, TOKEN_TTL_MAX};
+use crate::record::{NodeEvent, Record, RunRecord, TokenRecord};
+use crate::text::bounded;
+use crate::{Actor, Kernel, Run, RunToken};
+
+/// What a run token is minted for.
+#[derive(Debug, Clone)]
+pub struct Mint {
+    /// Where the agent belongs.
+    pub workspace: WorkspaceName,
+    /// Whose run it will be.
+    pub agent: AgentName,
+    /// For whom it works.
+    pub user: Option<UserName>,
+    /// What it is part of.
+    pub conversation: Option<ConversationName>,
+    /// How long the token can be used.
+    pub ttl: Duration,
+}
+
+/// A new run and its token, which is shown only here.
+#[derive(Debug)]
+pub struct Minted {
+    /// The token, for the agent.
+    pub token: RunToken,
+    /// The run it stands for.
+    pub run: RunId,
+    /// When the token ends.
+    pub expires_at: Timestamp,
+}
+
+/// Why no token was minted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MintError {
+    /// No such workspace.
+    #[error("there is no workspace {0}; `ringfence status` lists those there are")]
+    UnknownWorkspace(WorkspaceName),
+    /// No such agent there.
+    #[error("the workspace {workspace} has no agent {agent}; add it to ringfence.yaml")]
+    UnknownAgent {
+        /// The workspace.
+        workspace: WorkspaceName,
+        /// The agent.
+        agent: AgentName,
+    },
+    /// A time to live that is too long.
+    #[error("a run token lasts at most {} days", TOKEN_TTL_MAX.as_secs() / 86_400)]
+    TtlTooLong,
+    /// Too many tokens that can still be used.
+    #[error("{RUNS_MAX} runs have tokens that can still be used; end some, or wait until they expire")]
+    TooManyRuns,
+    /// See there.
+    #[error(transparent)]
+    LedgerUnavailable(#[from] LedgerUnavailable),
+}
+
+/// Why a run was not ended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RunError {
+    /// No such run.
+    #[error("there is no run {0}; `ringfence runs list` shows those there are")]
+    Unknown(RunId),
+    /// It is over.
+    #[error("the run {0} has ended already")]
+    Ended(RunId),
+    /// See there.
+    #[error(transparent)]
+    LedgerUnavailable(#[from] LedgerUnavailable),
+}
+
+impl Kernel {
+    /// Mints a token for a new run.
+    ///
+    /// # Errors
+    /// When there is no such agent, the time is too long, there are too many, or the log cannot take it.
+    pub async fn mint(&self, request: Mint, by: &Actor) -> Result<Minted, MintError> {
+        let setup = self.0.setup.load_full();
+        if !setup.workspaces.contains_key(&request.workspace) {
+            return Err(MintError::UnknownWorkspace(request.workspace));
+        }
+        if setup.agent(&request.workspace, &request.agent).is_none() {
+            return Err(MintError::UnknownAgent { workspace: request.workspace, agent: request.agent });
+        }
+        if request.ttl > TOKEN_TTL_MAX {
+            return Err(MintError::TtlTooLong);
+        }
+        let token = RunToken::new(&self.0.random());
+        let minted_at = self.0.clock.now();
+        let run = Run {
+            id: self.0.new_id(RunId::new),
+            workspace: request.workspace,
+            agent: request.agent,
+            user: request.user,
+            conversation: request.conversation,
+            minted_at,
+            expires_at: minted_at.after(request.ttl),
+        };
+        let minted = Minted { run: run.id, expires_at: run.expires_at, token };
+        let record = TokenRecord { run, token: minted.token.digest(), by: by.person.clone() };
+        let ticket = {
+            let mut state = self.0.state.lock();
+            if state.fold.runs.len() >= RUNS_MAX {
+                return Err(MintError::TooManyRuns);
+            }
+            state.commit(&self.0.clock, Record::Token(record), Vec::new(), RoomFor::Operator)
+        };
+        durable(ticket.map_err(LedgerUnavailable::from)?).await?;
+        Ok(minted)
+    }
+
+    /// Ends a run: its token no longer works, and what it has under way is cut off.
+    ///
+    /// # Errors
+    /// When there is no such run, it is over, or the log cannot take it.
+    pub async fn kill(&self, run: RunId, reason: &str, by: &Actor) -> Result<(), RunError> {
+        let ticket = {
+            let mut state = self.0.state.lock();
+            let known = state.fold.runs.get(run).ok_or(RunError::Unknown(run))?;
+            if known.ended.is_some() {
+                return Err(RunError::Ended(run));
+            }
+            let whose = (known.run.workspace.clone(), known.run.agent.clone(), run);
+            let record = RunRecord {
+                event: NodeEvent::Ended,
+                run: Some(whose),
+                reason: bounded(reason),
+                by: by.person.clone(),
+            };
+            let ticket = state.commit(&self.0.clock, Record::Run(record), Vec::new(), RoomFor::Operator);
+            let cut = CutOff {
+                code: Code::Suspended,
+                reason: format!("This run was ended: {reason}"),
+                action: None,
+            };
+            state.live.cut(&Scope { run: Some(run), ..Scope::default() }, &cut);
+            ticket
+        };
+        durable(ticket.map_err(LedgerUnavailable::from)?).await?;
+        Ok(())
+    }
+}

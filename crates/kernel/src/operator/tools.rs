@@ -1,0 +1,232 @@
+//! Tool definitions: what servers say, and what people take as right.
+
+use std::sync::Arc;
+
+use ringfence_ledger::RoomFor;
+use ringfence_policy::ToolDefinition;
+use ringfence_types::{Digest, IncidentId, Scope, ServerName, ToolName, WorkspaceName};
+
+use super::{LedgerUnavailable, durable};
+use crate::actor::node_name;
+use crate::fold::Pin;
+use crate::limits::{DEFINITION_BYTES_MAX, TOOLS_MAX};
+use crate::record::{IncidentRecord, PinRecord, PinState, Record};
+use crate::setup::Trust;
+use crate::state::State;
+use crate::{Actor, Kernel};
+
+/// Which of the definitions seen a person takes as right.
+#[derive(Debug, Clone)]
+pub enum PinSelection {
+    /// Everything the server gives now.
+    All,
+    /// One tool, if its definition still has this digest.
+    One {
+        /// The tool.
+        tool: ToolName,
+        /// The definition the person has looked at; whatever the server gives now, if absent.
+        digest: Option<Digest>,
+    },
+}
+
+/// Why nothing was pinned.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PinError {
+    /// Never seen.
+    #[error("no tools of {server} have been seen; is it running and configured in {workspace}?")]
+    UnknownServer {
+        /// The workspace.
+        workspace: WorkspaceName,
+        /// The server.
+        server: ServerName,
+    },
+    /// Not among what the server gives.
+    #[error("{server} gives no tool {tool}; `ringfence tools list` shows what it gives")]
+    UnknownTool {
+        /// The server.
+        server: ServerName,
+        /// The tool.
+        tool: ToolName,
+    },
+    /// It changed again.
+    #[error("the definition of {tool} is not the one you looked at any more; see `ringfence tools diff`")]
+    Changed {
+        /// The tool.
+        tool: ToolName,
+    },
+    /// See there.
+    #[error(transparent)]
+    LedgerUnavailable(#[from] LedgerUnavailable),
+}
+
+impl Kernel {
+    /// Takes note of all the tools a server gives now. New and changed ones are recorded; at the first list of a
+    /// server under `trust: first-use` they are pinned as well. Tools the server no longer gives are gone.
+    ///
+    /// # Errors
+    /// When the log cannot take it.
+    pub async fn observe(
+        &self,
+        workspace: &WorkspaceName,
+        server: &ServerName,
+        definitions: &[Arc<ToolDefinition>],
+    ) -> Result<(), LedgerUnavailable> {
+        let setup = self.0.setup.load_full();
+        let trust = setup.workspaces.get(workspace).map_or(Trust::Explicit, |workspace| workspace.trust);
+        let ticket = {
+            let mut state = self.0.state.lock();
+            let records = news(&state, workspace, server, definitions, trust);
+            let mut last = None;
+            if let Some(incident) = self.changed_incident(&state, workspace, server, &records) {
+                last = Some(state.commit(
+                    &self.0.clock,
+                    Record::Incident(incident),
+                    Vec::new(),
+                    RoomFor::New,
+                )?);
+            }
+            for record in records {
+                last = Some(state.commit(&self.0.clock, Record::Pin(record), Vec::new(), RoomFor::New)?);
+            }
+            last
+        };
+        match ticket {
+            Some(ticket) => durable(ticket).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes definitions that a server gives now as the right ones. Returns which tools.
+    ///
+    /// # Errors
+    /// When there are none such, one has changed since it was looked at, or the log cannot take it.
+    pub async fn approve_pins(
+        &self,
+        workspace: &WorkspaceName,
+        server: &ServerName,
+        selection: &PinSelection,
+        by: &Actor,
+    ) -> Result<Vec<ToolName>, PinError> {
+        let (tools, ticket) = {
+            let mut state = self.0.state.lock();
+            let chosen = chosen(&state, workspace, server, selection)?;
+            let mut last = None;
+            let mut tools = Vec::new();
+            for (tool, definition) in chosen {
+                tools.push(tool.clone());
+                let record = PinRecord {
+                    workspace: workspace.clone(),
+                    server: server.clone(),
+                    tool,
+                    state: PinState::Pinned,
+                    definition: Some(definition),
+                    by: by.person.clone(),
+                    person: true,
+                };
+                let ticket = state.commit(&self.0.clock, Record::Pin(record), Vec::new(), RoomFor::Operator);
+                last = Some(ticket.map_err(LedgerUnavailable::from)?);
+            }
+            (tools, last)
+        };
+        if let Some(ticket) = ticket {
+            durable(ticket).await?;
+        }
+        Ok(tools)
+    }
+
+    fn changed_incident(
+        &self,
+        state: &State,
+        workspace: &WorkspaceName,
+        server: &ServerName,
+        records: &[PinRecord],
+    ) -> Option<IncidentRecord> {
+        let pinned = |tool: &ToolName| {
+            state.fold.pins.get(workspace, server, tool.as_str()).is_some_and(|pin| pin.pinned.is_some())
+        };
+        let seen = records.iter().filter(|record| record.state == PinState::Seen);
+        let changed: Vec<&str> =
+            seen.filter(|record| pinned(&record.tool)).map(|record| record.tool.as_str()).take(10).collect();
+        (!changed.is_empty()).then(|| IncidentRecord {
+            incident: self.0.new_id(IncidentId::new),
+            scope: Scope {
+                workspace: Some(workspace.clone()),
+                server: Some(server.clone()),
+                ..Scope::default()
+            },
+            event: "definition_changed".into(),
+            reason: crate::text::bounded(&format!(
+                "{server} gives other definitions of: {}",
+                changed.join(", ")
+            )),
+        })
+    }
+}
+
+/// The records that lead from what is known of a server's tools to what it gives now.
+fn news(
+    state: &State,
+    workspace: &WorkspaceName,
+    server: &ServerName,
+    definitions: &[Arc<ToolDefinition>],
+    trust: Trust,
+) -> Vec<PinRecord> {
+    let known = state.fold.pins.server(workspace, server);
+    let first_list = known.is_none();
+    let pin_of = |tool: &ToolName| known.and_then(|tools| tools.get(tool));
+    let record = |tool: &ToolName, state, definition| PinRecord {
+        workspace: workspace.clone(),
+        server: server.clone(),
+        tool: tool.clone(),
+        state,
+        definition,
+        by: node_name(),
+        person: false,
+    };
+    let mut records = Vec::new();
+    for definition in definitions.iter().filter(|definition| fits(definition)).take(TOOLS_MAX) {
+        let seen = pin_of(&definition.name).and_then(|pin| pin.seen.as_ref());
+        if seen.is_none_or(|seen| seen.digest != definition.digest) {
+            records.push(record(&definition.name, PinState::Seen, Some(Arc::clone(definition))));
+        }
+        if first_list && trust == Trust::FirstUse {
+            records.push(record(&definition.name, PinState::Pinned, Some(Arc::clone(definition))));
+        }
+    }
+    let given =
+        |tool: &ToolName| definitions.iter().any(|definition| definition.name == *tool && fits(definition));
+    let gone = known.into_iter().flatten().filter(|(tool, pin)| pin.seen.is_some() && !given(tool));
+    records.extend(gone.map(|(tool, _)| record(tool, PinState::Gone, None)));
+    records
+}
+
+/// Whether a definition can stand in an entry of the log.
+fn fits(definition: &ToolDefinition) -> bool {
+    definition.object.to_canonical().len() <= DEFINITION_BYTES_MAX
+}
+
+fn chosen(
+    state: &State,
+    workspace: &WorkspaceName,
+    server: &ServerName,
+    selection: &PinSelection,
+) -> Result<Vec<(ToolName, Arc<ToolDefinition>)>, PinError> {
+    let Some(tools) = state.fold.pins.server(workspace, server) else {
+        return Err(PinError::UnknownServer { workspace: workspace.clone(), server: server.clone() });
+    };
+    match selection {
+        PinSelection::All => {
+            let open = tools.iter().filter(|(_, pin)| pin.current().is_none_or(|pinned| !pinned.person));
+            Ok(open.filter_map(|(tool, pin)| pin.seen.clone().map(|seen| (tool.clone(), seen))).collect())
+        }
+        PinSelection::One { tool, digest } => {
+            let seen: Option<Arc<ToolDefinition>> = tools.get(tool).and_then(|pin: &Pin| pin.seen.clone());
+            let unknown = || PinError::UnknownTool { server: server.clone(), tool: tool.clone() };
+            let seen = seen.ok_or_else(unknown)?;
+            if digest.is_some_and(|digest| digest != seen.digest) {
+                return Err(PinError::Changed { tool: tool.clone() });
+            }
+            Ok(vec![(tool.clone(), seen)])
+        }
+    }
+}

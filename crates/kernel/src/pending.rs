@@ -1,0 +1,103 @@
+//! A call that waits for a person.
+
+use ringfence_types::{ActionId, ApprovalId, Code, Refusal, RuleName};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+
+use crate::admit::Attempt;
+use crate::cancel::{Cancel, CutOff};
+use crate::live::LiveId;
+use crate::state::Shared;
+use crate::weigh::Objection;
+use crate::{Admission, Kernel, Proposal};
+
+/// A call that waits for a person. It holds nothing: when it is approved, everything is decided again from the start.
+/// Dropped, it leaves the request standing until that expires, and the same call made again joins it.
+#[derive(Debug)]
+#[must_use = "a pending call is waited for or refused"]
+pub struct Pending {
+    shared: Shared,
+    proposal: Proposal,
+    action: ActionId,
+    approval: ApprovalId,
+    rule: Option<RuleName>,
+    woken: oneshot::Receiver<()>,
+    live: LiveId,
+    cancel: Cancel,
+}
+
+/// Why the waiting ended.
+enum Woken {
+    Answered,
+    TimeUp,
+    Cut(CutOff),
+}
+
+// === impl Pending ===
+
+impl Pending {
+    pub(crate) fn new(
+        shared: Shared,
+        attempt: &Attempt<'_>,
+        approval: ApprovalId,
+        rule: Option<RuleName>,
+        woken: oneshot::Receiver<()>,
+        live: LiveId,
+        cancel: Cancel,
+    ) -> Self {
+        let proposal = attempt.proposal.clone();
+        Self { shared, proposal, action: attempt.action, approval, rule, woken, live, cancel }
+    }
+
+    /// The request for approval.
+    pub fn approval(&self) -> ApprovalId {
+        self.approval
+    }
+
+    /// Waits for an answer, as long as `approval_wait` says, then decides again. Refused with `approval_required`
+    /// when the time is up: the same call made again goes through once it is approved.
+    pub async fn wait(mut self) -> Admission {
+        let until = Instant::now() + self.shared.setup.load().approval_wait;
+        loop {
+            match self.woken(until).await {
+                Woken::TimeUp => return Admission::Refused(self.refuse(still_waiting())),
+                Woken::Cut(cut) => {
+                    return Admission::Refused(self.refuse(Objection::new(cut.code, cut.reason)));
+                }
+                Woken::Answered => {}
+            }
+            let kernel = Kernel(self.shared.clone());
+            let again = kernel.admit_again(self.proposal.clone(), Some(self.approval)).await;
+            match again {
+                // Approved to somebody else, or another person is needed: wait on, within the same time.
+                Admission::Pending(next) => self = *next,
+                other => return other,
+            }
+        }
+    }
+
+    async fn woken(&mut self, until: Instant) -> Woken {
+        let Self { woken, cancel, .. } = self;
+        tokio::select! {
+            biased;
+            cut = cancel.cancelled() => Woken::Cut(cut),
+            answer = timeout_at(until, woken) => if answer.is_ok() { Woken::Answered } else { Woken::TimeUp },
+        }
+    }
+
+    fn refuse(&self, objection: Objection) -> Refusal {
+        let objection = Objection { approval: Some(self.approval), ..objection.rule(self.rule.clone()) };
+        self.shared.refuse(&self.proposal, self.action, objection, None)
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.shared.state.lock().live.remove(self.live);
+    }
+}
+
+fn still_waiting() -> Objection {
+    let reason = "This call waits for a person's approval. Make the same call again later: it goes through once it is approved.";
+    Objection::new(Code::ApprovalRequired, reason).retry_after(std::time::Duration::from_secs(30))
+}

@@ -1,0 +1,94 @@
+//! What the log keeps, typed: each entry the kernel writes and how it is read back.
+//!
+//! Members of an entry's body are listed in `docs/log.md`. Reading is strict: an entry that lacks a member is
+//! [`Damaged`], because a fold built from guesses would admit what it must not.
+
+mod action;
+mod approval;
+mod operator;
+mod pin;
+mod read;
+
+pub(crate) use action::{Intent, OutcomeRecord, RefusalRecord, Status, Subject};
+pub(crate) use approval::{Answer, ApprovalRecord, PendingRecord};
+pub(crate) use operator::{
+    ConfigRecord, IncidentRecord, NodeEvent, RunRecord, SnapshotRecord, SuspensionRecord, TokenRecord,
+};
+pub(crate) use pin::{PinRecord, PinState};
+pub use read::Damaged;
+pub(crate) use read::{Members, milliseconds, texts};
+use ringfence_json::Object;
+use ringfence_types::EntryKind;
+
+/// One entry.
+#[derive(Debug, Clone)]
+pub(crate) enum Record {
+    Intent(Intent),
+    Outcome(OutcomeRecord),
+    Refusal(RefusalRecord),
+    Pending(PendingRecord),
+    Approval(ApprovalRecord),
+    Suspension(SuspensionRecord),
+    Token(TokenRecord),
+    Run(RunRecord),
+    Pin(PinRecord),
+    Config(ConfigRecord),
+    Snapshot(SnapshotRecord),
+    Incident(IncidentRecord),
+}
+
+impl Record {
+    pub(crate) fn kind(&self) -> EntryKind {
+        match self {
+            Self::Intent(_) => EntryKind::Intent,
+            Self::Outcome(_) => EntryKind::Outcome,
+            Self::Refusal(_) => EntryKind::Refusal,
+            Self::Pending(_) => EntryKind::Pending,
+            Self::Approval(_) => EntryKind::Approval,
+            Self::Suspension(_) => EntryKind::Suspension,
+            Self::Token(_) => EntryKind::Token,
+            Self::Run(_) => EntryKind::Run,
+            Self::Pin(_) => EntryKind::Pin,
+            Self::Config(_) => EntryKind::Config,
+            Self::Snapshot(_) => EntryKind::Snapshot,
+            Self::Incident(_) => EntryKind::Incident,
+        }
+    }
+
+    pub(crate) fn body(&self) -> Object {
+        match self {
+            Self::Intent(record) => record.body(),
+            Self::Outcome(record) => record.body(),
+            Self::Refusal(record) => record.body(),
+            Self::Pending(record) => record.body(),
+            Self::Approval(record) => record.body(),
+            Self::Suspension(record) => record.body(),
+            Self::Token(record) => record.body(),
+            Self::Run(record) => record.body(),
+            Self::Pin(record) => record.body(),
+            Self::Config(record) => record.body(),
+            Self::Snapshot(record) => record.body(),
+            Self::Incident(record) => record.body(),
+        }
+    }
+
+    /// Reads an entry back; `None` for kinds that this version writes nothing of and that change no state.
+    pub(crate) fn read(kind: EntryKind, body: &Object) -> Result<Option<Self>, Damaged> {
+        let members = Members(body);
+        Ok(Some(match kind {
+            EntryKind::Intent => Self::Intent(Intent::read(members)?),
+            EntryKind::Outcome => Self::Outcome(OutcomeRecord::read(members)?),
+            EntryKind::Refusal => Self::Refusal(RefusalRecord::read(members)?),
+            EntryKind::Pending => Self::Pending(PendingRecord::read(members)?),
+            EntryKind::Approval => Self::Approval(ApprovalRecord::read(members)?),
+            EntryKind::Suspension => Self::Suspension(SuspensionRecord::read(members)?),
+            EntryKind::Token => Self::Token(TokenRecord::read(members)?),
+            EntryKind::Run => Self::Run(RunRecord::read(members)?),
+            EntryKind::Pin => Self::Pin(PinRecord::read(members)?),
+            EntryKind::Config => Self::Config(ConfigRecord::read(members)?),
+            EntryKind::Snapshot => Self::Snapshot(SnapshotRecord::read(members)?),
+            EntryKind::Incident => Self::Incident(IncidentRecord::read(members)?),
+            EntryKind::Credential | EntryKind::Budget => return Ok(None),
+        }))
+    }
+}

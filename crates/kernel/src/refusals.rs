@@ -1,0 +1,76 @@
+//! Refusals of one kind that come again and again are counted, so that a flood of them cannot fill the disk.
+
+use std::collections::HashMap;
+
+use ringfence_types::{Code, RuleName, RunId, ServerName, Timestamp};
+
+use crate::limits::{REFUSAL_KINDS_MAX, REFUSAL_WINDOW, REFUSALS_SINGLE_MAX};
+use crate::record::RefusalRecord;
+
+/// What makes two refusals alike.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Alike {
+    run: RunId,
+    server: ServerName,
+    tool: String,
+    code: Code,
+    rule: Option<RuleName>,
+}
+
+#[derive(Debug)]
+struct Window {
+    since: Timestamp,
+    seen: u64,
+    /// Not recorded one by one; the last of them stands for all.
+    held_back: Option<RefusalRecord>,
+}
+
+/// The refusals of the last seconds.
+#[derive(Debug, Default)]
+pub(crate) struct Refusals {
+    windows: HashMap<Alike, Window>,
+}
+
+impl Refusals {
+    /// Whether this one is recorded by itself; otherwise it was counted and is given back by a later
+    /// [`Refusals::due`].
+    pub(crate) fn is_single(&mut self, record: &RefusalRecord, now: Timestamp) -> bool {
+        let alike = Alike::of(record);
+        if !self.windows.contains_key(&alike) && self.windows.len() >= REFUSAL_KINDS_MAX {
+            return true;
+        }
+        let window = self.windows.entry(alike).or_insert(Window { since: now, seen: 0, held_back: None });
+        window.seen += 1;
+        if window.seen <= REFUSALS_SINGLE_MAX {
+            return true;
+        }
+        let count = window.held_back.as_ref().map_or(0, |held| held.count) + 1;
+        window.held_back = Some(RefusalRecord { count, arguments: None, ..record.clone() });
+        false
+    }
+
+    /// The counted ones whose time has come; all of them when `all`.
+    pub(crate) fn due(&mut self, now: Timestamp, all: bool) -> Vec<RefusalRecord> {
+        let mut due = Vec::new();
+        self.windows.retain(|_, window| {
+            let over = all || now.since(window.since) >= REFUSAL_WINDOW;
+            if over {
+                due.extend(window.held_back.take());
+            }
+            !over
+        });
+        due
+    }
+}
+
+impl Alike {
+    fn of(record: &RefusalRecord) -> Self {
+        Self {
+            run: record.subject.run,
+            server: record.subject.server.clone(),
+            tool: record.subject.tool.clone(),
+            code: record.code,
+            rule: record.rule.clone(),
+        }
+    }
+}

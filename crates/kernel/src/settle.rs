@@ -1,0 +1,150 @@
+//! Settling: the last step of every cleared action.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringfence_ledger::{RoomFor, SealedPayload};
+use ringfence_types::{Code, Digest, IncidentId, Scope, WorkspaceName};
+
+use crate::clearance::{Failure, Outcome, Permit, Receipt};
+use crate::guard::{Health, Step};
+use crate::kernel::Inner;
+use crate::record::{IncidentRecord, OutcomeRecord, Record, Status};
+use crate::state::{State, Unwritten};
+use crate::text::bounded;
+
+/// Settles an action; `None` when its clearance was dropped.
+pub(crate) fn settle(permit: Permit, outcome: Option<Outcome>) -> Receipt {
+    let shared = Arc::clone(&permit.shared);
+    let payload = outcome.as_ref().and_then(|outcome| sealed_result(&shared, &permit.run.workspace, outcome));
+    let record = outcome_record(&permit, outcome.as_ref(), payload.as_ref().map(SealedPayload::name));
+    let mut state = shared.state.lock();
+    state.live.remove(permit.live);
+    release(&shared, &mut state, &permit, outcome.as_ref());
+    let entry = write(&shared, &mut state, record, payload, permit);
+    Receipt { action: entry.0, entry: entry.1 }
+}
+
+/// Writes the outcome, or keeps it until the log is back.
+fn write(
+    shared: &Inner,
+    state: &mut State,
+    record: OutcomeRecord,
+    payload: Option<SealedPayload>,
+    permit: Permit,
+) -> (ringfence_types::ActionId, Option<u64>) {
+    let action = record.action;
+    let Permit { mut room, .. } = permit;
+    // Already settled as overdue by housekeeping, or never written because the log failed under it: no outcome.
+    if !state.fold.open.contains_key(&action) && !state.journal.is_spent() {
+        return (action, None);
+    }
+    state.counts.settled += 1;
+    let payloads = payload.into_iter().collect();
+    match state.commit(&shared.clock, Record::Outcome(record.clone()), payloads, RoomFor::Reserved(&mut room))
+    {
+        Ok(ticket) => (action, Some(ticket.id())),
+        Err(_) => {
+            state.unwritten.push(Unwritten { outcome: OutcomeRecord { result: None, ..record }, room });
+            (action, None)
+        }
+    }
+}
+
+fn sealed_result(shared: &Inner, workspace: &WorkspaceName, outcome: &Outcome) -> Option<SealedPayload> {
+    match outcome {
+        Outcome::Completed { result, .. } => shared.seal(workspace, result),
+        _ => None,
+    }
+}
+
+fn outcome_record(permit: &Permit, outcome: Option<&Outcome>, result: Option<Digest>) -> OutcomeRecord {
+    let (status, code, reason) = match outcome {
+        Some(outcome) => (outcome.status(), outcome.code(), outcome.reason().map(bounded)),
+        None if permit.handed_out => (
+            Status::Unknown,
+            Some(Code::OutcomeUnknown),
+            Some("the call was dropped before it was settled".into()),
+        ),
+        None => (Status::NotSent, None, Some("the agent was gone before the call was sent".into())),
+    };
+    let (is_error, bytes) = match outcome {
+        Some(Outcome::Completed { result, is_error }) => (*is_error, result.len() as u64),
+        _ => (false, 0),
+    };
+    OutcomeRecord {
+        subject: Arc::clone(&permit.subject),
+        action: permit.action,
+        status,
+        is_error,
+        code,
+        reason,
+        result,
+        result_bytes: bytes,
+        duration_us: micros(permit.cleared_at.elapsed()),
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Gives back what the action held, and tells the guards how it went.
+fn release(shared: &Inner, state: &mut State, permit: &Permit, outcome: Option<&Outcome>) {
+    let setup = shared.setup.load();
+    let agent = setup.agent(&permit.run.workspace, &permit.run.agent);
+    let repetition = agent.and_then(|(_, agent)| agent.limits.repetition);
+    let guard = state.guard(permit.run.id);
+    guard.in_flight = guard.in_flight.saturating_sub(1);
+    if let (Some(bound), Some(result)) = (repetition, outcome.and_then(result_digest)) {
+        guard.repetition.settled(Step { call: permit.call_digest, result }, bound);
+    }
+    let server = agent.and_then(|(workspace, _)| workspace.servers.get(&permit.server));
+    let breaker_setup = server.map(|server| server.breaker).unwrap_or_default();
+    let now = shared.clock.now();
+    let key = (permit.run.workspace.clone(), permit.server.clone());
+    let breaker = state.breakers.entry(key).or_default();
+    if breaker.ended(health(outcome), permit.probe, breaker_setup, now) {
+        breaker_opened(shared, state, permit);
+    }
+}
+
+/// What counts as the result when repetition is looked for: what the agent saw, or how it failed.
+fn result_digest(outcome: &Outcome) -> Option<Digest> {
+    match outcome {
+        Outcome::Completed { result, .. } => Some(Digest::of(result)),
+        Outcome::Failed { failure, .. } => Some(Digest::of(format!("{failure:?}").as_bytes())),
+        Outcome::Cancelled { .. } | Outcome::NotSent { .. } => None,
+    }
+}
+
+/// A breaker counts transport errors, timeouts, 5xx and malformed answers, not what a tool says.
+fn health(outcome: Option<&Outcome>) -> Health {
+    match outcome {
+        Some(Outcome::Completed { .. }) => Health::Answered,
+        Some(Outcome::Failed { failure, .. }) => match failure {
+            Failure::Transport
+            | Failure::Timeout
+            | Failure::ServerError
+            | Failure::Malformed
+            | Failure::TooLarge => Health::Failed,
+            Failure::InvalidOutput | Failure::UpstreamError => Health::Answered,
+        },
+        Some(Outcome::Cancelled { .. } | Outcome::NotSent { .. }) | None => Health::Untold,
+    }
+}
+
+fn breaker_opened(shared: &Inner, state: &mut State, permit: &Permit) {
+    let incident = IncidentRecord {
+        incident: shared.new_id(IncidentId::new),
+        scope: Scope {
+            workspace: Some(permit.run.workspace.clone()),
+            server: Some(permit.server.clone()),
+            ..Scope::default()
+        },
+        event: "breaker_open".into(),
+        reason: format!("{} failed too often in a row; calls to it are held back for a while", permit.server),
+    };
+    // The breaker holds whether or not this is written.
+    let _ = state.commit(&shared.clock, Record::Incident(incident), Vec::new(), RoomFor::New);
+}

@@ -1,0 +1,148 @@
+//! What the kernel knows of the configuration: a model of it, made by `control`, swapped as a whole.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringfence_policy::PolicySet;
+use ringfence_types::{
+    ActionType, AgentName, Digest, OrganizationName, PersonName, Role, ServerName, ToolName, WorkspaceName,
+};
+use smol_str::SmolStr;
+
+use crate::Grants;
+
+/// One configuration, as a whole.
+#[derive(Debug)]
+pub struct Setup {
+    /// Of the texts it was made from.
+    pub digest: Digest,
+    /// Whom the node works for.
+    pub organization: OrganizationName,
+    /// The workspaces by name.
+    pub workspaces: HashMap<WorkspaceName, WorkspaceSetup>,
+    /// The people by name, with their roles. A run whose user has a person's name has that person's roles.
+    pub people: HashMap<PersonName, Vec<Role>>,
+    /// How long a call waits for a person before the agent is told to come back.
+    pub approval_wait: Duration,
+}
+
+/// One workspace.
+#[derive(Debug)]
+pub struct WorkspaceSetup {
+    /// `production`, `staging`, …
+    pub environment: SmolStr,
+    /// When tool definitions are pinned.
+    pub trust: Trust,
+    /// How long payloads are kept.
+    pub retention: Duration,
+    /// The tool servers by name.
+    pub servers: HashMap<ServerName, ServerSetup>,
+    /// The agents by name.
+    pub agents: HashMap<AgentName, AgentSetup>,
+    /// Its rules, compiled.
+    pub policy: Arc<PolicySet>,
+}
+
+/// When a tool's definition is taken as the right one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// When a person says so.
+    Explicit,
+    /// At the first list a server gives; later changes and additions need a person.
+    FirstUse,
+}
+
+/// One tool server.
+#[derive(Debug, Clone)]
+pub struct ServerSetup {
+    /// What it is for, in the policy's words.
+    pub capability: Option<SmolStr>,
+    /// Whether its `readOnlyHint`s are believed without a person's approval.
+    pub trust_hints: bool,
+    /// Its tools in the policy's words, where they differ from the defaults.
+    pub actions: HashMap<ToolName, ToolWords>,
+    /// When it counts as broken.
+    pub breaker: BreakerSetup,
+    /// How long one call may take.
+    pub call_timeout: Duration,
+}
+
+/// A tool in the policy's words.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ToolWords {
+    /// Instead of the tool's name.
+    pub action: Option<SmolStr>,
+    /// Instead of what its definition hints at.
+    pub action_type: Option<ActionType>,
+    /// `low`, `high`, …
+    pub risk: Option<SmolStr>,
+    /// Any words.
+    pub labels: Vec<SmolStr>,
+}
+
+/// When an upstream counts as broken, and when it is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BreakerSetup {
+    /// So many failures in a row open the breaker; at least 1.
+    pub failures: u32,
+    /// So long it stays open; then one call may try.
+    pub open_for: Duration,
+}
+
+/// One agent.
+#[derive(Debug, Clone)]
+pub struct AgentSetup {
+    /// What it holds; nothing else exists for it.
+    pub grants: Grants,
+    /// What each of its runs may use up.
+    pub limits: RunLimits,
+}
+
+/// Bounds of one run; `None` is `off`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunLimits {
+    /// From its first action to its end.
+    pub wall: Option<Duration>,
+    /// Actions under way at once.
+    pub concurrent: Option<u32>,
+    /// So often may the same happen again without progress.
+    pub repetition: Option<u32>,
+    /// Actions in total.
+    pub actions: Option<u64>,
+}
+
+// === impl Setup ===
+
+impl Setup {
+    /// The agent's part, if the configuration has one of that name there.
+    pub(crate) fn agent(
+        &self,
+        workspace: &WorkspaceName,
+        agent: &AgentName,
+    ) -> Option<(&WorkspaceSetup, &AgentSetup)> {
+        let workspace = self.workspaces.get(workspace)?;
+        Some((workspace, workspace.agents.get(agent)?))
+    }
+}
+
+// === impl BreakerSetup ===
+
+impl Default for BreakerSetup {
+    fn default() -> Self {
+        Self { failures: 5, open_for: Duration::from_secs(30) }
+    }
+}
+
+// === impl RunLimits ===
+
+impl Default for RunLimits {
+    fn default() -> Self {
+        Self {
+            wall: Some(Duration::from_secs(300)),
+            concurrent: Some(16),
+            repetition: Some(5),
+            actions: None,
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! What people are shown of the kernel's state: copies, made when asked.
+
+use std::time::Duration;
+
+use ringfence_json::Object;
+use ringfence_policy::{Approval, ToolDefinition};
+use ringfence_types::{
+    ActionId, ApprovalId, PersonName, RunId, Scope, ServerName, SuspensionId, Timestamp, ToolName,
+    WorkspaceName,
+};
+use std::sync::Arc;
+
+use crate::fold::{ApprovalState, Request, RunState};
+use crate::record::SuspensionRecord;
+use crate::state::Counts;
+use crate::{Kernel, Run};
+
+/// A suspension.
+#[derive(Debug, Clone)]
+pub struct SuspensionView {
+    /// Which.
+    pub id: SuspensionId,
+    /// What it covers.
+    pub scope: Scope,
+    /// Why.
+    pub reason: String,
+    /// Until when, if it ends by itself.
+    pub until: Option<Timestamp>,
+    /// Who.
+    pub by: PersonName,
+    /// How many calls and streams it cut off when it was made.
+    pub cut: usize,
+}
+
+/// A run.
+#[derive(Debug, Clone)]
+pub struct RunView {
+    /// Whose, for whom.
+    pub run: Arc<Run>,
+    /// Who had its token minted.
+    pub by: PersonName,
+    /// Its first action.
+    pub first_used: Option<Timestamp>,
+    /// Actions cleared.
+    pub actions: u64,
+    /// Of these, under way.
+    pub in_flight: u32,
+    /// When and why it ended.
+    pub ended: Option<(Timestamp, String)>,
+}
+
+/// Where a request for approval stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ApprovalStatus {
+    /// For people.
+    Waiting,
+    /// And not used yet.
+    Approved,
+    /// By a person.
+    Denied,
+    /// On an action.
+    Spent,
+    /// Nobody answered, or nobody used the answer.
+    Expired,
+}
+
+/// A request for approval.
+#[derive(Debug, Clone)]
+pub struct ApprovalView {
+    /// Which.
+    pub id: ApprovalId,
+    /// Where it stands.
+    pub status: ApprovalStatus,
+    /// Whose action.
+    pub scope: Scope,
+    /// For whom the run works.
+    pub user: Option<String>,
+    /// The action that asked.
+    pub action: ActionId,
+    /// What the agent asked for; `None` when the payload was pruned.
+    pub requested: Option<Object>,
+    /// What will be sent, after the rules and, if they did, the approver narrowed it.
+    pub will_send: Option<Object>,
+    /// What each rule asks for.
+    pub requirements: Vec<Approval>,
+    /// Who has said yes.
+    pub given: Vec<PersonName>,
+    /// When it was asked.
+    pub asked_at: Timestamp,
+    /// Until when it can be answered.
+    pub expires_at: Timestamp,
+}
+
+/// A tool's definitions.
+#[derive(Debug, Clone)]
+pub struct PinView {
+    /// Where.
+    pub workspace: WorkspaceName,
+    /// Whose.
+    pub server: ServerName,
+    /// Which.
+    pub tool: ToolName,
+    /// The one taken as right.
+    pub pinned: Option<Arc<ToolDefinition>>,
+    /// Who said so.
+    pub pinned_by: Option<PersonName>,
+    /// The one the server gives now.
+    pub seen: Option<Arc<ToolDefinition>>,
+}
+
+/// The node at a glance.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// Since when it runs.
+    pub started_at: Timestamp,
+    /// Whether actions can be admitted.
+    pub admitting: bool,
+    /// Entries in the log, and how many of them are durable.
+    pub entries: u64,
+    /// See `entries`.
+    pub durable: u64,
+    /// Runs whose token can still be used.
+    pub runs: usize,
+    /// Actions cleared and not settled.
+    pub open: usize,
+    /// Requests that wait for people.
+    pub waiting: usize,
+    /// Suspensions in force.
+    pub suspensions: usize,
+    /// Upstreams that are left alone for a while.
+    pub open_breakers: Vec<(WorkspaceName, ServerName)>,
+    /// Counts since the start.
+    pub counts: Counts,
+}
+
+impl SuspensionView {
+    pub(crate) fn of(record: &SuspensionRecord, cut: usize) -> Self {
+        Self {
+            id: record.suspension,
+            scope: record.scope.clone(),
+            reason: record.reason.clone(),
+            until: record.until,
+            by: record.by.clone(),
+            cut,
+        }
+    }
+}
+
+impl Kernel {
+    /// The runs that are known, newest first.
+    pub fn runs(&self) -> Vec<RunView> {
+        let state = self.0.state.lock();
+        let mut runs: Vec<RunView> =
+            state.fold.runs.iter().map(|run| run_view(run, state.in_flight(run.run.id))).collect();
+        runs.sort_by_key(|view| std::cmp::Reverse(view.run.id));
+        runs
+    }
+
+    /// One run.
+    pub fn run(&self, run: RunId) -> Option<RunView> {
+        let state = self.0.state.lock();
+        state.fold.runs.get(run).map(|known| run_view(known, state.in_flight(run)))
+    }
+
+    /// The requests for approval that are known, oldest first.
+    pub fn approvals(&self) -> Vec<ApprovalView> {
+        let requests: Vec<Request> = self.0.state.lock().fold.approvals.iter().cloned().collect();
+        let mut views: Vec<ApprovalView> =
+            requests.iter().map(|request| self.approval_view(request)).collect();
+        views.sort_by_key(|view| view.id);
+        views
+    }
+
+    /// One request for approval.
+    pub fn approval(&self, approval: ApprovalId) -> Option<ApprovalView> {
+        let request = self.0.state.lock().fold.approvals.get(approval).cloned();
+        request.map(|request| self.approval_view(&request))
+    }
+
+    fn approval_view(&self, request: &Request) -> ApprovalView {
+        let record = &request.record;
+        let subject = &record.subject;
+        ApprovalView {
+            id: record.approval,
+            status: approval_status(&request.state, self.0.clock.now()),
+            scope: Scope {
+                workspace: Some(subject.workspace.clone()),
+                agent: Some(subject.agent.clone()),
+                run: Some(subject.run),
+                server: Some(subject.server.clone()),
+                tool: ToolName::new(&subject.tool).ok(),
+                model: None,
+            },
+            user: subject.user.as_ref().map(ToString::to_string),
+            action: record.action,
+            requested: self.0.object_payload(&request.requested()),
+            will_send: self.0.object_payload(&request.will_send()),
+            requirements: record.requirements.clone(),
+            given: request.given.iter().map(|given| given.approver.clone()).collect(),
+            asked_at: request.asked_at,
+            expires_at: record.expires_at,
+        }
+    }
+
+    /// The tools that were seen or pinned, by workspace, server and name.
+    pub fn pins(&self) -> Vec<PinView> {
+        let state = self.0.state.lock();
+        let view =
+            |(workspace, server, tool, pin): (&WorkspaceName, &ServerName, &ToolName, &crate::fold::Pin)| {
+                PinView {
+                    workspace: workspace.clone(),
+                    server: server.clone(),
+                    tool: tool.clone(),
+                    pinned: pin.pinned.as_ref().map(|pinned| Arc::clone(&pinned.definition)),
+                    pinned_by: pin.pinned.as_ref().map(|pinned| pinned.by.clone()),
+                    seen: pin.seen.clone(),
+                }
+            };
+        state.fold.pins.iter().map(view).collect()
+    }
+
+    /// The node at a glance.
+    pub fn status(&self) -> Status {
+        let now = self.0.clock.now();
+        let state = self.0.state.lock();
+        let open_breakers = state.breakers.iter().filter(|(_, breaker)| breaker.is_open());
+        Status {
+            started_at: self.0.started_at,
+            admitting: !state.stopping && !state.journal.is_spent() && !self.0.ledger.space().full,
+            entries: self.0.ledger.size(),
+            durable: self.0.ledger.durable(),
+            runs: state
+                .fold
+                .runs
+                .iter()
+                .filter(|run| run.ended.is_none() && now < run.run.expires_at)
+                .count(),
+            open: state.fold.open.len(),
+            waiting: state.fold.approvals.waiting(None, now),
+            suspensions: state.fold.suspensions.in_force(now).count(),
+            open_breakers: open_breakers.map(|(key, _)| key.clone()).collect(),
+            counts: state.counts.clone(),
+        }
+    }
+
+    /// How long the node has been running.
+    pub fn uptime(&self) -> Duration {
+        self.0.clock.now().since(self.0.started_at)
+    }
+}
+
+fn run_view(state: &RunState, in_flight: u32) -> RunView {
+    RunView {
+        run: Arc::clone(&state.run),
+        by: state.by.clone(),
+        first_used: state.first_used,
+        actions: state.actions,
+        in_flight,
+        ended: state.ended.clone(),
+    }
+}
+
+fn approval_status(state: &ApprovalState, now: Timestamp) -> ApprovalStatus {
+    match state {
+        ApprovalState::Waiting { until } if now < *until => ApprovalStatus::Waiting,
+        ApprovalState::Approved { until } if now < *until => ApprovalStatus::Approved,
+        ApprovalState::Waiting { .. } | ApprovalState::Approved { .. } | ApprovalState::Expired => {
+            ApprovalStatus::Expired
+        }
+        ApprovalState::Denied { .. } => ApprovalStatus::Denied,
+        ApprovalState::Spent { .. } => ApprovalStatus::Spent,
+    }
+}
