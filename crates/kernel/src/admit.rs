@@ -113,7 +113,7 @@ impl Inner {
         let payloads = Payloads::seal(self, attempt, &weighed).ok_or_else(Objection::unavailable)?;
         let verdict = weighed.verdict.clone();
         let facts = weighed.facts.clone();
-        self.take(attempt, view, glance.binding, weighed, payloads).map_err(|objection| Objection {
+        self.take(attempt, view, &glance.binding, weighed, payloads).map_err(|objection| Objection {
             verdict: Some(Box::new(verdict)),
             facts,
             ..objection

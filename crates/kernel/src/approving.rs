@@ -29,37 +29,34 @@ pub(crate) enum Approved {
     Ask,
 }
 
-impl Inner {
-    /// Looks for the approval of exactly this call. Takes nothing.
-    pub(crate) fn approval(
-        &self,
-        state: &mut State,
-        attempt: &Attempt<'_>,
-        binding: &Binding,
-        weighed: &Weighed,
-        now: Timestamp,
-    ) -> Result<Approved, Objection> {
-        let needed = !weighed.verdict.approvals.is_empty();
-        let known = state.fold.approvals.of(binding, now).cloned();
-        let Some(request) = known else {
-            return if needed { ask_or_tell(state, attempt) } else { Ok(Approved::NotNeeded) };
-        };
-        let approval = request.record.approval;
-        match &request.state {
-            ApprovalState::Denied { note, .. } if needed => Err(denied(&request, note.as_deref())),
-            ApprovalState::Approved { .. } if covers(&request, weighed) => {
-                // Whoever has waited longest goes first.
-                let first = attempt.resumed == Some(approval) || state.waiting(approval) == 0;
-                Ok(if first { Approved::Spend(approval) } else { Approved::Join(approval) })
-            }
-            ApprovalState::Waiting { .. } if needed && covers(&request, weighed) => {
-                Ok(Approved::Join(approval))
-            }
-            _ if needed => Ok(Approved::Ask),
-            _ => Ok(Approved::NotNeeded),
+/// Looks for the approval of exactly this call. Takes nothing.
+pub(crate) fn approval(
+    state: &mut State,
+    attempt: &Attempt<'_>,
+    binding: &Binding,
+    weighed: &Weighed,
+    now: Timestamp,
+) -> Result<Approved, Objection> {
+    let needed = !weighed.verdict.approvals.is_empty();
+    let known = state.fold.approvals.of(binding, now).cloned();
+    let Some(request) = known else {
+        return if needed { ask_or_tell(state, attempt) } else { Ok(Approved::NotNeeded) };
+    };
+    let approval = request.record.approval;
+    match &request.state {
+        ApprovalState::Denied { note, .. } if needed => Err(denied(&request, note.as_deref())),
+        ApprovalState::Approved { .. } if covers(&request, weighed) => {
+            // Whoever has waited longest goes first.
+            let first = attempt.resumed == Some(approval) || state.waiting(approval) == 0;
+            Ok(if first { Approved::Spend(approval) } else { Approved::Join(approval) })
         }
+        ApprovalState::Waiting { .. } if needed && covers(&request, weighed) => Ok(Approved::Join(approval)),
+        _ if needed => Ok(Approved::Ask),
+        _ => Ok(Approved::NotNeeded),
     }
+}
 
+impl Inner {
     /// Asks people: a new request, which this call is the first to wait for.
     pub(crate) fn ask(
         self: &Arc<Self>,
@@ -88,7 +85,7 @@ impl Inner {
             config: attempt.setup.digest,
         };
         let ticket = state
-            .commit(&self.clock, Record::Pending(record), payloads.into_list(), RoomFor::New)
+            .commit(&self.clock, &Record::Pending(record), payloads.into_list(), RoomFor::New)
             .map_err(|_| Objection::unavailable())?;
         state.counts.pending += 1;
         let pending = self.wait_for(state, attempt, approval)?;

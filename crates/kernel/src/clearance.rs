@@ -186,13 +186,14 @@ impl Clearance {
         &self.permit().cancel
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "an outcome is told once")]
     /// Records what came of the action and gives back what it held. Never waits for the disk.
     pub fn settle(mut self, outcome: Outcome) -> Receipt {
         let permit = self.permit.take();
         // `settle` consumes the clearance, so the permit is there.
         permit.map_or_else(
             || unreachable!("a clearance is settled once"),
-            |permit| crate::settle::settle(*permit, Some(outcome)),
+            |permit| crate::settle::settle(*permit, Some(&outcome)),
         )
     }
 }

@@ -113,12 +113,12 @@ mod tests {
     fn time_never_runs_backwards() {
         let clock = Clock::system();
         let now = clock.now();
-        let ahead = now.after(Duration::from_secs(3600));
+        let ahead = now.after(Duration::from_hours(1));
         clock.not_before(ahead);
         assert!(clock.now() >= ahead, "a restart behind the log's last entry goes on from there");
         std::thread::sleep(Duration::from_millis(2));
         assert!(clock.now() > ahead, "and does not stand still");
-        assert_eq!(clock.jump(Duration::from_secs(60)), None);
+        assert_eq!(clock.jump(Duration::from_mins(1)), None);
     }
 
     #[test]

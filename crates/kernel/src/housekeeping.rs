@@ -49,7 +49,7 @@ impl Inner {
             let Some(request) = state.fold.approvals.get(approval) else { continue };
             let record = self.answer(request, Answer::Expired, &Actor::node(), None);
             // Not written now, it is written at the next round; its time is over either way.
-            let _ = state.commit(&self.clock, Record::Approval(record), Vec::new(), RoomFor::Operator);
+            let _ = state.commit(&self.clock, &Record::Approval(record), Vec::new(), RoomFor::Operator);
             state.wake_all(approval);
         }
     }
@@ -62,7 +62,7 @@ impl Inner {
         for action in overdue {
             let Some(record) = self.unknown_outcome(state, action) else { continue };
             let run = record.subject.run;
-            if state.commit(&self.clock, Record::Outcome(record), Vec::new(), RoomFor::Operator).is_ok() {
+            if state.commit(&self.clock, &Record::Outcome(record), Vec::new(), RoomFor::Operator).is_ok() {
                 let guard = state.guard(run);
                 guard.in_flight = guard.in_flight.saturating_sub(1);
             }
@@ -72,7 +72,7 @@ impl Inner {
     pub(crate) fn write_due_refusals(&self, state: &mut State, all: bool) {
         for record in state.refusals.due(self.clock.now(), all) {
             // A count that the log cannot take is lost with the disk's room; the first ones stand there.
-            let _ = state.commit(&self.clock, Record::Refusal(record), Vec::new(), RoomFor::New);
+            let _ = state.commit(&self.clock, &Record::Refusal(record), Vec::new(), RoomFor::New);
         }
     }
 
@@ -88,7 +88,7 @@ impl Inner {
                 jump.by.as_secs()
             ),
         };
-        let _ = state.commit(&self.clock, Record::Incident(incident), Vec::new(), RoomFor::Operator);
+        let _ = state.commit(&self.clock, &Record::Incident(incident), Vec::new(), RoomFor::Operator);
     }
 
     /// Forgets what decides nothing any more.

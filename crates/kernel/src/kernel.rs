@@ -93,7 +93,7 @@ impl Kernel {
             let mut state = self.0.state.lock();
             let record = ConfigRecord { config: setup.digest, by: by.person.clone() };
             let ticket =
-                state.commit(&self.0.clock, Record::Config(record), Vec::new(), RoomFor::Operator)?;
+                state.commit(&self.0.clock, &Record::Config(record), Vec::new(), RoomFor::Operator)?;
             // Swapped under the lock: an admission that started on the old one sees that it is stale.
             self.0.setup.store(Arc::new(setup));
             ticket
@@ -138,7 +138,7 @@ impl Kernel {
     pub fn may_show(&self, run: &Arc<Run>, server: &ServerName, definition: &ToolDefinition) -> bool {
         let call = Call::Tool { tool: definition.name.clone(), arguments: Object::new() };
         self.could_be_allowed(
-            Proposal { run: Arc::clone(run), server: server.clone(), call },
+            &Proposal { run: Arc::clone(run), server: server.clone(), call },
             Some(definition.digest),
         )
     }
@@ -147,15 +147,16 @@ impl Kernel {
     pub fn may_use(&self, run: &Arc<Run>, server: &ServerName, method: &str) -> bool {
         let call = crate::proposal::call_of(method, false, &Object::new().with("uri", "").with("name", ""));
         call.is_some_and(|call| {
-            self.could_be_allowed(Proposal { run: Arc::clone(run), server: server.clone(), call }, None)
+            let proposal = Proposal { run: Arc::clone(run), server: server.clone(), call };
+            self.could_be_allowed(&proposal, None)
         })
     }
 
-    fn could_be_allowed(&self, proposal: Proposal, definition: Option<Digest>) -> bool {
+    fn could_be_allowed(&self, proposal: &Proposal, definition: Option<Digest>) -> bool {
         let setup = self.0.setup.load();
-        let Ok(view) = View::of(&setup, &proposal) else { return false };
+        let Ok(view) = View::of(&setup, proposal) else { return false };
         let state = self.0.state.lock();
-        let Ok(pinned) = crate::admit::current_definition(&state, &proposal) else { return false };
+        let Ok(pinned) = crate::admit::current_definition(&state, proposal) else { return false };
         if pinned.map(|pinned| pinned.definition.digest) != definition {
             return false;
         }
@@ -224,7 +225,7 @@ impl Kernel {
                 reason: "stopped in good order".into(),
                 by: crate::actor::node_name(),
             };
-            state.commit(&self.0.clock, Record::Run(record), Vec::new(), RoomFor::Operator)
+            state.commit(&self.0.clock, &Record::Run(record), Vec::new(), RoomFor::Operator)
         };
         self.0.snapshot().await;
         if let Ok(ticket) = ticket {
@@ -269,7 +270,7 @@ impl Inner {
         clippy::expect_used,
         reason = "getrandom(2) cannot fail for a small buffer without flags, once seeded"
     )]
-    pub(crate) fn random<const N: usize>(&self) -> [u8; N] {
+    pub(crate) fn random<const N: usize>() -> [u8; N] {
         let mut bytes = [0; N];
         let filled = getrandom(&mut bytes, GetRandomFlags::empty()).expect("the generator is there");
         assert_eq!(filled, N, "small reads are never short");
@@ -278,7 +279,7 @@ impl Inner {
 
     /// A new identifier of any kind.
     pub(crate) fn new_id<T>(&self, make: impl Fn(Timestamp, [u8; 10]) -> T) -> T {
-        make(self.clock.now(), self.random())
+        make(self.clock.now(), Self::random())
     }
 
     /// Seals a payload of a workspace; `None` when the disk has no room for it.

@@ -40,16 +40,16 @@ pub(crate) const REFUSAL_WINDOW: Duration = Duration::from_secs(10);
 pub(crate) const REFUSAL_KINDS_MAX: usize = 4_096;
 
 /// The longest a run token can last.
-pub(crate) const TOKEN_TTL_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+pub(crate) const TOKEN_TTL_MAX: Duration = Duration::from_hours(30 * 24);
 
 /// An action that is this much over its deadline and not settled was forgotten: its outcome is unknown.
-pub(crate) const OVERDUE: Duration = Duration::from_secs(60);
+pub(crate) const OVERDUE: Duration = Duration::from_mins(1);
 
 /// Entries between two snapshots. A start replays at most this many and those of one more interval.
 pub(crate) const SNAPSHOT_ENTRIES: u64 = 50_000;
 
 /// A step of the wall clock by this much is recorded.
-pub(crate) const CLOCK_JUMP: Duration = Duration::from_secs(60);
+pub(crate) const CLOCK_JUMP: Duration = Duration::from_mins(1);
 
 /// How often housekeeping looks around.
 pub(crate) const HOUSEKEEPING: Duration = Duration::from_millis(250);

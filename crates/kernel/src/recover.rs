@@ -82,8 +82,8 @@ pub(crate) async fn open(
             by: Actor::node().person,
         };
         state
-            .commit(&inner.clock, Record::Run(started), Vec::new(), RoomFor::Operator)
-            .and_then(|_| state.commit(&inner.clock, Record::Config(config), Vec::new(), RoomFor::Operator))
+            .commit(&inner.clock, &Record::Run(started), Vec::new(), RoomFor::Operator)
+            .and_then(|_| state.commit(&inner.clock, &Record::Config(config), Vec::new(), RoomFor::Operator))
             .map_err(|_| LedgerUnavailable)?
     };
     durable(last).await?;
@@ -129,7 +129,7 @@ impl Inner {
         for action in lost {
             let Some(record) = self.unknown_outcome(state, action) else { continue };
             // Durable with whatever is waited for next; lost before that, it is found open and settled again.
-            let _ = state.commit(&self.clock, Record::Outcome(record), Vec::new(), RoomFor::Operator)?;
+            let _ = state.commit(&self.clock, &Record::Outcome(record), Vec::new(), RoomFor::Operator)?;
         }
         Ok(())
     }
@@ -171,7 +171,8 @@ impl Inner {
         for mut each in unwritten {
             if state.fold.open.contains_key(&each.outcome.action) {
                 let record = Record::Outcome(each.outcome.clone());
-                if state.commit(&self.clock, record, Vec::new(), RoomFor::Reserved(&mut each.room)).is_err() {
+                if state.commit(&self.clock, &record, Vec::new(), RoomFor::Reserved(&mut each.room)).is_err()
+                {
                     state.unwritten.push(each);
                 }
             }

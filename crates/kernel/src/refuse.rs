@@ -31,7 +31,7 @@ impl Inner {
             // A refusal that the log cannot take is still a refusal: nothing was executed.
             let _ = state.commit(
                 &self.clock,
-                Record::Refusal(record),
+                &Record::Refusal(record),
                 payload.into_iter().collect(),
                 RoomFor::New,
             );

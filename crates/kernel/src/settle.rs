@@ -14,13 +14,13 @@ use crate::state::{State, Unwritten};
 use crate::text::bounded;
 
 /// Settles an action; `None` when its clearance was dropped.
-pub(crate) fn settle(permit: Permit, outcome: Option<Outcome>) -> Receipt {
+pub(crate) fn settle(permit: Permit, outcome: Option<&Outcome>) -> Receipt {
     let shared = Arc::clone(&permit.shared);
-    let payload = outcome.as_ref().and_then(|outcome| sealed_result(&shared, &permit.run.workspace, outcome));
-    let record = outcome_record(&permit, outcome.as_ref(), payload.as_ref().map(SealedPayload::name));
+    let payload = outcome.and_then(|outcome| sealed_result(&shared, &permit.run.workspace, outcome));
+    let record = outcome_record(&permit, outcome, payload.as_ref().map(SealedPayload::name));
     let mut state = shared.state.lock();
     state.live.remove(permit.live);
-    release(&shared, &mut state, &permit, outcome.as_ref());
+    release(&shared, &mut state, &permit, outcome);
     let entry = write(&shared, &mut state, record, payload, permit);
     Receipt { action: entry.0, entry: entry.1 }
 }
@@ -41,14 +41,13 @@ fn write(
     }
     state.counts.settled += 1;
     let payloads = payload.into_iter().collect();
-    match state.commit(&shared.clock, Record::Outcome(record.clone()), payloads, RoomFor::Reserved(&mut room))
-    {
-        Ok(ticket) => (action, Some(ticket.id())),
-        Err(_) => {
-            state.unwritten.push(Unwritten { outcome: OutcomeRecord { result: None, ..record }, room });
-            (action, None)
-        }
+    let committed =
+        state.commit(&shared.clock, &Record::Outcome(record.clone()), payloads, RoomFor::Reserved(&mut room));
+    if let Ok(ticket) = committed {
+        return (action, Some(ticket.id()));
     }
+    state.unwritten.push(Unwritten { outcome: OutcomeRecord { result: None, ..record }, room });
+    (action, None)
 }
 
 fn sealed_result(shared: &Inner, workspace: &WorkspaceName, outcome: &Outcome) -> Option<SealedPayload> {
@@ -146,5 +145,5 @@ fn breaker_opened(shared: &Inner, state: &mut State, permit: &Permit) {
         reason: format!("{} failed too often in a row; calls to it are held back for a while", permit.server),
     };
     // The breaker holds whether or not this is written.
-    let _ = state.commit(&shared.clock, Record::Incident(incident), Vec::new(), RoomFor::New);
+    let _ = state.commit(&shared.clock, &Record::Incident(incident), Vec::new(), RoomFor::New);
 }

@@ -138,11 +138,6 @@ impl Default for BreakerSetup {
 
 impl Default for RunLimits {
     fn default() -> Self {
-        Self {
-            wall: Some(Duration::from_secs(300)),
-            concurrent: Some(16),
-            repetition: Some(5),
-            actions: None,
-        }
+        Self { wall: Some(Duration::from_mins(5)), concurrent: Some(16), repetition: Some(5), actions: None }
     }
 }

@@ -50,7 +50,7 @@ impl Inner {
         }
         let mut state = self.state.lock();
         // Without this entry the file is not believed.
-        let _ = state.commit(&self.clock, Record::Snapshot(record), Vec::new(), RoomFor::New);
+        let _ = state.commit(&self.clock, &Record::Snapshot(record), Vec::new(), RoomFor::New);
     }
 
     async fn wait_durable(&self, next: u64) -> bool {

@@ -83,14 +83,14 @@ impl State {
     pub(crate) fn commit(
         &mut self,
         clock: &Clock,
-        record: Record,
+        record: &Record,
         payloads: Vec<SealedPayload>,
         room: RoomFor<'_>,
     ) -> Result<Ticket, AppendError> {
         // Never before what the log has: a replay must not run backwards.
         let at = clock.now().max(self.fold.at);
-        let ticket = self.journal.append(at, &record, payloads, room)?;
-        self.fold.apply(ticket.id(), at, &record);
+        let ticket = self.journal.append(at, record, payloads, room)?;
+        self.fold.apply(ticket.id(), at, record);
         Ok(ticket)
     }
 

@@ -11,7 +11,7 @@ use ringfence_types::{ApprovalId, Decision, Digest, RuleName, Timestamp};
 use tokio::time::Instant;
 
 use crate::admit::{Attempt, Taken, current_definition, standing};
-use crate::approving::Approved;
+use crate::approving::{self, Approved};
 use crate::check;
 use crate::clearance::{Clearance, Permit};
 use crate::fold::Binding;
@@ -58,7 +58,7 @@ impl Inner {
         self: &Arc<Self>,
         attempt: &Attempt<'_>,
         view: View<'_>,
-        binding: Binding,
+        binding: &Binding,
         weighed: Weighed,
         payloads: Payloads,
     ) -> Result<Taken, Objection> {
@@ -71,7 +71,7 @@ impl Inner {
             return Ok(Taken::Stale);
         }
         check::limits(state, attempt, view, &weighed, now)?;
-        let approval = match self.approval(state, attempt, &binding, &weighed, now)? {
+        let approval = match approving::approval(state, attempt, binding, &weighed, now)? {
             Approved::NotNeeded => None,
             Approved::Spend(approval) => Some(approval),
             Approved::Join(approval) => {
@@ -99,7 +99,7 @@ impl Inner {
         let subject = Arc::new(attempt.subject());
         let intent = intent(state, attempt, &weighed, &payloads, approval, now.after(allowed));
         let ticket = state
-            .commit(&self.clock, Record::Intent(intent), payloads.into_list(), RoomFor::New)
+            .commit(&self.clock, &Record::Intent(intent), payloads.into_list(), RoomFor::New)
             .map_err(|_| Objection::unavailable())?;
         let probe = take_limits(state, attempt, &weighed, now);
         if let Some(approval) = approval {

@@ -1,5 +1,7 @@
 //! Approvals: bound to exactly one action, spent once, given by the right people.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests may panic")]
+
 mod common;
 
 use std::time::Duration;

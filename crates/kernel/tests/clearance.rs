@@ -1,5 +1,7 @@
 //! However a clearance ends, its action is settled, once.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests may panic")]
+
 mod common;
 
 use std::time::Duration;
@@ -43,7 +45,7 @@ async fn a_cancelled_executor_settles_as_unknown() {
     let (_, run) = node.mint().await;
     let clearance = node.cleared(&run, "query", "{}").await;
     let task = tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_secs(3600)).await;
+        tokio::time::sleep(Duration::from_hours(1)).await;
         clearance.settle(completed("{}"))
     });
     tokio::task::yield_now().await;
@@ -60,7 +62,7 @@ async fn a_forgotten_clearance_is_settled_by_housekeeping_and_only_once() {
     let kept = node.cleared(&run, "query", "{}").await;
     let forgotten = node.cleared(&run, "query", "{}").await;
     std::mem::forget(forgotten);
-    node.clock.advance(Duration::from_secs(60));
+    node.clock.advance(Duration::from_mins(1));
     node.kernel.tend().await;
     assert!(statuses(&node).is_empty(), "not overdue yet");
     node.clock.advance(Duration::from_secs(61));

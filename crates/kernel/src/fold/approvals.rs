@@ -9,7 +9,7 @@ use ringfence_types::{ActionId, ApprovalId, Digest, PersonName, RuleName, RunId,
 use crate::record::{Answer, ApprovalRecord, PendingRecord};
 
 /// How long it is known that a request expired.
-const KEPT_AFTER_EXPIRY: Duration = Duration::from_secs(300);
+const KEPT_AFTER_EXPIRY: Duration = Duration::from_mins(5);
 
 /// Requests that wait, were answered and not spent yet, or whose denial still holds.
 #[derive(Debug, Clone, Default)]

@@ -10,7 +10,7 @@ use crate::Run;
 use crate::record::{NodeEvent, RunRecord, TokenRecord};
 
 /// How long a run that is over is still listed.
-const KEPT_AFTER_END: Duration = Duration::from_secs(3600);
+const KEPT_AFTER_END: Duration = Duration::from_hours(1);
 
 /// Every run whose token may still be used, and those that ended lately.
 #[derive(Debug, Clone, Default)]

@@ -107,12 +107,11 @@ fn run_document(state: &RunState) -> Object {
 
 fn read_run(members: Members<'_>) -> Result<RunState, Damaged> {
     let record = TokenRecord::read(members)?;
-    let ended = match members.0.contains("ended") {
-        true => {
-            let ended = members.object("ended")?;
-            Some((ended.parse("at")?, ended.text("reason")?.to_owned()))
-        }
-        false => None,
+    let ended = if members.0.contains("ended") {
+        let ended = members.object("ended")?;
+        Some((ended.parse("at")?, ended.text("reason")?.to_owned()))
+    } else {
+        None
     };
     Ok(RunState {
         run: Arc::new(record.run),
@@ -152,12 +151,11 @@ fn read_request(members: Members<'_>) -> Result<Request, Damaged> {
             note: given.optional("note")?,
         })
     };
-    let narrowed = match members.0.contains("narrowed") {
-        true => {
-            let kept = members.object("narrowed")?;
-            Some(Kept { entry: kept.number("entry")?, name: kept.parse("name")? })
-        }
-        false => None,
+    let narrowed = if members.0.contains("narrowed") {
+        let kept = members.object("narrowed")?;
+        Some(Kept { entry: kept.number("entry")?, name: kept.parse("name")? })
+    } else {
+        None
     };
     Ok(Request {
         entry: members.number("entry")?,

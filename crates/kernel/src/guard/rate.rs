@@ -40,7 +40,7 @@ mod tests {
         fn no_window_ever_holds_twice_the_count_and_the_first_burst_is_the_count(
             count in 1u32..50, steps in prop::collection::vec(0u64..3_000_000, 1..200),
         ) {
-            let rate = Rate { count, per: Duration::from_secs(60) };
+            let rate = Rate { count, per: Duration::from_mins(1) };
             let mut meter = Meter::default();
             let mut now = Timestamp::from_micros(1_000_000_000);
             let mut taken = Vec::new();

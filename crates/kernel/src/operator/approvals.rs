@@ -5,7 +5,7 @@ use ringfence_ledger::{RoomFor, SealedPayload};
 use ringfence_types::{ApprovalId, Digest, RuleName};
 
 use super::{LedgerUnavailable, durable};
-use crate::fold::Request;
+use crate::fold::{Pinned, Request};
 use crate::kernel::Inner;
 use crate::proposal::digest_of;
 use crate::record::{Answer, ApprovalRecord, Record, milliseconds};
@@ -83,7 +83,7 @@ impl Kernel {
                 ..self.0.answer(request, Answer::Approved, by, note)
             };
             let payloads = payload.into_iter().collect();
-            state.commit(&self.0.clock, Record::Approval(record), payloads, RoomFor::Operator)
+            state.commit(&self.0.clock, &Record::Approval(record), payloads, RoomFor::Operator)
         };
         durable(ticket.map_err(LedgerUnavailable::from)?).await?;
         self.0.wake_if_approved(approval);
@@ -109,7 +109,8 @@ impl Kernel {
             }
             answering_roles(request, by)?;
             let record = self.0.answer(request, Answer::Denied, by, note);
-            let ticket = state.commit(&self.0.clock, Record::Approval(record), Vec::new(), RoomFor::Operator);
+            let ticket =
+                state.commit(&self.0.clock, &Record::Approval(record), Vec::new(), RoomFor::Operator);
             state.wake_all(approval);
             ticket
         };
@@ -181,7 +182,7 @@ impl Inner {
         let setup = self.setup.load_full();
         let pinned = {
             let state = self.state.lock();
-            crate::admit::current_definition(&state, &proposal).map(|pinned| pinned.cloned())
+            crate::admit::current_definition(&state, &proposal).map(Option::<&Pinned>::cloned)
         };
         let weighed = pinned
             .and_then(|pinned| View::of(&setup, &proposal)?.weigh(&proposal, pinned.as_ref(), &arguments));

@@ -93,7 +93,7 @@ impl Kernel {
         if request.ttl > TOKEN_TTL_MAX {
             return Err(MintError::TtlTooLong);
         }
-        let token = RunToken::new(&self.0.random());
+        let token = RunToken::new(&crate::kernel::Inner::random());
         let minted_at = self.0.clock.now();
         let run = Run {
             id: self.0.new_id(RunId::new),
@@ -111,7 +111,7 @@ impl Kernel {
             if state.fold.runs.len() >= RUNS_MAX {
                 return Err(MintError::TooManyRuns);
             }
-            state.commit(&self.0.clock, Record::Token(record), Vec::new(), RoomFor::Operator)
+            state.commit(&self.0.clock, &Record::Token(record), Vec::new(), RoomFor::Operator)
         };
         durable(ticket.map_err(LedgerUnavailable::from)?).await?;
         Ok(minted)
@@ -135,7 +135,7 @@ impl Kernel {
                 reason: bounded(reason),
                 by: by.person.clone(),
             };
-            let ticket = state.commit(&self.0.clock, Record::Run(record), Vec::new(), RoomFor::Operator);
+            let ticket = state.commit(&self.0.clock, &Record::Run(record), Vec::new(), RoomFor::Operator);
             let cut = CutOff {
                 code: Code::Suspended,
                 reason: format!("This run was ended: {reason}"),

@@ -77,7 +77,7 @@ impl Kernel {
             }
             let ticket = state.commit(
                 &self.0.clock,
-                Record::Suspension(record.clone()),
+                &Record::Suspension(record.clone()),
                 Vec::new(),
                 RoomFor::Operator,
             );
@@ -100,7 +100,7 @@ impl Kernel {
             let known =
                 state.fold.suspensions.get(suspension, now).ok_or(ResumeError::Unknown(suspension))?;
             let record = SuspensionRecord { active: false, by: by.person.clone(), ..known.clone() };
-            state.commit(&self.0.clock, Record::Suspension(record), Vec::new(), RoomFor::Operator)
+            state.commit(&self.0.clock, &Record::Suspension(record), Vec::new(), RoomFor::Operator)
         };
         durable(ticket.map_err(LedgerUnavailable::from)?).await?;
         Ok(())

@@ -80,13 +80,13 @@ impl Kernel {
             if let Some(incident) = self.changed_incident(&state, workspace, server, &records) {
                 last = Some(state.commit(
                     &self.0.clock,
-                    Record::Incident(incident),
+                    &Record::Incident(incident),
                     Vec::new(),
                     RoomFor::New,
                 )?);
             }
             for record in records {
-                last = Some(state.commit(&self.0.clock, Record::Pin(record), Vec::new(), RoomFor::New)?);
+                last = Some(state.commit(&self.0.clock, &Record::Pin(record), Vec::new(), RoomFor::New)?);
             }
             last
         };
@@ -123,7 +123,7 @@ impl Kernel {
                     by: by.person.clone(),
                     person: true,
                 };
-                let ticket = state.commit(&self.0.clock, Record::Pin(record), Vec::new(), RoomFor::Operator);
+                let ticket = state.commit(&self.0.clock, &Record::Pin(record), Vec::new(), RoomFor::Operator);
                 last = Some(ticket.map_err(LedgerUnavailable::from)?);
             }
             (tools, last)

@@ -1,6 +1,6 @@
 //! Approvals: asked for, answered.
 
-use ringfence_json::{Object, Value};
+use ringfence_json::Object;
 use ringfence_policy::Approval;
 use ringfence_types::{ActionId, ApprovalId, Digest, PersonName, RuleName, Timestamp};
 
@@ -151,7 +151,7 @@ impl ApprovalRecord {
             .with_some("narrowed", self.narrowed.map(|digest| digest.to_string()))
             .with_some("final_digest", self.final_digest.map(|digest| digest.to_string()))
             .with("latency_ms", self.latency_ms)
-            .with_some("parents", texts(&self.parents).map(Value::from))
+            .with_some("parents", texts(&self.parents))
     }
 
     pub(crate) fn read(members: Members<'_>) -> Result<Self, Damaged> {

@@ -1,5 +1,10 @@
 //! A node's kernel in a folder of its own, with a policy and a clock that stands still.
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests; each file uses a part of them"
+)]
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -51,13 +56,13 @@ pub fn setup(policy: &str, limits: RunLimits) -> Setup {
         trust_hints: false,
         actions: HashMap::from([(ToolName::new("query").unwrap(), read)]),
         breaker: BreakerSetup { failures: 3, open_for: Duration::from_secs(30) },
-        call_timeout: Duration::from_secs(60),
+        call_timeout: Duration::from_mins(1),
     };
     let agent = AgentSetup { grants: Grants::parse(["tools/*"]).unwrap(), limits };
     let workspace = WorkspaceSetup {
         environment: "production".into(),
         trust: Trust::FirstUse,
-        retention: Duration::from_secs(86_400),
+        retention: Duration::from_hours(24),
         servers: HashMap::from([
             (ServerName::new("tools").unwrap(), server.clone()),
             (ServerName::new("other").unwrap(), server),
@@ -138,7 +143,7 @@ impl Node {
             agent: AgentName::new("assistant").unwrap(),
             user: user.map(|user| UserName::new(user).unwrap()),
             conversation: None,
-            ttl: Duration::from_secs(3600),
+            ttl: Duration::from_hours(1),
         };
         let minted = self.kernel.mint(request, &dana()).await.unwrap();
         let token = minted.token.reveal().to_owned();
