@@ -49,9 +49,15 @@ impl Glob {
         last.rsplit('?').next().unwrap_or_default()
     }
 
-    /// Whether everything fits.
-    pub(crate) fn is_everything(&self) -> bool {
-        self.pieces.len() > 1 && self.pieces.iter().all(SmolStr::is_empty)
+    /// A value that fits.
+    pub(crate) fn example(&self) -> String {
+        self.pieces.concat().replace('?', "x")
+    }
+}
+
+impl std::fmt::Display for Glob {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.pieces.join("*"))
     }
 }
 
@@ -134,7 +140,8 @@ mod tests {
             if plain {
                 prop_assert!(value.starts_with(glob.prefix()) && value.ends_with(glob.suffix()));
             }
-            prop_assert!(!glob.is_everything() || plain);
+            prop_assert!(glob.matches(&glob.example()), "{}", glob);
+            prop_assert_eq!(glob.to_string(), pattern);
         }
     }
 }

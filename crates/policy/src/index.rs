@@ -54,13 +54,16 @@ enum Part {
 /// Where one rule can be filed.
 type Anchor<'r> = (Part, &'r str);
 
+/// Rules with their numbers, by the value they are filed under.
+type Buckets<'r> = HashMap<SmolStr, Vec<(u32, &'r Matcher)>>;
+
 // === impl Index ===
 
 impl Index {
     /// Files rules under their numbers: their places in the slice.
     pub(crate) fn new<'r>(matchers: impl IntoIterator<Item = &'r Matcher>) -> Self {
         let rules: Vec<(u32, &Matcher)> = (0..).zip(matchers).collect();
-        Self { root: Node::new(rules, 0) }
+        Self { root: Node::new(&rules, 0) }
     }
 
     /// Calls `visit` with the number of every rule that may match, perhaps of some that do not, and perhaps more than
@@ -74,16 +77,16 @@ impl Index {
 
 impl Node {
     /// `used` has a bit for each key that led here.
-    fn new(rules: Vec<(u32, &Matcher)>, used: u32) -> Self {
+    fn new(rules: &[(u32, &Matcher)], used: u32) -> Self {
         if rules.len() <= SCAN_MAX || used.count_ones() > DEPTH_MAX {
-            return Self::scanning(&rules);
+            return Self::scanning(rules);
         }
-        let shared = count(&rules, used);
+        let shared = count(rules, used);
         let total = rules.len();
         let mut scan = Vec::new();
-        let mut filed: HashMap<(Key, Part), HashMap<SmolStr, Vec<(u32, &Matcher)>>> = HashMap::new();
+        let mut filed: HashMap<(Key, Part), Buckets<'_>> = HashMap::new();
         let mut entries = 0;
-        for &(number, matcher) in &rules {
+        for &(number, matcher) in rules {
             let Some((key, anchors)) = best(matcher, used, &shared, total) else {
                 scan.push(number);
                 continue;
@@ -94,10 +97,10 @@ impl Node {
             }
         }
         if used != 0 && entries > GROWTH_MAX * total {
-            return Self::scanning(&rules);
+            return Self::scanning(rules);
         }
-        let probe = |((key, part), buckets): (_, HashMap<SmolStr, Vec<_>>)| {
-            let below = |(text, rules)| (text, Self::new(rules, used | bit(key)));
+        let probe = |((key, part), buckets): (_, Buckets<'_>)| {
+            let below = |(text, rules): (_, Vec<_>)| (text, Self::new(&rules, used | bit(key)));
             Probe { key, part, nodes: buckets.into_iter().map(below).collect() }
         };
         Self { scan: scan.into(), probes: filed.into_iter().map(probe).collect() }

@@ -9,14 +9,17 @@
 
 mod cases;
 mod cedar;
+mod change;
 mod constraint;
 mod decide;
 mod definition;
+mod explain;
 mod glob;
 mod index;
 mod junit;
 mod key;
 mod limits;
+mod lint;
 mod matcher;
 mod request;
 mod rule;
@@ -30,7 +33,9 @@ mod yaml;
 
 pub use cases::{Case, CaseMismatch, CaseReport, CaseRequest, CaseResult, Cases, Expectation};
 pub use cedar::cedar_schema;
+pub use change::{ChangeSubject, PolicyDifference, ReachChange, diff};
 pub use definition::{Change, DefinitionError, Difference, ToolDefinition, diff as diff_definitions};
+pub use explain::{ExplainedConstraint, ExplainedRule, Explanation, Standing, Unmet};
 pub use key::Key;
 pub use request::Request;
 pub use schema::{InputSchema, SchemaError, Violation};

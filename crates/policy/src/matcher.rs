@@ -35,11 +35,6 @@ impl Matcher {
         self.tests.iter().all(|test| test.matches(subject))
     }
 
-    /// The first test that does not hold.
-    pub(crate) fn failing(&self, subject: &Subject<'_>) -> Option<&Test> {
-        self.tests.iter().find(|test| !test.matches(subject))
-    }
-
     /// The test on that key.
     pub(crate) fn on(&self, key: Key) -> Option<&Test> {
         self.tests.iter().find(|test| test.key == key)
@@ -72,10 +67,5 @@ impl Patterns {
     pub(crate) fn matches(&self, value: &str) -> bool {
         self.exact.binary_search_by(|pattern| pattern.as_str().cmp(value)).is_ok()
             || self.globs.iter().any(|glob| glob.matches(value))
-    }
-
-    /// Whether every value fits.
-    pub(crate) fn is_everything(&self) -> bool {
-        self.globs.iter().any(Glob::is_everything)
     }
 }

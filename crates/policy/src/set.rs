@@ -3,10 +3,13 @@
 mod compile;
 mod when;
 
+pub(crate) use self::when::can_match;
+
 use std::fmt;
 
 use ringfence_document::Diagnostic;
 use ringfence_types::{Decision, Digest};
+use smol_str::SmolStr;
 
 use crate::cedar::{CedarSet, Condition, Facts, Outcome, Outlook};
 use crate::decide::{Applicable, Default};
@@ -40,6 +43,8 @@ pub struct Compiled {
 pub(crate) struct Rule {
     pub matcher: Matcher,
     pub when: Option<Condition>,
+    /// `when`, as written.
+    pub written_when: Option<SmolStr>,
     pub effect: Effect,
 }
 
@@ -101,7 +106,12 @@ impl PolicySet {
     }
 
     /// The rules whose `match` holds, in the order of the files.
-    fn matching<'s>(&'s self, subject: &Subject<'_>) -> impl Iterator<Item = &'s Rule> + use<'s> {
+    pub(crate) fn matching<'s>(&'s self, subject: &Subject<'_>) -> impl Iterator<Item = &'s Rule> + use<'s> {
+        self.matching_numbers(subject).into_iter().filter_map(|number| self.rule(number))
+    }
+
+    /// The places of the rules whose `match` holds.
+    pub(crate) fn matching_numbers(&self, subject: &Subject<'_>) -> Vec<u32> {
         let mut numbers: Vec<u32> = Vec::with_capacity(8);
         self.index.visit(subject, &mut |number| {
             if self.rule(number).is_some_and(|rule| rule.matcher.matches(subject)) {
@@ -110,7 +120,7 @@ impl PolicySet {
         });
         numbers.sort_unstable();
         numbers.dedup();
-        numbers.into_iter().filter_map(|number| self.rule(number))
+        numbers
     }
 
     fn rule(&self, number: u32) -> Option<&Rule> {

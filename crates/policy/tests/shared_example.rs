@@ -1,4 +1,5 @@
 //! `examples/safety-policy.yaml`, the format that users already know, loads and behaves as written.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 mod common;
 

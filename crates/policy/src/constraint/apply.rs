@@ -280,8 +280,12 @@ impl<'c> Bounds<'c> {
                 member.is_some_and(|value| self.within_default(value, depth + 1, trial))
             }
             Value::Array(elements) if !elements.is_empty() => {
-                // Each element has to have it.
-                elements.iter().fold(true, |all, element| self.within_default(element, depth, trial) && all)
+                // Each element has to have it, and each is looked at even if one lacks it.
+                let mut all = true;
+                for element in elements {
+                    all &= self.within_default(element, depth, trial);
+                }
+                all
             }
             _ => {
                 self.value(default, depth, &mut String::new(), None, trial);

@@ -37,7 +37,7 @@ impl Constraints {
         match key.text.as_str() {
             "timeout" => self.timeout = value.parsed("`timeout`", parse_duration, report),
             "max_result_bytes" => {
-                self.max_result_bytes = value.parsed("`max_result_bytes`", parse_size, report)
+                self.max_result_bytes = value.parsed("`max_result_bytes`", parse_size, report);
             }
             "rate" => self.rate = value.parsed("`rate`", str::parse::<Rate>, report),
             "redact" => self.redact = read_pointers(value, report),

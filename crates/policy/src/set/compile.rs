@@ -11,6 +11,7 @@ use crate::cedar::{CedarSet, Checker, Condition};
 use crate::decide::Default;
 use crate::index::Index;
 use crate::limits::RULES_MAX;
+use crate::lint::{Origin, lint};
 use crate::yaml::{self, DEFAULT_RULE, WrittenRule};
 use crate::{Language, Source, Vocabulary};
 
@@ -33,22 +34,23 @@ pub(super) fn compile(sources: &[Source], vocabulary: &Vocabulary) -> Result<Com
     let cedar = CedarSet::compile(in_cedar, checker.as_ref(), &mut reading.diagnostics);
     let conditions = reading.conditions(vocabulary, checker.as_ref());
     reading.check_names(&cedar);
-    reading.diagnostics.sort_by_key(|diagnostic| {
-        let file = sources.iter().position(|source| source.name == diagnostic.source.as_str());
-        (file.unwrap_or(sources.len()), diagnostic.place)
-    });
+    sort(&mut reading.diagnostics, sources);
     let Ok(name) = RuleName::new(DEFAULT_RULE) else { return Err(reading.diagnostics) };
     let (errors, warnings): (Vec<_>, Vec<_>) =
         reading.diagnostics.into_iter().partition(Diagnostic::is_error);
     if !errors.is_empty() {
         return Err(errors.into_iter().chain(warnings).collect());
     }
-    let rules: Vec<Rule> = reading
+    let (rules, origins): (Vec<Rule>, Vec<Origin>) = reading
         .rules
         .into_iter()
         .zip(conditions)
-        .map(|((_, rule), when)| Rule { matcher: rule.matcher, when, effect: rule.effect })
-        .collect();
+        .map(|((source, rule), when)| {
+            let WrittenRule { place, matcher, patterns, effect, when: written } = rule;
+            let written_when = written.map(|(text, _)| text);
+            (Rule { matcher, when, written_when, effect }, Origin { source, place, patterns })
+        })
+        .unzip();
     let set = PolicySet {
         index: Index::new(rules.iter().map(|rule| &rule.matcher)),
         rules,
@@ -56,7 +58,17 @@ pub(super) fn compile(sources: &[Source], vocabulary: &Vocabulary) -> Result<Com
         default: Default { decision: reading.default.unwrap_or(Decision::Deny), name },
         digest: digest(sources),
     };
+    let mut warnings: Vec<_> = warnings.into_iter().chain(lint(&set, &origins, vocabulary)).collect();
+    sort(&mut warnings, sources);
     Ok(Compiled { set, warnings })
+}
+
+/// In the order of the files, and in each of the text.
+fn sort(diagnostics: &mut [Diagnostic], sources: &[Source]) {
+    diagnostics.sort_by_key(|diagnostic| {
+        let file = sources.iter().position(|source| source.name == diagnostic.source.as_str());
+        (file.unwrap_or(sources.len()), diagnostic.place)
+    });
 }
 
 // === impl Reading ===

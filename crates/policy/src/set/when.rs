@@ -78,7 +78,8 @@ fn actions(matcher: &Matcher, vocabulary: &Vocabulary) -> Vec<String> {
     actions
 }
 
-fn can_match(matcher: &Matcher, tool: &KnownTool, vocabulary: &Vocabulary) -> bool {
+/// Whether a rule can be about a tool, by what is known of the tool before it is called.
+pub(crate) fn can_match(matcher: &Matcher, tool: &KnownTool, vocabulary: &Vocabulary) -> bool {
     let arguments = Object::new();
     let server = vocabulary.server(&tool.workspace, &tool.server);
     let request = Request {

@@ -1,6 +1,6 @@
 //! `match:` of a rule.
 
-use ringfence_document::{Node, Report};
+use ringfence_document::{Node, Place, Report};
 use ringfence_types::{ActionType, Kind};
 use smol_str::SmolStr;
 
@@ -9,31 +9,30 @@ use crate::key::Key;
 use crate::limits::{MATCH_PATTERN_BYTES_MAX, PATTERNS_OF_KEY_MAX};
 use crate::matcher::{Matcher, Patterns, Test};
 
-/// Reads what a rule is about. Nothing, or an empty mapping, is everything.
-pub(crate) fn read_match(node: &Node, report: &mut Report) -> Matcher {
+/// Reads what a rule is about, and where each pattern of each key stands. Nothing, or an empty mapping, is everything.
+pub(crate) fn read_match(node: &Node, report: &mut Report) -> (Matcher, Vec<Vec<Place>>) {
+    let nothing = || (Matcher::default(), Vec::new());
     if node.is_null() {
-        return Matcher::default();
+        return nothing();
     }
     let Some(members) = node.as_mapping() else {
         report.error(node.place, format!("`match` must be a mapping, not {}", node.kind()));
-        return Matcher::default();
+        return nothing();
     };
     let mut tests = Vec::with_capacity(members.len());
+    let mut places = Vec::with_capacity(members.len());
     for (name, value) in members {
-        match Key::of_name(&name.text) {
-            Some(key) => tests.extend(read_test(key, value, report)),
-            None => {
-                let names = Key::ALL.map(Key::as_str);
-                report.unknown(
-                    name.place,
-                    format!("unknown key `{}` in `match`", name.text),
-                    &name.text,
-                    &names,
-                );
-            }
+        let Some(key) = Key::of_name(&name.text) else {
+            let names = Key::ALL.map(Key::as_str);
+            report.unknown(name.place, format!("unknown key `{}` in `match`", name.text), &name.text, &names);
+            continue;
+        };
+        if let Some(test) = read_test(key, value, report) {
+            tests.push(test);
+            places.push(value.one_or_many().iter().map(|node| node.place).collect());
         }
     }
-    Matcher { tests: tests.into() }
+    (Matcher { tests: tests.into() }, places)
 }
 
 fn read_test(key: Key, node: &Node, report: &mut Report) -> Option<Test> {

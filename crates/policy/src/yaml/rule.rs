@@ -20,6 +20,8 @@ pub(crate) struct WrittenRule {
     /// Where its name stands.
     pub place: Place,
     pub matcher: Matcher,
+    /// Where each pattern of each of its tests stands.
+    pub patterns: Vec<Vec<Place>>,
     /// `when`, and where it stands.
     pub when: Option<(SmolStr, Place)>,
     pub effect: Effect,
@@ -30,14 +32,12 @@ pub(crate) fn read_rule(node: &Node, report: &mut Report) -> Option<WrittenRule>
     let mut fields = Fields::of(node, "a rule", report)?;
     let name_node = fields.require("name", report);
     let name = name_node.and_then(|node| read_name(node, report));
-    let matcher = match fields.get("match") {
-        Some(node) => read_match(node, report),
-        None => {
-            let hint = "write `match: {}` if it is about everything";
-            report.error_with_hint(node.place, "a rule needs `match`", hint);
-            Matcher::default()
-        }
-    };
+    let match_node = fields.get("match");
+    if match_node.is_none() {
+        let hint = "write `match: {}` if it is about everything";
+        report.error_with_hint(node.place, "a rule needs `match`", hint);
+    }
+    let (matcher, patterns) = match_node.map(|node| read_match(node, report)).unwrap_or_default();
     let decision = fields.require("decision", report).and_then(|node| read_decision(node, report));
     let constraints_node = fields.get("constraints");
     let constraints = constraints_node.map(|node| Constraints::read(node, report));
@@ -50,7 +50,7 @@ pub(crate) fn read_rule(node: &Node, report: &mut Report) -> Option<WrittenRule>
 
     let (name, decision) = (name?, decision?);
     let constraints = constraints.unwrap_or_default();
-    check_constraints(decision, &constraints, constraints_node.unwrap_or(node).place, report);
+    check_constraints(decision, &constraints, (constraints_node, node), report);
     if let (Some(node), false) = (approval_node, decision == Decision::RequireApproval) {
         let message = format!("`approval` says nothing on a rule that says {decision}");
         report.error_with_hint(node.place, message, "write `decision: REQUIRE_APPROVAL`, or leave it out");
@@ -59,7 +59,7 @@ pub(crate) fn read_rule(node: &Node, report: &mut Report) -> Option<WrittenRule>
     let approval =
         (decision == Decision::RequireApproval).then(|| approval.unwrap_or_else(ApprovalTerms::default));
     let effect = Effect { name, decision, reason, constraints, approval, shadow };
-    Some(WrittenRule { place: name_node.unwrap_or(node).place, matcher, when, effect })
+    Some(WrittenRule { place: name_node.unwrap_or(node).place, matcher, patterns, when, effect })
 }
 
 fn read_name(node: &Node, report: &mut Report) -> Option<RuleName> {
@@ -94,7 +94,15 @@ fn read_reason(node: &Node, report: &mut Report) -> Option<String> {
 }
 
 /// Constraints say nothing where everything is refused, and nothing may be limited where a rule says plain ALLOW.
-fn check_constraints(decision: Decision, constraints: &Constraints, place: Place, report: &mut Report) {
+/// Where something is written that could not be read, that has been said already.
+fn check_constraints(
+    decision: Decision,
+    constraints: &Constraints,
+    (written, rule): (Option<&Node>, &Node),
+    report: &mut Report,
+) {
+    let place = written.unwrap_or(rule).place;
+    let is_written = written.is_some_and(|node| node.as_mapping().is_none_or(|members| !members.is_empty()));
     match decision {
         Decision::Deny if !constraints.is_empty() => {
             let hint = "leave `constraints` out: everything that matches is refused";
@@ -104,7 +112,7 @@ fn check_constraints(decision: Decision, constraints: &Constraints, place: Place
             let hint = "write `decision: ALLOW_WITH_CONSTRAINTS`";
             report.error_with_hint(place, "constraints on a rule that says ALLOW", hint);
         }
-        Decision::AllowWithConstraints if constraints.is_empty() => {
+        Decision::AllowWithConstraints if constraints.is_empty() && !is_written => {
             let hint = "add `constraints`, or write `decision: ALLOW` if nothing is to be limited";
             report.error_with_hint(
                 place,

@@ -1,5 +1,8 @@
 //! What several tests need: a call in one expression.
 #![allow(dead_code, reason = "each test uses some of it")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "only tests call it")]
+
+pub mod world;
 
 use ringfence_json::{Limits, Object, Value, parse};
 use ringfence_policy::{Compiled, InputSchema, PolicySet, Request, Source, Verdict, Vocabulary};
