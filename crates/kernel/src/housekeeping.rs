@@ -40,6 +40,7 @@ impl Kernel {
             self.0.forget(&mut state);
         }
         self.0.snapshot_if_due().await;
+        self.0.prune_if_due().await;
     }
 }
 

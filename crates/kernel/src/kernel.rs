@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -36,6 +37,8 @@ pub(crate) struct Inner {
     /// Where snapshots are.
     pub directory: PathBuf,
     pub started_at: Timestamp,
+    /// When payloads were last pruned, in microseconds of log time.
+    pub pruned_at: AtomicU64,
 }
 
 /// How a kernel is opened.
@@ -262,6 +265,7 @@ impl Inner {
             clock,
             state: Mutex::new(State::new(fold, journal)),
             directory,
+            pruned_at: AtomicU64::new(0),
         }
     }
 

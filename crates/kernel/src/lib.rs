@@ -32,6 +32,7 @@ mod record;
 mod recover;
 mod refusals;
 mod refuse;
+mod retention;
 mod run;
 mod settle;
 mod setup;

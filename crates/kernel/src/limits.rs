@@ -51,5 +51,8 @@ pub(crate) const SNAPSHOT_ENTRIES: u64 = 50_000;
 /// A step of the wall clock by this much is recorded.
 pub(crate) const CLOCK_JUMP: Duration = Duration::from_mins(1);
 
+/// How often payloads whose time is over are removed.
+pub(crate) const PRUNING: Duration = Duration::from_mins(10);
+
 /// How often housekeeping looks around.
 pub(crate) const HOUSEKEEPING: Duration = Duration::from_millis(250);
