@@ -109,13 +109,12 @@ impl Deriver {
         let path = self.shared.folder.join(CHECKPOINT);
         let Some(old) = last_checkpoint(&path, &self.key)? else { return self.round(true) };
         let root = self.derive(Some(old.size))?;
-        let root = match root {
-            Some(root) => root,
+        let root = if let Some(root) = root {
+            root
+        } else {
             // The checkpoint is older than the state: its root is in the tiles.
-            None => {
-                self.write_edge()?;
-                root_of(&self.files, self.frontier.size(), old.size)?
-            }
+            self.write_edge()?;
+            root_of(&self.files, self.frontier.size(), old.size)?
         };
         if root != old.root {
             let what = "the entries no longer have the root that the checkpoint commits to".to_owned();

@@ -24,6 +24,8 @@ pub(crate) const BODY_BYTES_MAX: usize = 32 << 20;
 const SEGMENT_MAGIC: &[u8; 8] = b"\x01RFWAL\r\n";
 const BATCH_MAGIC: &[u8; 4] = b"\x02RF\x03";
 const VERSION: u32 = 1;
+/// To go back over a header, or forward.
+const HEADER_STEP: i64 = 32;
 const BUFFER: usize = 256 << 10;
 
 /// What stands at the start of a segment.
@@ -213,7 +215,7 @@ impl<R: Read + Seek> Frames<R> {
             return self.rest_of_segment();
         }
         self.reader.read_exact(&mut bytes)?;
-        self.reader.seek_relative(-(BATCH_HEADER as i64))?;
+        self.reader.seek_relative(-HEADER_STEP)?;
         if bytes == [0; BATCH_HEADER] {
             return Ok(Slot::Empty);
         }
@@ -233,14 +235,14 @@ impl<R: Read + Seek> Frames<R> {
     /// Reads the body of the batch that stands here and goes on behind it; false, standing still, when the bytes are
     /// not those the header was made for.
     pub(crate) fn body(&mut self, header: &BatchHeader, body: &mut Vec<u8>) -> io::Result<bool> {
-        self.reader.seek_relative(BATCH_HEADER as i64)?;
+        self.reader.seek_relative(HEADER_STEP)?;
         body.clear();
         self.reader.by_ref().take(header.body_length()).read_to_end(body)?;
         if header.fits_body(body) {
             self.offset += header.frame_length();
             return Ok(true);
         }
-        let back = BATCH_HEADER as i64 + i64::try_from(body.len()).unwrap_or_default();
+        let back = HEADER_STEP + i64::try_from(body.len()).unwrap_or_default();
         self.reader.seek_relative(-back)?;
         Ok(false)
     }

@@ -32,6 +32,13 @@ pub(crate) struct Writer {
     next_try: Instant,
 }
 
+/// What there is to do.
+enum Work {
+    Entries(Taken),
+    Space,
+    Closed,
+}
+
 // === impl Writer ===
 
 impl Writer {
@@ -67,38 +74,42 @@ impl Writer {
     /// Writes until the log is closed.
     pub(crate) fn run(mut self) {
         let mut buffer = Vec::new();
-        while let Some(taken) = self.wait(std::mem::take(&mut buffer)) {
-            if let Some(taken) = taken {
-                match self.write_taken(taken) {
+        loop {
+            match self.wait(std::mem::take(&mut buffer)) {
+                Work::Closed => return,
+                Work::Space => {}
+                Work::Entries(taken) => match self.write_taken(taken) {
                     Ok(used) => buffer = used,
                     Err((batch, error)) => {
                         if !self.fail(&batch, &error) {
                             return;
                         }
                     }
-                }
+                },
             }
             self.refill();
         }
     }
 
-    /// Waits for entries, or until it is time to ask for space; `None` when the log is closed.
-    fn wait(&self, buffer: Vec<u8>) -> Option<Option<Taken>> {
+    /// Waits for entries, or until it is time to ask for space.
+    fn wait(&self, buffer: Vec<u8>) -> Work {
         let mut queue = self.shared.queue.lock();
         let mut buffer = Some(buffer);
         loop {
-            if queue.count > 0 {
-                return Some(queue.take(buffer.take().unwrap_or_default()));
+            if let Some(taken) =
+                (queue.count > 0).then(|| queue.take(buffer.take().unwrap_or_default())).flatten()
+            {
+                return Work::Entries(taken);
             }
             if queue.closing {
                 queue.alive = false;
-                return None;
+                return Work::Closed;
             }
             let short = queue.spares.is_empty() || self.shared.book.is_short();
             if !short {
                 self.shared.wake.wait(&mut queue);
             } else if self.shared.wake.wait_until(&mut queue, self.next_try).timed_out() && queue.count == 0 {
-                return Some(None);
+                return Work::Space;
             }
         }
     }

@@ -1,4 +1,5 @@
 //! Appending and reading back.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! kill -9 and a disk that is really full: this test binary started again as the process that suffers it.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 mod common;
 
@@ -101,7 +102,7 @@ fn role_full_disk() {
     session.open_class(&class()).unwrap();
     let mut room = session.reserve(20, 5_000).unwrap();
     while let Ok(mut file) = std::fs::OpenOptions::new().create(true).append(true).open(&ballast) {
-        if std::io::Write::write_all(&mut file, &[1; 64 << 10]).is_err() {
+        if std::io::Write::write_all(&mut file, &vec![1; 64 << 10]).is_err() {
             break;
         }
     }

@@ -1,4 +1,5 @@
 //! Syncs that fail, disks that are full, batches that are half written.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Tiles, checkpoints and proofs, read by implementations that others wrote.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 mod common;
 

@@ -92,13 +92,11 @@ fn header_of(folder: &Path, number: u64) -> Result<Option<Segment>, ReadError> {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         read => read.at("read", &path)?,
     }
-    match Segment::decode(&bytes).filter(|segment| segment.number == number) {
-        Some(segment) => Ok(Some(segment)),
-        None => {
-            let what = "not the header of a payload segment".to_owned();
-            Err(Damage { file: path, offset: 0, entry: 0, what }.into())
-        }
-    }
+    let segment = Segment::decode(&bytes).filter(|segment| segment.number == number);
+    segment.map(Some).ok_or_else(|| {
+        let what = "not the header of a payload segment".to_owned();
+        Damage { file: path, offset: 0, entry: 0, what }.into()
+    })
 }
 
 // === impl Records ===

@@ -78,7 +78,7 @@ pub(crate) fn proof_from(
 
 /// The largest power of two below `width`, which is at least 2.
 fn split(width: u64) -> u64 {
-    1 << (63 - (width - 1).leading_zeros())
+    1 << (width - 1).ilog2()
 }
 
 /// The hash over leaves `low..high`, which is a subtree of the tree.

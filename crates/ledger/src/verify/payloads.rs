@@ -35,14 +35,12 @@ impl Payloads {
     pub(crate) fn check(&mut self, entry: u64, class: &str, name: &str) -> Result<(), VerifyError> {
         let broken = |what: &str| Broken::entry(entry, what);
         let name: Digest = name.parse().map_err(|_| broken("the name of a payload is not a digest"))?;
-        let walk = match self.walks.get_mut(class) {
-            Some(walk) => walk,
-            None => {
-                let class = PayloadClass::new(class).map_err(|error| broken(&error.to_string()))?;
-                let index = ClassIndex::read(&self.folder, class.as_str())?;
-                self.walks.entry(class.as_str().into()).or_insert(Walk { index, current: None })
-            }
-        };
+        if !self.walks.contains_key(class) {
+            let class = PayloadClass::new(class).map_err(|error| broken(&error.to_string()))?;
+            let index = ClassIndex::read(&self.folder, class.as_str())?;
+            self.walks.insert(class.as_str().into(), Walk { index, current: None });
+        }
+        let Some(walk) = self.walks.get_mut(class) else { return Ok(()) };
         if entry < walk.index.pruned_before {
             self.pruned += 1;
             return Ok(());

@@ -45,13 +45,11 @@ impl WalScan {
 
     /// Starts at the beginning of a segment, whatever entry it begins with.
     pub(crate) fn to_segment(folder: &Path, number: u64) -> Result<Self, ReadError> {
-        match start_of(folder, number)? {
-            Start::Begins(entry) => Self::at(folder, Position { segment: number, entry, ..Position::START }),
-            _ => {
-                let what = "the header of the segment is gone".to_owned();
-                Err(Damage { file: segment_path(folder, number), offset: 0, entry: 0, what }.into())
-            }
-        }
+        let Start::Begins(entry) = start_of(folder, number)? else {
+            let what = "the header of the segment is gone".to_owned();
+            return Err(Damage { file: segment_path(folder, number), offset: 0, entry: 0, what }.into());
+        };
+        Self::at(folder, Position { segment: number, entry, ..Position::START })
     }
 
     /// Starts at the batch that holds entry `id`, or at the end if there is none.
