@@ -28,8 +28,12 @@ pub const PATTERN_BACKTRACKS_MAX: usize = 2_000;
 pub const PATTERN_BACKTRACKING_TEXT_BYTES_MAX: usize = 8 * 1024;
 /// Objects and arrays inside one another in a value that is validated.
 pub const INSTANCE_DEPTH_MAX: u16 = 96;
-/// Looks at parts of a value during one validation; a look at a text counts more the longer it is.
-pub const VALIDATION_STEPS_MAX: u32 = 400_000;
+/// Looks at parts of a value that one validation may take, whatever the value is.
+pub const VALIDATION_STEPS: u32 = 100_000;
+/// Looks more for each part of the value; a text counts once for every [`TEXT_BYTES_PER_STEP`].
+pub const VALIDATION_STEPS_PER_PART: u32 = 32;
+/// How much of a text one look takes in, in bytes.
+pub const TEXT_BYTES_PER_STEP: usize = 64;
 /// Objects and arrays inside one another up to which the types of arguments are known to Cedar rules.
 pub const SHAPE_DEPTH_MAX: usize = 16;
 /// Arguments of one tool, nested ones included, whose types are known to Cedar rules.

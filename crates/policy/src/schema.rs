@@ -135,7 +135,7 @@ impl InputSchema {
 
     /// Asks for a bare answer first: that is the common case, it is cheap, and it remembers what it has seen.
     fn check(&self, whole: Part<'_>) -> Result<(), Violation> {
-        let watch = Watch::new(self.backtracking);
+        let watch = Watch::of(whole, self.backtracking);
         let valid = self.validator.is_valid(Node::new(whole, &watch));
         // After trouble the validator saw less than there is, so its answer means nothing.
         match watch.trouble() {
@@ -146,7 +146,7 @@ impl InputSchema {
     }
 
     fn explain(&self, whole: Part<'_>) -> Violation {
-        let watch = Watch::new(self.backtracking);
+        let watch = Watch::of(whole, self.backtracking);
         let answer = self.validator.validate(Node::new(whole, &watch));
         match (watch.trouble(), answer) {
             (Some(trouble), _) => message::trouble(trouble),

@@ -37,26 +37,28 @@ pub(super) fn evaluation(error: &EvaluationError) -> String {
 /// Turns byte offsets into places.
 pub(super) struct Lines<'t> {
     text: &'t str,
+    /// Where each line begins.
+    // INVARIANT: sorted, the first is 0.
+    starts: Vec<usize>,
 }
 
 impl<'t> Lines<'t> {
     pub(super) fn of(text: &'t str) -> Self {
-        Self { text }
+        let after_breaks = text.match_indices('\n').map(|(at, _)| at + 1);
+        Self { text, starts: std::iter::once(0).chain(after_breaks).collect() }
     }
 
     /// The place at a byte offset; the rest of its line at most.
     pub(super) fn place(&self, offset: usize, length: usize) -> Place {
         let offset = self.text.floor_char_boundary(offset.min(self.text.len()));
-        let (before, after) = self.text.split_at(offset);
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let line = self.starts.partition_point(|start| *start <= offset);
+        let start = line.checked_sub(1).and_then(|line| self.starts.get(line)).copied().unwrap_or(0);
+        let after = &self.text[offset..];
         let end = after.floor_char_boundary(length.min(after.len()));
         let width = after[..end].lines().next().map_or(1, |line| line.chars().count().max(1));
         let small = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-        Place {
-            line: small(before.matches('\n').count() + 1),
-            column: small(before[line_start..].chars().count() + 1),
-            width: small(width),
-        }
+        let column = self.text[start..offset].chars().count() + 1;
+        Place { line: small(line), column: small(column), width: small(width) }
     }
 }
 

@@ -8,6 +8,7 @@ use smol_str::SmolStr;
 
 use super::instance::{Node, Ours, Watch};
 use super::number::comparable;
+use crate::limits::TEXT_BYTES_PER_STEP;
 
 /// The elements of an array.
 #[derive(Clone, Copy)]
@@ -85,7 +86,7 @@ impl<'a> json::Array<'a, Ours> for Elements<'a> {
         let mut seen = HashSet::with_capacity(self.values.len());
         self.values.iter().all(|element| {
             let form = comparable(element);
-            self.watch.spend(1 + form.len() / 64);
+            self.watch.spend(1 + form.len() / TEXT_BYTES_PER_STEP);
             seen.insert(form)
         })
     }

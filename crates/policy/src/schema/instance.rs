@@ -12,7 +12,10 @@ use smol_str::SmolStr;
 use super::containers::{Elements, Members};
 use super::foreign::{equals, equals_object, shape, shape_of_object};
 use super::number::{Exact, denotes};
-use crate::limits::{INSTANCE_DEPTH_MAX, PATTERN_BACKTRACKING_TEXT_BYTES_MAX, VALIDATION_STEPS_MAX};
+use crate::limits::{
+    INSTANCE_DEPTH_MAX, PATTERN_BACKTRACKING_TEXT_BYTES_MAX, TEXT_BYTES_PER_STEP, VALIDATION_STEPS,
+    VALIDATION_STEPS_PER_PART,
+};
 
 /// Our representation of JSON, as the validator's type parameter.
 pub(super) struct Ours;
@@ -63,8 +66,14 @@ pub(super) struct WatchedNumber<'a> {
 // === impl Watch ===
 
 impl Watch {
-    pub(super) fn new(backtracking: bool) -> Self {
-        Self { steps_left: Cell::new(VALIDATION_STEPS_MAX), trouble: Cell::new(None), backtracking }
+    /// For one validation of a whole value.
+    pub(super) fn of(whole: Part<'_>, backtracking: bool) -> Self {
+        let parts = match whole {
+            Part::Value(value) => parts(value),
+            Part::Object(object) => parts_of_object(object),
+        };
+        let steps = parts.saturating_mul(VALIDATION_STEPS_PER_PART).saturating_add(VALIDATION_STEPS);
+        Self { steps_left: Cell::new(steps), trouble: Cell::new(None), backtracking }
     }
 
     pub(super) fn trouble(&self) -> Option<Trouble> {
@@ -87,6 +96,20 @@ impl Watch {
             self.trouble.set(Some(trouble));
         }
     }
+}
+
+/// How many values there are, long texts counting more.
+fn parts(value: &Value) -> u32 {
+    match value {
+        Value::Array(elements) => elements.iter().map(parts).fold(1, u32::saturating_add),
+        Value::Object(object) => parts_of_object(object),
+        Value::String(text) => u32::try_from(1 + text.len() / TEXT_BYTES_PER_STEP).unwrap_or(u32::MAX),
+        _ => 1,
+    }
+}
+
+fn parts_of_object(object: &Object) -> u32 {
+    object.iter().map(|(_, value)| parts(value)).fold(1, u32::saturating_add)
 }
 
 // === impl Node ===
@@ -142,7 +165,7 @@ impl<'a> json::Node<'a, Ours> for Node<'a> {
             self.watch.report(Trouble::Text);
             return None;
         }
-        self.watch.spend(1 + text.len() / 64).then_some(Cow::Borrowed(text))
+        self.watch.spend(1 + text.len() / TEXT_BYTES_PER_STEP).then_some(Cow::Borrowed(text))
     }
 
     fn as_number(&self) -> Option<WatchedNumber<'a>> {
@@ -180,7 +203,7 @@ impl<'a> json::Node<'a, Ours> for Node<'a> {
 
     fn string_length(&self) -> Option<u64> {
         let text = self.text()?;
-        self.watch.spend(1 + text.len() / 64);
+        self.watch.spend(1 + text.len() / TEXT_BYTES_PER_STEP);
         Some(text.chars().count() as u64)
     }
 
@@ -224,8 +247,9 @@ impl Json for Ours {
     fn with_string_node<T>(buffer: &mut Value, string: &str, f: impl FnOnce(Node<'_>) -> T) -> T {
         *buffer = Value::from(string);
         // A name is matched under a watch of its own: names are few and short, the parser bounds them.
-        let watch = Watch::new(false);
-        f(Node::new(Part::Value(buffer), &watch))
+        let name = Part::Value(buffer);
+        let watch = Watch::of(name, false);
+        f(Node::new(name, &watch))
     }
 }
 

@@ -245,3 +245,15 @@ fn arguments_are_known_by_name_and_path() {
     }
     assert!(schema.has_argument("d") && !schema.has_argument("c"));
 }
+
+#[test]
+fn a_large_value_that_fits_is_not_given_up() {
+    let rows = schema(
+        r#"{"type":"object","properties":{"rows":{"type":"array","items":{"type":"object","required":["id"],
+            "properties":{"id":{"type":"integer"},"name":{"type":"string","maxLength":20},"tags":{"type":"array","items":{"enum":["a","b"]}}}}},
+            "text":{"type":"string","minLength":5}}}"#,
+    );
+    let row = r#"{"id":1,"name":"somebody","tags":["a","b","a"]}"#;
+    let many = format!(r#"{{"rows":[{}],"text":"{}"}}"#, vec![row; 20_000].join(","), "x".repeat(2_000_000));
+    assert_eq!(said(&rows, &many), "ok");
+}
