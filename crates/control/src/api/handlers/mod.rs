@@ -1,0 +1,19 @@
+//! What each route does.
+
+mod approvals;
+mod audit;
+mod node;
+mod policy;
+mod runs;
+mod suspensions;
+mod tail;
+mod tools;
+
+pub(super) use approvals::{approvals, approve, deny, one_approval};
+pub(super) use audit::{action, checkpoint, entries, entry};
+pub(super) use node::{health, metrics, openapi, ready, reload, status, whoami};
+pub(super) use policy::explain;
+pub(super) use runs::{kill, mint, one_run, runs};
+pub(super) use suspensions::{resume, suspend, suspensions};
+pub(super) use tail::tail;
+pub(super) use tools::{approve_tools, tools, tools_diff};

@@ -1,0 +1,99 @@
+//! Runs and their tokens.
+
+use std::time::Duration;
+
+use ringfence_json::Object;
+use ringfence_kernel::{Actor, LedgerUnavailable, Mint, MintError, RunError, RunView};
+use ringfence_types::RunId;
+
+use super::super::call::{Answer, Call};
+use super::super::problem::Problem;
+use super::super::show;
+use crate::limits::NOTE_BYTES_MAX;
+
+/// How long a run token lasts unless something else is asked for.
+const TTL_DEFAULT: Duration = Duration::from_secs(3600);
+
+impl From<LedgerUnavailable> for Problem {
+    fn from(error: LedgerUnavailable) -> Self {
+        Self::unavailable(error.to_string())
+    }
+}
+
+impl From<MintError> for Problem {
+    fn from(error: MintError) -> Self {
+        match error {
+            MintError::UnknownWorkspace(_) | MintError::UnknownAgent { .. } => {
+                Self::unknown(error.to_string())
+            }
+            MintError::TtlTooLong => Self::wrong(error.to_string()),
+            MintError::TooManyRuns => Self::conflict(error.to_string()),
+            MintError::LedgerUnavailable(error) => error.into(),
+        }
+    }
+}
+
+impl From<RunError> for Problem {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Unknown(_) => Self::unknown(error.to_string()),
+            RunError::Ended(_) => Self::conflict(error.to_string()),
+            RunError::LedgerUnavailable(error) => error.into(),
+        }
+    }
+}
+
+pub(in crate::api) async fn mint(call: Call) -> Result<Answer, Problem> {
+    let mint = Mint {
+        workspace: call.required("workspace")?,
+        agent: call.required("agent")?,
+        user: call.member("user")?,
+        conversation: call.member("conversation")?,
+        ttl: call.duration("ttl")?.unwrap_or(TTL_DEFAULT),
+    };
+    let minted = call.desk.kernel.mint(mint, &Actor::from(&call.caller)).await?;
+    Ok(Answer::Document(
+        Object::new()
+            .with("token", minted.token.reveal())
+            .with("run", minted.run.to_string())
+            .with("expires_at", minted.expires_at),
+    ))
+}
+
+pub(in crate::api) async fn runs(call: Call) -> Result<Answer, Problem> {
+    let limit = call.limit()?;
+    let (workspace, agent) = (call.asked("workspace"), call.asked("agent"));
+    let wanted = |view: &RunView| {
+        workspace.is_none_or(|name| view.run.workspace.as_str() == name)
+            && agent.is_none_or(|name| view.run.agent.as_str() == name)
+    };
+    let all: Vec<RunView> = call.desk.kernel.runs().into_iter().filter(wanted).collect();
+    let more = all.len() > limit;
+    let now = call.desk.kernel.now();
+    let shown = show::list(all.into_iter().take(limit), |view| show::run(view, now));
+    Ok(Answer::Document(Object::new().with("runs", shown).with("more", more)))
+}
+
+pub(in crate::api) async fn one_run(call: Call) -> Result<Answer, Problem> {
+    let id: RunId = call.part("run")?;
+    let view = call.desk.kernel.run(id).ok_or(RunError::Unknown(id))?;
+    Ok(Answer::Document(show::run(&view, call.desk.kernel.now())))
+}
+
+pub(in crate::api) async fn kill(call: Call) -> Result<Answer, Problem> {
+    let id: RunId = call.part("run")?;
+    let reason = note(&call, "reason")?.unwrap_or("ended by an operator");
+    call.desk.kernel.kill(id, reason, &Actor::from(&call.caller)).await?;
+    Ok(Answer::Document(Object::new().with("run", id.to_string()).with("state", "ended")))
+}
+
+/// What a person says about something, within bounds.
+pub(super) fn note<'c>(call: &'c Call, name: &str) -> Result<Option<&'c str>, Problem> {
+    let text = call.text(name)?.map(str::trim).filter(|text| !text.is_empty());
+    match text {
+        Some(text) if text.len() > NOTE_BYTES_MAX => {
+            Err(Problem::wrong(format!("`{name}` can have at most {NOTE_BYTES_MAX} bytes")))
+        }
+        text => Ok(text),
+    }
+}

@@ -1,0 +1,65 @@
+//! The switch.
+
+use ringfence_json::Object;
+use ringfence_kernel::{Actor, ResumeError, Suspend, SuspendError};
+use ringfence_types::{Scope, SuspensionId};
+
+use super::super::call::{Answer, Call};
+use super::super::problem::Problem;
+use super::super::show;
+use super::runs::note;
+
+impl From<SuspendError> for Problem {
+    fn from(error: SuspendError) -> Self {
+        match error {
+            SuspendError::NoReason => Self::wrong(error.to_string()),
+            SuspendError::TooMany => Self::conflict(error.to_string()),
+            SuspendError::LedgerUnavailable(error) => error.into(),
+        }
+    }
+}
+
+impl From<ResumeError> for Problem {
+    fn from(error: ResumeError) -> Self {
+        match error {
+            ResumeError::Unknown(_) => Self::unknown(error.to_string()),
+            ResumeError::LedgerUnavailable(error) => error.into(),
+        }
+    }
+}
+
+pub(in crate::api) async fn suspensions(call: Call) -> Result<Answer, Problem> {
+    let all = call.desk.kernel.suspensions();
+    Ok(Answer::Document(Object::new().with("suspensions", show::list(all, show::suspension))))
+}
+
+pub(in crate::api) async fn suspend(call: Call) -> Result<Answer, Problem> {
+    let scope = Scope {
+        workspace: call.member("workspace")?,
+        agent: call.member("agent")?,
+        run: call.member("run")?,
+        server: call.member("server")?,
+        tool: call.member("tool")?,
+        model: call.member("model")?,
+    };
+    if scope.is_node() != call.flag("all")? {
+        let detail = if scope.is_node() {
+            "nothing says what to suspend"
+        } else {
+            "`all` suspends everything, the other members only a part: give one or the other"
+        };
+        return Err(Problem::wrong(detail).hint("name a scope, or say `all: true` for the whole node"));
+    }
+    let reason = note(&call, "reason")?.ok_or(SuspendError::NoReason)?.to_owned();
+    let duration = call.duration("for")?;
+    let suspended =
+        call.desk.kernel.suspend(Suspend { scope, reason, duration }, &Actor::from(&call.caller)).await?;
+    let cut = u64::try_from(suspended.cut).unwrap_or(u64::MAX);
+    Ok(Answer::Document(show::suspension(&suspended).with("cut", cut)))
+}
+
+pub(in crate::api) async fn resume(call: Call) -> Result<Answer, Problem> {
+    let id: SuspensionId = call.part("suspension")?;
+    call.desk.kernel.resume(id, &Actor::from(&call.caller)).await?;
+    Ok(Answer::Document(Object::new().with("id", id.to_string()).with("state", "lifted")))
+}

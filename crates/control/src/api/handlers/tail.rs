@@ -1,0 +1,93 @@
+//! Following the log: entries as JSON lines, as they become durable.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http_body::Frame;
+use http_body_util::StreamBody;
+use ringfence_json::Value;
+use tokio::sync::mpsc;
+
+use super::super::call::{Answer, Call};
+use super::super::problem::Problem;
+use super::audit::filter;
+use crate::audit::{Books, Filter};
+
+/// How often the log is looked at for news.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// An empty line is sent after so long without news, so that a follower who has gone is noticed.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
+/// Lines that wait for a slow follower; then the log is read no further for them.
+const QUEUE: usize = 64;
+
+/// Entries read at once.
+const PAGE: usize = 100;
+
+pub(in crate::api) async fn tail(call: Call) -> Result<Answer, Problem> {
+    let filter = filter(&call)?;
+    let books = call.desk.books.clone();
+    let asked = call.asked_as::<u64>("from")?;
+    let last = call.asked_as::<u64>("last")?.unwrap_or(0);
+    let from = asked.unwrap_or_else(|| books.size().saturating_sub(last));
+    let slot = std::sync::Arc::clone(&call.desk.followers).try_acquire_owned().map_err(|_| {
+        Problem::unavailable("too many follow the log already")
+            .hint("end one of the others, or page through /api/v1/audit/entries")
+    })?;
+    let (sender, receiver) = mpsc::channel(QUEUE);
+    tokio::spawn(async move {
+        follow(&books, &filter, from, &sender).await;
+        drop(slot);
+    });
+    Ok(Answer::Lines(Body::new(StreamBody::new(Receiving(receiver)))))
+}
+
+/// Sends until the follower has gone or the log cannot be read.
+async fn follow(books: &Books, filter: &Filter, mut from: u64, sender: &mpsc::Sender<Bytes>) {
+    let mut idle = Duration::ZERO;
+    loop {
+        let (reading, filter_now) = (books.clone(), filter.clone());
+        let page = tokio::task::spawn_blocking(move || reading.page(&filter_now, from, PAGE)).await;
+        let Ok(Ok(page)) = page else { return };
+        let reached = page.reached;
+        for entry in page.entries {
+            idle = Duration::ZERO;
+            let mut line = Value::Object(entry.object).to_bytes();
+            line.push(b'\n');
+            if sender.send(line.into()).await.is_err() {
+                return;
+            }
+        }
+        from = reached;
+        if page.next.is_none() {
+            tokio::time::sleep(LOOK).await;
+            idle += LOOK;
+        }
+        if idle >= KEEPALIVE {
+            idle = Duration::ZERO;
+            if sender.send(Bytes::from_static(b"\n")).await.is_err() {
+                return;
+            }
+        }
+        if sender.is_closed() {
+            return;
+        }
+    }
+}
+
+/// The receiving end as a stream of frames.
+struct Receiving(mpsc::Receiver<Bytes>);
+
+impl futures_core::Stream for Receiving {
+    type Item = Result<Frame<Bytes>, Infallible>;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        self.0.poll_recv(context).map(|line| line.map(|line| Ok(Frame::data(line))))
+    }
+}

@@ -1,0 +1,129 @@
+//! What the kernel shows, as JSON.
+
+use ringfence_json::{Object, Value};
+use ringfence_kernel::{ApprovalStatus, ApprovalView, PinView, RunView, SuspensionView};
+use ringfence_policy::{Approval, Change, Difference, diff_definitions};
+use ringfence_types::{Role, Timestamp, format_duration};
+
+pub(super) fn list<T>(items: impl IntoIterator<Item = T>, show: impl Fn(&T) -> Object) -> Value {
+    Value::Array(items.into_iter().map(|item| Value::Object(show(&item))).collect())
+}
+
+pub(super) fn texts<T: ToString>(items: impl IntoIterator<Item = T>) -> Value {
+    Value::Array(items.into_iter().map(|item| Value::from(item.to_string())).collect())
+}
+
+pub(super) fn run(view: &RunView, now: Timestamp) -> Object {
+    let run = &view.run;
+    let state = match &view.ended {
+        Some(_) => "ended",
+        None if now >= run.expires_at => "expired",
+        None if view.first_used.is_some() => "active",
+        None => "new",
+    };
+    Object::new()
+        .with("run", run.id.to_string())
+        .with("workspace", &run.workspace)
+        .with("agent", &run.agent)
+        .with_some("user", run.user.as_ref())
+        .with_some("conversation", run.conversation.as_ref())
+        .with("state", state)
+        .with("actions", view.actions)
+        .with("in_flight", view.in_flight)
+        .with("minted_by", &view.by)
+        .with("minted_at", run.minted_at)
+        .with("expires_at", run.expires_at)
+        .with_some("first_used", view.first_used)
+        .with_some("ended_at", view.ended.as_ref().map(|(at, _)| *at))
+        .with_some("ended_because", view.ended.as_ref().map(|(_, reason)| reason.as_str()))
+}
+
+pub(super) fn suspension(view: &SuspensionView) -> Object {
+    Object::new()
+        .with("id", view.id.to_string())
+        .with("scope", view.scope.to_object())
+        .with("covers", view.scope.to_string())
+        .with("reason", view.reason.as_str())
+        .with("by", &view.by)
+        .with_some("until", view.until)
+}
+
+pub(super) fn approval(view: &ApprovalView) -> Object {
+    let scope = &view.scope;
+    Object::new()
+        .with("id", view.id.to_string())
+        .with("state", approval_state(view.status))
+        .with_some("workspace", scope.workspace.as_ref())
+        .with_some("agent", scope.agent.as_ref())
+        .with_some("run", scope.run.map(|run| run.to_string()))
+        .with_some("user", view.user.as_deref())
+        .with_some("server", scope.server.as_ref())
+        .with_some("tool", scope.tool.as_ref())
+        .with("action", view.action.to_string())
+        .with_some("requested", view.requested.clone())
+        .with_some("will_send", view.will_send.clone())
+        .with("requirements", list(&view.requirements, |requirement| self::requirement(requirement)))
+        .with("given", texts(&view.given))
+        .with("asked_at", view.asked_at)
+        .with("expires_at", view.expires_at)
+}
+
+pub(super) fn approval_state(status: ApprovalStatus) -> &'static str {
+    match status {
+        ApprovalStatus::Waiting => "waiting",
+        ApprovalStatus::Approved => "approved",
+        ApprovalStatus::Denied => "denied",
+        ApprovalStatus::Spent => "spent",
+        ApprovalStatus::Expired => "expired",
+    }
+}
+
+fn requirement(requirement: &Approval) -> Object {
+    Object::new()
+        .with("rule", &requirement.rule)
+        .with("approvers", texts(requirement.approvers.iter().map(Role::as_str)))
+        .with("quorum", requirement.quorum)
+        .with("expires", format_duration(requirement.expires))
+}
+
+/// Where a tool's definition stands.
+pub(super) fn pin_state(view: &PinView) -> &'static str {
+    match (&view.pinned, &view.seen) {
+        (Some(pinned), Some(seen)) if pinned.digest == seen.digest => "pinned",
+        (Some(_), Some(_)) => "changed",
+        (None, Some(_)) => "new",
+        (_, None) => "gone",
+    }
+}
+
+pub(super) fn pin(view: &PinView) -> Object {
+    let shown = view.seen.as_ref().or(view.pinned.as_ref());
+    Object::new()
+        .with("workspace", &view.workspace)
+        .with("server", &view.server)
+        .with("tool", &view.tool)
+        .with("state", pin_state(view))
+        .with_some("pinned", view.pinned.as_ref().map(|definition| definition.digest.to_string()))
+        .with_some("pinned_by", view.pinned_by.as_ref())
+        .with_some("seen", view.seen.as_ref().map(|definition| definition.digest.to_string()))
+        .with_some("description", shown.and_then(|definition| definition.description.as_deref()))
+        .with_some("read_only_hint", shown.and_then(|definition| definition.read_only_hint))
+}
+
+/// What a person has to look at before taking the definition as right. Changes are escaped and bounded already.
+pub(super) fn pin_difference(view: &PinView) -> Object {
+    let difference = match (&view.pinned, &view.seen) {
+        (Some(pinned), Some(seen)) => diff_definitions(&pinned.object, &seen.object),
+        _ => Difference::default(),
+    };
+    let change = |change: &Change| {
+        Object::new()
+            .with("pointer", change.pointer.as_str())
+            .with_some("before", change.before.as_deref())
+            .with_some("after", change.after.as_deref())
+    };
+    pin(view)
+        .with_some("definition", view.seen.as_ref().map(|definition| definition.object.clone()))
+        .with("changes", Value::Array(difference.changes.iter().map(change).map(Value::Object).collect()))
+        .with("omitted", u64::try_from(difference.omitted).unwrap_or(u64::MAX))
+}

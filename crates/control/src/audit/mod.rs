@@ -1,0 +1,9 @@
+//! The log as people ask about it: entries by what they are about, actions with everything that belongs to them.
+
+mod books;
+mod filter;
+mod read;
+
+pub use books::{Books, BooksError, Page};
+pub use filter::{FILTER_FIELDS, Filter, FilterError};
+pub use read::{EntryText, entry_object};

@@ -1,0 +1,19 @@
+//! `ringfence.yaml`: what users write, read with places, and what is made of it.
+//!
+//! [`load`] reads the file and the policies it names; everything that is wrong is reported at once. Secrets are
+//! named, never written: a [`SecretSource`] says where one is kept, a [`Secret`] is one.
+
+mod load;
+mod model;
+mod read;
+mod secret;
+mod url;
+
+pub(crate) use load::render_all;
+pub use load::{Loaded, Rejected, SourceText, load, load_text};
+pub use model::{
+    ActionConfig, AgentConfig, Config, EnvironmentValue, LimitsConfig, PersonConfig, PolicyFile,
+    ServerConfig, Share, Transport, TrustConfig, WorkspaceConfig,
+};
+pub use secret::{Secret, SecretError, SecretSource, SecretSourceError};
+pub use url::{ServerUrl, ServerUrlError};

@@ -1,0 +1,206 @@
+//! What users write in `ringfence.yaml`, read and checked, before anything is made of it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ringfence_document::Place;
+use ringfence_policy::Language;
+use ringfence_types::{
+    ActionType, AgentName, Digest, OrganizationName, PersonName, Role, ServerName, ToolName, WorkspaceName,
+};
+use smol_str::SmolStr;
+
+use super::{SecretSource, ServerUrl};
+
+/// The whole file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Whom the node works for.
+    pub organization: OrganizationName,
+    /// How long a call waits for a person before its agent is told to come back.
+    pub approval_wait: Duration,
+    /// The operators' side, in the order of the file.
+    pub people: Vec<PersonConfig>,
+    /// In the order of the file.
+    pub workspaces: Vec<WorkspaceConfig>,
+}
+
+/// One of the people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonConfig {
+    /// Who.
+    pub name: PersonName,
+    /// What they may do, and names that rules use.
+    pub roles: Vec<Role>,
+    /// SHA-256 of their token.
+    pub token_hash: Option<Digest>,
+    /// Their user on this machine, for the socket.
+    pub uid: Option<u32>,
+}
+
+/// One workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkspaceConfig {
+    /// Which.
+    pub name: WorkspaceName,
+    /// `production`, `staging`, …
+    pub environment: SmolStr,
+    /// When tool definitions are pinned.
+    pub trust: TrustConfig,
+    /// How long payloads are kept.
+    pub retention: Duration,
+    /// The tool servers, in the order of the file.
+    pub servers: Vec<ServerConfig>,
+    /// The agents, in the order of the file.
+    pub agents: Vec<AgentConfig>,
+    /// Its rules.
+    pub policy: Vec<PolicyFile>,
+}
+
+/// When tool definitions are pinned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TrustConfig {
+    /// When a person says so.
+    Explicit,
+    /// When the node first sees them.
+    FirstUse,
+}
+
+/// One tool server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// Which.
+    pub name: ServerName,
+    /// How it is reached.
+    pub transport: Transport,
+    /// What it is for, in the policy's words.
+    pub capability: Option<SmolStr>,
+    /// Whether its `readOnlyHint`s are believed without a person.
+    pub trust_hints: bool,
+    /// Its tools in the policy's words.
+    pub actions: Vec<ActionConfig>,
+    /// How long one call may take.
+    pub timeout: Duration,
+    /// Failures in a row that open its breaker.
+    pub breaker_failures: u32,
+    /// How long the breaker stays open.
+    pub breaker_open_for: Duration,
+}
+
+/// How a tool server is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transport {
+    /// Streamable HTTP.
+    Http {
+        /// Where.
+        url: ServerUrl,
+        /// What every request carries besides.
+        headers: Vec<(SmolStr, SecretSource)>,
+        /// What every request carries as `Authorization: Bearer`.
+        bearer: Option<SecretSource>,
+    },
+    /// A program that speaks over its standard input and output.
+    Stdio {
+        /// The program and its arguments.
+        command: Vec<String>,
+        /// What its environment holds besides the minimum.
+        environment: Vec<(SmolStr, EnvironmentValue)>,
+        /// Where it starts.
+        directory: Option<PathBuf>,
+        /// Who shares one process.
+        share: Share,
+    },
+}
+
+/// The value of an environment variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EnvironmentValue {
+    /// Written in the file: no secret.
+    Plain(SmolStr),
+    /// Kept elsewhere.
+    Secret(SecretSource),
+}
+
+/// Who shares one process of a stdio server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Share {
+    /// Nobody: each run has its own.
+    Run,
+    /// All runs of the workspace.
+    Workspace,
+}
+
+/// One tool in the policy's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActionConfig {
+    /// The tool, by its server's name for it.
+    pub tool: ToolName,
+    /// Instead of its name.
+    pub action: Option<SmolStr>,
+    /// Instead of what its definition hints at.
+    pub action_type: Option<ActionType>,
+    /// `low`, `high`, …
+    pub risk: Option<SmolStr>,
+    /// Any words.
+    pub labels: Vec<SmolStr>,
+}
+
+/// One agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentConfig {
+    /// Which.
+    pub name: AgentName,
+    /// What it holds: `server/tool` with globs in the tool's part.
+    pub grants: Vec<String>,
+    /// What each of its runs may use up.
+    pub limits: LimitsConfig,
+}
+
+/// Bounds of one run; `None` is `off`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitsConfig {
+    /// From its first action to its end.
+    pub wall: Option<Duration>,
+    /// Actions under way at once.
+    pub concurrent: Option<u32>,
+    /// How often the same may happen again without progress.
+    pub repetition: Option<u32>,
+    /// Actions in total; `budget: { actions: … }`.
+    pub actions: Option<u64>,
+}
+
+/// A file with rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyFile {
+    /// Where it is; relative ones from the folder of the configuration file.
+    pub path: PathBuf,
+    /// The path as it is written.
+    pub shown: SmolStr,
+    /// What it is written in.
+    pub language: Language,
+    /// Where the configuration names it.
+    pub place: Place,
+}
+
+// === impl LimitsConfig ===
+
+impl Default for LimitsConfig {
+    /// What holds where nothing is written: five minutes, 16 at once, five repetitions, any number of actions.
+    fn default() -> Self {
+        Self {
+            wall: Some(Duration::from_secs(300)),
+            concurrent: Some(16),
+            repetition: Some(5),
+            actions: None,
+        }
+    }
+}
+
+// === impl Config ===
+
+impl Config {
+    /// The workspace of that name.
+    pub fn workspace(&self, name: &str) -> Option<&WorkspaceConfig> {
+        self.workspaces.iter().find(|workspace| workspace.name.as_str() == name)
+    }
+}

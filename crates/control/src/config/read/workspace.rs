@@ -1,0 +1,107 @@
+//! `workspaces:`
+
+use std::time::Duration;
+
+use ringfence_document::{Fields, Key, Node, Report};
+use ringfence_types::{ServerName, WorkspaceName};
+
+use super::super::{ServerConfig, TrustConfig, WorkspaceConfig};
+use super::value::{duration, key_name, word};
+use super::{Origin, agent, budget, policy, server};
+
+/// The environment of a workspace that names none: the strictest.
+const ENVIRONMENT_DEFAULT: &str = "production";
+
+/// How long payloads are kept unless something else is written.
+const RETENTION_DEFAULT: Duration = Duration::from_secs(180 * 86_400);
+
+/// Reads every workspace.
+pub(super) fn read_all(node: &Node, origin: Origin<'_>, report: &mut Report) -> Vec<WorkspaceConfig> {
+    let members = match node.as_mapping() {
+        Some(members) if !members.is_empty() => members,
+        _ => {
+            report.error_with_hint(
+                node.place,
+                "`workspaces` must be a mapping with at least one workspace",
+                "write `workspaces: { NAME: { tools: …, agents: …, policy: … } }`",
+            );
+            return Vec::new();
+        }
+    };
+    members.iter().filter_map(|(key, value)| workspace(key, value, origin, report)).collect()
+}
+
+fn workspace(key: &Key, node: &Node, origin: Origin<'_>, report: &mut Report) -> Option<WorkspaceConfig> {
+    let name = key_name(key, "a workspace", WorkspaceName::new, report);
+    let mut fields = Fields::of(node, "a workspace", report)?;
+    let environment = fields.get("environment").and_then(|node| word(node, "`environment`", report));
+    let environment = environment.unwrap_or_else(|| ENVIRONMENT_DEFAULT.into());
+    let trust = fields.get("trust").and_then(|node| trust(node, report));
+    let retention = fields.get("retention").and_then(|node| duration(node, "`retention`", report));
+    let tools = fields.get("tools");
+    let servers = tools.map(|node| server::read_all(node, origin, report)).unwrap_or_default();
+    // A server that could not be read still exists: a grant on it is not dangling too.
+    let known: Vec<&str> =
+        tools.and_then(Node::as_mapping).into_iter().flatten().map(|(key, _)| key.text.as_str()).collect();
+    let agents = fields.get("agents").map(|node| agent::read_all(node, &known, report)).unwrap_or_default();
+    let policy = fields.get("policy").map(|node| policy::read_all(node, origin, report)).unwrap_or_default();
+    fields.later("models", report);
+    fields.later("credentials", report);
+    fields.later("secrets", report);
+    if let Some(node) = fields.get("budget") {
+        budget::refuse_at_workspace(node, report);
+    }
+    fields.later("budgets", report);
+    fields.finish(report);
+    let default_trust =
+        if environment == ENVIRONMENT_DEFAULT { TrustConfig::Explicit } else { TrustConfig::FirstUse };
+    let read = WorkspaceConfig {
+        name: name?,
+        environment,
+        trust: trust.unwrap_or(default_trust),
+        retention: retention.unwrap_or(RETENTION_DEFAULT),
+        servers,
+        agents,
+        policy,
+    };
+    remark(&read, key, report);
+    Some(read)
+}
+
+fn trust(node: &Node, report: &mut Report) -> Option<TrustConfig> {
+    let text = node.text("`trust`", report)?;
+    match text.as_str() {
+        "explicit" => Some(TrustConfig::Explicit),
+        "first-use" => Some(TrustConfig::FirstUse),
+        other => {
+            let message = format!("`trust` cannot be `{}`", crate::shown::line(other));
+            report.unknown(node.place, message, other, &["explicit", "first-use"]);
+            None
+        }
+    }
+}
+
+/// What is allowed and probably not meant.
+fn remark(workspace: &WorkspaceConfig, key: &Key, report: &mut Report) {
+    let name = &workspace.name;
+    if workspace.policy.is_empty() {
+        report.warning_with_hint(
+            key.place,
+            format!("workspace `{name}` has no policy: every action is denied by default"),
+            "write `policy: [safety-policy.yaml]`",
+        );
+    }
+    if workspace.agents.is_empty() {
+        report.warning(key.place, format!("workspace `{name}` has no agents"));
+    }
+    let unheld = workspace.servers.iter().map(|server: &ServerConfig| &server.name);
+    for server in unheld.filter(|server| !is_held(workspace, server)) {
+        report.warning(key.place, format!("no agent of workspace `{name}` holds a tool of `{server}`"));
+    }
+}
+
+fn is_held(workspace: &WorkspaceConfig, server: &ServerName) -> bool {
+    let grants = workspace.agents.iter().flat_map(|agent| &agent.grants);
+    let mut servers = grants.filter_map(|grant| grant.split_once('/'));
+    servers.any(|(held, _)| held == server.as_str())
+}

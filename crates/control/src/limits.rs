@@ -1,0 +1,39 @@
+//! The bounds of the operators' side.
+
+use std::time::Duration;
+
+/// Length of one secret that the configuration names, in bytes.
+pub const SECRET_BYTES_MAX: usize = 16 << 10;
+
+/// Length of the configuration file or of one policy file, in bytes.
+pub const FILE_BYTES_MAX: u64 = 16 << 20;
+
+/// Policy files of one workspace.
+pub const POLICY_FILES_MAX: usize = 100;
+
+/// The longest retention, wait or limit that can be written, in days.
+pub const DURATION_DAYS_MAX: u64 = 3650;
+
+/// Length of a request's body, in bytes: an approval with narrowed arguments is the largest.
+pub const BODY_BYTES_MAX: usize = 4 << 20;
+
+/// How long a request's head, and then its body, may take to arrive.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Connections of operators at once, on all listeners together.
+pub const CONNECTIONS_MAX: usize = 256;
+
+/// Entries in one page, at most and unless asked.
+pub const PAGE_MAX: usize = 1000;
+
+/// Followers of the log at once.
+pub const FOLLOWERS_MAX: usize = 32;
+
+/// How often files are looked at for changes.
+pub const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long calls in flight may go on when the node is asked to stop.
+pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+
+/// Length of a person's reason or note, in bytes.
+pub const NOTE_BYTES_MAX: usize = 2000;

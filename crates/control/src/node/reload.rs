@@ -1,0 +1,123 @@
+//! Putting a changed configuration into force, or keeping the old one.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ringfence_gateway::Gateway;
+use ringfence_gateway::targets::Targets;
+use ringfence_kernel::{Actor, LedgerUnavailable};
+use ringfence_types::Digest;
+
+use crate::api::Desk;
+use crate::api::{InForce, Refused};
+use crate::compile::{Compiled, compile};
+use crate::config::{Rejected, load};
+use crate::setup::{SetupError, gateway_table, kernel_setup, known_tools};
+use crate::{People, Person};
+
+/// Reads the configuration again when asked; one reload at a time.
+pub(crate) struct Reloader {
+    path: PathBuf,
+    targets: Targets,
+    gateway: Gateway,
+    one_at_a_time: tokio::sync::Mutex<()>,
+}
+
+/// What a reload did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reloaded {
+    /// Whether anything is different.
+    pub changed: bool,
+    /// Of the configuration now in force.
+    pub digest: Digest,
+}
+
+/// Why the old configuration stays in force.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// It is wrong.
+    #[error("the configuration was refused: {0}")]
+    Rejected(#[from] Rejected),
+    /// A part of it cannot be used.
+    #[error("the configuration was refused: {0}")]
+    Setup(#[from] SetupError),
+    /// It is right, and cannot be recorded.
+    #[error(transparent)]
+    LedgerUnavailable(#[from] LedgerUnavailable),
+}
+
+// === impl Reloader ===
+
+impl Reloader {
+    pub(crate) fn new(path: PathBuf, targets: Targets, gateway: Gateway) -> Self {
+        Self { path, targets, gateway, one_at_a_time: tokio::sync::Mutex::new(()) }
+    }
+
+    /// Reads the files and puts them into force.
+    ///
+    /// # Errors
+    /// When they are wrong or the log cannot take the change; the old configuration then stays, and `status` says so.
+    pub(crate) async fn reload(&self, desk: &Desk, by: &Actor) -> Result<Reloaded, ReloadError> {
+        let _turn = self.one_at_a_time.lock().await;
+        let done = self.attempt(desk, by).await;
+        self.remember(desk, done.as_ref().err());
+        done
+    }
+
+    async fn attempt(&self, desk: &Desk, by: &Actor) -> Result<Reloaded, ReloadError> {
+        let loaded = load(&self.path)?;
+        let tools = known_tools(&loaded.config.workspaces, &desk.kernel.pins());
+        let compiled = compile(loaded, &tools)?;
+        let (setup, table) = (kernel_setup(&compiled)?, gateway_table(&compiled)?);
+        let digest = compiled.loaded.digest;
+        let changed = digest != desk.in_force().compiled.loaded.digest;
+        if changed {
+            desk.kernel.apply(setup, by).await?;
+        }
+        // Also when no text changed: a secret in a file may have.
+        self.targets.replace(table);
+        desk.in_force.store(Arc::new(in_force(compiled, desk.kernel.now())));
+        if changed {
+            self.discover();
+        }
+        Ok(Reloaded { changed, digest })
+    }
+
+    /// Has the kernel note the tools of servers that may be new, in the background.
+    fn discover(&self) {
+        let gateway = self.gateway.clone();
+        tokio::spawn(async move {
+            for (workspace, server, found) in gateway.discover_all().await {
+                if let Err(error) = found {
+                    tracing::warn!(%workspace, %server, %error, "the tools of a server cannot be listed");
+                }
+            }
+        });
+    }
+
+    fn remember(&self, desk: &Desk, error: Option<&ReloadError>) {
+        let cause = error.map(ToString::to_string);
+        let mut refused = desk.refused.lock();
+        let is_news = refused.as_ref().map(|refused| &refused.cause) != cause.as_ref();
+        match cause {
+            Some(cause) if is_news => {
+                tracing::error!(file = %self.path.display(), "{cause}; the old configuration stays in force");
+                *refused = Some(Refused { at: desk.kernel.now(), cause });
+            }
+            Some(_) => {}
+            None => *refused = None,
+        }
+    }
+}
+
+/// A compiled configuration with its people, in force from now on.
+pub(crate) fn in_force(compiled: Compiled, since: ringfence_types::Timestamp) -> InForce {
+    let people = People::new(&compiled.loaded.config.people);
+    InForce { compiled, people, since }
+}
+
+impl From<&Person> for Actor {
+    fn from(person: &Person) -> Self {
+        Self { person: person.name.clone(), roles: person.roles.clone(), owner: person.owner }
+    }
+}

@@ -1,0 +1,238 @@
+//! Starting and stopping a node.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use ringfence_gateway::targets::Targets;
+use ringfence_kernel::{Actor, Clock, Kernel, LedgerUnavailable, OpenError, Options};
+use ringfence_sandbox::Spawner;
+use ringfence_types::NodeName;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::agents::{AgentsSide, AgentsSideError};
+use super::reload::in_force;
+use super::{Exposed, ReloadError, Reloaded, Reloader, loopback_only, watch};
+use crate::api::{Addresses, Desk, Listeners, description, listen_socket, router, serve};
+use crate::audit::Books;
+use crate::compile::{Compiled, compile};
+use crate::config::{Rejected, load};
+use crate::limits::{FOLLOWERS_MAX, SHUTDOWN_GRACE};
+use crate::setup::{SetupError, gateway_table, kernel_setup, known_tools};
+
+/// The name of the operators' socket in the data folder.
+pub const SOCKET: &str = "control.sock";
+
+/// How a node is started.
+pub struct NodeOptions {
+    /// The configuration file.
+    pub config: PathBuf,
+    /// The data folder; made if it is not there.
+    pub data: PathBuf,
+    /// Where agents come in; port 0 takes a free one.
+    pub gateway: SocketAddr,
+    /// Where operators come in; port 0 takes a free one.
+    pub control: SocketAddr,
+    /// The node's name in the log; the machine's name unless given.
+    pub name: Option<NodeName>,
+    /// What starts stdio servers; without one they cannot be reached.
+    pub spawner: Option<Spawner>,
+}
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration is wrong.
+    #[error("the configuration cannot be used: {0}")]
+    Config(#[from] Rejected),
+    /// A part of it cannot be used.
+    #[error("{0}")]
+    Setup(#[from] SetupError),
+    /// An address that others could reach.
+    #[error(transparent)]
+    Exposed(#[from] Exposed),
+    /// The data folder cannot be used.
+    #[error("cannot use the data folder {folder}: {cause}")]
+    Folder {
+        /// Which.
+        folder: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
+    /// The log cannot be opened, or another node has it.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {cause}")]
+    Listen {
+        /// Which.
+        address: String,
+        /// Why.
+        cause: io::Error,
+    },
+    /// The agents' side does not start.
+    #[error(transparent)]
+    Agents(#[from] AgentsSideError),
+    /// The log cannot take the configuration.
+    #[error(transparent)]
+    LedgerUnavailable(#[from] LedgerUnavailable),
+}
+
+/// A node that runs.
+pub struct Node {
+    desk: Arc<Desk>,
+    agents: AgentsSide,
+    stop: CancellationToken,
+    serving: JoinHandle<()>,
+    tasks: Vec<JoinHandle<()>>,
+    warnings: String,
+}
+
+// === impl Node ===
+
+impl Node {
+    /// Starts a node: everything that can be wrong is found before anything listens.
+    ///
+    /// # Errors
+    /// When the configuration is wrong, the folder is in use by another node, or an address is taken.
+    pub async fn start(options: NodeOptions) -> Result<Self, StartError> {
+        let (gateway, control) = (loopback_only(options.gateway)?, loopback_only(options.control)?);
+        let compiled = compile(load(&options.config)?, &[])?;
+        let targets = Targets::new(gateway_table(&compiled)?);
+        let owner = prepare_folder(&options.data)?;
+        let name = options.name.unwrap_or_else(machine_name);
+        let open = Options { node: name.clone(), clock: Clock::system(), segment_bytes: None };
+        // Blocks for as long as it takes to read the end of the log; nothing is served yet.
+        let (kernel, recovered) = Kernel::open(&options.data, open, kernel_setup(&compiled)?).await?;
+        tracing::info!(?recovered, "the log is open");
+        let compiled = with_pins(compiled, &kernel).await?;
+        let control = listen(control).await?;
+        let socket_path = options.data.join(SOCKET);
+        let socket = listen_socket(&socket_path).map_err(|cause| StartError::Listen {
+            address: format!("unix:{}", socket_path.display()),
+            cause,
+        })?;
+        let agents = AgentsSide::start(&kernel, &targets, options.spawner, listen(gateway).await?).await?;
+        let addresses = Addresses { gateway: agents.url(), control: url_of(&control), socket: socket_path };
+        let warnings = compiled.render_warnings();
+        let desk = Arc::new(Desk {
+            node: name,
+            books: Books::new(kernel.ledger().clone()),
+            reloader: Reloader::new(options.config, targets, agents.gateway().clone()),
+            addresses,
+            in_force: ArcSwap::from_pointee(in_force(compiled, kernel.now())),
+            refused: Mutex::new(None),
+            followers: Arc::new(Semaphore::new(FOLLOWERS_MAX)),
+            description: description(),
+            missing_layers: agents.missing_layers(),
+            kernel: kernel.clone(),
+        });
+        let stop = CancellationToken::new();
+        let listeners = Listeners { tcp: control, socket, owner };
+        let serving = tokio::spawn(serve(listeners, router(&desk), stop.clone()));
+        let tasks = vec![tokio::spawn(kernel.housekeeping()), tokio::spawn(watch::watch(Arc::clone(&desk)))];
+        Ok(Self { desk, agents, stop, serving, tasks, warnings })
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> &Addresses {
+        &self.desk.addresses
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &NodeName {
+        &self.desk.node
+    }
+
+    /// The kernel, for whoever runs inside the node's process.
+    pub fn kernel(&self) -> &Kernel {
+        &self.desk.kernel
+    }
+
+    /// What the authors of configuration and policy should know, as people read it; empty if there is nothing.
+    pub fn warnings(&self) -> &str {
+        &self.warnings
+    }
+
+    /// Reads the configuration again.
+    ///
+    /// # Errors
+    /// When it is wrong; the old one stays.
+    pub async fn reload(&self) -> Result<Reloaded, ReloadError> {
+        self.desk.reloader.reload(&self.desk, &Actor::node()).await
+    }
+
+    /// Stops: no new calls, a short grace for those under way, then they are cut off and settled; the log is closed.
+    pub async fn stop(mut self) {
+        self.agents.stop(SHUTDOWN_GRACE).await;
+        self.desk.kernel.stop().await;
+        self.stop.cancel();
+        for task in &self.tasks {
+            task.abort();
+        }
+        // Ends by itself a second after `stop`, whatever the requests do.
+        let _ = self.serving.await;
+        let _ = std::fs::remove_file(&self.desk.addresses.socket);
+        let ledger = self.desk.kernel.ledger().clone();
+        // Closing writes what waits; it blocks.
+        let _ = tokio::task::spawn_blocking(move || ledger.close()).await;
+    }
+}
+
+/// Compiles again with the definitions that the log knows: only then can a policy be held against them.
+async fn with_pins(compiled: Compiled, kernel: &Kernel) -> Result<Compiled, StartError> {
+    let tools = known_tools(&compiled.loaded.config.workspaces, &kernel.pins());
+    if tools.is_empty() {
+        return Ok(compiled);
+    }
+    let compiled = compile(compiled.loaded, &tools)?;
+    kernel.apply(kernel_setup(&compiled)?, &Actor::node()).await?;
+    Ok(compiled)
+}
+
+/// Makes the data folder, for its owner alone, if it is not there; returns who that is. Done by [`Node::start`] too;
+/// whoever hides the folder from children has to do it before.
+///
+/// # Errors
+/// When it cannot be made, belongs to somebody else, or others may write to it.
+pub fn prepare_folder(folder: &Path) -> Result<u32, StartError> {
+    let failed = |cause| StartError::Folder { folder: folder.to_path_buf(), cause };
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+    let metadata = std::fs::metadata(folder).map_err(failed)?;
+    let user = rustix::process::geteuid().as_raw();
+    if metadata.uid() != user {
+        return Err(failed(io::Error::other(format!(
+            "it belongs to user {}, not to {user}",
+            metadata.uid()
+        ))));
+    }
+    if metadata.mode() & 0o022 != 0 {
+        return Err(failed(io::Error::other("others may write to it; `chmod go-w` it first")));
+    }
+    Ok(metadata.uid())
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|cause| StartError::Listen { address: address.to_string(), cause })
+}
+
+fn url_of(listener: &TcpListener) -> String {
+    listener.local_addr().map_or_else(|_| String::new(), |address| format!("http://{address}"))
+}
+
+/// The machine's name, as far as it can be a node's.
+#[expect(clippy::expect_used, reason = "the literal is a name: letters only")]
+fn machine_name() -> NodeName {
+    let uname = rustix::system::uname();
+    let name = uname.nodename().to_str().ok().and_then(|name| NodeName::new(name).ok());
+    name.unwrap_or_else(|| NodeName::new("node").expect("a literal name"))
+}

@@ -1,0 +1,211 @@
+//! From the configuration to what the kernel and the gateway know of it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use http::HeaderName;
+use ringfence_gateway::targets::{HttpTarget, Share as TargetShare, Source, StdioTarget, Table, Target};
+use ringfence_kernel::{
+    AgentSetup, BreakerSetup, Grants, PinView, RunLimits, ServerSetup, Setup, ToolWords, Trust,
+    WorkspaceSetup,
+};
+use ringfence_policy::KnownTool;
+use ringfence_types::{ActionType, ServerName, WorkspaceName};
+use smol_str::SmolStr;
+
+use crate::compile::Compiled;
+use crate::config::{
+    AgentConfig, EnvironmentValue, SecretError, SecretSource, ServerConfig, Share, Transport, TrustConfig,
+    WorkspaceConfig,
+};
+
+/// A part of a configuration that passed its checks and cannot be used after all.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// A secret that the configuration names is not there.
+    #[error("server `{server}` of workspace `{workspace}`: {cause}")]
+    Secret {
+        /// Whose.
+        workspace: WorkspaceName,
+        /// Which.
+        server: ServerName,
+        /// Why.
+        cause: SecretError,
+    },
+    /// A grant, a header or a command that the checks of this program should have refused.
+    #[error("`{what}` of workspace `{workspace}` cannot be used")]
+    Unusable {
+        /// Where.
+        workspace: WorkspaceName,
+        /// What.
+        what: String,
+    },
+}
+
+/// What the kernel knows of it.
+///
+/// # Errors
+/// When a grant cannot be used.
+pub fn kernel_setup(compiled: &Compiled) -> Result<Setup, SetupError> {
+    let config = &compiled.loaded.config;
+    let workspaces = config.workspaces.iter().map(|workspace| {
+        let setup = workspace_setup(workspace, compiled)?;
+        Ok((workspace.name.clone(), setup))
+    });
+    Ok(Setup {
+        digest: compiled.loaded.digest,
+        organization: config.organization.clone(),
+        workspaces: workspaces.collect::<Result<_, SetupError>>()?,
+        people: config.people.iter().map(|person| (person.name.clone(), person.roles.clone())).collect(),
+        approval_wait: config.approval_wait,
+    })
+}
+
+fn workspace_setup(workspace: &WorkspaceConfig, compiled: &Compiled) -> Result<WorkspaceSetup, SetupError> {
+    let unusable =
+        |what: &str| SetupError::Unusable { workspace: workspace.name.clone(), what: what.to_owned() };
+    let agents = workspace.agents.iter().map(|agent| {
+        let setup = agent_setup(agent).ok_or_else(|| unusable(agent.name.as_str()))?;
+        Ok((agent.name.clone(), setup))
+    });
+    let policy = compiled.policies.get(&workspace.name).map(Arc::clone).ok_or_else(|| unusable("policy"))?;
+    Ok(WorkspaceSetup {
+        environment: workspace.environment.clone(),
+        trust: match workspace.trust {
+            TrustConfig::Explicit => Trust::Explicit,
+            TrustConfig::FirstUse => Trust::FirstUse,
+        },
+        retention: workspace.retention,
+        servers: workspace.servers.iter().map(|server| (server.name.clone(), server_setup(server))).collect(),
+        agents: agents.collect::<Result<_, SetupError>>()?,
+        policy,
+    })
+}
+
+fn agent_setup(agent: &AgentConfig) -> Option<AgentSetup> {
+    Some(AgentSetup {
+        grants: Grants::parse(agent.grants.iter().map(String::as_str)).ok()?,
+        limits: RunLimits {
+            wall: agent.limits.wall,
+            concurrent: agent.limits.concurrent,
+            repetition: agent.limits.repetition,
+            actions: agent.limits.actions,
+        },
+    })
+}
+
+fn server_setup(server: &ServerConfig) -> ServerSetup {
+    let words = server.actions.iter().map(|action| {
+        let words = ToolWords {
+            action: action.action.clone(),
+            action_type: action.action_type,
+            risk: action.risk.clone(),
+            labels: action.labels.clone(),
+        };
+        (action.tool.clone(), words)
+    });
+    ServerSetup {
+        capability: server.capability.clone(),
+        trust_hints: server.trust_hints,
+        actions: words.collect(),
+        breaker: BreakerSetup { failures: server.breaker_failures, open_for: server.breaker_open_for },
+        call_timeout: server.timeout,
+    }
+}
+
+/// Where the gateway finds the servers. Secrets in files are read now, those in the environment for every call;
+/// either has to be there now.
+///
+/// # Errors
+/// When a secret is not there.
+pub fn gateway_table(compiled: &Compiled) -> Result<Table, SetupError> {
+    let mut table = Table::default();
+    for workspace in &compiled.loaded.config.workspaces {
+        let mut servers = HashMap::new();
+        for server in &workspace.servers {
+            servers.insert(server.name.clone(), target(workspace, server)?);
+        }
+        table.workspaces.insert(workspace.name.clone(), servers);
+    }
+    Ok(table)
+}
+
+fn target(workspace: &WorkspaceConfig, server: &ServerConfig) -> Result<Target, SetupError> {
+    let unusable =
+        |what: &str| SetupError::Unusable { workspace: workspace.name.clone(), what: what.to_owned() };
+    let resolve = |source: &SecretSource, prefix: &str| {
+        resolved(source, prefix).map_err(|cause| SetupError::Secret {
+            workspace: workspace.name.clone(),
+            server: server.name.clone(),
+            cause,
+        })
+    };
+    match &server.transport {
+        Transport::Http { url, headers, bearer } => {
+            let mut sent = Vec::new();
+            for (name, source) in headers {
+                let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unusable(name))?;
+                sent.push((name, resolve(source, "")?));
+            }
+            if let Some(source) = bearer {
+                sent.push((http::header::AUTHORIZATION, resolve(source, "Bearer ")?));
+            }
+            Ok(Target::Http(Arc::new(HttpTarget { url: url.uri().clone(), headers: sent })))
+        }
+        Transport::Stdio { command, environment, directory, share } => {
+            let (program, arguments) = command.split_first().ok_or_else(|| unusable("command"))?;
+            let mut variables = Vec::new();
+            for (name, value) in environment {
+                let value = match value {
+                    EnvironmentValue::Plain(text) => Source::Fixed(text.clone()),
+                    EnvironmentValue::Secret(source) => resolve(source, "")?,
+                };
+                variables.push((name.to_string(), value));
+            }
+            Ok(Target::Stdio(Arc::new(StdioTarget {
+                program: program.clone(),
+                arguments: arguments.to_vec(),
+                environment: variables,
+                directory: directory.clone(),
+                share: match share {
+                    Share::Run => TargetShare::Run,
+                    Share::Workspace => TargetShare::Workspace,
+                },
+            })))
+        }
+    }
+}
+
+/// A source as the gateway takes it. What needs something before it is put together now, and renewed at a reload.
+fn resolved(source: &SecretSource, prefix: &str) -> Result<Source, SecretError> {
+    let secret = source.resolve()?;
+    Ok(match source {
+        SecretSource::Environment(name) if prefix.is_empty() => Source::Environment(name.clone()),
+        _ => Source::Fixed(SmolStr::from(format!("{prefix}{}", secret.reveal()))),
+    })
+}
+
+/// The pinned tools in the policy's words, for the compiler of policies.
+pub fn known_tools(workspaces: &[WorkspaceConfig], pins: &[PinView]) -> Vec<KnownTool> {
+    pins.iter().filter_map(|pin| known_tool(workspaces, pin)).collect()
+}
+
+fn known_tool(workspaces: &[WorkspaceConfig], pin: &PinView) -> Option<KnownTool> {
+    let definition = pin.pinned.as_ref()?;
+    let workspace = workspaces.iter().find(|workspace| workspace.name == pin.workspace)?;
+    let server = workspace.servers.iter().find(|server| server.name == pin.server)?;
+    let words = server.actions.iter().find(|action| action.tool == pin.tool);
+    let by_person = pin.pinned_by.is_some() && pin.pinned_by != Some(ringfence_kernel::Actor::node().person);
+    let hint = (by_person || server.trust_hints) && definition.read_only_hint == Some(true);
+    let hinted = if hint { ActionType::Read } else { ActionType::Write };
+    Some(KnownTool {
+        workspace: pin.workspace.clone(),
+        server: pin.server.clone(),
+        name: pin.tool.clone(),
+        action: words.and_then(|words| words.action.clone()).unwrap_or_else(|| pin.tool.as_str().into()),
+        action_type: words.and_then(|words| words.action_type).unwrap_or(hinted),
+        risk: words.and_then(|words| words.risk.clone()),
+        labels: words.map(|words| words.labels.clone()).unwrap_or_default(),
+        definition: Some(Arc::clone(definition)),
+    })
+}

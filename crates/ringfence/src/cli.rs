@@ -1,0 +1,135 @@
+//! What can be typed: the commands and what they all share.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::client::{Address, Client, Secret, data_folder};
+use crate::command;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// Ringfence runs AI agents in production safely: every action decided by policy before it happens, recorded, and
+/// stoppable.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ringfence",
+    version,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    max_term_width = 100,
+    after_help = "Exit status: 0 done · 1 the answer is no · 2 wrong use or bad configuration · 3 cannot reach the node"
+)]
+pub struct Cli {
+    /// What all commands share.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What all commands share.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Answer in JSON: one document, or one object a line for lists and streams
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub json: bool,
+    /// The node: unix:PATH, or a URL (with RINGFENCE_TOKEN) [default: control.sock in the data folder]
+    #[arg(long, global = true, env = "RINGFENCE_NODE", hide_env_values = true, value_name = "NODE")]
+    #[arg(help_heading = "Global options")]
+    pub node: Option<String>,
+    /// The node's data folder [default: $XDG_STATE_HOME/ringfence, or /var/lib/ringfence for root]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
+    pub data: Option<PathBuf>,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Init(command::init::Init),
+    Up(command::up::Up),
+    Check(command::check::Check),
+    Status(command::status::Status),
+    Token(command::token::Token),
+    Runs(command::runs::Runs),
+    Policy(command::policy::Policy),
+    Approvals(command::approvals::Approvals),
+    Suspend(command::suspend::Suspend),
+    Resume(command::resume::Resume),
+    Kill(command::kill::Kill),
+    Tools(command::tools::Tools),
+    Audit(command::audit::Audit),
+    Doctor(command::doctor::Doctor),
+    Completions(command::completions::Completions),
+}
+
+// === impl Global ===
+
+impl Global {
+    /// Where answers go.
+    pub fn output(&self) -> Output {
+        Output::new(self.json)
+    }
+
+    /// The data folder.
+    ///
+    /// # Errors
+    /// When none was given and none can be found.
+    pub fn folder(&self) -> Result<PathBuf, Failure> {
+        data_folder(self.data.as_deref())
+    }
+
+    /// A client of the node that was named, else of the one in the data folder.
+    ///
+    /// # Errors
+    /// When the node's address is none.
+    pub fn client(&self) -> Result<Client, Failure> {
+        let address = match self.node.as_deref().filter(|node| !node.is_empty()) {
+            Some(node) => Address::parse(node)?,
+            None => Address::in_folder(&self.folder()?),
+        };
+        let token = std::env::var("RINGFENCE_TOKEN").ok().filter(|token| !token.is_empty());
+        Ok(Client::new(address, token.map(Secret::new)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_commands_are_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    /// Calls `visit` with every command that does something itself, and the words that lead to it.
+    fn leaves(command: &clap::Command, words: &str, visit: &mut impl FnMut(&clap::Command, &str)) {
+        let words = format!("{words} {}", command.get_name());
+        let mut subcommands = command.get_subcommands().peekable();
+        if subcommands.peek().is_none() {
+            visit(command, words.trim());
+        }
+        for subcommand in subcommands {
+            leaves(subcommand, &words, visit);
+        }
+    }
+
+    #[test]
+    fn every_command_has_a_description_and_an_example_that_parses() {
+        leaves(&Cli::command(), "", &mut |command, words| {
+            assert!(command.get_about().is_some(), "`{words}` says nothing about itself");
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let example = help.lines().map(str::trim).find(|line| line.starts_with(words));
+            let example = example.unwrap_or_else(|| panic!("`{words} --help` has no example"));
+            let line = example.split("  #").next().unwrap_or_default().replace('\'', "");
+            let line = line.split(" | ").next().unwrap_or_default();
+            let line = line.split(" > ").next().unwrap_or_default();
+            if let Err(error) = Cli::try_parse_from(line.split_whitespace()) {
+                panic!("the example of `{words}` does not parse: {error}");
+            }
+        });
+    }
+}

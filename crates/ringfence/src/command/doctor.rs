@@ -1,0 +1,140 @@
+//! `ringfence doctor`
+
+mod machine;
+
+use clap::Args;
+use ringfence_json::{Object, Value};
+use ringfence_sandbox::{LayerState, SpawnerProgram, probe};
+
+use crate::cli::Global;
+use crate::failure::{Exit, Failure};
+use crate::output::{Output, Style, paint};
+
+/// Show what this machine can do, tried out and not guessed, and how to get the rest
+///
+/// Exit status 1 when something that a node needs is missing.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  ringfence doctor")]
+pub struct Doctor {}
+
+/// How something stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// As it should be.
+    Good,
+    /// A node runs, with less.
+    Less,
+    /// A node cannot run.
+    Broken,
+}
+
+/// One thing that was tried.
+#[derive(Debug)]
+pub struct Finding {
+    /// What about.
+    pub section: &'static str,
+    /// What.
+    pub name: String,
+    /// How it stands.
+    pub state: State,
+    /// What was found.
+    pub detail: String,
+    /// How to get more.
+    pub remedy: Option<String>,
+}
+
+impl Doctor {
+    pub fn run(self, global: &Global) -> Result<(), Failure> {
+        let folder = global.folder()?;
+        let mut findings = machine::findings(&folder);
+        findings.extend(layers());
+        let output = global.output();
+        if output.is_json() {
+            findings.iter().try_for_each(|finding| output.document(&document(finding)))?;
+        } else {
+            output.text(&render(&findings, output))?;
+        }
+        if findings.iter().any(|finding| finding.state == State::Broken) {
+            return Err(Failure::said(Exit::No));
+        }
+        Ok(())
+    }
+}
+
+/// The layers between a stdio tool server and the machine, by setting up a sandbox.
+fn layers() -> Vec<Finding> {
+    const SECTION: &str = "isolation of stdio tool servers";
+    let layers = match probe(&SpawnerProgram::this()) {
+        Ok(layers) => layers,
+        Err(error) => {
+            return vec![Finding {
+                section: SECTION,
+                name: "sandbox".to_owned(),
+                state: State::Broken,
+                detail: error.to_string(),
+                remedy: Some("without it no stdio tool server starts; servers with a `url` work".to_owned()),
+            }];
+        }
+    };
+    let finding = |layer: &ringfence_sandbox::Layer| {
+        let (state, detail) = match &layer.state {
+            LayerState::InForce(how) => (State::Good, how.clone()),
+            LayerState::Missing(why) => (State::Less, format!("{why}: {}", layer.name.without())),
+        };
+        let remedy = (state != State::Good).then(|| layer.name.remedy().to_owned());
+        Finding { section: SECTION, name: layer.name.to_string(), state, detail, remedy }
+    };
+    layers.iter().map(finding).collect()
+}
+
+fn document(finding: &Finding) -> Value {
+    let state = match finding.state {
+        State::Good => "good",
+        State::Less => "less",
+        State::Broken => "broken",
+    };
+    Object::new()
+        .with("section", finding.section)
+        .with("name", finding.name.as_str())
+        .with("state", state)
+        .with("detail", finding.detail.as_str())
+        .with_some("remedy", finding.remedy.as_deref())
+        .into()
+}
+
+fn render(findings: &[Finding], output: Output) -> String {
+    let colour = output.colour();
+    let width = findings.iter().map(|finding| finding.name.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    let mut section = "";
+    for finding in findings {
+        if finding.section != section {
+            section = finding.section;
+            let gap = if text.is_empty() { "" } else { "\n" };
+            text.push_str(&format!("{gap}{}\n", paint(section, Style::Heading, colour)));
+        }
+        let (mark, style) = match finding.state {
+            State::Good => ("ok  ", Style::Good),
+            State::Less => ("less", Style::Warning),
+            State::Broken => ("FAIL", Style::Bad),
+        };
+        let line = format!(
+            "  {}  {:<width$}  {}",
+            paint(mark, style, colour),
+            finding.name,
+            crate::safe(&finding.detail)
+        );
+        text.push_str(line.trim_end());
+        text.push('\n');
+        if let Some(remedy) = &finding.remedy {
+            text.push_str(&format!("        {:<width$}  to get it: {remedy}\n", ""));
+        }
+    }
+    let less = findings.iter().filter(|finding| finding.state != State::Good).count();
+    text.push_str(&match less {
+        0 => "\neverything is there\n".to_owned(),
+        1 => "\none thing could be better\n".to_owned(),
+        many => format!("\n{many} things could be better\n"),
+    });
+    text
+}

@@ -1,0 +1,17 @@
+//! The commands, one file each.
+
+pub mod approvals;
+pub mod audit;
+pub mod check;
+pub mod completions;
+pub mod doctor;
+pub mod init;
+pub mod kill;
+pub mod policy;
+pub mod resume;
+pub mod runs;
+pub mod status;
+pub mod suspend;
+pub mod token;
+pub mod tools;
+pub mod up;

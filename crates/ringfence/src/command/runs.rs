@@ -1,0 +1,168 @@
+//! `ringfence runs`
+
+use clap::{Args, Subcommand};
+use ringfence_json::{Object, Value};
+use ringfence_types::RunId;
+
+use super::audit::{entry_line, follow};
+use crate::cli::Global;
+use crate::client::with_query;
+use crate::failure::Failure;
+use crate::output::Table;
+use crate::show::{field, moment, number, objects};
+
+/// List, show and stop runs
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true)]
+pub struct Runs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List the runs, newest first
+    #[command(after_help = "Example:\n  ringfence runs list -w research --agent assistant")]
+    List {
+        /// Only this workspace
+        #[arg(short, long)]
+        workspace: Option<String>,
+        /// Only this agent
+        #[arg(long)]
+        agent: Option<String>,
+        /// At most so many
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+    },
+    /// Show one run
+    #[command(after_help = "Example:\n  ringfence runs show run_01kaj3v5zk8q6x2m4n7p9r1s3t")]
+    Show {
+        /// Which
+        run: RunId,
+    },
+    /// Show what a run did, from the log
+    #[command(after_help = "Example:\n  ringfence runs logs run_01kaj3v5zk8q6x2m4n7p9r1s3t --follow")]
+    Logs {
+        /// Which
+        run: RunId,
+        /// Go on as more happens
+        #[arg(short, long)]
+        follow: bool,
+    },
+    /// End a run: its token no longer works, what it has under way is cut off
+    #[command(
+        after_help = "Example:\n  ringfence runs stop run_01kaj3v5zk8q6x2m4n7p9r1s3t --reason 'not needed any more'"
+    )]
+    Stop {
+        /// Which
+        run: RunId,
+        /// Why; the log keeps it, and the agent is told
+        #[arg(long)]
+        reason: Option<String>,
+    },
+}
+
+impl Runs {
+    pub async fn run(self, global: &Global) -> Result<(), Failure> {
+        match self.command {
+            Command::List { workspace, agent, limit } => list(global, workspace, agent, limit).await,
+            Command::Show { run } => show(global, run).await,
+            Command::Logs { run, follow } => logs(global, run, follow).await,
+            Command::Stop { run, reason } => stop(global, run, reason).await,
+        }
+    }
+}
+
+async fn list(
+    global: &Global,
+    workspace: Option<String>,
+    agent: Option<String>,
+    limit: u32,
+) -> Result<(), Failure> {
+    let limit = limit.to_string();
+    let query =
+        [("workspace", workspace.as_deref()), ("agent", agent.as_deref()), ("limit", Some(limit.as_str()))];
+    let answer = global.client()?.get(&with_query("/api/v1/runs", &query)).await?;
+    let output = global.output();
+    if output.is_json() {
+        return objects(&answer, "runs")
+            .into_iter()
+            .try_for_each(|run| output.document(&Value::Object(run.clone())));
+    }
+    let mut table =
+        Table::new(["run", "workspace", "agent", "user", "state", "actions", "in flight", "minted"]);
+    for run in objects(&answer, "runs") {
+        table.row([
+            field(run, "run"),
+            field(run, "workspace"),
+            field(run, "agent"),
+            field(run, "user"),
+            field(run, "state"),
+            number(run, "actions"),
+            number(run, "in_flight"),
+            moment(run, "minted_at"),
+        ]);
+    }
+    output.table(&table, "no runs; `ringfence token mint -w WORKSPACE --agent AGENT` starts one")?;
+    if answer.get("more").and_then(Value::as_bool) == Some(true) {
+        output.line("there are more; see --limit")?;
+    }
+    Ok(())
+}
+
+async fn show(global: &Global, run: RunId) -> Result<(), Failure> {
+    let answer = global.client()?.get(&format!("/api/v1/runs/{run}")).await?;
+    let output = global.output();
+    if output.is_json() {
+        return output.document(&Value::Object(answer));
+    }
+    output.text(&members(&answer))
+}
+
+/// One member a line.
+fn members(answer: &Object) -> String {
+    let lines = answer.iter().map(|(name, value)| {
+        let shown = match value {
+            Value::String(_) if name.ends_with("_at") || name == "first_used" => moment(answer, name),
+            Value::String(_) => field(answer, name),
+            other => crate::show::json_line(other, 500),
+        };
+        format!("{:<14}{shown}\n", name.replace('_', " "))
+    });
+    lines.collect()
+}
+
+async fn logs(global: &Global, run: RunId, follow_on: bool) -> Result<(), Failure> {
+    let id = run.to_string();
+    if follow_on {
+        return follow(global, &[("run", Some(id.as_str())), ("from", Some("0"))]).await;
+    }
+    let (client, output) = (global.client()?, global.output());
+    // A run nobody knows is an error, and not an empty log.
+    client.get(&format!("/api/v1/runs/{run}")).await?;
+    let mut from = Some(0);
+    while let Some(at) = from {
+        let at = at.to_string();
+        let query = [("run", Some(id.as_str())), ("from", Some(at.as_str()))];
+        let page = client.get(&with_query("/api/v1/audit/entries", &query)).await?;
+        for entry in objects(&page, "entries") {
+            if output.is_json() {
+                output.document(&Value::Object(entry.clone()))?;
+            } else {
+                output.line(&entry_line(entry, output.colour()))?;
+            }
+        }
+        from = page.get("next").and_then(Value::as_u64);
+    }
+    Ok(())
+}
+
+pub(super) async fn stop(global: &Global, run: RunId, reason: Option<String>) -> Result<(), Failure> {
+    let body = Object::new().with_some("reason", reason);
+    let answer = global.client()?.post(&format!("/api/v1/runs/{run}/kill"), body).await?;
+    let output = global.output();
+    if output.is_json() {
+        return output.document(&Value::Object(answer));
+    }
+    output.line(&format!("ended {run}"))
+}

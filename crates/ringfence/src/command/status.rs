@@ -1,0 +1,106 @@
+//! `ringfence status`
+
+use clap::Args;
+use ringfence_json::{Object, Value};
+
+use crate::cli::Global;
+use crate::failure::Failure;
+use crate::output::{Style, Table, paint};
+use crate::show::{self, field, number, texts};
+
+/// Show the node: workspaces, runs, suspensions, log
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  ringfence status")]
+pub struct Status {}
+
+impl Status {
+    pub async fn run(self, global: &Global) -> Result<(), Failure> {
+        let status = global.client()?.get("/api/v1/status").await?;
+        let output = global.output();
+        if output.is_json() {
+            return output.document(&Value::Object(status));
+        }
+        output.text(&render(&status, output.colour()))
+    }
+}
+
+fn render(status: &Object, colour: bool) -> String {
+    let mut lines = Vec::new();
+    let is_admitting = status.get("admitting").and_then(Value::as_bool) == Some(true);
+    let state = if is_admitting {
+        paint("admitting actions", Style::Good, colour)
+    } else {
+        paint("admitting NO actions", Style::Bad, colour)
+    };
+    let log = status.get("log").and_then(Value::as_object).cloned().unwrap_or_default();
+    let configuration = status.get("configuration").and_then(Value::as_object).cloned().unwrap_or_default();
+    lines.push(format!("node {} ({}), {state}", field(status, "node"), field(status, "organization")));
+    lines.push(format!("  agents     {}", field(status, "gateway")));
+    lines.push(format!("  operators  {}", field(status, "control")));
+    lines.push(format!("  since      {}", show::moment(status, "started_at")));
+    lines.push(format!(
+        "  config     {}, in force since {}",
+        field(&configuration, "file"),
+        show::moment(&configuration, "since")
+    ));
+    lines.push(format!(
+        "  log        {} entries, {} of them durable",
+        number(&log, "entries"),
+        number(&log, "durable")
+    ));
+    lines.push(format!(
+        "  now        {} runs, {} open actions, {} waiting for approval",
+        number(status, "runs"),
+        number(status, "open_actions"),
+        number(status, "waiting_approvals")
+    ));
+    if let Some(refused) = status.get("refused_configuration").and_then(Value::as_object) {
+        let what = format!("a changed configuration was refused at {}", show::moment(refused, "at"));
+        lines.push(paint(&what, Style::Bad, colour));
+        lines.push(format!("  {}", field(refused, "cause")));
+        lines.push("  the old one stays in force; `ringfence check` shows every line".to_owned());
+    }
+    for breaker in show::objects(status, "open_breakers") {
+        let what = format!(
+            "{}/{} has failed too often and is left alone for a while",
+            field(breaker, "workspace"),
+            field(breaker, "server")
+        );
+        lines.push(paint(&what, Style::Warning, colour));
+    }
+    let layers = show::objects(status, "missing_layers");
+    if !layers.is_empty() {
+        let what = format!(
+            "{} layers of isolation are missing on this machine; see `ringfence doctor`",
+            layers.len()
+        );
+        lines.push(paint(&what, Style::Warning, colour));
+    }
+    let mut text = lines.join("\n");
+    text.push_str("\n\n");
+    text.push_str(&workspaces(status).render(colour));
+    let suspensions = show::objects(status, "suspensions");
+    if !suspensions.is_empty() {
+        text.push_str("\nsuspended:\n");
+        for suspension in suspensions {
+            let (id, covers) = (field(suspension, "id"), field(suspension, "covers"));
+            text.push_str(&format!("  {id}  {covers}: {}\n", field(suspension, "reason")));
+        }
+    }
+    text
+}
+
+fn workspaces(status: &Object) -> Table {
+    let mut table = Table::new(["workspace", "environment", "agents", "servers", "tools", "to approve"]);
+    for workspace in show::objects(status, "workspaces") {
+        table.row([
+            field(workspace, "workspace"),
+            field(workspace, "environment"),
+            texts(workspace, "agents"),
+            texts(workspace, "servers"),
+            number(workspace, "tools"),
+            number(workspace, "tools_to_approve"),
+        ]);
+    }
+    table
+}

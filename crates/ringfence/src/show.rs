@@ -1,0 +1,98 @@
+//! Members of answers as people read them: everything escaped, because some of it comes from agents and tools.
+
+use ringfence_control::shown;
+use ringfence_json::{Object, Value};
+
+/// The most characters of arguments or a result that are shown at once.
+const JSON_CHARACTERS_MAX: usize = 8000;
+
+/// A text, or nothing.
+pub fn field(object: &Object, name: &str) -> String {
+    object.text(name).map(shown::line).unwrap_or_default()
+}
+
+/// A number, or nothing.
+pub fn number(object: &Object, name: &str) -> String {
+    object.get(name).and_then(Value::as_number).map(|number| shown::line(number.as_str())).unwrap_or_default()
+}
+
+/// A list of texts with commas between; a dash if there are none.
+pub fn texts(object: &Object, name: &str) -> String {
+    let elements = object.get(name).and_then(Value::as_array).unwrap_or_default();
+    let texts: Vec<String> = elements.iter().filter_map(Value::as_str).map(shown::line).collect();
+    if texts.is_empty() { "-".to_owned() } else { texts.join(", ") }
+}
+
+/// A list of objects.
+pub fn objects<'o>(object: &'o Object, name: &str) -> Vec<&'o Object> {
+    let elements = object.get(name).and_then(Value::as_array).unwrap_or_default();
+    elements.iter().filter_map(Value::as_object).collect()
+}
+
+/// A moment without its fraction of a second.
+pub fn moment(object: &Object, name: &str) -> String {
+    let text = field(object, name);
+    match text.split_once('.') {
+        Some((seconds, _)) if text.ends_with('Z') => format!("{seconds}Z").replace('T', " "),
+        _ => text,
+    }
+}
+
+/// `server/tool`, or whichever of them there is.
+pub fn tool(object: &Object) -> String {
+    match (field(object, "server"), field(object, "tool")) {
+        (server, tool) if tool.is_empty() => server,
+        (server, tool) if server.is_empty() => tool,
+        (server, tool) => format!("{server}/{tool}"),
+    }
+}
+
+/// JSON over several lines, each indented, escaped and bounded.
+pub fn json(value: &Value, indent: &str) -> String {
+    let mut text = String::new();
+    pretty(value, 0, &mut text);
+    shown::block(&text, indent, JSON_CHARACTERS_MAX)
+}
+
+/// JSON on one line, escaped and bounded.
+pub fn json_line(value: &Value, characters_max: usize) -> String {
+    shown::text(&String::from_utf8_lossy(&value.to_bytes()), characters_max)
+}
+
+fn pretty(value: &Value, depth: usize, out: &mut String) {
+    let pad = |depth: usize| "  ".repeat(depth);
+    match value {
+        Value::Object(object) if !object.is_empty() => {
+            out.push_str("{\n");
+            for (index, (name, member)) in object.iter().enumerate() {
+                let name = String::from_utf8_lossy(&Value::from(name.clone()).to_bytes()).into_owned();
+                out.push_str(&format!("{}{name}: ", pad(depth + 1)));
+                pretty(member, depth + 1, out);
+                out.push_str(if index + 1 < object.len() { ",\n" } else { "\n" });
+            }
+            out.push_str(&format!("{}}}", pad(depth)));
+        }
+        Value::Array(elements) if elements.iter().any(|element| element.as_object().is_some()) => {
+            out.push_str("[\n");
+            for (index, element) in elements.iter().enumerate() {
+                out.push_str(&pad(depth + 1));
+                pretty(element, depth + 1, out);
+                out.push_str(if index + 1 < elements.len() { ",\n" } else { "\n" });
+            }
+            out.push_str(&format!("{}]", pad(depth)));
+        }
+        plain => out.push_str(&String::from_utf8_lossy(&plain.to_bytes())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_laid_out_and_nothing_in_it_escapes() {
+        let value =
+            Object::new().with("a", "x\u{202e}").with("b", Value::Array(vec![1u64.into(), 2u64.into()]));
+        assert_eq!(json(&value.into(), "  "), "  {\n    \"a\": \"x\\u{202e}\",\n    \"b\": [1,2]\n  }");
+    }
+}
