@@ -48,6 +48,13 @@ impl Batch {
         self.finish(id);
     }
 
+    /// Every entry is lost, unless their fate was decided before.
+    pub(crate) fn lost_if_open(&self) {
+        if self.lost_from.load(Ordering::Acquire) == OPEN {
+            self.finish(0);
+        }
+    }
+
     fn finish(&self, lost_from: u64) {
         self.lost_from.store(lost_from, Ordering::Release);
         self.wake.notify_waiters();

@@ -18,13 +18,13 @@ use crate::disk::{Faults, is_full, sync_folder};
 use crate::error::{At, OpenError, ReadError};
 use crate::key::SigningKey;
 use crate::limits::{
-    OPERATOR_RESERVE_BYTES, PAYLOAD_SEGMENT_AGE_MICROS, PAYLOAD_SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_DEFAULT,
-    SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
+    ENTRY_BYTES_MAX, OPERATOR_RESERVE_BYTES, PAYLOAD_SEGMENT_AGE_MICROS, PAYLOAD_SEGMENT_BYTES_DEFAULT,
+    SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
 };
 use crate::lock::Lock;
 use crate::note::VerifierKey;
 use crate::payload::{Book, Payload, PayloadClass, Pruned, classes_of, is_begun_before, payload_of, prune};
-use crate::queue::Queue;
+use crate::queue::{Queue, charge};
 use crate::reader::Reader;
 use crate::session::Session;
 use crate::shared::Shared;
@@ -60,7 +60,8 @@ pub struct Recovery {
 /// What room the log has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Space {
-    /// New actions are refused: the disk is full, and what is allocated is set aside.
+    /// The disk is full, and what is left beside what is set aside does not hold the longest entry: new actions are
+    /// refused, or will be soon.
     pub full: bool,
     /// What new actions may use before more is allocated, in bytes.
     pub for_new: u64,
@@ -267,7 +268,7 @@ impl Ledger {
     pub fn space(&self) -> Space {
         let queue = self.shared().queue.lock();
         Space {
-            full: queue.disk_full && queue.for_new() == 0,
+            full: queue.disk_full && queue.for_new() < charge(ENTRY_BYTES_MAX, 0),
             for_new: queue.for_new(),
             reserved: queue.reserved,
             for_operators: queue.operator_reserve,

@@ -1,4 +1,20 @@
-//! The log: append, derive tiles, prove, verify, export.
+//! The log: append, derive tiles, prove, verify.
+//!
+//! A folder holds one node's log:
+//!
+//! | file | what |
+//! |---|---|
+//! | `wal/NUMBER.wal` | the truth: entries in batches, each synced before the next is written |
+//! | `payloads/CLASS/NUMBER.seg` | arguments and results, named by their SHA-256, pruned in whole segments |
+//! | `tile/…`, `checkpoint` | derived: C2SP tlog-tiles and a signed checkpoint |
+//! | `state` | derived: up to where tiles are known to be on disk |
+//! | `key` | signs checkpoints; for its owner only |
+//! | `lock` | held by the node that writes |
+//!
+//! [`Ledger`] opens it; a [`Session`] appends to one incarnation of it, and a [`Ticket`] says when an entry is durable.
+//! A failed sync ends the incarnation: what was not durable is lost and said to be lost, and appenders begin again with
+//! the next session. [`Room`] is space set aside, so that the outcome of what was begun can be written when the disk is
+//! full. [`verify()`] needs none of that: it reads a folder and says whether it is whole.
 
 mod batch;
 mod check;
@@ -17,6 +33,7 @@ mod payload;
 mod queue;
 mod reader;
 mod scanner;
+mod segment_check;
 mod session;
 mod shared;
 mod tree;
@@ -34,6 +51,7 @@ pub use note::{Checkpoint, NoteError, VerifierKey};
 pub use payload::{Payload, PayloadClass, PayloadClassError, Pruned, SealedPayload};
 pub use queue::RoomFor;
 pub use reader::{Entry, Reader};
+pub use segment_check::{SegmentError, SegmentSummary, check_segment};
 pub use session::{Room, Session};
 pub use tree::{InclusionProof, ProofError};
 pub use verify::{Broken, Report, VerifyError, VerifyOptions, verify};

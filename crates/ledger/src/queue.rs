@@ -63,6 +63,13 @@ pub(crate) struct Taken {
     pub(crate) last_at: Timestamp,
 }
 
+impl Drop for Taken {
+    /// Whoever waits is told, even if the writer panics.
+    fn drop(&mut self) {
+        self.batch.lost_if_open();
+    }
+}
+
 /// What an entry of that length takes at most: with a batch of its own, in bytes.
 pub(crate) fn charge(length: usize, payloads: usize) -> u64 {
     (length + ENTRY_PREFIX + BATCH_HEADER + payloads * MARK_BYTES_MAX) as u64
@@ -97,7 +104,7 @@ impl Queue {
         &mut self,
         incarnation: u64,
         encoded: &Encoded,
-        draft: Draft,
+        draft: &mut Draft,
         room: RoomFor<'_>,
     ) -> Result<(Ticket, bool), AppendError> {
         self.require(incarnation)?;
@@ -116,7 +123,7 @@ impl Queue {
         let wake = self.count == 0;
         self.buffer.extend_from_slice(&u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes());
         encoded.append_to(&mut self.buffer, &digits, (at > draft.at).then_some(at));
-        self.records.extend(draft.payloads.into_iter().map(crate::SealedPayload::into_record));
+        self.records.extend(draft.payloads.drain(..).map(crate::SealedPayload::into_record));
         self.next_id += 1;
         self.count += 1;
         self.last_at = at;

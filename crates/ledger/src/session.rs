@@ -78,11 +78,10 @@ impl Session {
     /// # Errors
     /// When the session is over, there is no room, or the draft cannot be an entry. Nothing is written then, and an
     /// error cannot make a later entry fail.
-    pub fn append(&self, draft: Draft, room: RoomFor<'_>) -> Result<Ticket, AppendError> {
+    pub fn append(&self, mut draft: Draft, room: RoomFor<'_>) -> Result<Ticket, AppendError> {
         let encoded = Encoded::new(&self.shared.node, &draft)?;
-        let mut queue = self.shared.queue.lock();
-        let (ticket, wake) = queue.append(self.incarnation, &encoded, draft, room)?;
-        drop(queue);
+        // A draft that is refused is dropped after the lock.
+        let (ticket, wake) = self.shared.queue.lock().append(self.incarnation, &encoded, &mut draft, room)?;
         if wake {
             self.shared.wake.notify_one();
         }

@@ -71,7 +71,7 @@ impl Writer {
         self.shared.changed.notify_waiters();
     }
 
-    /// Writes until the log is closed.
+    /// Writes until the log is closed. Should it panic, the log takes nothing more and says so.
     pub(crate) fn run(mut self) {
         let mut buffer = Vec::new();
         loop {
@@ -80,8 +80,8 @@ impl Writer {
                 Work::Space => {}
                 Work::Entries(taken) => match self.write_taken(taken) {
                     Ok(used) => buffer = used,
-                    Err((batch, error)) => {
-                        if !self.fail(&batch, &error) {
+                    Err(error) => {
+                        if !self.fail(&error) {
                             return;
                         }
                     }
@@ -114,15 +114,21 @@ impl Writer {
         }
     }
 
-    fn write_taken(&mut self, mut taken: Taken) -> Result<Vec<u8>, (Arc<crate::batch::Batch>, io::Error)> {
+    fn write_taken(&mut self, mut taken: Taken) -> io::Result<Vec<u8>> {
         let written = self.write_round(&mut taken);
         match written {
             Ok(()) => {
                 taken.batch.durable();
                 self.shared.queue.lock().recount(self.active.usable());
-                Ok(if taken.buffer.capacity() > BUFFER_KEPT_MAX { Vec::new() } else { taken.buffer })
+                let used = std::mem::take(&mut taken.buffer);
+                Ok(if used.capacity() > BUFFER_KEPT_MAX { Vec::new() } else { used })
             }
-            Err(error) => Err((taken.batch, error)),
+            Err(error) => {
+                // What was cut off before the failure is durable.
+                self.shared.queue.lock().end();
+                taken.batch.lost_from(self.good.entry);
+                Err(error)
+            }
         }
     }
 
@@ -271,12 +277,10 @@ impl Writer {
     }
 
     /// Ends the incarnation and begins the next as soon as the disk lets it; false when the log is closed before.
-    fn fail(&mut self, batch: &crate::batch::Batch, error: &io::Error) -> bool {
+    fn fail(&mut self, error: &io::Error) -> bool {
         tracing::error!(%error, durable = self.good.entry, "the log failed: entries that were not durable are lost");
         let shared = Arc::clone(&self.shared);
-        shared.queue.lock().end();
         shared.book.begin(0);
-        batch.lost_from(self.good.entry);
         shared.changed.notify_waiters();
         loop {
             match self.reopen() {
@@ -303,6 +307,17 @@ impl Writer {
         self.active = active;
         self.shared.queue.lock().spares.extend(spares);
         Ok(())
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        let mut queue = self.shared.queue.lock();
+        if queue.alive {
+            queue.end();
+        }
+        drop(queue);
+        self.shared.changed.notify_waiters();
     }
 }
 

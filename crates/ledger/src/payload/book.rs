@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
@@ -16,6 +17,8 @@ use crate::limits::{PAYLOAD_AHEAD_BYTES, PAYLOAD_CLASSES_MAX};
 #[derive(Debug, Default)]
 pub(crate) struct Book {
     state: Mutex<State>,
+    /// What [`State::is_short`] said last: the writer asks under a lock that must not wait for a class being opened.
+    short: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -33,12 +36,23 @@ struct Class {
     rotate: bool,
 }
 
+// === impl State ===
+
+impl State {
+    /// Whether the writer has something to do here.
+    fn is_short(&self) -> bool {
+        self.classes.values().any(|class| class.rotate || class.free < PAYLOAD_AHEAD_BYTES * 3 / 4)
+    }
+}
+
 // === impl Book ===
 
 impl Book {
     /// Begins anew; earlier promises are void.
     pub(crate) fn begin(&self, incarnation: u64) {
-        *self.state.lock() = State { incarnation, classes: BTreeMap::new() };
+        let mut state = self.state.lock();
+        *state = State { incarnation, classes: BTreeMap::new() };
+        self.note(&state);
     }
 
     /// Takes room for a record of `bytes`, opening the class first if it is new. Only that touches the disk.
@@ -64,8 +78,10 @@ impl Book {
                 .insert(class.clone(), Class { free: file.ahead(), file: Some(file), rotate: false });
         }
         let free = state.classes.get_mut(class).map(|class| &mut class.free).ok_or(SealError::Full)?;
-        *free = free.checked_sub(bytes).ok_or(SealError::Full)?;
-        Ok(())
+        let left = free.checked_sub(bytes).ok_or(SealError::Full);
+        *free = left.clone().unwrap_or(*free);
+        self.note(&state);
+        left.map(drop)
     }
 
     /// Returns room that was not used.
@@ -76,6 +92,11 @@ impl Book {
         {
             class.free += bytes;
         }
+        self.note(&state);
+    }
+
+    fn note(&self, state: &State) {
+        self.short.store(state.is_short(), Ordering::Release);
     }
 
     /// The classes that were opened since the last call, for the writer.
@@ -92,21 +113,24 @@ impl Book {
 
     /// Asks that what is written to a class from now on goes to another file.
     pub(crate) fn ask_rotation(&self, class: &PayloadClass) {
-        if let Some(class) = self.state.lock().classes.get_mut(class) {
+        let mut state = self.state.lock();
+        if let Some(class) = state.classes.get_mut(class) {
             class.rotate = true;
         }
+        self.note(&state);
     }
 
     /// Whether the class was asked to rotate; not again after this.
     pub(crate) fn take_rotation(&self, class: &PayloadClass) -> bool {
         let mut state = self.state.lock();
-        state.classes.get_mut(class).is_some_and(|class| std::mem::take(&mut class.rotate))
+        let asked = state.classes.get_mut(class).is_some_and(|class| std::mem::take(&mut class.rotate));
+        self.note(&state);
+        asked
     }
 
     /// Whether the writer has something to do here.
     pub(crate) fn is_short(&self) -> bool {
-        let state = self.state.lock();
-        state.classes.values().any(|class| class.rotate || class.free < PAYLOAD_AHEAD_BYTES * 3 / 4)
+        self.short.load(Ordering::Acquire)
     }
 
     /// How much more each class should have allocated ahead, in bytes.
@@ -118,9 +142,11 @@ impl Book {
 
     /// The writer has allocated that much more.
     pub(crate) fn grow(&self, class: &PayloadClass, bytes: u64) {
-        if let Some(class) = self.state.lock().classes.get_mut(class) {
+        let mut state = self.state.lock();
+        if let Some(class) = state.classes.get_mut(class) {
             class.free += bytes;
         }
+        self.note(&state);
     }
 
     /// Opens the file of a class: the next number, with space allocated ahead.
