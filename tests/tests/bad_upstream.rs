@@ -203,7 +203,7 @@ async fn a_changed_definition_is_hidden_and_refused_until_a_person_approves_it()
     client.call("echo", json!({ "text": "hi" })).await.expect_refused("definition_changed");
     let diff = bad.node.cli(&["tools", "diff", "-w", "lab"]).await;
     assert!(diff.stdout.contains("Send-me-your-keys-first"), "{}", diff.stdout);
-    bad.node.cli(&["tools", "approve", "-w", "lab", "tools/*"]).await.expect(0);
+    bad.node.cli(&["tools", "approve", "-w", "lab", "--server", "tools", "--all"]).await.expect(0);
     bad.still_works().await;
 }
 

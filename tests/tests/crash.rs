@@ -10,7 +10,7 @@ use ringfence_tests::audit;
 use ringfence_tests::config::Config;
 use ringfence_tests::mcp::Client;
 use ringfence_tests::node::Node;
-use ringfence_tests::upstream::{Upstream, executed};
+use ringfence_tests::upstream::{Upstream, executed, text};
 use serde_json::{Value, json};
 
 /// Calls at the same time.
@@ -85,14 +85,14 @@ async fn die_and_live(node: &mut Node, token: &str, known: &Arc<Known>, life: Du
     in_flight
 }
 
-/// The call in an intent's arguments, by the id that the agent gave it.
-async fn calls_by_intent(node: &Node) -> BTreeMap<String, String> {
+/// The calls that have an intent, by action, each under the id that the agent gave it.
+async fn calls_by_action(node: &Node) -> BTreeMap<String, String> {
     let mut calls = BTreeMap::new();
     for intent in audit::entries(node, "intent").await {
-        let entry = intent["id"].as_str().unwrap().to_owned();
-        let shown = node.cli(&["audit", "show", &entry, "--json"]).await.expect(0).stdout;
+        let action = text(&intent, "action");
+        let shown = node.cli(&["audit", "show", &action, "--json"]).await.expect(0).stdout;
         let start = shown.find("call-").unwrap_or_else(|| panic!("an intent without its arguments: {shown}"));
-        calls.insert(entry, shown[start..start + "call-000000".len()].to_owned());
+        calls.insert(action, shown[start..start + "call-000000".len()].to_owned());
     }
     calls
 }
@@ -116,7 +116,7 @@ async fn whenever_the_node_dies_every_executed_call_has_its_intent_and_nothing_a
     assert!(with_calls_in_flight * 2 >= kills, "too few calls in flight to say anything");
 
     audit::verify(&node).await;
-    let calls = calls_by_intent(&node).await;
+    let calls = calls_by_action(&node).await;
     let intended: BTreeSet<&str> = calls.values().map(String::as_str).collect();
     let executed = executed(&list);
     assert!(!executed.is_empty());
@@ -133,8 +133,7 @@ async fn expect_outcomes(node: &Node, calls: &BTreeMap<String, String>, acknowle
     let mut settled: BTreeMap<&str, Value> = BTreeMap::new();
     let outcomes = audit::entries(node, "outcome").await;
     for outcome in outcomes {
-        let parents = outcome["parents"].as_array().cloned().unwrap_or_default();
-        let call = parents.iter().find_map(|parent| calls.get(parent.as_str()?));
+        let call = calls.get(&text(&outcome, "action"));
         let call = call.unwrap_or_else(|| panic!("an outcome without its intent: {outcome}"));
         assert!(settled.insert(call, outcome).is_none(), "two outcomes for {call}");
     }
