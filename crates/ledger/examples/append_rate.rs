@@ -152,9 +152,11 @@ fn verified(folder: &Path) -> Result<(), Failure> {
     let (ledger, recovery) = Ledger::open(folder, Options::new(NodeName::new("bench")?))?;
     println!("opened {} entries in {:?}", recovery.size, started.elapsed());
     drop(ledger);
+    let cpu = cpu_time();
     let report = verify(folder, &VerifyOptions::default())?;
+    let cpu = cpu_time().saturating_sub(cpu);
     println!(
-        "verified {} entries and {} payloads in {:?}: {:.0} entries/s",
+        "verified {} entries and {} payloads in {:?} ({cpu:?} CPU): {:.0} entries/s",
         report.entries,
         report.payloads,
         report.took,

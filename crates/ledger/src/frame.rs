@@ -261,7 +261,9 @@ impl<R: Read + Seek> Frames<R> {
         let mut written_end = self.offset;
         let mut window_at = self.offset;
         loop {
+            let left = self.length.saturating_sub(window_at + window.len() as u64);
             let chunk = self.reader.fill_buf()?;
+            let chunk = &chunk[..chunk.len().min(usize::try_from(left).unwrap_or(usize::MAX))];
             if chunk.is_empty() {
                 return Ok((None, written_end));
             }

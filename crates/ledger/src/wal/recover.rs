@@ -5,7 +5,7 @@ use std::path::Path;
 use ringfence_types::Timestamp;
 
 use super::scan::{End, Step, WalScan};
-use super::segment::{Position, Start, WalSegment, segment_path, start_of};
+use super::segment::{Position, Start, WalSegment, data_end, segment_path, start_of};
 use crate::check::check_entry;
 use crate::disk::{Faults, sync, write_at};
 use crate::error::{At, Damage, FileError, ReadError};
@@ -112,7 +112,8 @@ pub(crate) fn clear_tail(segment: &WalSegment, tail: u64, faults: &Faults) -> Re
     let zeros = vec![0; 1 << 20];
     let from = if tail <= SEGMENT_HEADER as u64 { 0 } else { tail };
     let file = segment.file.try_clone().at("open", &segment.path)?;
-    let frames = crate::frame::Frames::new(file, from, segment.length).at("read", &segment.path)?;
+    let written = data_end(&file, from, segment.length);
+    let frames = crate::frame::Frames::new(file, from, written).at("read", &segment.path)?;
     let (_, written_end) = frames.look_behind(u64::MAX).at("read", &segment.path)?;
     // A header's worth more, so that no piece of one is left.
     let end = (written_end + BATCH_HEADER as u64).min(segment.length);

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::numbered_files;
-use super::segment::{Position, Start, segment_path, start_of};
+use super::segment::{Position, Start, data_end, segment_path, start_of};
 use crate::error::{At, Damage, ReadError};
 use crate::frame::{BatchHeader, Frames, SEGMENT_HEADER, Slot};
 
@@ -208,7 +208,7 @@ impl WalScan {
         if !path.exists() {
             return Ok(());
         }
-        let frames = open_frames(&self.folder, number, 0)?;
+        let frames = written_frames(&self.folder, number, 0)?;
         let (later, _) = frames.look_behind(self.next_id).at("read", &path)?;
         match later {
             None => Ok(()),
@@ -228,7 +228,7 @@ impl WalScan {
     fn end(&mut self, what: &str) -> Result<Step, ReadError> {
         let path = self.path();
         let position = self.position();
-        let frames = open_frames(&self.folder, position.segment, position.offset)?;
+        let frames = written_frames(&self.folder, position.segment, position.offset)?;
         let (later, written_end) = frames.look_behind(self.next_id).at("read", &path)?;
         if let Some(offset) = later {
             return Err(self.damage(format!("{what}, but a later batch follows at byte {offset}")).into());
@@ -238,6 +238,15 @@ impl WalScan {
         }
         Ok(Step::End(End { position, torn_bytes: written_end - position.offset }))
     }
+}
+
+/// The part of a segment that was ever written, for looking behind.
+fn written_frames(folder: &Path, segment: u64, offset: u64) -> Result<Frames<File>, ReadError> {
+    let path = segment_path(folder, segment);
+    let file = File::open(&path).at("open", &path)?;
+    let length = file.metadata().at("inspect", &path)?.len();
+    let end = data_end(&file, offset, length);
+    Ok(Frames::new(file, offset, end).at("read", &path)?)
 }
 
 fn open_frames(folder: &Path, segment: u64, offset: u64) -> Result<Frames<File>, ReadError> {

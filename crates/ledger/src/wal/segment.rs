@@ -85,6 +85,25 @@ impl WalSegment {
     }
 }
 
+/// The end of what was ever written to a file, as far as the file system knows; at most `length`. What is allocated and
+/// was never written need not be read to know that it is zero.
+pub(crate) fn data_end(file: &File, from: u64, length: u64) -> u64 {
+    let mut end = from;
+    while end < length {
+        let data = match rustix::fs::seek(file, rustix::fs::SeekFrom::Data(end)) {
+            Ok(data) => data,
+            // Nothing is behind.
+            Err(rustix::io::Errno::NXIO) => return end,
+            Err(_) => return length,
+        };
+        match rustix::fs::seek(file, rustix::fs::SeekFrom::Hole(data)) {
+            Ok(hole) if hole > end => end = hole,
+            _ => return length,
+        }
+    }
+    length
+}
+
 /// What the start of a segment says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Start {
