@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::mem::{Discriminant, discriminant};
 
 use cedar_policy::{
-    PolicySet, Schema, ValidationError, ValidationMode, ValidationResult, ValidationWarning, Validator,
+    PolicyId, PolicySet, Schema, ValidationError, ValidationMode, ValidationWarning, Validator,
 };
 use ringfence_document::{Place, Report, nearest};
 use smol_str::SmolStr;
@@ -100,9 +100,14 @@ impl Checker {
         let unknown = self.names(set, found);
         let Some(validator) = &self.validator else { return };
         let result = validator.validate(set, ValidationMode::Strict);
+        let mistaken: HashSet<&PolicyId> = result
+            .validation_errors()
+            .filter(|error| matches!(error, ValidationError::UnrecognizedEntityType(_)))
+            .map(ValidationError::policy_id)
+            .collect();
         let mut all: Vec<(Discriminant<ValidationError>, Checked)> = result
             .validation_errors()
-            .filter(|error| !is_consequence(error, &result, &unknown))
+            .filter(|error| !is_consequence(error, &mistaken, &unknown))
             .map(|error| (discriminant(error), self.error(error)))
             .collect();
         // The same place is looked at for every action it can be about; one of them is enough.
@@ -182,17 +187,12 @@ impl Checker {
 
 /// Whether an error only follows from another one, or has been said less harshly already: a tool that nobody knows
 /// may be pinned later.
-fn is_consequence(error: &ValidationError, result: &ValidationResult, unknown: &HashSet<String>) -> bool {
-    let elsewhere = || {
-        unknown.contains(&error.policy_id().to_string())
-            || result.validation_errors().any(|other| {
-                matches!(other, ValidationError::UnrecognizedEntityType(_))
-                    && other.policy_id() == error.policy_id()
-            })
-    };
+fn is_consequence(error: &ValidationError, mistaken: &HashSet<&PolicyId>, unknown: &HashSet<String>) -> bool {
     match error {
         ValidationError::UnrecognizedActionId(_) => true,
-        ValidationError::InvalidActionApplication(_) => elsewhere(),
+        ValidationError::InvalidActionApplication(_) => {
+            mistaken.contains(error.policy_id()) || unknown.contains(&error.policy_id().to_string())
+        }
         _ => false,
     }
 }
