@@ -1,0 +1,209 @@
+//! Answers on their way to an agent.
+//!
+//! Whatever is ready is handed to the connection in small pieces, and before each the suspensions are looked at
+//! once more: what was cut off ends there, not after what happened to be buffered.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use hyper::body::{Body, Frame, SizeHint};
+use ringfence_kernel::{Cancel, Lease};
+use tokio::sync::mpsc;
+
+/// The body of an answer.
+#[derive(Debug)]
+pub(crate) struct Outbound {
+    /// What is being given out.
+    now: Bytes,
+    /// Where more comes from.
+    more: Option<mpsc::Receiver<Piece>>,
+    cancel: Option<Cancel>,
+    piece_bytes: usize,
+    /// Whether part of an event was given out already.
+    within_event: bool,
+    /// Whether `now` is given out whatever was cut off: it says why.
+    last: bool,
+    /// What `cancel` belongs to, if nobody else keeps it.
+    lease: Option<Lease>,
+}
+
+/// A part of a stream of events.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    /// An event, or a sign of life.
+    Event(Bytes),
+    /// The last event: given out even after the stream was cut off, because it says so.
+    Last(Bytes),
+}
+
+/// The answer was cut off while it was given out, and could not end in an orderly way.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the answer was cut off by a suspension")]
+pub(crate) struct CutOff;
+
+/// Ends an event that was given out in part: of this kind, no client takes it for a message.
+const ABANDONED: &[u8] = b"\nevent: ringfence-cut-off\n\n";
+
+// === impl Outbound ===
+
+impl Outbound {
+    /// Nothing.
+    pub(crate) fn empty() -> Self {
+        Self::whole(Bytes::new(), None, usize::MAX)
+    }
+
+    /// A body that is known as a whole.
+    pub(crate) fn whole(bytes: Bytes, cancel: Option<Cancel>, piece_bytes: usize) -> Self {
+        Self { now: bytes, more: None, cancel, piece_bytes, within_event: false, last: false, lease: None }
+    }
+
+    /// A stream of events.
+    pub(crate) fn stream(events: mpsc::Receiver<Piece>, cancel: Cancel, piece_bytes: usize) -> Self {
+        Self { more: Some(events), ..Self::whole(Bytes::new(), Some(cancel), piece_bytes) }
+    }
+
+    fn is_cut_off(&self) -> bool {
+        !self.last && self.cancel.as_ref().is_some_and(|cancel| cancel.check().is_err())
+    }
+
+    /// The next piece of what is there.
+    fn take_piece(&mut self) -> Frame<Bytes> {
+        let piece = self.now.split_to(self.now.len().min(self.piece_bytes));
+        self.within_event = !self.now.is_empty();
+        Frame::data(piece)
+    }
+
+    /// Drops what was cut off; gives what ends it in an orderly way, if anything has to.
+    fn abandon(&mut self) -> Option<Bytes> {
+        self.now = Bytes::new();
+        std::mem::take(&mut self.within_event).then(|| Bytes::from_static(ABANDONED))
+    }
+
+    fn poll_stream(&mut self, cx: &mut Context<'_>) -> Poll<Option<Frame<Bytes>>> {
+        loop {
+            if self.is_cut_off()
+                && let Some(end) = self.abandon()
+            {
+                return Poll::Ready(Some(Frame::data(end)));
+            }
+            if !self.now.is_empty() {
+                return Poll::Ready(Some(self.take_piece()));
+            }
+            let Some(events) = &mut self.more else { return Poll::Ready(None) };
+            match std::task::ready!(events.poll_recv(cx)) {
+                Some(Piece::Event(event)) => self.now = event,
+                Some(Piece::Last(event)) => {
+                    self.now = event;
+                    self.last = true;
+                }
+                None => self.more = None,
+            }
+        }
+    }
+}
+
+impl Body for Outbound {
+    type Data = Bytes;
+    type Error = CutOff;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
+        if self.more.is_some() || self.last {
+            return self.poll_stream(cx).map(|frame| frame.map(Ok));
+        }
+        if self.now.is_empty() {
+            return Poll::Ready(None);
+        }
+        if self.is_cut_off() {
+            // Its length was announced: the only end left is that of the connection.
+            return Poll::Ready(Some(Err(CutOff)));
+        }
+        Poll::Ready(Some(Ok(self.take_piece())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.more.is_none() && self.now.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.more {
+            None => SizeHint::with_exact(self.now.len() as u64),
+            Some(_) => SizeHint::new(),
+        }
+    }
+}
+
+/// An answer without a body.
+pub(crate) fn status(status: StatusCode) -> Response<Outbound> {
+    let mut response = Response::new(Outbound::empty());
+    *response.status_mut() = status;
+    response
+}
+
+/// An answer in JSON. `cancel` is looked at before each piece.
+pub(crate) fn json(
+    status: StatusCode,
+    body: Vec<u8>,
+    cancel: Option<Cancel>,
+    piece: usize,
+) -> Response<Outbound> {
+    let mut response = Response::new(Outbound::whole(body.into(), cancel, piece));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// As [`json`], for a body that takes a while to give out: the lease is cut off with everything else of its run.
+pub(crate) fn json_held(status: StatusCode, body: Vec<u8>, lease: Lease, piece: usize) -> Response<Outbound> {
+    let mut response = json(status, body, Some(lease.cancel().clone()), piece);
+    response.body_mut().lease = Some(lease);
+    response
+}
+
+/// A stream of events.
+pub(crate) fn events(events: mpsc::Receiver<Piece>, cancel: Cancel, piece: usize) -> Response<Outbound> {
+    let mut response = Response::new(Outbound::stream(events, cancel, piece));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
+    // Reverse proxies would hold the events back (MCP 2026-07-28, "Receiving Messages").
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    fn text(bytes: &[u8]) -> String {
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_body_is_given_out_in_pieces() {
+        let mut body = Outbound::whole(Bytes::from_static(b"0123456789"), Some(Cancel::default()), 4);
+        assert_eq!(body.size_hint().exact(), Some(10));
+        let mut pieces = Vec::new();
+        while let Some(frame) = body.frame().await {
+            pieces.push(text(&frame.unwrap().into_data().unwrap()));
+        }
+        assert_eq!(pieces, ["0123", "4567", "89"]);
+    }
+
+    #[tokio::test]
+    async fn a_stream_gives_out_its_events_and_ends() {
+        let (sender, receiver) = mpsc::channel(4);
+        sender.send(Piece::Event(Bytes::from_static(b"data: 1\n\n"))).await.unwrap();
+        sender.send(Piece::Last(Bytes::from_static(b"data: 2\n\n"))).await.unwrap();
+        drop(sender);
+        let body = Outbound::stream(receiver, Cancel::default(), 5).collect().await.unwrap();
+        assert_eq!(text(&body.to_bytes()), "data: 1\n\ndata: 2\n\n");
+    }
+}

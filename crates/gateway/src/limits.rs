@@ -1,0 +1,145 @@
+//! Every bound of this crate, with its unit.
+
+use std::time::Duration;
+
+use ringfence_json::Limits as JsonLimits;
+
+/// What the agents' listener and the way to the upstreams hold to. [`Limits::default`] is what a node runs with;
+/// tests make them small.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Agents' connections open at once; more are closed unanswered.
+    pub connections: usize,
+    /// Bytes of the head of one request (request line and headers; 100 headers are hyper's own bound).
+    pub head_bytes: usize,
+    /// From the first byte of a connection, or the end of the answer before, to the end of the next head.
+    pub head_time: Duration,
+    /// Bytes of the body of one request.
+    pub body_bytes: usize,
+    /// From the end of the head to the end of the body.
+    pub body_time: Duration,
+    /// For how long a client may take no byte of an answer that is ready for it.
+    pub write_stall: Duration,
+    /// The kernel's send buffer of an agent's connection, in bytes: what a suspension can no longer call back.
+    pub send_buffer_bytes: u32,
+    /// Bytes handed to a connection at a time, each piece after one more look at the suspensions.
+    pub piece_bytes: usize,
+    /// Objects and arrays inside one another in a message.
+    pub depth: usize,
+    /// Values in one message.
+    pub values: usize,
+    /// Bytes of one number.
+    pub number_bytes: usize,
+
+    /// Sessions of one agent open at once; the one idle for longest makes room.
+    pub sessions_per_agent: usize,
+    /// How long a session may be idle.
+    pub session_idle: Duration,
+    /// Requests under way at once in one session.
+    pub session_requests: usize,
+    /// Questions of servers (elicitation, sampling, roots) waiting for their answer in one session.
+    pub session_questions: usize,
+
+    /// Bytes of one message of an upstream: a JSON body, an event, a line.
+    pub message_bytes: usize,
+    /// Bytes of the head of an upstream's answer.
+    pub upstream_head_bytes: usize,
+    /// Notifications and questions of an upstream during one call.
+    pub messages_per_call: usize,
+    /// Messages of an upstream waiting for a client to take them.
+    pub stream_backlog: usize,
+    /// How long a connection to an upstream may take.
+    pub connect_time: Duration,
+    /// How long the node's own requests to an upstream may take (lists, handshakes, probes).
+    pub errand_time: Duration,
+    /// Idle connections kept to one upstream.
+    pub idle_connections: usize,
+    /// How long an idle connection is kept.
+    pub idle_connection_time: Duration,
+    /// How often a stream that an upstream closed early is taken up again (MCP 2025-11-25, resumability).
+    pub resumptions: u32,
+    /// The longest wait between two of them, whatever the upstream asks for.
+    pub resumption_wait: Duration,
+
+    /// Pages of one list.
+    pub list_pages: usize,
+    /// Elements of one list.
+    pub list_elements: usize,
+    /// From a server's word that its tools changed to the look at them.
+    pub refresh_wait: Duration,
+    /// Between two signs of life on a stream that has nothing to say.
+    pub keep_alive: Duration,
+
+    /// The wait before a child that ended is started again, doubled with every failure in a row.
+    pub restart_wait: Duration,
+    /// The longest such wait.
+    pub restart_wait_max: Duration,
+    /// How long a child may take to say that it speaks a modern revision; silence means that it does not.
+    pub probe_time: Duration,
+    /// How long a child without a call is kept.
+    pub child_idle: Duration,
+    /// How long a child may take to read a line, and to end after its input was closed.
+    pub child_patience: Duration,
+    /// How often sessions, children and connections are looked through.
+    pub sweep: Duration,
+}
+
+// === impl Limits ===
+
+impl Limits {
+    /// What a message of an agent may be.
+    pub fn request_json(&self) -> JsonLimits {
+        self.json(self.body_bytes)
+    }
+
+    /// What a message of an upstream may be.
+    pub fn upstream_json(&self) -> JsonLimits {
+        self.json(self.message_bytes)
+    }
+
+    fn json(&self, bytes: usize) -> JsonLimits {
+        JsonLimits { bytes, depth: self.depth, values: self.values, number_bytes: self.number_bytes }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 2_048,
+            head_bytes: 32 << 10,
+            head_time: Duration::from_secs(60),
+            body_bytes: 4 << 20,
+            body_time: Duration::from_secs(10),
+            write_stall: Duration::from_secs(20),
+            send_buffer_bytes: 16 << 10,
+            piece_bytes: 16 << 10,
+            depth: 64,
+            values: 250_000,
+            number_bytes: 256,
+            sessions_per_agent: 256,
+            session_idle: Duration::from_mins(30),
+            session_requests: 64,
+            session_questions: 16,
+            message_bytes: 16 << 20,
+            upstream_head_bytes: 32 << 10,
+            messages_per_call: 10_000,
+            stream_backlog: 16,
+            connect_time: Duration::from_secs(5),
+            errand_time: Duration::from_secs(15),
+            idle_connections: 64,
+            idle_connection_time: Duration::from_secs(4),
+            resumptions: 16,
+            resumption_wait: Duration::from_secs(5),
+            list_pages: 100,
+            list_elements: 5_000,
+            refresh_wait: Duration::from_millis(200),
+            keep_alive: Duration::from_secs(15),
+            restart_wait: Duration::from_millis(200),
+            restart_wait_max: Duration::from_secs(30),
+            probe_time: Duration::from_secs(3),
+            child_idle: Duration::from_mins(10),
+            child_patience: Duration::from_secs(5),
+            sweep: Duration::from_secs(5),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What all requests share.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use ringfence_kernel::{Kernel, Run};
+use ringfence_types::{RunId, ServerName, WorkspaceName};
+use tokio_util::sync::CancellationToken;
+
+use super::catalog::Catalog;
+use super::eras::Eras;
+use super::session::{Session, Sessions};
+use super::upstream::UpstreamError;
+use super::upstream::children::Children;
+use super::upstream::http::{self, Address};
+use super::upstream::wires::Wires;
+use crate::targets::{Target, Targets};
+use crate::{Doors, Limits};
+
+/// What all requests share.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    pub(crate) kernel: Kernel,
+    pub(crate) targets: Targets,
+    pub(crate) limits: Limits,
+    pub(crate) doors: Doors,
+    pub(crate) wires: Arc<Wires>,
+    pub(crate) children: Children,
+    pub(crate) sessions: Sessions,
+    pub(crate) eras: Eras,
+    pub(crate) catalog: Catalog,
+    /// The servers whose tools are about to be listed again.
+    pub(crate) refreshing: Mutex<HashSet<(WorkspaceName, ServerName)>>,
+    /// Cancelled when the node stops: streams end.
+    pub(crate) shutdown: CancellationToken,
+}
+
+// === impl Gate ===
+
+impl Gate {
+    /// Where a server is, as it is configured now.
+    pub(crate) fn target(
+        &self,
+        workspace: &WorkspaceName,
+        server: &ServerName,
+    ) -> Result<Target, UpstreamError> {
+        self.targets.get(workspace, server).ok_or(UpstreamError::Gone)
+    }
+
+    /// Whether the run's agent holds anything of a server.
+    pub(crate) fn holds(&self, run: &Run, server: &ServerName) -> bool {
+        let setup = self.kernel.setup();
+        let workspace = setup.workspaces.get(&run.workspace);
+        workspace
+            .and_then(|workspace| workspace.agents.get(&run.agent))
+            .is_some_and(|agent| agent.grants.holds_server(server))
+    }
+
+    /// The servers of which the run's agent holds anything, by name.
+    pub(crate) fn held(&self, run: &Run) -> Vec<ServerName> {
+        let mut servers = self.targets.servers(&run.workspace);
+        servers.retain(|server| self.holds(run, server));
+        servers
+    }
+
+    /// Ends what nobody uses any more: sessions, children, connections.
+    pub(crate) fn sweep(self: &Arc<Self>) {
+        for session in self.sessions.sweep() {
+            self.say_farewell(session);
+        }
+        self.children.sweep(|run| self.lives(run));
+        self.wires.sweep();
+    }
+
+    fn lives(&self, run: RunId) -> bool {
+        let now = self.kernel.now();
+        self.kernel.run(run).is_some_and(|view| view.ended.is_none() && now < view.run.expires_at)
+    }
+
+    /// Ends the sessions that a session has with upstreams, without waiting.
+    pub(crate) fn say_farewell(self: &Arc<Self>, session: Arc<Session>) {
+        let gate = Arc::clone(self);
+        tokio::spawn(async move {
+            for place in session.upstreams() {
+                let Some(known) = place.lock().await.take() else { continue };
+                let address: Address = known.address(&known.target);
+                let farewell = http::end_session(&gate.wires, &address);
+                if tokio::time::timeout(gate.limits.connect_time, farewell).await.is_err() {
+                    tracing::debug!("an upstream did not say whether it ended a session");
+                }
+            }
+        });
+    }
+}

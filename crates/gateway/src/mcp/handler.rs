@@ -1,0 +1,417 @@
+//! What becomes of an agent's HTTP request.
+
+use std::sync::Arc;
+
+use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request as HttpRequest, Response, StatusCode};
+use hyper::body::Incoming;
+use ringfence_json::Object;
+use ringfence_kernel::{Lease, Run};
+use ringfence_types::{Refusal, ServerName};
+
+use super::call;
+use super::endpoint::Endpoint;
+use super::era::{self, Era};
+use super::fault::{self, Fault};
+use super::flight::Caller;
+use super::gate::Gate;
+use super::link::Link;
+use super::message::{self, Id, Message, Notification, Request, Response as Answer};
+use super::method::{self, Kind};
+use super::session::Session;
+use super::upstream::UpstreamError;
+use super::{discovery, handshake, headers, listen, merged, refusal};
+use crate::http::accept;
+use crate::http::guard;
+use crate::http::inbound::{self, BodyError};
+use crate::http::outbound::{self, Outbound};
+
+/// Why a request that is no action is not answered.
+#[derive(Debug)]
+pub(crate) enum Denied {
+    /// It is wrong.
+    Fault(Fault),
+    /// Policy, or a suspension.
+    Refused(Box<Refusal>),
+    /// The upstream answered with an error, and this HTTP status.
+    Rejected(Box<Answer>, StatusCode),
+}
+
+impl accept::Answer for Gate {
+    async fn answer(self: &Arc<Self>, request: HttpRequest<Incoming>) -> Response<Outbound> {
+        let (parts, body) = request.into_parts();
+        if let Err(message) = self.doors.check(&parts) {
+            return bare_fault(
+                self,
+                &Fault {
+                    status: StatusCode::FORBIDDEN,
+                    ..Fault::bad_request(fault::INVALID_REQUEST, message)
+                },
+            );
+        }
+        let Some(endpoint) = Endpoint::of_path(parts.uri.path()) else {
+            return outbound::status(StatusCode::NOT_FOUND);
+        };
+        let token = guard::token(&parts.headers);
+        let Some(run) = token.and_then(|token| self.kernel.authenticate(token).ok()) else {
+            return unauthorized(self, token.is_some());
+        };
+        match parts.method {
+            Method::POST => post(self, run, endpoint, parts, body).await,
+            Method::GET => match session_of(self, &run, &endpoint, &parts.headers) {
+                Some(Ok(session)) => listen::listen(self, session, accepts_stream(&parts.headers)).await,
+                Some(Err(fault)) => bare_fault(self, &fault),
+                None => method_not_allowed(),
+            },
+            Method::DELETE => match session_of(self, &run, &endpoint, &parts.headers) {
+                Some(Ok(session)) => end(self, &session),
+                Some(Err(fault)) => bare_fault(self, &fault),
+                None => method_not_allowed(),
+            },
+            _ => method_not_allowed(),
+        }
+    }
+}
+
+fn unauthorized(gate: &Gate, presented: bool) -> Response<Outbound> {
+    let message =
+        "a run token is needed: `Authorization: Bearer rfr_…` (mint one with `ringfence token mint`)";
+    let fault =
+        Fault { status: StatusCode::UNAUTHORIZED, ..Fault::bad_request(fault::INVALID_REQUEST, message) };
+    let mut response = bare_fault(gate, &fault);
+    let challenge = match presented {
+        true => r#"Bearer realm="ringfence", error="invalid_token""#,
+        false => r#"Bearer realm="ringfence""#,
+    };
+    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    response
+}
+
+fn method_not_allowed() -> Response<Outbound> {
+    let mut response = outbound::status(StatusCode::METHOD_NOT_ALLOWED);
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+    response
+}
+
+/// The session that a request names; `None` when it names none.
+fn session_of(
+    gate: &Gate,
+    run: &Run,
+    endpoint: &Endpoint,
+    headers: &HeaderMap,
+) -> Option<Result<Arc<Session>, Fault>> {
+    let named = match headers::single(headers, &headers::SESSION) {
+        Ok(named) => named?,
+        Err(message) => return Some(Err(Fault::bad_request(fault::INVALID_REQUEST, message))),
+    };
+    Some(gate.sessions.get(named, run, endpoint).ok_or_else(Fault::no_session))
+}
+
+fn end(gate: &Arc<Gate>, session: &Session) -> Response<Outbound> {
+    if let Some(ended) = gate.sessions.end(session) {
+        gate.say_farewell(ended);
+    }
+    outbound::status(StatusCode::NO_CONTENT)
+}
+
+async fn post(
+    gate: &Arc<Gate>,
+    run: Arc<Run>,
+    endpoint: Endpoint,
+    parts: Parts,
+    body: Incoming,
+) -> Response<Outbound> {
+    if !is_json(&parts.headers) {
+        let message = "the body has to be JSON: `Content-Type: application/json`";
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        return bare_fault(gate, &Fault { status, ..Fault::bad_request(fault::INVALID_REQUEST, message) });
+    }
+    let body = match inbound::read(body, gate.limits.body_bytes, gate.limits.body_time).await {
+        Ok(body) => body,
+        Err(error) => return bare_fault(gate, &body_fault(error)),
+    };
+    match message::parse(&body, &gate.limits.request_json()) {
+        Ok(Message::Request(message)) => request(gate, run, endpoint, &parts.headers, message).await,
+        Ok(Message::Notification(message)) => {
+            notification(gate, &run, &endpoint, &parts.headers, message).await
+        }
+        Ok(Message::Response(message)) => answer(gate, &run, &endpoint, &parts.headers, message).await,
+        Err(error) => respond_fault(gate, &Fault::from(&error), error.id),
+    }
+}
+
+fn body_fault(error: BodyError) -> Fault {
+    let status = match error {
+        BodyError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        BodyError::TooSlow => StatusCode::REQUEST_TIMEOUT,
+        BodyError::Broken => StatusCode::BAD_REQUEST,
+    };
+    Fault { status, ..Fault::bad_request(fault::INVALID_REQUEST, error.to_string()) }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
+}
+
+/// Whether the client takes a stream; one that does not say takes everything.
+fn accepts_stream(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(ACCEPT).iter().peekable();
+    values.peek().is_none()
+        || values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(|range| {
+            let media = range.split(';').next().unwrap_or_default().trim();
+            ["text/event-stream", "text/*", "*/*"].iter().any(|wanted| media.eq_ignore_ascii_case(wanted))
+        })
+}
+
+async fn request(
+    gate: &Arc<Gate>,
+    run: Arc<Run>,
+    endpoint: Endpoint,
+    headers: &HeaderMap,
+    mut request: Request,
+) -> Response<Outbound> {
+    let era = match era::of_request(headers, &request, &[]) {
+        Ok(era) => era,
+        Err(fault) => {
+            let fault = named_versions(gate, &run, &endpoint, fault).await;
+            return respond_fault(gate, &fault, Some(request.id));
+        }
+    };
+    let mut caller =
+        Caller { gate: Arc::clone(gate), run, era, session: None, streams: accepts_stream(headers) };
+    if era == Era::Modern {
+        if let Err(fault) = era::check_modern(headers, &request) {
+            return respond_fault(gate, &fault, Some(request.id));
+        }
+        handshake::hide_tasks(&mut request);
+    }
+    let Some(kind) = method::kind(era, &request.method) else {
+        return unknown_method(&caller, &endpoint, headers, &request);
+    };
+    if era == Era::Legacy && !matches!(kind, Kind::Initialize) {
+        match session_of(gate, &caller.run, &endpoint, headers) {
+            Some(Ok(session)) => caller.session = Some(session),
+            Some(Err(fault)) => return respond_fault(gate, &fault, Some(request.id)),
+            None => {
+                let message = "the Mcp-Session-Id header is missing: begin with `initialize`";
+                return respond_fault(
+                    gate,
+                    &Fault::bad_request(fault::INVALID_REQUEST, message),
+                    Some(request.id),
+                );
+            }
+        }
+    }
+    dispatch(caller, endpoint, headers, kind, request).await
+}
+
+/// A method that nothing is behind. Legacy clients have a session to be told in.
+fn unknown_method(
+    caller: &Caller,
+    endpoint: &Endpoint,
+    headers: &HeaderMap,
+    request: &Request,
+) -> Response<Outbound> {
+    let fault = match session_of(&caller.gate, &caller.run, endpoint, headers) {
+        Some(Err(fault)) if caller.era == Era::Legacy => fault,
+        _ => Fault::method_not_found(caller.era, &request.method),
+    };
+    respond_fault(&caller.gate, &fault, Some(request.id.clone()))
+}
+
+async fn dispatch(
+    caller: Caller,
+    endpoint: Endpoint,
+    headers: &HeaderMap,
+    kind: Kind,
+    request: Request,
+) -> Response<Outbound> {
+    match (kind, &endpoint) {
+        (Kind::Ping, _) => json(&caller, &Answer::result(request.id, Object::new())),
+        (Kind::Initialize, _) => handshake::initialize(&caller, endpoint, request).await,
+        (Kind::Discover, _) => handshake::discover(&caller, &endpoint, &request).await,
+        (Kind::Listen, _) => listen::subscribe(caller, endpoint, request).await,
+        (Kind::List(list), Endpoint::Merged) => merged::list(&caller, list, request).await,
+        (Kind::List(list), Endpoint::Server(server)) => call::list(&caller, server, list, request).await,
+        (Kind::LogLevel, Endpoint::Server(server)) => call::log_level(&caller, server, request).await,
+        (_, Endpoint::Server(server)) => {
+            let server = server.clone();
+            call::call(caller, server, headers, kind, request).await
+        }
+        (_, Endpoint::Merged) => merged::call(caller, headers, kind, request).await,
+    }
+}
+
+/// A complaint about a revision, with the revisions that this path does speak.
+async fn named_versions(gate: &Arc<Gate>, run: &Run, endpoint: &Endpoint, fault: Fault) -> Fault {
+    let Some(requested) = fault.data.as_ref().and_then(|data| data.text("requested")) else { return fault };
+    let all: Vec<&str> = [era::MODERN].into_iter().chain(era::LEGACY_ALL).collect();
+    match endpoint {
+        Endpoint::Server(server) if gate.holds(run, server) => {
+            match discovery::spoken(gate, &run.workspace, server).await {
+                Ok(spoken) => {
+                    Fault::unsupported_version(requested, &spoken.versions(), fault.message.clone())
+                }
+                Err(_) => Fault::unsupported_version(requested, &all, fault.message.clone()),
+            }
+        }
+        _ => Fault::unsupported_version(requested, &all, fault.message.clone()),
+    }
+}
+
+/// Takes a notification. Only those pass that MCP has for clients: anything else would reach a server undecided.
+async fn notification(
+    gate: &Arc<Gate>,
+    run: &Run,
+    endpoint: &Endpoint,
+    headers: &HeaderMap,
+    notification: Notification,
+) -> Response<Outbound> {
+    let session = match session_of(gate, run, endpoint, headers) {
+        Some(Ok(session)) => session,
+        Some(Err(fault)) => return bare_fault(gate, &fault),
+        // Modern revisions have none over HTTP, and call off by closing.
+        None => return outbound::status(StatusCode::ACCEPTED),
+    };
+    match notification.method.as_str() {
+        // The gate has greeted the upstreams itself.
+        "notifications/initialized" => {}
+        "notifications/cancelled" => {
+            let id = notification.param("requestId").cloned();
+            if let Some(id) = id.and_then(|id| Id::read(id).ok()) {
+                session.call_off(&id);
+            }
+        }
+        "notifications/roots/list_changed" => listen::tell_upstreams(gate, &session, notification).await,
+        "notifications/progress" if session.has_questions() => {
+            listen::tell_upstreams(gate, &session, notification).await;
+        }
+        "notifications/progress" => {}
+        _ => {
+            let message = "a notification that is not known here is not passed on";
+            return bare_fault(gate, &Fault::bad_request(fault::METHOD_NOT_FOUND, message));
+        }
+    }
+    outbound::status(StatusCode::ACCEPTED)
+}
+
+/// Takes the client's answer to a question of a server, and passes it on.
+async fn answer(
+    gate: &Arc<Gate>,
+    run: &Arc<Run>,
+    endpoint: &Endpoint,
+    headers: &HeaderMap,
+    mut answer: Answer,
+) -> Response<Outbound> {
+    let session = match session_of(gate, run, endpoint, headers) {
+        Some(Ok(session)) => session,
+        Some(Err(fault)) => return bare_fault(gate, &fault),
+        None => {
+            let message = "an answer needs the session of the question";
+            return bare_fault(gate, &Fault::bad_request(fault::INVALID_REQUEST, message));
+        }
+    };
+    let Some(question) = answer.id.as_ref().and_then(|id| session.answered(id)) else {
+        let message = "nobody asked what this answers";
+        return bare_fault(gate, &Fault::bad_request(fault::INVALID_REQUEST, message));
+    };
+    // Something above the run may have been cut off since it was asked.
+    if let Err(refusal) = gate.kernel.lease(run, Some(&question.server)) {
+        return bare_fault(gate, &refusal::fault(&refusal));
+    }
+    answer.id = Some(question.id);
+    let answer = Message::Response(answer);
+    let sending = question.link.send(gate, &answer);
+    match tokio::time::timeout(gate.limits.errand_time, sending).await {
+        Ok(Ok(())) => outbound::status(StatusCode::ACCEPTED),
+        Ok(Err(error)) => bare_fault(gate, &Fault::upstream(error.to_string())),
+        Err(_) => bare_fault(gate, &Fault::upstream(UpstreamError::Timeout.to_string())),
+    }
+}
+
+/// Whether something that is no action may go to a server: the agent holds something of it, and nothing above it is
+/// cut off. The lease goes with it.
+pub(crate) fn allowed(caller: &Caller, server: &ServerName) -> Result<Lease, Denied> {
+    if !caller.gate.holds(&caller.run, server) {
+        return Err(Denied::Fault(refusal::not_held(server)));
+    }
+    caller.gate.kernel.lease(&caller.run, Some(server)).map_err(|refusal| Denied::Refused(Box::new(refusal)))
+}
+
+/// The way to a server for a modern client, if it speaks that era.
+pub(crate) async fn modern_link(caller: &Caller, server: &ServerName) -> Result<Link, Denied> {
+    let spoken = discovery::spoken(&caller.gate, &caller.run.workspace, server).await?;
+    if !spoken.speaks(Era::Modern) {
+        return Err(spoken.refuse(server.as_str(), era::MODERN).into());
+    }
+    Ok(Link::modern(&caller.gate, &caller.run, server).await?)
+}
+
+/// The way to a server in the era of the client.
+pub(crate) async fn link(caller: &Caller, server: &ServerName) -> Result<Link, Denied> {
+    match &caller.session {
+        None => modern_link(caller, server).await,
+        Some(session) => Ok(Link::legacy(&caller.gate, session, server).await?),
+    }
+}
+
+/// One JSON answer with status 200.
+pub(crate) fn json(caller: &Caller, answer: &Answer) -> Response<Outbound> {
+    outbound::json(StatusCode::OK, answer.to_bytes(), None, caller.gate.limits.piece_bytes)
+}
+
+/// The answer to a request that is wrong.
+pub(crate) fn fault(caller: &Caller, fault: &Fault, id: Option<Id>) -> Response<Outbound> {
+    respond_fault(&caller.gate, fault, id)
+}
+
+fn respond_fault(gate: &Gate, fault: &Fault, id: Option<Id>) -> Response<Outbound> {
+    outbound::json(fault.status, fault.to_response(id).to_bytes(), None, gate.limits.piece_bytes)
+}
+
+/// An error that answers no request.
+fn bare_fault(gate: &Gate, fault: &Fault) -> Response<Outbound> {
+    let mut response = respond_fault(gate, fault, None);
+    if response.status() == StatusCode::OK {
+        *response.status_mut() = StatusCode::FORBIDDEN;
+    }
+    response
+}
+
+// === impl Denied ===
+
+impl Denied {
+    pub(crate) fn respond(self, caller: &Caller, id: Option<Id>) -> Response<Outbound> {
+        let piece = caller.gate.limits.piece_bytes;
+        match self {
+            Self::Fault(fault) => respond_fault(&caller.gate, &fault, id),
+            Self::Refused(refusal) => respond_fault(&caller.gate, &refusal::fault(&refusal), id),
+            Self::Rejected(mut answer, status) => {
+                answer.id = id;
+                let status = if caller.era == Era::Modern { status } else { StatusCode::OK };
+                outbound::json(status, answer.to_bytes(), None, piece)
+            }
+        }
+    }
+}
+
+impl From<Fault> for Denied {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<UpstreamError> for Denied {
+    fn from(error: UpstreamError) -> Self {
+        match error {
+            UpstreamError::SessionGone => Self::Fault(Fault::no_session()),
+            UpstreamError::Gone => Self::Fault(Fault {
+                status: StatusCode::NOT_FOUND,
+                ..Fault::answer(fault::INVALID_REQUEST, "there is no such tool server")
+            }),
+            error => Self::Fault(Fault::upstream(error.to_string())),
+        }
+    }
+}

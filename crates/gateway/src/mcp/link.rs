@@ -1,0 +1,216 @@
+//! The way to one upstream for one conversation: found anew for every message, so that a new address or key counts
+//! at once.
+
+use std::sync::Arc;
+
+use ::http::HeaderMap;
+use ringfence_json::Object;
+use ringfence_kernel::Run;
+use ringfence_types::ServerName;
+
+use super::era::{self, Era};
+use super::gate::Gate;
+use super::headers::{self, ParamHeaders};
+use super::message::{Id, Message, Notification, Request, Response};
+use super::session::{Session, UpstreamSession};
+use super::upstream::child::Child;
+use super::upstream::children::Key;
+use super::upstream::http::{self, Address, Opened};
+use super::upstream::{Exchange, UpstreamError};
+use crate::Limits;
+use crate::targets::{HttpTarget, Target};
+
+/// A way to an upstream.
+#[derive(Debug, Clone)]
+pub(crate) enum Link {
+    /// Over HTTP.
+    Http(Address),
+    /// To a child.
+    Child(Arc<Child>),
+}
+
+/// What a request carries beside itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Load<'a> {
+    /// A parameter to put in the place of the request's own.
+    pub(crate) replace: Option<(&'a str, &'a Object)>,
+    /// The arguments that are repeated in headers, and how.
+    pub(crate) repeat: Option<(&'a ParamHeaders, &'a Object)>,
+}
+
+/// What came of a legacy handshake.
+pub(crate) enum Greeting {
+    /// The upstream agreed.
+    Welcome(UpstreamSession, Object),
+    /// It answered with an error.
+    Rejected(Response),
+}
+
+// === impl Link ===
+
+impl Link {
+    /// The way to a server for a modern client.
+    pub(crate) async fn modern(gate: &Gate, run: &Run, server: &ServerName) -> Result<Self, UpstreamError> {
+        match gate.target(&run.workspace, server)? {
+            Target::Http(target) => {
+                Ok(Self::Http(Address { target, revision: Some(era::MODERN.into()), session: None }))
+            }
+            Target::Stdio(target) => {
+                let key = Key::new(&run.workspace, server, run.id, target.share, Era::Modern);
+                Ok(Self::Child(gate.children.get(&key, &target, &Object::new()).await?))
+            }
+        }
+    }
+
+    /// The way to a server for a legacy client, with the upstream's session begun if it has not been.
+    pub(crate) async fn legacy(
+        gate: &Gate,
+        session: &Session,
+        server: &ServerName,
+    ) -> Result<Self, UpstreamError> {
+        match gate.target(&session.run.workspace, server)? {
+            Target::Http(target) => {
+                let place = session.upstream(server);
+                let mut begun = place.lock().await;
+                let known = begun.as_ref().filter(|known| known.target.url == target.url).cloned();
+                let known = match known {
+                    Some(known) => known,
+                    None => match greet(gate, &target, session.handshake.clone()).await? {
+                        Greeting::Welcome(welcome, _) => begun.insert(welcome).clone(),
+                        Greeting::Rejected(_) => return Err(UpstreamError::Handshake),
+                    },
+                };
+                Ok(Self::Http(known.address(&target)))
+            }
+            Target::Stdio(target) => {
+                let run = &session.run;
+                let key = Key::new(&run.workspace, server, run.id, target.share, Era::Legacy);
+                Ok(Self::Child(gate.children.get(&key, &target, &session.handshake).await?))
+            }
+        }
+    }
+
+    /// Sends a request.
+    pub(crate) async fn request(
+        &self,
+        gate: &Gate,
+        request: &Request,
+        load: Load<'_>,
+    ) -> Result<Opened, UpstreamError> {
+        match self {
+            Self::Http(address) => {
+                let (name, value) = load.replace.unwrap_or(("", const { &Object::new() }));
+                let body = request.to_bytes_with(name, value);
+                let modern = address.revision.as_deref() == Some(era::MODERN);
+                let routing = modern.then(|| routing(request, load));
+                http::post(&gate.wires, address, body, routing, &gate.limits).await
+            }
+            Self::Child(child) => {
+                let exchange = child.request(request.clone(), load.replace, true).await?;
+                let exchange = Some(Exchange::Child(exchange));
+                Ok(Opened { status: ::http::StatusCode::OK, session: None, exchange })
+            }
+        }
+    }
+
+    /// Sends a notification, or the answer to a question.
+    pub(crate) async fn send(&self, gate: &Gate, message: &Message) -> Result<(), UpstreamError> {
+        match self {
+            Self::Http(address) => {
+                http::post(&gate.wires, address, message.to_bytes(), None, &gate.limits).await.map(drop)
+            }
+            Self::Child(child) => child.send(message).await,
+        }
+    }
+
+    /// Tells a legacy upstream over HTTP that a request is called off. The others see it: a modern one by the end of
+    /// the connection, a child by the end of the exchange.
+    pub(crate) async fn call_off(&self, gate: &Gate, id: &Id) {
+        let Self::Http(address) = self else { return };
+        if address.revision.as_deref() == Some(era::MODERN) {
+            return;
+        }
+        let params = Object::new().with("requestId", id.to_value()).with("reason", "the call was called off");
+        let cancelled = Message::Notification(Notification::new("notifications/cancelled", params));
+        let told = tokio::time::timeout(gate.limits.connect_time, self.send(gate, &cancelled)).await;
+        tracing::debug!(told = matches!(told, Ok(Ok(()))), "a call was called off upstream");
+    }
+}
+
+/// The headers that repeat a modern request.
+fn routing(request: &Request, load: Load<'_>) -> HeaderMap {
+    let mut map = HeaderMap::with_capacity(4);
+    if let Some(method) = headers::encode(&request.method) {
+        map.insert(headers::METHOD, method);
+    }
+    if let Some(name) = headers::name_of(request).and_then(headers::encode) {
+        map.insert(headers::NAME, name);
+    }
+    if let Some((repeated, arguments)) = load.repeat {
+        repeated.write(arguments, &mut map);
+    }
+    map
+}
+
+/// Begins a session with a legacy upstream over HTTP: `initialize`, then `notifications/initialized`.
+pub(crate) async fn greet(
+    gate: &Gate,
+    target: &Arc<HttpTarget>,
+    params: Object,
+) -> Result<Greeting, UpstreamError> {
+    let address = Address { target: Arc::clone(target), revision: None, session: None };
+    let request = Request::new(Id::from(0), "initialize", params);
+    let greeting = async {
+        let opened = http::post(&gate.wires, &address, request.to_bytes(), None, &gate.limits).await?;
+        Ok((opened.session, answer(opened.exchange, &request.id, &gate.limits).await?))
+    };
+    let greeting = tokio::time::timeout(gate.limits.errand_time, greeting).await;
+    let (session, answer) = greeting.unwrap_or(Err(UpstreamError::Timeout))?;
+    let result = match answer.outcome {
+        Ok(result) => result,
+        Err(_) => return Ok(Greeting::Rejected(answer)),
+    };
+    let revision = result.text("protocolVersion").filter(|revision| era::is_legacy(revision));
+    let Some(revision) = revision else { return Err(UpstreamError::Handshake) };
+    let welcome = UpstreamSession { target: Arc::clone(target), session, revision: revision.into() };
+    let ready =
+        Notification { method: "notifications/initialized".into(), params: None, rest: Object::new() };
+    let link = Link::Http(welcome.address(target));
+    tokio::time::timeout(gate.limits.errand_time, link.send(gate, &Message::Notification(ready)))
+        .await
+        .unwrap_or(Err(UpstreamError::Timeout))?;
+    Ok(Greeting::Welcome(welcome, result))
+}
+
+/// The answer to a request of the node's own; what comes before it is not for anybody.
+pub(crate) async fn answer(
+    exchange: Option<Exchange>,
+    id: &Id,
+    limits: &Limits,
+) -> Result<Response, UpstreamError> {
+    let mut exchange = exchange.ok_or(UpstreamError::Malformed("no answer to a request"))?;
+    for _ in 0..limits.messages_per_call {
+        match exchange.next().await? {
+            Some(Message::Response(response)) if response.id.as_ref() == Some(id) => return Ok(response),
+            Some(Message::Response(_)) => {
+                return Err(UpstreamError::Malformed("an answer to another request"));
+            }
+            Some(_) => {}
+            None => return Err(UpstreamError::Malformed("no answer to a request")),
+        }
+    }
+    Err(UpstreamError::TooMany { max: limits.messages_per_call })
+}
+
+// === impl UpstreamSession ===
+
+impl UpstreamSession {
+    /// The address with what opens the upstream now.
+    pub(crate) fn address(&self, target: &Arc<HttpTarget>) -> Address {
+        Address {
+            target: Arc::clone(target),
+            revision: Some(self.revision.clone()),
+            session: self.session.clone(),
+        }
+    }
+}

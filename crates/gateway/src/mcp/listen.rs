@@ -1,0 +1,407 @@
+//! Streams that are no call: what servers say unasked. `subscriptions/listen` in modern revisions, GET in legacy
+//! ones. They are no actions, but are cut off like them.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use ringfence_json::{Object, Value};
+use ringfence_kernel::{Cancel, Lease};
+use ringfence_types::ServerName;
+use tokio::sync::mpsc;
+
+use super::endpoint::Endpoint;
+use super::era::{self, Era};
+use super::fault::{self, Fault};
+use super::flight::Caller;
+use super::gate::Gate;
+use super::handler::{self, Denied, allowed};
+use super::link::{Link, Load};
+use super::message::{Id, Message, Notification, Request, Response as Answer};
+use super::relay;
+use super::session::{Question, Session};
+use super::upstream::{Exchange, UpstreamError, http as upstream_http};
+use super::{discovery, list as lists, method, sse};
+use crate::http::outbound::{self, Outbound, Piece};
+
+/// What one server says, on its way to one client.
+struct Pump {
+    gate: Arc<Gate>,
+    server: ServerName,
+    session: Option<Arc<Session>>,
+    caller: Caller,
+    link: Link,
+    sender: mpsc::Sender<Piece>,
+    cancel: Cancel,
+    /// The client's own subscription, where the gate asked under another name.
+    subscription: Option<Id>,
+    /// The request whose answer ends the stream.
+    request: Option<Id>,
+}
+
+/// Where the messages come from.
+enum Source {
+    Exchange(Box<Exchange>),
+    Channel(mpsc::Receiver<Message>),
+}
+
+/// Answers GET: opens the stream on which legacy servers speak unasked.
+pub(crate) async fn listen(gate: &Arc<Gate>, session: Arc<Session>, streams: bool) -> Response<Outbound> {
+    if !streams {
+        return outbound::status(StatusCode::NOT_ACCEPTABLE);
+    }
+    let run = Arc::clone(&session.run);
+    let endpoint = session.endpoint.clone();
+    let caller =
+        Caller { gate: Arc::clone(gate), run, era: Era::Legacy, session: Some(session), streams: true };
+    match endpoint {
+        Endpoint::Server(server) => match listen_one(&caller, &server).await {
+            Ok(Some(response)) => response,
+            Ok(None) => outbound::status(StatusCode::METHOD_NOT_ALLOWED),
+            Err(denied) => denied.respond(&caller, None),
+        },
+        Endpoint::Merged => match caller.gate.kernel.lease(&caller.run, None) {
+            Ok(lease) => listen_all(caller, lease),
+            Err(refusal) => Denied::Refused(Box::new(refusal)).respond(&caller, None),
+        },
+    }
+}
+
+async fn listen_one(caller: &Caller, server: &ServerName) -> Result<Option<Response<Outbound>>, Denied> {
+    let lease = allowed(caller, server)?;
+    let link = handler::link(caller, server).await?;
+    let Some(source) = unasked(caller, &link).await? else { return Ok(None) };
+    let (sender, receiver) = mpsc::channel(caller.gate.limits.stream_backlog);
+    let response = outbound::events(receiver, lease.cancel().clone(), caller.gate.limits.piece_bytes);
+    let pump = Pump::new(caller, server, link, sender, lease.cancel().clone());
+    tokio::spawn(async move {
+        pump.run(source).await;
+        drop(lease);
+    });
+    Ok(Some(response))
+}
+
+/// What a legacy server says unasked; `None` when it never does.
+async fn unasked(caller: &Caller, link: &Link) -> Result<Option<Source>, UpstreamError> {
+    Ok(match link {
+        Link::Child(child) => Some(Source::Channel(child.listen())),
+        Link::Http(address) => {
+            let opening = upstream_http::listen(&caller.gate.wires, address, &caller.gate.limits);
+            let opened = tokio::time::timeout(caller.gate.limits.errand_time, opening).await;
+            opened
+                .unwrap_or(Err(UpstreamError::Timeout))?
+                .map(|exchange| Source::Exchange(Box::new(exchange)))
+        }
+    })
+}
+
+/// One stream for all servers. Each has its own task; the stream lives as long as the client wants it.
+fn listen_all(caller: Caller, lease: Lease) -> Response<Outbound> {
+    let (sender, receiver) = mpsc::channel(caller.gate.limits.stream_backlog);
+    let response = outbound::events(receiver, lease.cancel().clone(), caller.gate.limits.piece_bytes);
+    for server in caller.gate.held(&caller.run) {
+        let (caller, sender) = (caller.clone(), sender.clone());
+        tokio::spawn(async move {
+            // A server that is suspended by itself is left out.
+            let Ok(own) = allowed(&caller, &server) else { return };
+            let Ok(link) = handler::link(&caller, &server).await else { return };
+            let Ok(Some(source)) = unasked(&caller, &link).await else { return };
+            Pump::new(&caller, &server, link, sender, own.cancel().clone()).run(source).await;
+        });
+    }
+    tokio::spawn(stay(caller, sender, lease, None));
+    response
+}
+
+/// Keeps a stream open that may have nothing to say, until the client goes, it is cut off, or the node stops. The end
+/// is said with `last`, if there is anything to say it with.
+async fn stay(caller: Caller, sender: mpsc::Sender<Piece>, lease: Lease, last: Option<Vec<u8>>) {
+    let mut beat = tokio::time::interval(caller.gate.limits.keep_alive);
+    loop {
+        tokio::select! {
+            () = sender.closed() => return,
+            _ = lease.cancel().cancelled() => break,
+            () = caller.gate.shutdown.cancelled() => break,
+            () = ended(caller.session.as_ref()) => break,
+            _ = beat.tick() => {
+                // A backlog is a sign of life of its own.
+                let _ = sender.try_send(Piece::Event(Bytes::from_static(sse::COMMENT)));
+            }
+        }
+    }
+    if let Some(last) = last {
+        let piece = Piece::Last(sse::event(&last).into());
+        // Whoever does not take it has gone, or is cut off by its connection.
+        let _ = tokio::time::timeout(caller.gate.limits.write_stall, sender.send(piece)).await;
+    }
+}
+
+async fn ended(session: Option<&Arc<Session>>) {
+    match session {
+        Some(session) => session.ended.cancelled().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Answers `subscriptions/listen`.
+pub(crate) async fn subscribe(
+    caller: Caller,
+    endpoint: Endpoint,
+    mut request: Request,
+) -> Response<Outbound> {
+    let id = request.id.clone();
+    if !caller.streams {
+        let fault =
+            Fault::bad_request(fault::INVALID_REQUEST, "a subscription needs `Accept: text/event-stream`");
+        return handler::fault(&caller, &fault, Some(id));
+    }
+    let subscribed = match &endpoint {
+        Endpoint::Server(server) => subscribe_one(&caller, server, &mut request).await,
+        Endpoint::Merged => subscribe_all(&caller, &request),
+    };
+    subscribed.unwrap_or_else(|denied| denied.respond(&caller, Some(id)))
+}
+
+async fn subscribe_one(
+    caller: &Caller,
+    server: &ServerName,
+    request: &mut Request,
+) -> Result<Response<Outbound>, Denied> {
+    let lease = allowed(caller, server)?;
+    let link = handler::modern_link(caller, server).await?;
+    if !caller.gate.kernel.may_use(&caller.run, server, "resources/subscribe") {
+        let filter =
+            request.params.as_mut().and_then(|params| params.get_mut("notifications")?.as_object_mut());
+        filter.map(|filter| filter.remove("resourceSubscriptions"));
+    }
+    let opening = link.request(&caller.gate, request, Load::default());
+    let opened = tokio::time::timeout(caller.gate.limits.errand_time, opening).await;
+    let opened = opened.unwrap_or(Err(UpstreamError::Timeout))?;
+    let mut exchange = opened.exchange.ok_or(UpstreamError::Malformed("no answer to a request"))?;
+    if exchange.streams() == Some(false) {
+        let answer = super::link::answer(Some(exchange), &request.id, &caller.gate.limits).await?;
+        return Err(Denied::Rejected(Box::new(answer), opened.status));
+    }
+    // A child answers at once, one way or the other; over HTTP the head has said that it streams.
+    let mut first = None;
+    if exchange.streams().is_none() {
+        let next = tokio::time::timeout(caller.gate.limits.errand_time, exchange.next()).await;
+        match next.unwrap_or(Err(UpstreamError::Timeout))? {
+            Some(Message::Response(answer)) => return Err(Denied::Rejected(Box::new(answer), opened.status)),
+            other => first = other,
+        }
+    }
+    let (sender, receiver) = mpsc::channel(caller.gate.limits.stream_backlog);
+    let response = outbound::events(receiver, lease.cancel().clone(), caller.gate.limits.piece_bytes);
+    let mut pump = Pump::new(caller, server, link, sender, lease.cancel().clone());
+    pump.request = Some(request.id.clone());
+    tokio::spawn(async move {
+        if let Some(first) = first
+            && pump.pass(first).await.is_none()
+        {
+            return;
+        }
+        pump.run(Source::Exchange(Box::new(exchange))).await;
+        drop(lease);
+    });
+    Ok(response)
+}
+
+/// Subscribes to the lists of all servers. The gate acknowledges; then each server is asked on its own.
+fn subscribe_all(caller: &Caller, request: &Request) -> Result<Response<Outbound>, Denied> {
+    let lease =
+        caller.gate.kernel.lease(&caller.run, None).map_err(|refusal| Denied::Refused(Box::new(refusal)))?;
+    let wanted = |name: &str| {
+        request.param("notifications").and_then(|filter| filter.get(name)?.as_bool()) == Some(true)
+    };
+    let filter = ["toolsListChanged", "promptsListChanged"]
+        .into_iter()
+        .filter(|name| wanted(name))
+        .fold(Object::new(), |filter, name| filter.with(name, true));
+    let (sender, receiver) = mpsc::channel(caller.gate.limits.stream_backlog);
+    let response = outbound::events(receiver, lease.cancel().clone(), caller.gate.limits.piece_bytes);
+    let subscription = || Object::new().with(era::META_SUBSCRIPTION, request.id.to_value());
+    let params = Object::new().with("_meta", subscription()).with("notifications", filter.clone());
+    let acknowledged = Notification::new("notifications/subscriptions/acknowledged", params);
+    // The channel is new, so there is room.
+    let _ = sender.try_send(Piece::Event(sse::event(&acknowledged.to_bytes()).into()));
+    for server in caller.gate.held(&caller.run) {
+        let own = Request {
+            id: lists::next_id(),
+            params: Some(with_filter(request, &filter)),
+            method: request.method.clone(),
+            rest: Object::new(),
+        };
+        tokio::spawn(subscribe_of_all(caller.clone(), server, own, request.id.clone(), sender.clone()));
+    }
+    let last = Answer::result(
+        request.id.clone(),
+        Object::new().with("resultType", "complete").with("_meta", subscription()),
+    );
+    tokio::spawn(stay(caller.clone(), sender, lease, Some(last.to_bytes())));
+    Ok(response)
+}
+
+fn with_filter(request: &Request, filter: &Object) -> Object {
+    request.params.clone().unwrap_or_default().with("notifications", filter.clone())
+}
+
+async fn subscribe_of_all(
+    caller: Caller,
+    server: ServerName,
+    own: Request,
+    subscription: Id,
+    sender: mpsc::Sender<Piece>,
+) {
+    let Ok(lease) = allowed(&caller, &server) else { return };
+    let Ok(link) = handler::modern_link(&caller, &server).await else { return };
+    let Ok(opened) = link.request(&caller.gate, &own, Load::default()).await else { return };
+    let Some(exchange) = opened.exchange else { return };
+    let mut pump = Pump::new(&caller, &server, link, sender, lease.cancel().clone());
+    pump.subscription = Some(subscription);
+    pump.run(Source::Exchange(Box::new(exchange))).await;
+}
+
+/// Passes a client's notification on to the upstreams of its session.
+pub(crate) async fn tell_upstreams(gate: &Arc<Gate>, session: &Session, notification: Notification) {
+    let servers = match &session.endpoint {
+        Endpoint::Server(server) => vec![server.clone()],
+        Endpoint::Merged => gate.held(&session.run),
+    };
+    let message = Message::Notification(notification);
+    for server in servers {
+        let telling = async {
+            let _lease = gate.kernel.lease(&session.run, Some(&server)).ok()?;
+            Link::legacy(gate, session, &server).await.ok()?.send(gate, &message).await.ok()
+        };
+        let told = tokio::time::timeout(gate.limits.errand_time, telling).await;
+        tracing::debug!(%server, told = matches!(told, Ok(Some(()))), "a notification was passed on");
+    }
+}
+
+// === impl Pump ===
+
+impl Pump {
+    fn new(
+        caller: &Caller,
+        server: &ServerName,
+        link: Link,
+        sender: mpsc::Sender<Piece>,
+        cancel: Cancel,
+    ) -> Self {
+        Self {
+            gate: Arc::clone(&caller.gate),
+            server: server.clone(),
+            session: caller.session.clone(),
+            caller: caller.clone(),
+            link,
+            sender,
+            cancel,
+            subscription: None,
+            request: None,
+        }
+    }
+
+    /// Passes on what comes until somebody ends it.
+    async fn run(mut self, mut source: Source) {
+        let keep_alive = self.gate.limits.keep_alive;
+        let session = self.session.clone();
+        let gate = Arc::clone(&self.gate);
+        let cancel = self.cancel.clone();
+        loop {
+            let came = tokio::select! {
+                biased;
+                () = self.sender.closed() => return,
+                _ = cancel.cancelled() => return,
+                () = gate.shutdown.cancelled() => return,
+                () = ended(session.as_ref()) => return,
+                came = tokio::time::timeout(keep_alive, source.next()) => came,
+            };
+            let passed = match came {
+                Err(_) => self.offer(Bytes::from_static(sse::COMMENT)).await,
+                Ok(Some(message)) => self.pass(message).await,
+                Ok(None) => return,
+            };
+            if passed.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Passes one message on; `None` when there is nobody to pass it to, or it was the last.
+    async fn pass(&mut self, message: Message) -> Option<()> {
+        match message {
+            Message::Notification(notification) => match self.admit(notification) {
+                Some(notification) => self.offer(sse::event(&notification.to_bytes()).into()).await,
+                None => Some(()),
+            },
+            Message::Request(question) => self.ask(question).await,
+            Message::Response(answer) => {
+                if answer.id.is_some() && answer.id == self.request {
+                    self.offer(sse::event(&answer.to_bytes()).into()).await;
+                }
+                None
+            }
+        }
+    }
+
+    fn admit(&self, mut notification: Notification) -> Option<Notification> {
+        match notification.method.as_str() {
+            method if method::is_list_change(method) => {
+                discovery::refresh(&self.gate, &self.caller.run.workspace, &self.server);
+            }
+            "notifications/resources/updated"
+            | "notifications/message"
+            | "notifications/elicitation/complete" => {}
+            // The gate has acknowledged for all servers.
+            "notifications/subscriptions/acknowledged" if self.subscription.is_none() => {}
+            _ => return None,
+        }
+        if let Some(subscription) = &self.subscription {
+            let params = notification.params.get_or_insert_with(Object::new);
+            let meta = Object::new().with(era::META_SUBSCRIPTION, subscription.to_value());
+            match params.get_mut("_meta").and_then(Value::as_object_mut) {
+                Some(own) => drop(own.insert(era::META_SUBSCRIPTION, subscription.to_value())),
+                None => drop(params.insert("_meta", meta)),
+            }
+        }
+        Some(notification)
+    }
+
+    async fn ask(&mut self, mut question: Request) -> Option<()> {
+        let noted =
+            Question { server: self.server.clone(), link: self.link.clone(), id: question.id.clone() };
+        let session = self.session.as_ref().filter(|_| method::is_question(&question.method));
+        if let Some(id) = session.and_then(|session| session.ask(noted, &self.gate.limits)) {
+            question.id = id;
+            return self.offer(sse::event(&question.to_bytes()).into()).await;
+        }
+        let declined = Message::Response(relay::declined(&question));
+        let sending = self.link.send(&self.gate, &declined);
+        let sent = tokio::time::timeout(self.gate.limits.errand_time, sending).await;
+        tracing::debug!(sent = matches!(sent, Ok(Ok(()))), "a question was declined");
+        Some(())
+    }
+
+    async fn offer(&self, event: Bytes) -> Option<()> {
+        tokio::select! {
+            biased;
+            _ = self.cancel.cancelled() => None,
+            sent = self.sender.send(Piece::Event(event)) => sent.ok(),
+        }
+    }
+}
+
+// === impl Source ===
+
+impl Source {
+    async fn next(&mut self) -> Option<Message> {
+        match self {
+            Self::Channel(messages) => messages.recv().await,
+            Self::Exchange(exchange) => exchange.next().await.unwrap_or_else(|error| {
+                tracing::debug!(%error, "an upstream's stream ended");
+                None
+            }),
+        }
+    }
+}

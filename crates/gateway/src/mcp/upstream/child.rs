@@ -1,0 +1,313 @@
+//! A tool server that is a child of the node, and one exchange with it (MCP 2026-07-28, "stdio").
+//!
+//! Many calls share its two pipes. So each gets an identifier, and a progress token, of the node's own, which are
+//! put back in what comes for it; what the agents chose never meets.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use ringfence_json::{Object, Value};
+use ringfence_sandbox::{BoundedStderr, Process};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::unix::pipe;
+use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot, watch};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::UpstreamError;
+use super::http::read;
+use super::routes::{Route, Routes};
+use crate::Limits;
+use crate::mcp::message::{Id, Message, Notification, Request, Response};
+
+/// A tool server that runs. Dropped, its input is closed; what does not end then is killed.
+#[derive(Debug)]
+pub(crate) struct Child {
+    stdin: AsyncMutex<pipe::Sender>,
+    routes: Arc<Mutex<Routes>>,
+    next: AtomicU64,
+    /// What it said in the legacy handshake.
+    handshake: Mutex<Option<Object>>,
+    /// How it ended.
+    ended: watch::Receiver<Option<String>>,
+    used: Mutex<Instant>,
+    started: Instant,
+    stderr: BoundedStderr,
+    pid: u32,
+    missing_layers: Vec<String>,
+    limits: Limits,
+    _stop: DropGuard,
+}
+
+/// What comes back from a child for one request. Dropped before its answer came, the child is told.
+#[derive(Debug)]
+pub(crate) struct ChildExchange {
+    child: Arc<Child>,
+    id: u64,
+    messages: mpsc::Receiver<Message>,
+    /// `None` once the answer came.
+    answer: Option<oneshot::Receiver<Response>>,
+    /// Whether a request that nobody waits for any more is called off; the handshake must not be.
+    cancels: bool,
+}
+
+// === impl Child ===
+
+impl Child {
+    /// Takes charge of a process that was just started. `questions` says whether it may ask clients anything.
+    pub(crate) fn new(child: ringfence_sandbox::Child, questions: bool, limits: &Limits) -> Arc<Self> {
+        let ringfence_sandbox::Child { process, stdin, stdout, stderr } = child;
+        let routes = Arc::new(Mutex::new(Routes::new(questions)));
+        let stop = CancellationToken::new();
+        let (ending, ended) = watch::channel(None);
+        let this = Arc::new(Self {
+            stdin: AsyncMutex::new(stdin),
+            routes: Arc::clone(&routes),
+            next: AtomicU64::new(1),
+            handshake: Mutex::new(None),
+            ended,
+            used: Mutex::new(Instant::now()),
+            started: Instant::now(),
+            stderr,
+            pid: process.pid(),
+            missing_layers: process.layers().missing().map(ToString::to_string).collect(),
+            limits: limits.clone(),
+            _stop: stop.clone().drop_guard(),
+        });
+        let (unroutable, refusals) = mpsc::channel(limits.stream_backlog);
+        tokio::spawn(supervise(process, stdout, routes, ending, stop, unroutable, limits.clone()));
+        tokio::spawn(refuse(Arc::downgrade(&this), refusals));
+        this
+    }
+
+    /// Sends a request; what comes for it comes with the identifier and progress token that it has here.
+    pub(crate) async fn request(
+        self: &Arc<Self>,
+        mut request: Request,
+        argument: Option<(&str, &Object)>,
+        cancels: bool,
+    ) -> Result<ChildExchange, UpstreamError> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let (sender, messages) = mpsc::channel(self.limits.stream_backlog);
+        let (done, answer) = oneshot::channel();
+        let outer = std::mem::replace(&mut request.id, Id::from(id));
+        let token = request.params.as_mut().and_then(|params| replace_token(params, id));
+        self.routes.lock().add(id, Route { id: outer, token, messages: sender, answer: done });
+        // From here on, whatever goes wrong, dropping the exchange takes the route away.
+        let mut exchange =
+            ChildExchange { child: Arc::clone(self), id, messages, answer: Some(answer), cancels: false };
+        let (name, value) = argument.unwrap_or(("", const { &Object::new() }));
+        self.write(request.to_bytes_with(name, value)).await?;
+        exchange.cancels = cancels;
+        Ok(exchange)
+    }
+
+    /// Sends a notification, or the answer to a question.
+    pub(crate) async fn send(&self, message: &Message) -> Result<(), UpstreamError> {
+        self.write(message.to_bytes()).await
+    }
+
+    async fn write(&self, mut line: Vec<u8>) -> Result<(), UpstreamError> {
+        *self.used.lock() = Instant::now();
+        if let Some(end) = self.end() {
+            return Err(UpstreamError::Ended(end));
+        }
+        line.push(b'\n');
+        let writing = async { self.stdin.lock().await.write_all(&line).await };
+        match tokio::time::timeout(self.limits.child_patience, writing).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(UpstreamError::Broken),
+            // Half a line may be written: the channel is of no more use, and `sweep` ends the child.
+            Err(_) => {
+                self.routes.lock().close();
+                Err(UpstreamError::Timeout)
+            }
+        }
+    }
+
+    /// What comes unasked: changes of lists, log messages, questions outside of any call.
+    pub(crate) fn listen(&self) -> mpsc::Receiver<Message> {
+        let (sender, receiver) = mpsc::channel(self.limits.stream_backlog);
+        self.routes.lock().listen(sender);
+        receiver
+    }
+
+    /// What it said in the legacy handshake.
+    pub(crate) fn handshake(&self) -> Option<Object> {
+        self.handshake.lock().clone()
+    }
+
+    pub(crate) fn set_handshake(&self, result: Object) {
+        *self.handshake.lock() = Some(result);
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn end(&self) -> Option<String> {
+        self.ended.borrow().clone()
+    }
+
+    /// Whether it can take calls.
+    pub(crate) fn is_usable(&self) -> bool {
+        self.end().is_none() && !self.routes.lock().is_closed()
+    }
+
+    pub(crate) fn lifetime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// For how long nobody has used it; none while somebody does.
+    pub(crate) fn idle(&self) -> Duration {
+        if self.routes.lock().is_busy() { Duration::ZERO } else { self.used.lock().elapsed() }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    pub(crate) fn missing_layers(&self) -> &[String] {
+        &self.missing_layers
+    }
+
+    pub(crate) fn stderr(&self) -> &BoundedStderr {
+        &self.stderr
+    }
+}
+
+/// Puts the node's own progress token in place of the agent's; gives that back.
+fn replace_token(params: &mut Object, token: u64) -> Option<Value> {
+    let meta = params.get_mut("_meta")?.as_object_mut()?;
+    meta.get_mut("progressToken").map(|agent| std::mem::replace(agent, token.into()))
+}
+
+/// Reads what a child writes until it ends, or until nobody wants it any more.
+async fn supervise(
+    mut process: Process,
+    stdout: pipe::Receiver,
+    routes: Arc<Mutex<Routes>>,
+    ending: watch::Sender<Option<String>>,
+    stop: CancellationToken,
+    unroutable: mpsc::Sender<Id>,
+    limits: Limits,
+) {
+    let reading = read_lines(stdout, &routes, &unroutable, &limits);
+    let end = tokio::select! {
+        end = reading => end,
+        () = stop.cancelled() => Ok(()),
+    };
+    let reason = match end {
+        Ok(()) => {
+            // Its input is closed, or it closed its output: either way it is asked to end, and then made to.
+            process.terminate();
+            let exited = tokio::time::timeout(limits.child_patience, process.exited()).await;
+            exited.map_or_else(|_| "it did not end by itself".to_owned(), |status| status.to_string())
+        }
+        Err(error) => error.to_string(),
+    };
+    drop(process);
+    tracing::debug!(%reason, "a tool server ended");
+    ending.send_replace(Some(reason));
+    routes.lock().close();
+}
+
+async fn read_lines(
+    mut stdout: pipe::Receiver,
+    routes: &Mutex<Routes>,
+    unroutable: &mpsc::Sender<Id>,
+    limits: &Limits,
+) -> Result<(), UpstreamError> {
+    let mut lines = Lines { bytes: Vec::with_capacity(8 << 10), scanned: 0, bytes_max: limits.message_bytes };
+    loop {
+        match stdout.read_buf(&mut lines.bytes).await {
+            Ok(0) | Err(_) => return Ok(()),
+            Ok(_) => {}
+        }
+        while let Some(line) = lines.next()? {
+            // Servers are known to print other things; a line that is no message is nobody's.
+            let Ok(message) = read(&line, limits) else { continue };
+            if let Some(question) = routes.lock().deliver(message) {
+                // Nobody can answer it; when even that cannot be said, the server goes without.
+                let _ = unroutable.try_send(question);
+            }
+        }
+    }
+}
+
+/// Tells a child that nobody can answer its questions.
+async fn refuse(child: std::sync::Weak<Child>, mut questions: mpsc::Receiver<Id>) {
+    while let Some(id) = questions.recv().await {
+        let Some(child) = child.upgrade() else { return };
+        let error =
+            Object::new().with("code", -32_601_i64).with("message", "no client can be asked this now");
+        let _ = child.send(&Message::Response(Response::error(Some(id), error))).await;
+    }
+}
+
+/// Cuts what comes into lines of a bounded length.
+#[derive(Debug)]
+pub(super) struct Lines {
+    bytes: Vec<u8>,
+    scanned: usize,
+    bytes_max: usize,
+}
+
+// === impl Lines ===
+
+impl Lines {
+    fn next(&mut self) -> Result<Option<Vec<u8>>, UpstreamError> {
+        let end = self.bytes[self.scanned..].iter().position(|byte| *byte == b'\n');
+        let Some(end) = end.map(|end| end + self.scanned) else {
+            self.scanned = self.bytes.len();
+            if self.bytes.len() > self.bytes_max {
+                return Err(UpstreamError::TooLarge { bytes_max: self.bytes_max });
+            }
+            return Ok(None);
+        };
+        if end > self.bytes_max {
+            return Err(UpstreamError::TooLarge { bytes_max: self.bytes_max });
+        }
+        let rest = self.bytes.split_off(end + 1);
+        let mut line = std::mem::replace(&mut self.bytes, rest);
+        self.scanned = 0;
+        line.pop();
+        Ok(Some(line))
+    }
+}
+
+// === impl ChildExchange ===
+
+impl ChildExchange {
+    /// The next message; `None` at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Message>, UpstreamError> {
+        let Some(answer) = &mut self.answer else { return Ok(None) };
+        tokio::select! {
+            biased;
+            Some(message) = self.messages.recv() => Ok(Some(message)),
+            answer = answer => {
+                self.answer = None;
+                match answer {
+                    Ok(answer) => Ok(Some(Message::Response(answer))),
+                    Err(_) => Err(UpstreamError::Ended(self.child.end().unwrap_or_else(|| "closed".to_owned()))),
+                }
+            }
+        }
+    }
+}
+
+impl Drop for ChildExchange {
+    fn drop(&mut self) {
+        let waited = self.child.routes.lock().remove(self.id);
+        if !(waited && self.cancels) {
+            return;
+        }
+        let (child, id) = (Arc::clone(&self.child), self.id);
+        // Outside of a runtime there is no child any more either.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                let params = Object::new().with("requestId", id).with("reason", "the call was called off");
+                let cancelled = Notification::new("notifications/cancelled", params);
+                let _ = child.send(&Message::Notification(cancelled)).await;
+            });
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! How the way to an upstream fails.
+
+use ringfence_kernel::Failure;
+use ringfence_sandbox::SpawnError;
+
+use crate::targets::SourceError;
+
+/// Why an upstream gave no usable answer. In this program's words: nothing that the upstream said.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UpstreamError {
+    /// It could not be connected to, so nothing was sent.
+    #[error("the tool server cannot be reached")]
+    Unreachable,
+    /// The connection broke after something was sent.
+    #[error("the connection to the tool server broke")]
+    Broken,
+    /// No answer in time.
+    #[error("the tool server did not answer in time")]
+    Timeout,
+    /// HTTP 5xx.
+    #[error("the tool server failed with HTTP status {0}")]
+    Server(u16),
+    /// HTTP 401 or 403.
+    #[error(
+        "the tool server does not accept the node's credential (HTTP status {0}); check `headers:` of the server"
+    )]
+    Credential(u16),
+    /// The session is not known there any more.
+    #[error("the tool server has ended its session")]
+    SessionGone,
+    /// An answer that is none.
+    #[error("the tool server gave a malformed answer: {0}")]
+    Malformed(&'static str),
+    /// An answer over the bound.
+    #[error("the tool server's answer has more than {bytes_max} bytes")]
+    TooLarge {
+        /// The bound.
+        bytes_max: usize,
+    },
+    /// More messages than the bound.
+    #[error("the tool server sent more than {max} messages during one call")]
+    TooMany {
+        /// The bound.
+        max: usize,
+    },
+    /// The child cannot be started.
+    #[error("the tool server cannot be started: {0}")]
+    Spawn(#[from] SpawnError),
+    /// The child ended too often and is not tried again yet.
+    #[error("the tool server keeps ending; it is started again in {wait_ms} ms")]
+    Resting {
+        /// How long.
+        wait_ms: u128,
+    },
+    /// The child ended.
+    #[error("the tool server ended ({0})")]
+    Ended(String),
+    /// What opens it is not there.
+    #[error("what opens the tool server is missing: {0}")]
+    Source(#[from] SourceError),
+    /// It is not in the configuration any more.
+    #[error("the tool server is not configured any more")]
+    Gone,
+    /// The handshake was refused.
+    #[error("the tool server refused the handshake")]
+    Handshake,
+}
+
+// === impl UpstreamError ===
+
+impl UpstreamError {
+    /// What it is to the log; `None` when nothing was sent, so nothing happened.
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        match self {
+            Self::Unreachable
+            | Self::SessionGone
+            | Self::Spawn(_)
+            | Self::Resting { .. }
+            | Self::Source(_)
+            | Self::Gone
+            | Self::Handshake => None,
+            Self::Broken | Self::Ended(_) | Self::Credential(_) => Some(Failure::Transport),
+            Self::Timeout => Some(Failure::Timeout),
+            Self::Server(_) => Some(Failure::ServerError),
+            Self::Malformed(_) | Self::TooMany { .. } => Some(Failure::Malformed),
+            Self::TooLarge { .. } => Some(Failure::TooLarge),
+        }
+    }
+}

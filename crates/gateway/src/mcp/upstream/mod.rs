@@ -1,0 +1,18 @@
+//! The way to the tool servers: one message out, some messages back.
+//!
+//! - [`wires`]: connections over HTTP, kept and used again;
+//! - [`http`]: an exchange over streamable HTTP;
+//! - [`child`], [`children`]: tool servers that are children of the node, and an exchange with one.
+//!
+//! Only an executor that holds a `Clearance`, and the node itself with an `Errand`, comes here.
+
+pub(crate) mod child;
+pub(crate) mod children;
+pub(crate) mod error;
+pub(crate) mod exchange;
+pub(crate) mod http;
+mod routes;
+pub(crate) mod wires;
+
+pub(crate) use error::UpstreamError;
+pub(crate) use exchange::Exchange;

@@ -1,0 +1,229 @@
+//! Whom a child's messages are for.
+
+use std::collections::BTreeMap;
+
+use ringfence_json::{Object, Value};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::mcp::era::META_SUBSCRIPTION;
+use crate::mcp::message::{Id, Message, Notification, Response};
+use crate::mcp::method;
+
+/// The calls under way with one child, by the identifier the node gave them, and who listens besides.
+#[derive(Debug)]
+pub(super) struct Routes {
+    calls: BTreeMap<u64, Route>,
+    listeners: Vec<mpsc::Sender<Message>>,
+    /// Whether the child may ask clients anything, or log to them: one that several runs share must not.
+    questions: bool,
+    closed: bool,
+}
+
+/// One call.
+#[derive(Debug)]
+pub(super) struct Route {
+    /// The identifier that the request came with.
+    pub(super) id: Id,
+    /// The progress token that it came with.
+    pub(super) token: Option<Value>,
+    /// What comes before the answer.
+    pub(super) messages: mpsc::Sender<Message>,
+    /// The answer.
+    pub(super) answer: oneshot::Sender<Response>,
+}
+
+// === impl Routes ===
+
+impl Routes {
+    pub(super) fn new(questions: bool) -> Self {
+        Self { calls: BTreeMap::new(), listeners: Vec::new(), questions, closed: false }
+    }
+
+    /// A call is under way. After the end it is dropped, which its exchange sees.
+    pub(super) fn add(&mut self, id: u64, route: Route) {
+        if !self.closed {
+            self.calls.insert(id, route);
+        }
+    }
+
+    /// Whether the call was still waiting for its answer.
+    pub(super) fn remove(&mut self, id: u64) -> bool {
+        self.calls.remove(&id).is_some()
+    }
+
+    pub(super) fn listen(&mut self, listener: mpsc::Sender<Message>) {
+        self.listeners.retain(|listener| !listener.is_closed());
+        if !self.closed {
+            self.listeners.push(listener);
+        }
+    }
+
+    /// The child has ended, or its channel is broken: whoever waits sees it.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+        self.calls.clear();
+        self.listeners.clear();
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        !self.calls.is_empty() || self.listeners.iter().any(|listener| !listener.is_closed())
+    }
+
+    /// Gives a message to whom it is for. What nobody takes in time is dropped. Gives back the identifier of a
+    /// question that nobody can be asked.
+    pub(super) fn deliver(&mut self, message: Message) -> Option<Id> {
+        match message {
+            Message::Response(response) => self.answer(response),
+            Message::Notification(notification) => self.notify(notification),
+            Message::Request(question) => {
+                let id = question.id.clone();
+                let known = self.questions && method::is_question(&question.method);
+                let asked = known && self.offer(Message::Request(question));
+                return (!asked).then_some(id);
+            }
+        }
+        None
+    }
+
+    fn answer(&mut self, mut response: Response) {
+        let number = match &response.id {
+            Some(Id::Integer(number)) => number.as_u64(),
+            _ => None,
+        };
+        // An answer to nothing is one that came after its call was called off.
+        let Some(route) = number.and_then(|number| self.calls.remove(&number)) else { return };
+        response.id = Some(route.id);
+        // The call may have been called off in this moment.
+        let _ = route.answer.send(response);
+    }
+
+    fn notify(&mut self, mut notification: Notification) {
+        if notification.method == "notifications/progress" {
+            let number = notification.param("progressToken").and_then(Value::as_u64);
+            if let Some(route) = number.and_then(|number| self.calls.get(&number)) {
+                restore(&mut notification, "progressToken", route.token.clone());
+                let _ = route.messages.try_send(Message::Notification(notification));
+            }
+            return;
+        }
+        let subscription = notification.param("_meta").and_then(|meta| meta.get(META_SUBSCRIPTION));
+        if let Some(number) = subscription.and_then(Value::as_u64) {
+            if let Some(route) = self.calls.get(&number) {
+                let id = route.id.to_value();
+                if let Some(meta) = notification.params.as_mut().and_then(|params| params.get_mut("_meta")) {
+                    meta.as_object_mut().map(|meta| meta.insert(META_SUBSCRIPTION, id));
+                }
+                let _ = route.messages.try_send(Message::Notification(notification));
+            }
+            return;
+        }
+        if self.questions || method::is_list_change(&notification.method) {
+            self.spread(&notification);
+        }
+    }
+
+    /// Gives something to one who can deal with it: the newest call, or else whoever listens.
+    fn offer(&mut self, message: Message) -> bool {
+        let calls = self.calls.values().rev().map(|route| &route.messages);
+        let mut message = Some(message);
+        for sender in calls.chain(&self.listeners) {
+            let Some(offered) = message.take() else { return true };
+            match sender.try_send(offered) {
+                Ok(()) => return true,
+                Err(mpsc::error::TrySendError::Full(back) | mpsc::error::TrySendError::Closed(back)) => {
+                    message = Some(back);
+                }
+            }
+        }
+        false
+    }
+
+    /// What belongs to no call goes to whoever listens; to the only call if nobody does.
+    fn spread(&mut self, notification: &Notification) {
+        self.listeners.retain(|listener| !listener.is_closed());
+        for listener in &self.listeners {
+            let _ = listener.try_send(Message::Notification(notification.clone()));
+        }
+        if self.listeners.is_empty()
+            && let Some(route) = self.calls.values().next().filter(|_| self.calls.len() == 1)
+        {
+            let _ = route.messages.try_send(Message::Notification(notification.clone()));
+        }
+    }
+}
+
+fn restore(notification: &mut Notification, name: &str, value: Option<Value>) {
+    if let (Some(params), Some(value)) = (&mut notification.params, value) {
+        let params: &mut Object = params;
+        params.insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mcp::message::Request;
+
+    fn route(id: u64, token: &str) -> (Route, mpsc::Receiver<Message>, oneshot::Receiver<Response>) {
+        let (messages, received) = mpsc::channel(2);
+        let (answer, answered) = oneshot::channel();
+        (Route { id: id.into(), token: Some(token.into()), messages, answer }, received, answered)
+    }
+
+    fn progress(token: u64) -> Message {
+        Message::Notification(Notification::new(
+            "notifications/progress",
+            Object::new().with("progressToken", token).with("progress", 1_u64),
+        ))
+    }
+
+    #[test]
+    fn answers_and_progress_find_their_call_under_its_own_identifier() {
+        let mut routes = Routes::new(true);
+        let (first, mut first_messages, mut first_answer) = route(7, "mine");
+        let (second, mut second_messages, _second_answer) = route(7, "mine");
+        routes.add(1, first);
+        routes.add(2, second);
+        assert_eq!(routes.deliver(progress(1)), None);
+        let Ok(Message::Notification(told)) = first_messages.try_recv() else { panic!("progress") };
+        assert_eq!(told.param("progressToken").and_then(Value::as_str), Some("mine"));
+        assert!(second_messages.try_recv().is_err());
+        routes.deliver(Message::Response(Response::result(1.into(), Object::new())));
+        assert_eq!(first_answer.try_recv().unwrap().id, Some(7.into()));
+        for stray in [9_u64, 1] {
+            routes.deliver(Message::Response(Response::result(stray.into(), Object::new())));
+        }
+        assert!(!routes.remove(1) && routes.remove(2));
+    }
+
+    #[test]
+    fn a_question_goes_to_the_newest_call_and_to_nobody_when_runs_share_the_child() {
+        let question = || Message::Request(Request::new("q".into_id(), "elicitation/create", Object::new()));
+        let mut routes = Routes::new(true);
+        assert_eq!(routes.deliver(question()), Some("q".into_id()), "nobody is there");
+        let (one, mut messages, _answer) = route(7, "t");
+        routes.add(1, one);
+        assert_eq!(routes.deliver(question()), None);
+        assert!(matches!(messages.try_recv(), Ok(Message::Request(_))));
+        let unknown = Message::Request(Request::new("q".into_id(), "shell/run", Object::new()));
+        assert_eq!(routes.deliver(unknown), Some("q".into_id()));
+        let mut shared = Routes::new(false);
+        let (one, _messages, _answer) = route(7, "t");
+        shared.add(1, one);
+        assert_eq!(shared.deliver(question()), Some("q".into_id()));
+    }
+
+    trait IntoId {
+        fn into_id(self) -> Id;
+    }
+
+    impl IntoId for &str {
+        fn into_id(self) -> Id {
+            Id::Text(self.into())
+        }
+    }
+}
