@@ -24,7 +24,7 @@ pub(crate) fn open_to_write(path: &Path) -> Result<Connection, StoreError> {
     prepare(&connection, WRITER_CACHE_KIB).at("set up the database", path)?;
     set_up_journal(&connection).at("set up the journal", path)?;
     match version(&connection).at("read the format", path)? {
-        sql::VERSION => {}
+        sql::VERSION => check_tables(&connection).at("look at the tables", path)?,
         0 if is_empty(&connection).at("read the tables", path)? => {
             make_tables(&mut connection).at("make the tables", path)?;
         }
@@ -72,6 +72,13 @@ fn version(connection: &Connection) -> rusqlite::Result<i64> {
 
 fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row("SELECT COUNT(*) = 0 FROM sqlite_schema", [], |row| row.get(0))
+}
+
+/// A statement can be prepared only if its tables are there.
+fn check_tables(connection: &Connection) -> rusqlite::Result<()> {
+    let mut statements =
+        [sql::INSERT_ENTRY, sql::FIND_WORD, sql::FIND_RULE_SET, sql::INSERT_RULE_MEMBER].iter();
+    statements.try_for_each(|statement| connection.prepare(statement).map(drop))
 }
 
 fn make_tables(connection: &mut Connection) -> rusqlite::Result<()> {

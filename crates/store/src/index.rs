@@ -66,13 +66,18 @@ impl Index {
 
     /// Indexes at most [`crate::limits::BATCH_ENTRIES_MAX`] entries that are durable, in one transaction, and says
     /// whether there are more: a caller can do something else in between, or stop. The first step looks whether the
-    /// log is the one that was indexed, and starts over when it is not.
+    /// log is the one that was indexed, and starts over when it is not; so does one after damage was met, also by a
+    /// question.
     ///
     /// # Errors
     /// When the log cannot be read, has an entry that is none, or the database refuses. Nothing of the step remains
     /// then, and the next one tries again.
     pub fn step(&self, ledger: &Ledger) -> Result<Progress, StoreError> {
-        let progress = self.writer.lock().step(ledger)?;
+        let mut writer = self.writer.lock();
+        if self.reader.met_damage() {
+            writer.make_anew()?;
+        }
+        let progress = writer.step(ledger)?;
         if progress.rebuilt.is_some() {
             self.reader.renew();
         }

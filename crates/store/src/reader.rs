@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use ringfence_types::{ActionId, ApprovalId, Timestamp};
@@ -30,6 +30,8 @@ struct Shared {
     kept: Mutex<Vec<Connection>>,
     /// Grows when the database is replaced.
     generation: AtomicU64,
+    /// Somebody met damage in the present database.
+    damaged: AtomicBool,
 }
 
 /// A connection in use; given back when dropped.
@@ -54,8 +56,12 @@ impl IndexReader {
 
     /// For the process that made it.
     pub(crate) fn of_own(path: &Path) -> Self {
-        let shared =
-            Shared { path: path.to_owned(), kept: Mutex::new(Vec::new()), generation: AtomicU64::new(0) };
+        let shared = Shared {
+            path: path.to_owned(),
+            kept: Mutex::new(Vec::new()),
+            generation: AtomicU64::new(0),
+            damaged: AtomicBool::new(false),
+        };
         Self { shared: Arc::new(shared) }
     }
 
@@ -63,6 +69,11 @@ impl IndexReader {
     pub(crate) fn renew(&self) {
         self.shared.generation.fetch_add(1, Ordering::AcqRel);
         self.shared.kept.lock().clear();
+    }
+
+    /// Whether a question met damage since this was asked last.
+    pub(crate) fn met_damage(&self) -> bool {
+        self.shared.damaged.swap(false, Ordering::AcqRel)
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -193,19 +204,27 @@ impl Borrowed {
         &self,
         read: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        match &self.connection {
+        let result = match &self.connection {
             Some(connection) => read(connection),
             // It is taken out only by dropping.
             None => Err(StoreError::Missing { path: self.shared.path.clone() }),
+        };
+        let is_damage = result.as_ref().is_err_and(StoreError::is_corrupt);
+        if is_damage && self.is_current() {
+            self.shared.damaged.store(true, Ordering::Release);
         }
+        result
+    }
+
+    fn is_current(&self) -> bool {
+        self.generation == self.shared.generation.load(Ordering::Acquire)
     }
 }
 
 impl Drop for Borrowed {
     fn drop(&mut self) {
         let mut kept = self.shared.kept.lock();
-        let is_current = self.generation == self.shared.generation.load(Ordering::Acquire);
-        if is_current && kept.len() < READERS_KEPT_MAX {
+        if self.is_current() && kept.len() < READERS_KEPT_MAX {
             kept.extend(self.connection.take());
         }
     }

@@ -40,7 +40,7 @@ impl Writer {
                 database::remove(path)?;
                 (database::open_to_write(path)?, Some(Rebuilt::Version { found }))
             }
-            Err(error) if error.is_corrupt() => make_anew(path, &error)?,
+            Err(error) if error.is_corrupt() => make_anew(path)?,
             Err(error) => return Err(error),
         };
         Ok(Self { path: path.to_owned(), connection, words: Words::default(), source: None, rebuilt })
@@ -50,8 +50,8 @@ impl Writer {
     pub(crate) fn step(&mut self, ledger: &Ledger) -> Result<Progress, StoreError> {
         let stepped = match self.attempt(ledger) {
             Err(error) if error.is_corrupt() => {
-                (self.connection, self.rebuilt) = make_anew(&self.path, &error)?;
-                self.forget();
+                tracing::warn!(%error, "the index is damaged");
+                self.make_anew()?;
                 self.attempt(ledger)
             }
             stepped => stepped,
@@ -59,6 +59,13 @@ impl Writer {
         let mut progress = stepped.inspect_err(|_| self.forget())?;
         progress.rebuilt = self.rebuilt.take();
         Ok(progress)
+    }
+
+    /// Puts a damaged file aside and begins a new one.
+    pub(crate) fn make_anew(&mut self) -> Result<(), StoreError> {
+        self.forget();
+        (self.connection, self.rebuilt) = make_anew(&self.path)?;
+        Ok(())
     }
 
     fn forget(&mut self) {
@@ -115,9 +122,9 @@ impl Writer {
     }
 }
 
-fn make_anew(path: &Path, error: &StoreError) -> Result<(Connection, Option<Rebuilt>), StoreError> {
+fn make_anew(path: &Path) -> Result<(Connection, Option<Rebuilt>), StoreError> {
     let aside = database::put_aside(path)?;
-    tracing::warn!(%error, aside = %aside.display(), "the index was put aside; it is built again");
+    tracing::warn!(aside = %aside.display(), "a damaged index was put aside; it is built again");
     Ok((database::open_to_write(path)?, Some(Rebuilt::Damaged { aside })))
 }
 

@@ -123,6 +123,24 @@ fn a_file_of_something_else_is_put_aside_and_made_again() {
 }
 
 #[test]
+fn damage_that_a_question_meets_is_mended_by_the_next_step() {
+    let place = Place::new();
+    let mut log = place.log();
+    log.fill(2_000);
+    place.index().catch_up(&log.ledger).unwrap();
+    let mut bytes = fs::read(place.path()).unwrap();
+    let half = bytes.len() / 2;
+    bytes[half..].fill(0xff);
+    fs::write(place.path(), bytes).unwrap();
+    let index = place.index();
+    let error = index.query(&Query::default()).unwrap().find_map(Result::err).unwrap();
+    assert!(error.is_corrupt() && error.to_string().contains("the node rebuilds it"), "{error}");
+    let progress = index.catch_up(&log.ledger).unwrap();
+    assert!(matches!(progress.rebuilt, Some(Rebuilt::Damaged { .. })), "{progress:?}");
+    assert_whole(&index, &log.ledger);
+}
+
+#[test]
 fn a_file_of_another_format_is_made_again() {
     let place = Place::new();
     let mut log = place.log();
