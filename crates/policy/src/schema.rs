@@ -21,6 +21,7 @@ mod shape;
 
 use std::fmt;
 
+use jsonschema::error::ValidationErrorKind;
 use jsonschema::{Draft, PatternOptions, Validator};
 use ringfence_json::{Object, Value};
 use serde_json::Value as Foreign;
@@ -223,7 +224,14 @@ fn build(schema: &Foreign, draft: Draft) -> Result<Validator<Ours>, SchemaError>
         .build(schema)
         .map_err(|error| {
             let place = shown(error.instance_path().as_str(), 100);
-            let message = crate::text::escaped(&error.masked().to_string(), 300);
+            // The validator says the same of a pattern that is no expression and of one that is too large.
+            let is_pattern =
+                matches!(error.kind(), ValidationErrorKind::Format { format } if format == "regex");
+            let message = if is_pattern {
+                "not a regular expression, or too large once compiled".to_owned()
+            } else {
+                crate::text::sentence(&error.masked().to_string(), 300)
+            };
             SchemaError::Invalid { message: bounded(&format!("at {place}: {message}"), 500) }
         })
 }
