@@ -3,15 +3,15 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use ringfence_ledger::{AppendError, Room, RoomFor, SealedPayload, Ticket};
-use ringfence_types::{ApprovalId, Code, RuleName, RunId, ServerName, WorkspaceName};
+use ringfence_ledger::{AppendError, RoomFor, SealedPayload, Ticket};
+use ringfence_types::{ActionId, ApprovalId, Code, RuleName, RunId, ServerName, Timestamp, WorkspaceName};
 use tokio::sync::oneshot;
 
 use crate::clock::Clock;
 use crate::fold::Fold;
 use crate::guard::{Breaker, Meter, Repetition};
 use crate::journal::Journal;
-use crate::live::Live;
+use crate::live::{Live, LiveId};
 use crate::record::{OutcomeRecord, Record};
 use crate::refusals::Refusals;
 
@@ -23,19 +23,22 @@ pub(crate) struct State {
     pub runs: HashMap<RunId, RunGuard>,
     pub meters: HashMap<(WorkspaceName, RuleName), Meter>,
     pub breakers: HashMap<(WorkspaceName, ServerName), Breaker>,
-    pub waiters: HashMap<ApprovalId, VecDeque<oneshot::Sender<()>>>,
+    pub waiters: HashMap<ApprovalId, VecDeque<Waiter>>,
     pub refusals: Refusals,
     /// Outcomes that came while the log was away; written as soon as it is back.
-    pub unwritten: Vec<Unwritten>,
+    pub unwritten: Vec<OutcomeRecord>,
     pub counts: Counts,
     /// No action is admitted any more: the node is stopping.
     pub stopping: bool,
 }
 
-/// An outcome that the log could not take.
-pub(crate) struct Unwritten {
-    pub outcome: OutcomeRecord,
-    pub room: Room,
+/// A call in line for an approval. It keeps its place until it is gone, also while it acts on being woken: nobody
+/// overtakes it, and when it leaves without having used the approval, the next one's turn comes.
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    live: LiveId,
+    /// `None` once it was woken.
+    waker: Option<oneshot::Sender<()>>,
 }
 
 /// What is kept of a run while it is used. Gone after a restart.
@@ -90,8 +93,13 @@ impl State {
         // Never before what the log has: a replay must not run backwards.
         let at = clock.now().max(self.fold.at);
         let ticket = self.journal.append(at, record, payloads, room)?;
-        self.fold.apply(ticket.id(), at, record);
+        self.fold.apply(ticket.id(), ticket.at(), record);
         Ok(ticket)
+    }
+
+    /// Whether somebody still settles this action, or has, and only the log has not taken it yet.
+    pub(crate) fn is_spoken_for(&self, action: ActionId) -> bool {
+        self.live.has_action(action) || self.unwritten.iter().any(|record| record.action == action)
     }
 
     pub(crate) fn guard(&mut self, run: RunId) -> &mut RunGuard {
@@ -102,30 +110,48 @@ impl State {
         self.runs.get(&run).map_or(0, |guard| guard.in_flight)
     }
 
-    /// Wakes the call that has waited longest for this approval.
+    /// Puts a call in line for this approval.
+    pub(crate) fn line_up(&mut self, approval: ApprovalId, live: LiveId) -> oneshot::Receiver<()> {
+        let (waker, woken) = oneshot::channel();
+        self.waiters.entry(approval).or_default().push_back(Waiter { live, waker: Some(waker) });
+        woken
+    }
+
+    /// A call leaves the line; if the approval can be used, it is the next one's turn.
+    pub(crate) fn leave_line(&mut self, approval: ApprovalId, live: LiveId, now: Timestamp) {
+        let Some(line) = self.waiters.get_mut(&approval) else { return };
+        line.retain(|waiter| waiter.live != live);
+        if line.is_empty() {
+            self.waiters.remove(&approval);
+        } else if self.fold.approvals.get(approval).is_some_and(|request| request.is_approved(now)) {
+            self.wake_oldest(approval);
+        }
+    }
+
+    /// Wakes the call that has waited longest for this approval, unless it is awake.
     pub(crate) fn wake_oldest(&mut self, approval: ApprovalId) {
-        let Some(waiters) = self.waiters.get_mut(&approval) else { return };
-        while let Some(waiter) = waiters.pop_front() {
-            // A waiter that has gone leaves its turn to the next.
-            if waiter.send(()).is_ok() {
-                break;
-            }
+        if let Some(oldest) = self.waiters.get_mut(&approval).and_then(VecDeque::front_mut) {
+            oldest.wake();
         }
     }
 
     /// Wakes all calls that wait for this approval.
     pub(crate) fn wake_all(&mut self, approval: ApprovalId) {
-        for waiter in self.waiters.remove(&approval).into_iter().flatten() {
-            // One that has gone needs no waking.
-            let _ = waiter.send(());
-        }
+        self.waiters.get_mut(&approval).into_iter().flatten().for_each(Waiter::wake);
     }
 
     /// How many calls wait for this approval.
-    pub(crate) fn waiting(&mut self, approval: ApprovalId) -> usize {
-        let Some(waiters) = self.waiters.get_mut(&approval) else { return 0 };
-        waiters.retain(|waiter| !waiter.is_closed());
-        waiters.len()
+    pub(crate) fn waiting(&self, approval: ApprovalId) -> usize {
+        self.waiters.get(&approval).map_or(0, VecDeque::len)
+    }
+}
+
+impl Waiter {
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            // One that is just leaving passes its turn on.
+            let _ = waker.send(());
+        }
     }
 }
 
