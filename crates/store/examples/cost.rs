@@ -104,7 +104,7 @@ fn subject(number: u64) -> Object {
         .with("run", run(action / 50).to_string())
         .with("user", "ada@example.org")
         .with("server", "search")
-        .with("tool", if action % 1000 == 0 { "rare" } else { "query" })
+        .with("tool", if action.is_multiple_of(1000) { "rare" } else { "query" })
         .with("action", ActionId::new(at, bits(action)).to_string())
 }
 

@@ -38,7 +38,7 @@ pub(crate) type Text<'a> = Option<Cow<'a, str>>;
 #[derive(Debug, Default)]
 pub(crate) struct Rules<'a> {
     rule: Option<&'a str>,
-    rules: Option<&'a str>,
+    matched: Option<&'a str>,
     answers: Option<&'a str>,
     requirements: Option<&'a str>,
 }
@@ -103,7 +103,7 @@ impl<'a> Raw<'a> {
             "approval" => &mut self.approval,
             "approver" => &mut self.approver,
             "rule" => &mut self.rules.rule,
-            "rules" => &mut self.rules.rules,
+            "rules" => &mut self.rules.matched,
             "answers" => &mut self.rules.answers,
             "requirements" => &mut self.rules.requirements,
             _ => return None,
@@ -154,7 +154,7 @@ impl Rules<'_> {
     /// The texts as written, into `key`; empty when no rule is named.
     pub(crate) fn key(&self, key: &mut String) {
         key.clear();
-        for part in [self.rule, self.rules, self.answers, self.requirements].into_iter().flatten() {
+        for part in [self.rule, self.matched, self.answers, self.requirements].into_iter().flatten() {
             key.push_str(part);
         }
     }
@@ -165,7 +165,7 @@ impl Rules<'_> {
         let mut names: Vec<SmolStr> = Vec::new();
         let one = |value: &Value| value.as_str().map(SmolStr::new);
         let asked = |value: &Value| value.get("rule").and_then(one);
-        for (value, name) in [(self.rules, "rules"), (self.answers, "answers")] {
+        for (value, name) in [(self.matched, "rules"), (self.answers, "answers")] {
             names.extend(elements(value, name, &one)?);
         }
         names.extend(elements(self.requirements, "requirements", &asked)?);

@@ -40,7 +40,7 @@ pub struct Query {
 impl Query {
     /// Whether the row is wanted; `limit` is not looked at.
     pub fn matches(&self, row: &Row) -> bool {
-        fn holds<T: PartialEq>(wanted: Option<T>, found: Option<T>) -> bool {
+        fn holds<T: PartialEq + Copy>(wanted: Option<T>, found: Option<T>) -> bool {
             wanted.is_none() || wanted == found
         }
         holds(self.kind, Some(row.kind))

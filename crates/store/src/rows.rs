@@ -106,7 +106,7 @@ pub(crate) fn row(found: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     Ok(Row {
         id: found.get(0)?,
         at: Timestamp::from_micros(found.get(1)?),
-        kind: required(2, text(2)?)?,
+        kind: required(2, text(2)?.as_ref())?,
         workspace: text(3)?,
         agent: text(4)?,
         run: text(5)?,
@@ -124,8 +124,8 @@ pub(crate) fn row(found: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     })
 }
 
-fn required<T: FromStr>(column: usize, text: Option<SmolStr>) -> rusqlite::Result<T> {
-    word(column, text.as_ref())?.ok_or_else(|| unreadable(column))
+fn required<T: FromStr>(column: usize, text: Option<&SmolStr>) -> rusqlite::Result<T> {
+    word(column, text)?.ok_or_else(|| unreadable(column))
 }
 
 pub(crate) fn word<T: FromStr>(column: usize, text: Option<&SmolStr>) -> rusqlite::Result<Option<T>> {

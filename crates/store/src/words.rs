@@ -14,7 +14,7 @@ use crate::sql;
 /// What has been looked up. Forgotten whenever a transaction fails: its words were not written.
 #[derive(Debug, Default)]
 pub(crate) struct Words {
-    words: HashMap<Box<str>, i64>,
+    numbers: HashMap<Box<str>, i64>,
     rule_sets: HashMap<Box<str>, i64>,
     key: String,
 }
@@ -33,11 +33,11 @@ impl Words {
     }
 
     pub(crate) fn word(&mut self, connection: &Connection, text: &str) -> rusqlite::Result<i64> {
-        if let Some(id) = self.words.get(text) {
+        if let Some(id) = self.numbers.get(text) {
             return Ok(*id);
         }
         let id = find_or_insert(connection, [sql::FIND_WORD, sql::INSERT_WORD], text)?.0;
-        remember(&mut self.words, text, id);
+        remember(&mut self.numbers, text, id);
         Ok(id)
     }
 

@@ -1,5 +1,7 @@
 //! Every filter, on a small log whose answers can be seen.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod common;
 
 use common::{Log, action, approval, cleared, moment, refused, run, subject};

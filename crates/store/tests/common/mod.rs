@@ -49,20 +49,15 @@ impl Log {
             let subject =
                 subject(index % 7, ["query", "fetch", "delete"][usize::try_from(index % 3).unwrap()]);
             let body = subject.with("action", action(index).to_string());
-            if index % 5 == 0 {
+            if index.is_multiple_of(5) {
                 self.put(EntryKind::Refusal, refused(body, 1));
-            } else if turn % 2 == 0 {
+            } else if turn.is_multiple_of(2) {
                 self.put(EntryKind::Intent, cleared(body, &["reads", "all"]));
             } else {
                 self.put(EntryKind::Outcome, body.with("status", "completed"));
             }
         }
         self.settle();
-    }
-
-    pub fn texts(&self) -> Vec<String> {
-        let entries = self.ledger.read(0).unwrap();
-        entries.map(|entry| String::from_utf8(entry.unwrap().bytes).unwrap()).collect()
     }
 }
 
@@ -90,10 +85,10 @@ pub fn approval(number: u64) -> ApprovalId {
 
 pub fn subject(run_number: u64, tool: &str) -> Object {
     Object::new()
-        .with("workspace", if run_number % 2 == 0 { "research" } else { "support" })
-        .with("agent", if run_number % 3 == 0 { "assistant" } else { "mailer" })
+        .with("workspace", if run_number.is_multiple_of(2) { "research" } else { "support" })
+        .with("agent", if run_number.is_multiple_of(3) { "assistant" } else { "mailer" })
         .with("run", run(run_number).to_string())
-        .with("server", if run_number % 2 == 0 { "search" } else { "files" })
+        .with("server", if run_number.is_multiple_of(2) { "search" } else { "files" })
         .with("tool", tool)
 }
 
