@@ -193,6 +193,8 @@ fn what_a_call_lacks_needs_a_default_within_the_limits() {
         ("max_spec.n: 10", nested(",\"default\":{\"n\":50}", "\"default\":5"), "{}", false),
         ("max_spec.n: 10", nested(",\"default\":{\"n\":7}", ""), "{}", true),
         ("max_spec.n: 10", nested(",\"default\":{}", ""), "{}", false),
+        ("max_spec.n: 10", nested(",\"default\":[{},{\"n\":50}]", "\"default\":5"), "{}", false),
+        ("max_spec.n: 10", nested(",\"default\":[{},{\"n\":7}]", "\"default\":5"), "{}", true),
     ];
     for (constraints, schema, arguments, passes) in cases {
         let found = fate(constraints, arguments, Some(&schema));

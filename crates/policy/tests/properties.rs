@@ -102,7 +102,9 @@ proptest! {
     fn narrowing_twice_is_narrowing_once(rules in prop::collection::vec(rule(), 0..5), arguments in arguments()) {
         let call = Call::with(&arguments).and_schema(SCHEMA);
         let first = decide(&rules, &call);
-        prop_assume!(first.misfit.is_none());
+        if first.misfit.is_some() {
+            return Ok(());
+        }
         let again = Call { arguments: first.arguments.clone().unwrap_or(call.arguments.clone()), ..call };
         let second = decide(&rules, &again);
         prop_assert_eq!((second.decision, second.arguments, second.misfit), (first.decision, None, None));
@@ -137,7 +139,8 @@ proptest! {
             prop_assert!(with.decision >= without.decision);
         }
         prop_assert!(with.misfit.is_some() || without.misfit.is_none());
-        prop_assert!(with.narrowed.len() >= without.narrowed.len());
+        // What is refused need not be narrowed: a minimum above the maximum has nothing to narrow to.
+        prop_assert!(with.misfit.is_some() || with.narrowed.len() >= without.narrowed.len());
         prop_assert!(with.misfit.is_none() || with.decision == Decision::Deny);
     }
 
