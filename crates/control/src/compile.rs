@@ -62,7 +62,8 @@ fn add_new(all: &mut Vec<Diagnostic>, more: Vec<Diagnostic>) {
     }
 }
 
-fn vocabulary(loaded: &Loaded, tools: &[KnownTool]) -> Vocabulary {
+/// What is known of a configuration; `tools` are the pinned ones, or [those it names](crate::named_tools).
+pub fn vocabulary(loaded: &Loaded, tools: &[KnownTool]) -> Vocabulary {
     let mut vocabulary =
         Vocabulary { organization: Some(loaded.config.organization.clone()), ..Vocabulary::default() };
     for workspace in &loaded.config.workspaces {

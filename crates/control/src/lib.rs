@@ -18,7 +18,7 @@ mod setup;
 pub mod shown;
 
 pub use api::Addresses;
-pub use compile::{Compiled, compile};
+pub use compile::{Compiled, compile, vocabulary};
 pub use node::{Exposed, Node, NodeOptions, ReloadError, Reloaded, StartError, prepare_folder};
 pub use people::{NoRandomness, OWNER, People, Person, PersonToken, Power};
-pub use setup::SetupError;
+pub use setup::{SetupError, named_tools};

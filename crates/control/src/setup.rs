@@ -9,8 +9,8 @@ use ringfence_kernel::{
     AgentSetup, BreakerSetup, Grants, PinView, RunLimits, ServerSetup, Setup, ToolWords, Trust,
     WorkspaceSetup,
 };
-use ringfence_policy::KnownTool;
-use ringfence_types::{ActionType, ServerName, WorkspaceName};
+use ringfence_policy::{KnownTool, ToolDefinition};
+use ringfence_types::{ActionType, ServerName, ToolName, WorkspaceName};
 use smol_str::SmolStr;
 
 use crate::compile::Compiled;
@@ -190,22 +190,82 @@ pub fn known_tools(workspaces: &[WorkspaceConfig], pins: &[PinView]) -> Vec<Know
     pins.iter().filter_map(|pin| known_tool(workspaces, pin)).collect()
 }
 
+/// The tools that a configuration names itself, in grants without a glob and under `actions`; their definitions are
+/// not known.
+pub fn named_tools(workspaces: &[WorkspaceConfig]) -> Vec<KnownTool> {
+    let mut tools: Vec<KnownTool> = Vec::new();
+    for workspace in workspaces {
+        let grants = workspace.agents.iter().flat_map(|agent| &agent.grants);
+        let granted =
+            grants.filter_map(|grant| grant.split_once('/')).filter(|(_, tool)| !tool.contains(['*', '?']));
+        let worded = workspace.servers.iter().flat_map(|server| {
+            server.actions.iter().map(|action| (server.name.as_str(), action.tool.as_str()))
+        });
+        for (server, tool) in granted.chain(worded) {
+            let Some(server) = workspace.servers.iter().find(|known| known.name.as_str() == server) else {
+                continue;
+            };
+            let Ok(name) = ToolName::new(tool) else { continue };
+            let is_known = |known: &KnownTool| {
+                known.workspace == workspace.name && known.server == server.name && known.name == name
+            };
+            if !tools.iter().any(is_known) {
+                tools.push(tool_of(workspace, server, &name, ActionType::Write, None));
+            }
+        }
+        tools.extend(others(workspace));
+    }
+    tools
+}
+
+/// What a grant with a glob stands for beside the tools that are named: some tool that writes, some tool that reads.
+fn others(workspace: &WorkspaceConfig) -> Vec<KnownTool> {
+    let mut tools: Vec<KnownTool> = Vec::new();
+    for grant in workspace.agents.iter().flat_map(|agent| &agent.grants) {
+        let Some((server, pattern)) = grant.split_once('/').filter(|(_, tool)| tool.contains(['*', '?']))
+        else {
+            continue;
+        };
+        let server = workspace.servers.iter().find(|known| known.name.as_str() == server);
+        for (suffix, hinted) in [("", ActionType::Write), (" (a read)", ActionType::Read)] {
+            let name = ToolName::new(&format!("{pattern}{suffix}"));
+            if let (Some(server), Ok(name)) = (server, name)
+                && !tools.iter().any(|known| known.server == server.name && known.name == name)
+            {
+                tools.push(tool_of(workspace, server, &name, hinted, None));
+            }
+        }
+    }
+    tools
+}
+
+/// A tool in the policy's words; `hinted` is what it counts as where nothing is configured.
+fn tool_of(
+    workspace: &WorkspaceConfig,
+    server: &ServerConfig,
+    name: &ToolName,
+    hinted: ActionType,
+    definition: Option<Arc<ToolDefinition>>,
+) -> KnownTool {
+    let words = server.actions.iter().find(|action| action.tool == *name);
+    KnownTool {
+        workspace: workspace.name.clone(),
+        server: server.name.clone(),
+        name: name.clone(),
+        action: words.and_then(|words| words.action.clone()).unwrap_or_else(|| name.as_str().into()),
+        action_type: words.and_then(|words| words.action_type).unwrap_or(hinted),
+        risk: words.and_then(|words| words.risk.clone()),
+        labels: words.map(|words| words.labels.clone()).unwrap_or_default(),
+        definition,
+    }
+}
+
 fn known_tool(workspaces: &[WorkspaceConfig], pin: &PinView) -> Option<KnownTool> {
     let definition = pin.pinned.as_ref()?;
     let workspace = workspaces.iter().find(|workspace| workspace.name == pin.workspace)?;
     let server = workspace.servers.iter().find(|server| server.name == pin.server)?;
-    let words = server.actions.iter().find(|action| action.tool == pin.tool);
     let by_person = pin.pinned_by.is_some() && pin.pinned_by != Some(ringfence_kernel::Actor::node().person);
     let hint = (by_person || server.trust_hints) && definition.read_only_hint == Some(true);
     let hinted = if hint { ActionType::Read } else { ActionType::Write };
-    Some(KnownTool {
-        workspace: pin.workspace.clone(),
-        server: pin.server.clone(),
-        name: pin.tool.clone(),
-        action: words.and_then(|words| words.action.clone()).unwrap_or_else(|| pin.tool.as_str().into()),
-        action_type: words.and_then(|words| words.action_type).unwrap_or(hinted),
-        risk: words.and_then(|words| words.risk.clone()),
-        labels: words.map(|words| words.labels.clone()).unwrap_or_default(),
-        definition: Some(Arc::clone(definition)),
-    })
+    Some(tool_of(workspace, server, &pin.tool, hinted, Some(Arc::clone(definition))))
 }

@@ -15,6 +15,8 @@ mod route;
 mod routes;
 mod serve;
 mod show;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

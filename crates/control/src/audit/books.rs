@@ -1,21 +1,24 @@
 //! The log of a node that runs, or of a folder whose node does not.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ringfence_json::{Limits, Object, Value, parse};
 use ringfence_ledger::{Ledger, OpenError, Options, Payload, ReadError};
+use ringfence_store::{Fetcher, Index, Progress, Row, StoreError};
 use ringfence_types::{ActionId, Digest, NodeName};
 
 use super::Filter;
 use super::read::{EntryText, entry_object};
 
-/// Entries looked at in one page, whether asked for or not: what a page costs is bounded.
+/// Entries looked at in one page where there is no index, whether asked for or not: what a page costs is bounded.
 const LOOKED_AT_MAX: u64 = 200_000;
 
-/// The log, for reading.
+/// The log, for reading. Everything here blocks. Clones share log and index.
 #[derive(Clone)]
 pub struct Books {
     ledger: Ledger,
+    index: Option<Arc<Index>>,
 }
 
 /// The log cannot be read.
@@ -30,6 +33,9 @@ pub enum BooksError {
     /// It cannot be opened, or a node has it.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The index cannot be used.
+    #[error(transparent)]
+    Index(#[from] StoreError),
     /// An entry that is no JSON.
     #[error("entry {0} of the log cannot be read; `ringfence audit verify` says more")]
     Entry(u64),
@@ -49,12 +55,17 @@ pub struct Page {
 // === impl Books ===
 
 impl Books {
-    /// The books over this log.
-    pub fn new(ledger: Ledger) -> Self {
-        Self { ledger }
+    /// The books over a log, with the index in the file `index`. Without one that can be used, the log itself is
+    /// looked through.
+    pub fn new(ledger: Ledger, index: &Path) -> Self {
+        let index = Index::open(index).map(Arc::new);
+        if let Err(error) = &index {
+            tracing::warn!(%error, "questions to the log are answered without an index, slowly");
+        }
+        Self { ledger, index: index.ok() }
     }
 
-    /// The books in a data folder whose node does not run. Blocks.
+    /// The books in a data folder whose node does not run.
     ///
     /// # Errors
     /// When there is no log, a node has it, or it is damaged.
@@ -66,7 +77,7 @@ impl Books {
         #[expect(clippy::expect_used, reason = "the literal is a name: letters only")]
         let reader = NodeName::new("reader").expect("a literal name");
         let (ledger, _) = Ledger::open(&folder, Options::new(reader))?;
-        Ok(Self { ledger })
+        Ok(Self { ledger, index: None })
     }
 
     /// How many entries are durable.
@@ -74,11 +85,55 @@ impl Books {
         self.ledger.durable()
     }
 
+    /// Brings the index a step further; whether there is more to do.
+    ///
+    /// # Errors
+    /// When log or index cannot be used.
+    pub fn follow(&self) -> Result<bool, BooksError> {
+        let Some(index) = &self.index else { return Ok(false) };
+        let progress: Progress = index.step(&self.ledger)?;
+        if let Some(why) = progress.rebuilt {
+            tracing::info!(?why, "the index of the log is built again");
+        }
+        Ok(progress.behind)
+    }
+
     /// At most `limit` entries that `filter` asks for, from entry `from` on.
     ///
     /// # Errors
     /// When the log cannot be read.
     pub fn page(&self, filter: &Filter, from: u64, limit: usize) -> Result<Page, BooksError> {
+        let Some(index) = &self.index else { return self.look_through(filter, from, limit) };
+        let indexed = index.step(&self.ledger)?.size;
+        if from >= indexed {
+            return self.look_through(filter, from, limit);
+        }
+        let query = filter.query(from, limit);
+        let mut fetcher = Fetcher::new(&self.ledger);
+        let (mut entries, mut rows, mut last) = (Vec::new(), 0, from);
+        for row in index.query(&query)? {
+            let entry = fetch(&mut fetcher, &row?)?;
+            rows += 1;
+            last = entry.id;
+            if filter.matches(&entry.object) {
+                entries.push(entry);
+            }
+        }
+        if rows < limit {
+            // The rest is behind the index.
+            let rest = self.look_through(filter, indexed, limit - rows)?;
+            entries.extend(rest.entries);
+            return Ok(Page { entries, ..rest });
+        }
+        let reached = last + 1;
+        Ok(Page { entries, next: (reached < self.ledger.durable()).then_some(reached), reached })
+    }
+
+    /// As [`Books::page`], reading the entries themselves: for the end of the log, and where there is no index.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn look_through(&self, filter: &Filter, from: u64, limit: usize) -> Result<Page, BooksError> {
         let mut reader = self.ledger.read(from)?;
         let mut entries = Vec::new();
         let last = from.saturating_add(LOOKED_AT_MAX);
@@ -87,36 +142,55 @@ impl Books {
             if filter.matches(&object) {
                 entries.push(EntryText { id, object });
             }
-            let next = id + 1;
-            if entries.len() >= limit || next >= last {
-                return Ok(Page {
-                    entries,
-                    next: (next < self.ledger.durable()).then_some(next),
-                    reached: next,
-                });
+            let reached = id + 1;
+            if entries.len() >= limit || reached >= last {
+                let next = (reached < self.ledger.durable()).then_some(reached);
+                return Ok(Page { entries, next, reached });
             }
         }
         Ok(Page { entries, next: None, reached: reader.next_id() })
     }
 
     /// Everything that belongs to an action: what asked, was decided, approved and came of it, in the order of the
-    /// log. Looks from the action's own time on, which its identifier holds.
+    /// log.
     ///
     /// # Errors
     /// When the log cannot be read.
     pub fn of_action(&self, action: ActionId) -> Result<Vec<EntryText>, BooksError> {
-        let text = action.to_string();
         let mut found = Vec::new();
-        let mut approvals: Vec<String> = Vec::new();
-        for entry in self.ledger.read(0)? {
-            let entry = entry?;
-            let object = entry_object(&entry.bytes).ok_or(BooksError::Entry(entry.id))?;
-            let of_approval =
-                object.text("approval").is_some_and(|id| approvals.iter().any(|known| known == id));
-            if object.text("action") == Some(&text) || of_approval && object.text("action").is_none() {
-                let approval = object.text("approval").map(str::to_owned);
+        let mut from = 0;
+        if let Some(index) = &self.index {
+            from = index.step(&self.ledger)?.size;
+            let mut fetcher = Fetcher::new(&self.ledger);
+            for row in index.entries_of(action)? {
+                found.push(fetch(&mut fetcher, &row)?);
+            }
+        }
+        found.extend(self.look_for(action, from, &found)?);
+        Ok(found)
+    }
+
+    /// What belongs to an action from entry `from` on; `before` is what of it came earlier.
+    fn look_for(
+        &self,
+        action: ActionId,
+        from: u64,
+        before: &[EntryText],
+    ) -> Result<Vec<EntryText>, BooksError> {
+        let text = action.to_string();
+        let approval_of = |object: &Object| object.text("approval").map(str::to_owned);
+        let mut approvals: Vec<String> =
+            before.iter().filter_map(|entry| approval_of(&entry.object)).collect();
+        let mut found = Vec::new();
+        let mut reader = self.ledger.read(from)?;
+        while let Some((id, bytes)) = reader.read_next()? {
+            let object = entry_object(bytes).ok_or(BooksError::Entry(id))?;
+            let approval = approval_of(&object);
+            let is_answer =
+                object.text("action").is_none() && approval.as_ref().is_some_and(|id| approvals.contains(id));
+            if is_answer || object.text("action") == Some(&text) {
                 approvals.extend(approval.filter(|approval| !approvals.contains(approval)));
-                found.push(EntryText { id: entry.id, object });
+                found.push(EntryText { id, object });
             }
         }
         Ok(found)
@@ -154,4 +228,10 @@ impl Books {
     pub fn verifier_key(&self) -> String {
         self.ledger.verifier_key().to_string()
     }
+}
+
+fn fetch(fetcher: &mut Fetcher<'_>, row: &Row) -> Result<EntryText, BooksError> {
+    let bytes = fetcher.fetch(row.id)?;
+    let object = entry_object(&bytes).ok_or(BooksError::Entry(row.id))?;
+    Ok(EntryText { id: row.id, object })
 }

@@ -1,6 +1,9 @@
 //! Which entries are asked for.
 
+use std::str::FromStr;
+
 use ringfence_json::{Object, Value};
+use ringfence_store::Query;
 use ringfence_types::{Decision, EntryKind, RunId, Timestamp};
 
 /// What entries must be about; all that is given must hold.
@@ -102,6 +105,25 @@ impl Filter {
         .collect()
     }
 
+    /// What the index is asked: everything that it can tell apart, so at least what [`Filter::matches`]. A name that
+    /// cannot be one is left to that.
+    pub(super) fn query(&self, from: u64, limit: usize) -> Query {
+        Query {
+            kind: if let [kind] = self.kinds[..] { Some(kind) } else { None },
+            workspace: name(self.workspace.as_ref()),
+            agent: name(self.agent.as_ref()),
+            run: self.run,
+            tool: self.tool.clone(),
+            decision: self.decision,
+            rule: name(self.rule.as_ref()),
+            approver: name(self.approver.as_ref()),
+            since: self.since,
+            until: self.until,
+            limit: u64::try_from(limit).ok(),
+            after: from.checked_sub(1),
+        }
+    }
+
     /// Whether an entry is asked for.
     pub fn matches(&self, entry: &Object) -> bool {
         let text = |name: &str| entry.text(name).unwrap_or_default();
@@ -119,6 +141,10 @@ impl Filter {
             && self.since.is_none_or(|since| at >= since.to_string().as_str())
             && self.until.is_none_or(|until| at < until.to_string().as_str())
     }
+}
+
+fn name<T: FromStr>(text: Option<&String>) -> Option<T> {
+    text.and_then(|text| text.parse().ok())
 }
 
 fn kinds(text: &str) -> Result<Vec<EntryKind>, FilterError> {

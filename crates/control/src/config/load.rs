@@ -70,12 +70,14 @@ pub fn load(path: &Path) -> Result<Loaded, Rejected> {
 /// # Errors
 /// As [`load`].
 pub fn load_text(name: &str, path: &Path, text: String) -> Result<Loaded, Rejected> {
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let read = read(&text, Origin { folder, source: name });
+    // Children start elsewhere: what they are told must not depend on where this program was called.
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let folder = absolute.parent().unwrap_or(Path::new("/"));
+    let (config, diagnostics) = read(&text, Origin { folder, source: name });
     let main = SourceText { name: name.to_owned(), path: path.to_path_buf(), text };
-    match read {
-        Ok((config, warnings)) => with_policies(config, warnings, main),
-        Err(diagnostics) => Err(Rejected { diagnostics, sources: vec![main] }),
+    match config {
+        Some(config) => with_policies(config, diagnostics, main),
+        None => Err(Rejected { diagnostics, sources: vec![main] }),
     }
 }
 
@@ -85,6 +87,7 @@ fn with_policies(
     main: SourceText,
 ) -> Result<Loaded, Rejected> {
     let name = main.name.clone();
+    let folder = main.path.parent().unwrap_or(Path::new("")).to_path_buf();
     let mut sources = vec![main];
     let mut policies = HashMap::new();
     for workspace in &config.workspaces {
@@ -92,7 +95,8 @@ fn with_policies(
         for file in &workspace.policy {
             match read_text(&file.path) {
                 Ok(text) => {
-                    let shown = file.path.display().to_string();
+                    // As it would be written from where this program was called.
+                    let shown = folder.join(file.shown.as_str()).display().to_string();
                     texts.push(Source { name: shown.clone(), text: text.clone(), language: file.language });
                     if !sources.iter().any(|source| source.name == shown) {
                         sources.push(SourceText { name: shown, path: file.path.clone(), text });
@@ -108,6 +112,7 @@ fn with_policies(
         policies.insert(workspace.name.clone(), texts);
     }
     if diagnostics.iter().any(Diagnostic::is_error) {
+        diagnostics.sort_by_key(|diagnostic| diagnostic.place);
         return Err(Rejected { diagnostics, sources });
     }
     let digest = digest_of(&sources);

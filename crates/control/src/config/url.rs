@@ -43,7 +43,9 @@ impl ServerUrl {
             return Err(ServerUrlError::Query);
         }
         let scheme = uri.scheme_str().unwrap_or_default();
-        let port_fits = authority.port().is_none() || authority.port_u16().is_some_and(|port| port > 0);
+        // The library takes a port that is no number for none.
+        let has_port = authority.as_str().len() > authority.host().len();
+        let port_fits = !has_port || authority.port_u16().is_some_and(|port| port > 0);
         if !matches!(scheme, "http" | "https") || authority.host().is_empty() || !port_fits {
             return Err(ServerUrlError::Malformed);
         }

@@ -1,6 +1,7 @@
 //! A running node: both sides, the kernel between them, and the configuration in force.
 
 mod agents;
+mod chores;
 mod reload;
 mod start;
 mod watch;

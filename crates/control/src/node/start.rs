@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::agents::{AgentsSide, AgentsSideError};
 use super::reload::in_force;
-use super::{Exposed, ReloadError, Reloaded, Reloader, loopback_only, watch};
+use super::{Exposed, ReloadError, Reloaded, Reloader, chores, loopback_only, watch};
 use crate::api::{Addresses, Desk, Listeners, description, listen_socket, router, serve};
 use crate::audit::Books;
 use crate::compile::{Compiled, compile};
@@ -29,6 +29,9 @@ use crate::setup::{SetupError, gateway_table, kernel_setup, known_tools};
 
 /// The name of the operators' socket in the data folder.
 pub const SOCKET: &str = "control.sock";
+
+/// The name of the log's index in the data folder. It can be removed at any time: the next start builds it again.
+const INDEX: &str = "index.db";
 
 /// How a node is started.
 pub struct NodeOptions {
@@ -124,7 +127,7 @@ impl Node {
         let warnings = compiled.render_warnings();
         let desk = Arc::new(Desk {
             node: name,
-            books: Books::new(kernel.ledger().clone()),
+            books: Books::new(kernel.ledger().clone(), &options.data.join(INDEX)),
             reloader: Reloader::new(options.config, targets, agents.gateway().clone()),
             addresses,
             in_force: ArcSwap::from_pointee(in_force(compiled, kernel.now())),
@@ -137,7 +140,11 @@ impl Node {
         let stop = CancellationToken::new();
         let listeners = Listeners { tcp: control, socket, owner };
         let serving = tokio::spawn(serve(listeners, router(&desk), stop.clone()));
-        let tasks = vec![tokio::spawn(kernel.housekeeping()), tokio::spawn(watch::watch(Arc::clone(&desk)))];
+        let tasks = vec![
+            tokio::spawn(kernel.housekeeping()),
+            tokio::spawn(watch::watch(Arc::clone(&desk))),
+            tokio::spawn(chores::index(desk.books.clone())),
+        ];
         Ok(Self { desk, agents, stop, serving, tasks, warnings })
     }
 

@@ -19,7 +19,8 @@ type Look = Option<(SystemTime, u64)>;
 pub(super) async fn watch(desk: Arc<Desk>) {
     let mut ticks = interval(WATCH_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut known = look(&desk).await;
+    // Nothing known yet, so the first look reads them all again: they may have changed since they were loaded.
+    let mut known = Vec::new();
     loop {
         ticks.tick().await;
         let seen = look(&desk).await;

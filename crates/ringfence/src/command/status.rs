@@ -48,6 +48,7 @@ fn render(status: &Object, colour: bool) -> String {
         number(&log, "entries"),
         number(&log, "durable")
     ));
+    lines.push(format!("  log key    {}", field(&log, "key")));
     lines.push(format!(
         "  now        {} runs, {} open actions, {} waiting for approval",
         number(status, "runs"),

@@ -88,7 +88,13 @@ fn status_of(desk: &Desk) -> Object {
         .with("suspensions", show::list(desk.kernel.suspensions(), show::suspension))
         .with("open_breakers", breakers.collect::<Vec<_>>())
         .with("missing_layers", layers.collect::<Vec<_>>())
-        .with("log", Object::new().with("entries", status.entries).with("durable", status.durable))
+        .with(
+            "log",
+            Object::new()
+                .with("entries", status.entries)
+                .with("durable", status.durable)
+                .with("key", desk.books.verifier_key()),
+        )
 }
 
 fn configuration(desk: &Desk) -> Object {

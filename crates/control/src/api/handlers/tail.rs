@@ -50,7 +50,7 @@ async fn follow(books: &Books, filter: &Filter, mut from: u64, sender: &mpsc::Se
     let mut idle = Duration::ZERO;
     loop {
         let (reading, filter_now) = (books.clone(), filter.clone());
-        let page = tokio::task::spawn_blocking(move || reading.page(&filter_now, from, PAGE)).await;
+        let page = tokio::task::spawn_blocking(move || reading.look_through(&filter_now, from, PAGE)).await;
         let Ok(Ok(page)) = page else { return };
         let reached = page.reached;
         for entry in page.entries {

@@ -30,18 +30,16 @@ pub(crate) struct Origin<'a> {
     pub source: &'a str,
 }
 
-/// Reads the text of a configuration file. Warnings come with what was read.
-///
-/// # Errors
-/// Everything that is wrong with it, warnings among it.
-pub(crate) fn read(text: &str, origin: Origin<'_>) -> Result<(Config, Vec<Diagnostic>), Vec<Diagnostic>> {
-    let root = ringfence_document::parse(origin.source, text)?;
+/// Reads the text of a configuration file: what could be read, and everything that is to be said of it. With an error
+/// among that, the configuration is only good for finding more.
+pub(crate) fn read(text: &str, origin: Origin<'_>) -> (Option<Config>, Vec<Diagnostic>) {
+    let root = match ringfence_document::parse(origin.source, text) {
+        Ok(root) => root,
+        Err(diagnostics) => return (None, diagnostics),
+    };
     let mut report = Report::new(origin.source);
     let config = root_mapping(&root, origin, &mut report);
-    match config {
-        Some(config) if report.errors() == 0 => Ok((config, report.into_diagnostics())),
-        _ => Err(report.into_diagnostics()),
-    }
+    (config, report.into_diagnostics())
 }
 
 fn root_mapping(root: &Node, origin: Origin<'_>, report: &mut Report) -> Option<Config> {

@@ -64,7 +64,10 @@ fn workspace(key: &Key, node: &Node, origin: Origin<'_>, report: &mut Report) ->
         agents,
         policy,
     };
-    remark(&read, key, report);
+    // What is said of a file with mistakes may be their consequence.
+    if report.errors() == 0 {
+        remark(&read, key, report);
+    }
     Some(read)
 }
 

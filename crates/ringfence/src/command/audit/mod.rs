@@ -13,7 +13,7 @@ use clap::{Args, Subcommand};
 use ringfence_control::audit::Filter;
 
 pub use line::entry_line;
-pub use source::{Source, find};
+pub use source::find;
 pub use tail::follow;
 
 use crate::cli::Global;

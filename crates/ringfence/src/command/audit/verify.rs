@@ -46,7 +46,7 @@ impl Verify {
         let output = global.output();
         match verify(&ledger_folder(&folder), &options) {
             Ok(report) if output.is_json() => output.document(&document(&report).into()),
-            Ok(report) => output.text(&report.to_string()),
+            Ok(report) => output.line(report.to_string().trim_end()),
             Err(error) => {
                 if output.is_json() {
                     output

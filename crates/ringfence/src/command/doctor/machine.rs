@@ -4,7 +4,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use ringfence_types::format_size;
 use rustix::process::{Resource, getrlimit};
 
 use super::{Finding, State};
@@ -62,8 +61,7 @@ fn disk(place: &Path) -> Finding {
         Ok(space) => {
             let free = space.f_bavail.saturating_mul(space.f_frsize);
             let state = if free < DISK_WANTED_BYTES { State::Less } else { State::Good };
-            let rounded = free / (1 << 20) * (1 << 20);
-            let detail = format!("{} free at {}", format_size(rounded.max(1)), place.display());
+            let detail = format!("{} MiB free at {}", free >> 20, place.display());
             finding(
                 "disk",
                 state,

@@ -1,7 +1,7 @@
 //! `ringfence policy`
 
 mod check;
-
+mod diff;
 mod explain;
 mod files;
 mod simulate;
@@ -25,7 +25,7 @@ enum Command {
     Check(check::Check),
     Explain(explain::Explain),
     Test(test::Test),
-
+    Diff(diff::Diff),
     Simulate(simulate::Simulate),
 }
 
@@ -35,7 +35,7 @@ impl Policy {
             Command::Check(check) => check.run(global),
             Command::Explain(explain) => explain.run(global).await,
             Command::Test(test) => test.run(global),
-
+            Command::Diff(diff) => diff.run(global),
             Command::Simulate(simulate) => simulate.run(global).await,
         }
     }

@@ -1,0 +1,30 @@
+//! What a node does beside serving.
+
+use std::time::Duration;
+
+use crate::audit::Books;
+
+/// How often the index follows the log when there is nothing to hurry for.
+const INDEX_INTERVAL: Duration = Duration::from_millis(500);
+
+/// After an error, the index is left alone for so long.
+const INDEX_PAUSE: Duration = Duration::from_secs(30);
+
+/// Keeps the index close behind the log until the node stops.
+pub(super) async fn index(books: Books) {
+    loop {
+        let step = books.clone();
+        let done = tokio::task::spawn_blocking(move || step.follow()).await;
+        let wait = match done {
+            Ok(Ok(true)) => Duration::ZERO,
+            Ok(Ok(false)) => INDEX_INTERVAL,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the index does not follow the log; questions are answered more slowly");
+                INDEX_PAUSE
+            }
+            // The runtime is stopping.
+            Err(_) => return,
+        };
+        tokio::time::sleep(wait).await;
+    }
+}

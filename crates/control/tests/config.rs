@@ -1,0 +1,134 @@
+//! What `ringfence.yaml` takes and what it says of everything else.
+
+use std::path::Path;
+
+use ringfence_control::config::{Config, Loaded, Rejected, Transport, TrustConfig, load, load_text};
+
+const POLICY: &str = "rules:\n  - name: reads\n    match: { action_type: read }\n    decision: ALLOW\n";
+
+/// Loads a configuration from a folder that has a policy beside it.
+fn read(text: &str) -> Result<Loaded, Rejected> {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("safety-policy.yaml"), POLICY).unwrap();
+    load_text("ringfence.yaml", &folder.path().join("ringfence.yaml"), text.to_owned())
+}
+
+fn config(text: &str) -> Config {
+    read(text).unwrap_or_else(|rejected| panic!("{}", rejected.render())).config
+}
+
+/// What is said of a configuration that cannot be used.
+fn said(text: &str) -> String {
+    read(text).expect_err("it was taken").render()
+}
+
+fn workspace(body: &str) -> String {
+    format!("organization: acme\nworkspaces:\n  research:\n{body}")
+}
+
+#[test]
+fn everything_that_can_be_written_is_read() {
+    let config = config(include_str!("whole.yaml"));
+    assert_eq!(config.organization.as_str(), "acme");
+    assert_eq!(config.approval_wait.as_secs(), 20);
+    assert_eq!(config.people.len(), 2);
+    assert_eq!(config.people[1].uid, Some(1000));
+    let research = config.workspace("research").unwrap();
+    assert_eq!(research.trust, TrustConfig::Explicit);
+    assert_eq!(research.retention.as_secs(), 30 * 86_400);
+    let [search, files, cluster] = &research.servers[..] else { panic!("three servers") };
+    let Transport::Http { headers, bearer, .. } = &search.transport else { panic!("a URL") };
+    assert_eq!(headers[0].0, "x-team");
+    assert!(bearer.is_some() && search.trust_hints);
+    assert_eq!((search.breaker_failures, search.breaker_open_for.as_secs()), (3, 60));
+    let Transport::Stdio { command, environment, directory, .. } = &files.transport else {
+        panic!("a command")
+    };
+    assert_eq!(command.len(), 4);
+    assert_eq!(environment.len(), 2);
+    assert!(directory.as_ref().unwrap().is_absolute());
+    assert_eq!(cluster.actions[0].labels, ["infra"]);
+    let limits = research.agents[0].limits;
+    assert_eq!(limits.wall, None, "`off` switches a limit off");
+    assert_eq!((limits.concurrent, limits.repetition, limits.actions), (Some(4), Some(7), Some(500)));
+}
+
+#[test]
+fn what_is_not_written_has_a_strict_default() {
+    let config =
+        config(&workspace("    agents: { assistant: { tools: [] } }\n    policy: safety-policy.yaml\n"));
+    let research = config.workspace("research").unwrap();
+    assert_eq!((research.environment.as_str(), research.trust), ("production", TrustConfig::Explicit));
+    assert_eq!(config.approval_wait.as_secs(), 50);
+    let limits = research.agents[0].limits;
+    assert_eq!(
+        (limits.wall.unwrap().as_secs(), limits.concurrent, limits.repetition),
+        (300, Some(16), Some(5))
+    );
+    let staging =
+        read(&workspace("    environment: staging\n    policy: safety-policy.yaml\n")).unwrap().config;
+    assert_eq!(staging.workspaces[0].trust, TrustConfig::FirstUse);
+}
+
+#[test]
+fn all_errors_are_reported_at_once_with_place_and_nearest_word() {
+    insta::assert_snapshot!(said(include_str!("mistakes.yaml")));
+}
+
+#[test]
+fn what_is_not_in_this_version_says_so() {
+    insta::assert_snapshot!(said(include_str!("later.yaml")));
+}
+
+#[test]
+fn a_secret_written_into_the_file_is_refused_and_never_shown() {
+    let secret = "sk-live-hunter2hunter2";
+    for body in [
+        format!("    tools: {{ s: {{ url: 'https://x/', key: {secret} }} }}\n"),
+        format!("    tools: {{ s: {{ url: 'https://x/', headers: {{ x-key: {secret} }} }} }}\n"),
+    ] {
+        let rejected = read(&workspace(&body)).expect_err("a secret was taken");
+        let shown = format!("{}{rejected}{rejected:?}", rejected.render());
+        assert!(shown.contains("env:NAME") && !shown.contains("hunter2"), "{shown}");
+    }
+    let token = format!(
+        "organization: acme\npeople: {{ dana: {{ roles: [admin], token_hash: {secret} }} }}\nworkspaces: {{ a: {{}} }}\n"
+    );
+    let rejected = read(&token).expect_err("a token was taken");
+    assert!(!rejected.render().contains("hunter2"), "{}", rejected.render());
+}
+
+#[test]
+fn a_missing_policy_is_an_error_at_its_place() {
+    let shown = said(&workspace("    policy: [safety-policy.yaml, more.yaml]\n"));
+    assert!(shown.contains("ringfence.yaml:4:34") && shown.contains("more.yaml"), "{shown}");
+}
+
+#[test]
+fn a_missing_file_says_how_to_get_one() {
+    let rejected = load(Path::new("/nonexistent/ringfence.yaml")).expect_err("there is none");
+    assert!(rejected.render().contains("ringfence init"), "{}", rejected.render());
+}
+
+#[test]
+fn two_people_cannot_be_one() {
+    let hash = format!("sha256:{}", "ab".repeat(32));
+    let people = format!(
+        "organization: acme\npeople:\n  dana: {{ roles: [admin], token_hash: \"{hash}\", uid: 7 }}\n  kim: {{ roles: [viewer], token_hash: \"{hash}\", uid: 7 }}\nworkspaces: {{ a: {{}} }}\n"
+    );
+    let shown = said(&people);
+    assert!(shown.contains("the same `token_hash`") && shown.contains("the same `uid`"), "{shown}");
+}
+
+#[test]
+fn the_digest_is_of_every_text() {
+    let body = "    policy: safety-policy.yaml\n";
+    let folder = tempfile::tempdir().unwrap();
+    let (path, policy) = (folder.path().join("ringfence.yaml"), folder.path().join("safety-policy.yaml"));
+    std::fs::write(&path, workspace(body)).unwrap();
+    std::fs::write(&policy, POLICY).unwrap();
+    let first = load(&path).unwrap().digest;
+    assert_eq!(load(&path).unwrap().digest, first);
+    std::fs::write(&policy, format!("{POLICY}# a remark\n")).unwrap();
+    assert_ne!(load(&path).unwrap().digest, first);
+}

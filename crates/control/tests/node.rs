@@ -1,0 +1,232 @@
+//! A node and its operators: who may ask what, and what a changed file does.
+
+mod operator;
+
+use std::time::Duration;
+
+use operator::{Answer, Place};
+use ringfence_control::StartError;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn loopback_alone_opens_nothing_but_the_health_checks() {
+    let place = Place::new();
+    let node = place.start().await;
+    for (path, status) in [
+        ("/healthz", 200),
+        ("/readyz", 200),
+        ("/metrics", 401),
+        ("/openapi.json", 401),
+        ("/api/v1/status", 401),
+        ("/nothing", 404),
+    ] {
+        assert_eq!(place.tcp(&node, "GET", path, None, "").await.status, status, "{path}");
+    }
+    assert_eq!(place.tcp(&node, "GET", "/api/v1/status", Some("rfp_nonsense"), "").await.status, 401);
+    assert_eq!(place.tcp(&node, "GET", "/api/v1/status", Some(&place.viewer), "").await.status, 200);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn roles_give_just_their_power() {
+    let place = Place::new();
+    let node = place.start().await;
+    let mint = r#"{"workspace":"lab","agent":"assistant"}"#;
+    for (token, path, body, status) in [
+        (&place.viewer, "/api/v1/tokens", mint, 403),
+        (&place.approver, "/api/v1/tokens", mint, 403),
+        (&place.operator, "/api/v1/tokens", mint, 200),
+        (&place.admin, "/api/v1/tokens", mint, 200),
+        (&place.viewer, "/api/v1/reload", "", 403),
+        (&place.operator, "/api/v1/reload", "", 200),
+        (&place.operator, "/api/v1/approvals/apr_00000000000000000000000000/approve", "", 403),
+        (&place.approver, "/api/v1/approvals/apr_00000000000000000000000000/approve", "", 404),
+    ] {
+        let answer = place.tcp(&node, "POST", path, Some(token), body).await;
+        assert_eq!(answer.status, status, "{path} {body}: {}", answer.body);
+    }
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_hosts_and_origins_are_refused() {
+    let place = Place::new();
+    let node = place.start().await;
+    let port = node.addresses().control.rsplit_once(':').unwrap().1.to_owned();
+    let good = format!("127.0.0.1:{port}");
+    for (host, origin, status) in [
+        (good.as_str(), None, 200),
+        ("evil.example", None, 421),
+        (good.as_str(), Some("http://evil.example"), 403),
+        (good.as_str(), Some("null"), 403),
+    ] {
+        let answer = place.raw(&node, host, origin).await;
+        assert_eq!(answer.status, status, "{host} {origin:?}: {}", answer.body);
+    }
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_socket_knows_its_owner() {
+    let place = Place::new();
+    let node = place.start().await;
+    let answer = place.socket(&node, "GET", "/api/v1/whoami", "").await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.body.contains("\"owner\":true"), "{}", answer.body);
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &std::fs::metadata(&node.addresses().socket).unwrap().permissions(),
+    );
+    assert_eq!(mode & 0o777, 0o600);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_known_is_refused_with_a_way_out() {
+    let place = Place::new();
+    let node = place.start().await;
+    for (method, path, body, status, said) in [
+        ("GET", "/api/v1/runs?color=red", "", 400, "known are"),
+        ("GET", "/api/v1/runs?limit=1&limit=2", "", 400, "asked twice"),
+        ("GET", "/api/v1/runs?limit=0", "", 400, "from 1"),
+        (
+            "POST",
+            "/api/v1/tokens",
+            r#"{"workspace":"lab","agent":"assistant","admin":true}"#,
+            400,
+            "known are",
+        ),
+        ("POST", "/api/v1/tokens", r#"{"workspace":"lab","workspace":"x"}"#, 400, "duplicate"),
+        ("POST", "/api/v1/tokens", "[]", 400, "object"),
+        ("POST", "/api/v1/tokens", r#"{"workspace":"lab"}"#, 400, "agent"),
+        ("POST", "/api/v1/tokens", r#"{"workspace":"lab","agent":"nobody"}"#, 404, "nobody"),
+        ("POST", "/api/v1/tokens", r#"{"workspace":"lab","agent":"assistant","ttl":"90d"}"#, 400, "days"),
+        ("POST", "/api/v1/suspensions", r#"{"reason":"x"}"#, 400, "all"),
+        ("POST", "/api/v1/suspensions", r#"{"all":true}"#, 400, "reason"),
+        ("POST", "/api/v1/suspensions/sus_00000000000000000000000000/resume", "", 404, "suspension"),
+        ("GET", "/api/v1/runs/me", "", 400, "identifier"),
+        ("GET", "/api/v1/audit/entries?kind=intents", "", 400, "did you mean"),
+        ("GET", "/api/v1/audit/entries/999999", "", 404, "no entry"),
+        ("DELETE", "/api/v1/runs", "", 405, "openapi"),
+    ] {
+        let answer = place.socket(&node, method, path, body).await;
+        assert_eq!(answer.status, status, "{path} {body}: {}", answer.body);
+        assert!(answer.body.contains(said), "{path} {body}: {}", answer.body);
+        assert!(answer.head.contains("application/problem+json"), "{}", answer.head);
+    }
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_over_the_limit_is_refused() {
+    let place = Place::new();
+    let node = place.start().await;
+    let body = format!(r#"{{"workspace":"{}"}}"#, "x".repeat(5 << 20));
+    assert_eq!(place.socket(&node, "POST", "/api/v1/tokens", &body).await.status, 413);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspension_is_made_listed_and_lifted() {
+    let place = Place::new();
+    let node = place.start().await;
+    let made = place
+        .socket(&node, "POST", "/api/v1/suspensions", r#"{"workspace":"lab","reason":"test","for":"1h"}"#)
+        .await;
+    assert_eq!(made.status, 200, "{}", made.body);
+    let id = made.text("id");
+    let listed = place.socket(&node, "GET", "/api/v1/suspensions", "").await;
+    assert!(listed.body.contains(&id) && listed.body.contains("\"by\":\"owner\""), "{}", listed.body);
+    let path = format!("/api/v1/suspensions/{id}/resume");
+    assert_eq!(place.socket(&node, "POST", &path, "").await.status, 200);
+    assert_eq!(place.socket(&node, "POST", &path, "").await.status, 404);
+    let entries = place.socket(&node, "GET", "/api/v1/audit/entries?kind=suspension", "").await;
+    assert_eq!(entries.body.matches("\"kind\":\"suspension\"").count(), 2, "{}", entries.body);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_file_keeps_the_old_configuration_and_says_so() {
+    let place = Place::new();
+    let node = place.start().await;
+    place.write("ringfence.yaml", "organization: [");
+    let refused = || async {
+        let status = place.socket(&node, "GET", "/api/v1/status", "").await;
+        status.body.contains("refused_configuration").then_some(status)
+    };
+    let status = eventually(refused).await;
+    assert!(status.body.contains("\"workspace\":\"lab\""), "{}", status.body);
+    assert_eq!(place.socket(&node, "POST", "/api/v1/reload", "").await.status, 422);
+    place.write("ringfence.yaml", &place.configuration().replace("lab:", "den:"));
+    let changed = || async {
+        let status = place.socket(&node, "GET", "/api/v1/status", "").await;
+        status.body.contains("\"workspace\":\"den\"").then_some(status)
+    };
+    let status = eventually(changed).await;
+    assert!(!status.body.contains("refused_configuration"), "{}", status.body);
+    let entries = place.socket(&node, "GET", "/api/v1/audit/entries?kind=config", "").await;
+    assert_eq!(entries.body.matches("\"kind\":\"config\"").count(), 2, "{}", entries.body);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_node_on_the_same_folder_is_refused() {
+    let place = Place::new();
+    let node = place.start().await;
+    let Err(StartError::Open(error)) = place.try_start().await else { panic!("a second node started") };
+    assert!(error.to_string().contains("another"), "{error}");
+    assert_eq!(
+        place.socket(&node, "GET", "/healthz", "").await.status,
+        200,
+        "the first one's socket was taken"
+    );
+    node.stop().await;
+    place.start().await.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_others_reach_is_refused() {
+    let place = Place::new();
+    let mut options = place.options();
+    options.control = "0.0.0.0:0".parse().unwrap();
+    assert!(matches!(ringfence_control::Node::start(options).await, Err(StartError::Exposed(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn followers_see_what_happens_as_it_happens() {
+    let place = Place::new();
+    let node = place.start().await;
+    let mut lines = place.follow(&node, "/api/v1/audit/tail?kind=token").await;
+    let minted =
+        place.socket(&node, "POST", "/api/v1/tokens", r#"{"workspace":"lab","agent":"assistant"}"#).await;
+    let line =
+        tokio::time::timeout(Duration::from_secs(10), lines.line_with("\"kind\":\"token\"")).await.unwrap();
+    assert!(line.contains(&minted.text("run")), "{line}");
+    assert!(!line.contains(&minted.text("token")), "a token stands in the log");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_are_in_the_exposition_format() {
+    let place = Place::new();
+    let node = place.start().await;
+    let answer = place.tcp(&node, "GET", "/metrics", Some(&place.viewer), "").await;
+    assert!(
+        answer.body.contains("# TYPE ringfence_log_entries gauge\nringfence_log_entries "),
+        "{}",
+        answer.body
+    );
+    for line in answer.body.lines().filter(|line| !line.starts_with('#')) {
+        let (_, value) = line.rsplit_once(' ').unwrap();
+        assert!(value.parse::<u64>().is_ok(), "{line}");
+    }
+    node.stop().await;
+}
+
+async fn eventually<F: Future<Output = Option<Answer>>>(look: impl Fn() -> F) -> Answer {
+    for _ in 0..200 {
+        if let Some(answer) = look().await {
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("it never came");
+}

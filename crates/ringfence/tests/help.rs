@@ -1,0 +1,64 @@
+//! The help of every command, as people read it.
+
+mod program;
+
+use program::Place;
+
+/// Every command that has help of its own.
+const COMMANDS: &[&str] = &[
+    "",
+    "init",
+    "up",
+    "check",
+    "status",
+    "token",
+    "token mint",
+    "token person",
+    "runs",
+    "runs list",
+    "runs show",
+    "runs logs",
+    "runs stop",
+    "policy",
+    "policy check",
+    "policy explain",
+    "policy test",
+    "policy diff",
+    "policy simulate",
+    "approvals",
+    "approvals list",
+    "approvals show",
+    "approvals approve",
+    "approvals deny",
+    "suspend",
+    "resume",
+    "kill",
+    "tools",
+    "tools list",
+    "tools diff",
+    "tools approve",
+    "audit",
+    "audit tail",
+    "audit query",
+    "audit show",
+    "audit verify",
+    "audit checkpoint",
+    "audit export",
+    "doctor",
+    "completions",
+];
+
+#[test]
+fn the_help_of_every_command() {
+    let place = Place::new();
+    let mut all = String::new();
+    for command in COMMANDS {
+        let mut arguments: Vec<&str> = command.split_whitespace().collect();
+        arguments.push("--help");
+        let said = place.run(&arguments);
+        assert_eq!(said.code, 0, "{command}: {}", said.stderr);
+        assert!(!said.stdout.contains('\x1b'), "colour without a terminal");
+        all.push_str(&format!("=== ringfence {command}\n{}\n", said.stdout));
+    }
+    insta::assert_snapshot!(all);
+}

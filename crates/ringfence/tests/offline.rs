@@ -1,0 +1,136 @@
+//! What can be done without a node.
+
+mod program;
+
+use program::{Place, json};
+
+#[test]
+fn what_init_writes_passes_check() {
+    let place = Place::new();
+    place.run(&["init"]).expect(0);
+    let checked = place.run(&["check"]).expect(0);
+    assert!(checked.stdout.starts_with("ok: 1 workspace, 1 agent"), "{}", checked.stdout);
+    assert_eq!(checked.stderr, "", "the starting point comes with warnings");
+}
+
+#[test]
+fn init_overwrites_nothing() {
+    let place = Place::new();
+    place.write("safety-policy.yaml", "mine");
+    let said = place.run(&["init"]).expect(2);
+    assert!(said.stderr.contains("safety-policy.yaml is there already"), "{}", said.stderr);
+    assert!(!place.path().join("ringfence.yaml").exists(), "one of two files was written");
+    assert_eq!(std::fs::read_to_string(place.path().join("safety-policy.yaml")).unwrap(), "mine");
+}
+
+#[test]
+fn a_bad_configuration_is_shown_line_by_line() {
+    let place = Place::new();
+    place.write(
+        "ringfence.yaml",
+        "organization: acme\nworkspaces:\n  lab:\n    agnets: { a: { tools: [x/*] } }\n    policy: [none.yaml]\n",
+    );
+    let said = place.run(&["check"]).expect(2);
+    insta::assert_snapshot!(said.stderr);
+    let diagnostics = place.run(&["check", "--json"]).expect(2).json();
+    assert_eq!(diagnostics.pointer("/ok").and_then(ringfence_json::Value::as_bool), Some(false));
+    assert_eq!(diagnostics.pointer("/diagnostics/0/line").and_then(ringfence_json::Value::as_u64), Some(4));
+    let up = place.run(&["up", "--data", "data"]).expect(2);
+    assert!(up.stderr.contains("agnets"), "{}", up.stderr);
+}
+
+#[test]
+fn errors_have_a_cause_and_a_way_out() {
+    let place = Place::new();
+    let mut all = String::new();
+    for (arguments, code) in [
+        (&["status"][..], 3),
+        (&["status", "--node", "unix:nowhere.sock"], 3),
+        (&["status", "--node", "http://10.0.0.1:7401"], 2),
+        (&["status", "--node", "nowhere"], 2),
+        (&["check"], 2),
+        (&["suspend", "--reason", "x"], 2),
+        (&["audit", "verify", "nowhere"], 2),
+        (&["audit", "query", "--kind", "intnet"], 2),
+        (&["audit", "show", "me"], 2),
+        (&["audit", "query"], 3),
+        (&["policy", "check", "rules.txt"], 2),
+        (&["policy", "explain", "[]"], 2),
+        (&["approvals", "show", "me"], 2),
+        (&["runs"], 2),
+        (&["fly"], 2),
+    ] {
+        let said = place.run(arguments);
+        assert_eq!(said.code, code, "{arguments:?}: {}", said.stderr);
+        assert_eq!(said.stdout, "", "{arguments:?}");
+        all.push_str(&format!("$ ringfence {}\n{}\n", arguments.join(" "), said.stderr));
+    }
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn a_person_gets_a_token_whose_hash_is_accepted() {
+    let place = Place::new();
+    let made = place.run(&["token", "person", "dana", "--json"]).expect(0).json();
+    let text = |name: &str| made.get(name).and_then(ringfence_json::Value::as_str).unwrap().to_owned();
+    assert!(text("token").starts_with("rfp_"));
+    place.run(&["init"]).expect(0);
+    let path = place.path().join("ringfence.yaml");
+    let configuration = std::fs::read_to_string(&path).unwrap();
+    let person = format!("people:\n  dana: {{ roles: [admin], token_hash: \"{}\" }}\n", text("token_hash"));
+    std::fs::write(&path, configuration.replace("people: {}\n", &person)).unwrap();
+    place.run(&["check"]).expect(0);
+}
+
+#[test]
+fn policies_are_explained_tested_and_compared_offline() {
+    let place = Place::new();
+    place.run(&["init"]).expect(0);
+    let call = r#"{"workspace":"main","agent":"assistant","server":"files","tool":"move_file","arguments":{"from":"a"}}"#;
+    let explained = place.run(&["policy", "explain", call, "-c", "ringfence.yaml"]).expect(0);
+    insta::assert_snapshot!(explained.stdout);
+    let wrong =
+        place.run(&["policy", "explain", &call.replace("assistant", "asistant"), "-c", "ringfence.yaml"]);
+    assert!(wrong.expect(2).stderr.contains("did you mean `assistant`?"));
+
+    place.write(
+        "cases.yaml",
+        "cases:\n  - name: moving is forbidden\n    request: { capability: filesystem, tool: move_file }\n    expect: { decision: DENY }\n  - name: reading is not\n    request: { action_type: read }\n    expect: { decision: DENY }\n",
+    );
+    let tested = place.run(&["policy", "test", "cases.yaml", "--junit", "report.xml"]).expect(1);
+    assert!(tested.stdout.contains("FAILED reading is not"), "{}", tested.stdout);
+    let report = std::fs::read_to_string(place.path().join("report.xml")).unwrap();
+    assert!(report.contains("failures=\"1\""), "{report}");
+
+    let policy = std::fs::read_to_string(place.path().join("safety-policy.yaml")).unwrap();
+    place.write(
+        "wider.yaml",
+        &policy
+            .replace("decision: REQUIRE_APPROVAL", "decision: ALLOW")
+            .replace("    approval: { quorum: 1, expires: 15m }\n", ""),
+    );
+    let wider = place.run(&["policy", "diff", "safety-policy.yaml", "wider.yaml", "--refuse-wider"]);
+    assert!(wider.stdout.contains("wider"), "{}\n{}", wider.stdout, wider.stderr);
+    place.run(&["policy", "diff", "safety-policy.yaml", "safety-policy.yaml", "--refuse-wider"]).expect(0);
+}
+
+#[test]
+fn completions_are_for_every_shell() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(place.run(&["completions", shell]).expect(0).stdout.contains("approvals"), "{shell}");
+    }
+}
+
+#[test]
+fn the_doctor_tries_things_out() {
+    let place = Place::new();
+    let said = place.run(&["doctor", "--json"]);
+    let findings: Vec<_> = said.stdout.lines().map(json).collect();
+    let named = |name: &str| {
+        findings.iter().any(|finding| finding.get("name").and_then(|name| name.as_str()) == Some(name))
+    };
+    for name in ["open files", "disk", "sync to disk", "clock", "landlock", "process-namespace"] {
+        assert!(named(name), "{name}: {}", said.stdout);
+    }
+}
