@@ -107,7 +107,7 @@ impl Default for Limits {
         Self {
             connections: 2_048,
             head_bytes: 32 << 10,
-            head_time: Duration::from_secs(60),
+            head_time: Duration::from_mins(1),
             body_bytes: 4 << 20,
             body_time: Duration::from_secs(10),
             write_stall: Duration::from_secs(20),

@@ -156,13 +156,15 @@ async fn numbers_and_identifiers_arrive_as_they_were_written() {
     assert_eq!((seen.text("/params/later"), seen.text("/future")), ("[1]".into(), "true".into()));
 }
 
+/// A name, an answer, and what the agent is told.
+type BadAnswer = (&'static str, fn(fn(&str) -> Reply) -> Reply, &'static str);
+
 #[tokio::test]
 async fn a_server_that_gives_no_usable_answer_fails_the_call_and_the_agent_is_told() {
     let (node, upstream) = legacy().await;
     let client = node.client().await.initialize(PATH).await;
     let json = |text: &str| Reply::Raw(200, "application/json", text.as_bytes().to_vec());
-    type Case = (&'static str, fn(fn(&str) -> Reply) -> Reply, &'static str);
-    let cases: [Case; 11] = [
+    let cases: [BadAnswer; 11] = [
         ("another id", |json| json(r#"{"jsonrpc":"2.0","id":8,"result":{}}"#), "upstream_failed"),
         (
             "duplicate keys",

@@ -126,16 +126,13 @@ async fn check_era(caller: &Caller, server: &ServerName) -> Result<(), Denied> {
     }
     let spoken = match gate.eras.get(workspace, server, &target) {
         Some(spoken) => spoken,
-        None => match discovery::spoken(gate, workspace, server).await {
+        None => match Box::pin(discovery::spoken(gate, workspace, server)).await {
             Ok(spoken) => spoken,
             // That it cannot be reached is said by the executor, on the record.
             Err(_) => return Ok(()),
         },
     };
-    match spoken.speaks(Era::Modern) {
-        true => Ok(()),
-        false => Err(spoken.refuse(server.as_str(), era::MODERN).into()),
-    }
+    if spoken.speaks(Era::Modern) { Ok(()) } else { Err(spoken.refuse(server.as_str(), era::MODERN).into()) }
 }
 
 fn depart(caller: &Caller, request: &Request) -> Result<Option<InFlight>, Fault> {

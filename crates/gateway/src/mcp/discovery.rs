@@ -200,9 +200,10 @@ async fn look_http(
         return Err(UpstreamError::Handshake.into());
     };
     let address = welcome.address(target);
-    let listed = match has_tools(&result) {
-        true => tools(gate, &Link::Http(address.clone()), &Object::new()).await,
-        false => Ok(Vec::new()),
+    let listed = if has_tools(&result) {
+        tools(gate, &Link::Http(address.clone()), &Object::new()).await
+    } else {
+        Ok(Vec::new())
     };
     let farewell = http::end_session(&gate.wires, &address);
     if tokio::time::timeout(gate.limits.connect_time, farewell).await.is_err() {
@@ -218,17 +219,14 @@ async fn look_child(
 ) -> Result<(Spoken, Vec<Value>), ListError> {
     let child = gate.children.start_own(target).await?;
     let spoken = probe_child(gate, errand, &child).await?;
-    let params = match spoken.speaks(Era::Modern) {
-        true => own_params(),
-        false => {
-            greet(&child, own_handshake(), &gate.limits).await?;
-            if !child.handshake().as_ref().is_some_and(has_tools) {
-                return Ok((spoken, Vec::new()));
-            }
-            Object::new()
-        }
-    };
-    Ok((spoken, tools(gate, &Link::Child(child), &params).await?))
+    if spoken.speaks(Era::Modern) {
+        return Ok((spoken, tools(gate, &Link::Child(child), &own_params()).await?));
+    }
+    greet(&child, own_handshake(), &gate.limits).await?;
+    if !child.handshake().as_ref().is_some_and(has_tools) {
+        return Ok((spoken, Vec::new()));
+    }
+    Ok((spoken, tools(gate, &Link::Child(child), &Object::new()).await?))
 }
 
 /// A server's tools; none where it does not know the method.

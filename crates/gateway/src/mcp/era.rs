@@ -171,10 +171,7 @@ mod tests {
 
     fn request(meta: &[(&str, &str)]) -> Request {
         let meta = meta.iter().fold(Object::new(), |meta, (name, value)| meta.with(*name, *value));
-        let meta = match meta.is_empty() {
-            true => meta,
-            false => meta.with(META_CAPABILITIES, Object::new()),
-        };
+        let meta = if meta.is_empty() { meta } else { meta.with(META_CAPABILITIES, Object::new()) };
         Request::new(1.into(), "tools/list", Object::new().with("_meta", meta))
     }
 

@@ -12,7 +12,10 @@ use crate::targets::Target;
 
 /// What is known so far.
 #[derive(Debug, Default)]
-pub(crate) struct Eras(Mutex<HashMap<(WorkspaceName, ServerName), (Target, Arc<Spoken>)>>);
+pub(crate) struct Eras(Mutex<HashMap<(WorkspaceName, ServerName), Found>>);
+
+/// What a server spoke, and where it was then.
+type Found = (Target, Arc<Spoken>);
 
 // === impl Eras ===
 

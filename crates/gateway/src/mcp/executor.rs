@@ -52,7 +52,7 @@ pub(crate) async fn execute(
 async fn depart(flight: &mut Flight) -> Result<Exchange, End> {
     let cancel = flight.cancel();
     let deadline = flight.deadline();
-    let called_off = flight.in_flight.as_ref().map(|flight| flight.called_off.clone());
+    let called_off = flight.underway.as_ref().map(|flight| flight.called_off.clone());
     let merged = flight.caller.session.as_ref().is_some_and(|session| session.endpoint == Endpoint::Merged);
     let sending = async {
         match send(flight).await {
@@ -174,7 +174,7 @@ impl Waits {
         Self {
             cancel: flight.cancel(),
             deadline: flight.deadline(),
-            called_off: flight.in_flight.as_ref().map(|flight| flight.called_off.clone()),
+            called_off: flight.underway.as_ref().map(|flight| flight.called_off.clone()),
         }
     }
 

@@ -42,7 +42,7 @@ pub(crate) struct Flight {
     pub(crate) request: Request,
     pub(crate) kind: Kind,
     /// Cancelled when the client calls it off.
-    pub(crate) in_flight: Option<InFlight>,
+    pub(crate) underway: Option<InFlight>,
     /// The way it took; `None` until something may have been sent.
     pub(crate) link: Option<Link>,
     /// The HTTP status of the upstream's answer.
@@ -80,11 +80,11 @@ impl Flight {
         caller: Caller,
         request: Request,
         kind: Kind,
-        in_flight: Option<InFlight>,
+        underway: Option<InFlight>,
         clearance: Clearance,
     ) -> Self {
         let clearance = Some(clearance);
-        Self { caller, request, kind, in_flight, link: None, status: StatusCode::OK, clearance }
+        Self { caller, request, kind, underway, link: None, status: StatusCode::OK, clearance }
     }
 
     #[expect(
@@ -193,20 +193,14 @@ impl Flight {
 
     fn failed(&self, error: &UpstreamError, sent: bool) -> (Outcome, Vec<u8>) {
         let message = error.to_string();
-        match error.failure().filter(|_| sent) {
-            Some(failure) => {
-                let code = if failure == Failure::TooLarge { Code::TooLarge } else { Code::UpstreamFailed };
-                let reason = format!(
-                    "{} It may have taken effect: check before you try again.",
-                    as_sentence(&message)
-                );
-                (Outcome::Failed { failure, message }, self.refused(code, reason))
-            }
-            None => {
-                let reason = format!("{} Nothing was sent.", as_sentence(&message));
-                (Outcome::NotSent { message }, self.refused(Code::UpstreamFailed, reason))
-            }
-        }
+        let said = as_sentence(&message);
+        let Some(failure) = error.failure().filter(|_| sent) else {
+            let reason = format!("{said} Nothing was sent.");
+            return (Outcome::NotSent { message }, self.refused(Code::UpstreamFailed, reason));
+        };
+        let code = if failure == Failure::TooLarge { Code::TooLarge } else { Code::UpstreamFailed };
+        let reason = format!("{said} It may have taken effect: check before you try again.");
+        (Outcome::Failed { failure, message }, self.refused(code, reason))
     }
 
     fn cut(&self, cut: CutOff, sent: bool) -> (Outcome, Vec<u8>) {
@@ -245,10 +239,10 @@ fn as_sentence(message: &str) -> String {
 }
 
 fn called_off(sent: bool) -> Outcome {
-    match sent {
-        true => Outcome::Cancelled { by: CancelledBy::Client },
-        false => Outcome::NotSent { message: "the client called it off before anything was sent".to_owned() },
+    if sent {
+        return Outcome::Cancelled { by: CancelledBy::Client };
     }
+    Outcome::NotSent { message: "the client called it off before anything was sent".to_owned() }
 }
 
 impl Drop for Flight {

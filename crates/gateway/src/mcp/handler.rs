@@ -17,11 +17,11 @@ use super::fault::{self, Fault};
 use super::flight::Caller;
 use super::gate::Gate;
 use super::link::Link;
-use super::message::{self, Id, Message, Notification, Request, Response as Answer};
+use super::message::{self, Id, Message, Request, Response as Answer};
 use super::method::{self, Kind};
 use super::session::Session;
 use super::upstream::UpstreamError;
-use super::{discovery, handshake, headers, listen, merged, refusal};
+use super::{discovery, handshake, headers, inbox, listen, merged, refusal};
 use crate::http::accept;
 use crate::http::guard;
 use crate::http::inbound::{self, BodyError};
@@ -60,7 +60,9 @@ impl accept::Answer for Gate {
         match parts.method {
             Method::POST => post(self, run, endpoint, parts, body).await,
             Method::GET => match session_of(self, &run, &endpoint, &parts.headers) {
-                Some(Ok(session)) => listen::listen(self, session, accepts_stream(&parts.headers)).await,
+                Some(Ok(session)) => {
+                    Box::pin(listen::listen(self, session, accepts_stream(&parts.headers))).await
+                }
                 Some(Err(fault)) => bare_fault(self, &fault),
                 None => method_not_allowed(),
             },
@@ -80,9 +82,10 @@ fn unauthorized(gate: &Gate, presented: bool) -> Response<Outbound> {
     let fault =
         Fault { status: StatusCode::UNAUTHORIZED, ..Fault::bad_request(fault::INVALID_REQUEST, message) };
     let mut response = bare_fault(gate, &fault);
-    let challenge = match presented {
-        true => r#"Bearer realm="ringfence", error="invalid_token""#,
-        false => r#"Bearer realm="ringfence""#,
+    let challenge = if presented {
+        r#"Bearer realm="ringfence", error="invalid_token""#
+    } else {
+        r#"Bearer realm="ringfence""#
     };
     response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     response
@@ -95,7 +98,7 @@ fn method_not_allowed() -> Response<Outbound> {
 }
 
 /// The session that a request names; `None` when it names none.
-fn session_of(
+pub(super) fn session_of(
     gate: &Gate,
     run: &Run,
     endpoint: &Endpoint,
@@ -134,9 +137,11 @@ async fn post(
     match message::parse(&body, &gate.limits.request_json()) {
         Ok(Message::Request(message)) => request(gate, run, endpoint, &parts.headers, message).await,
         Ok(Message::Notification(message)) => {
-            notification(gate, &run, &endpoint, &parts.headers, message).await
+            Box::pin(inbox::notification(gate, &run, &endpoint, &parts.headers, message)).await
         }
-        Ok(Message::Response(message)) => answer(gate, &run, &endpoint, &parts.headers, message).await,
+        Ok(Message::Response(message)) => {
+            Box::pin(inbox::answer(gate, &run, &endpoint, &parts.headers, message)).await
+        }
         Err(error) => respond_fault(gate, &Fault::from(&error), error.id),
     }
 }
@@ -175,7 +180,7 @@ async fn request(
     let era = match era::of_request(headers, &request, &[]) {
         Ok(era) => era,
         Err(fault) => {
-            let fault = named_versions(gate, &run, &endpoint, fault).await;
+            let fault = Box::pin(named_versions(gate, &run, &endpoint, fault)).await;
             return respond_fault(gate, &fault, Some(request.id));
         }
     };
@@ -230,12 +235,16 @@ async fn dispatch(
 ) -> Response<Outbound> {
     match (kind, &endpoint) {
         (Kind::Ping, _) => json(&caller, &Answer::result(request.id, Object::new())),
-        (Kind::Initialize, _) => handshake::initialize(&caller, endpoint, request).await,
-        (Kind::Discover, _) => handshake::discover(&caller, &endpoint, &request).await,
-        (Kind::Listen, _) => listen::subscribe(caller, endpoint, request).await,
-        (Kind::List(list), Endpoint::Merged) => merged::list(&caller, list, request).await,
-        (Kind::List(list), Endpoint::Server(server)) => call::list(&caller, server, list, request).await,
-        (Kind::LogLevel, Endpoint::Server(server)) => call::log_level(&caller, server, request).await,
+        (Kind::Initialize, _) => Box::pin(handshake::initialize(&caller, endpoint, request)).await,
+        (Kind::Discover, _) => Box::pin(handshake::discover(&caller, &endpoint, &request)).await,
+        (Kind::Listen, _) => Box::pin(listen::subscribe(caller, endpoint, request)).await,
+        (Kind::List(list), Endpoint::Merged) => Box::pin(merged::list(&caller, list, request)).await,
+        (Kind::List(list), Endpoint::Server(server)) => {
+            Box::pin(call::list(&caller, server, list, request)).await
+        }
+        (Kind::LogLevel, Endpoint::Server(server)) => {
+            Box::pin(call::log_level(&caller, server, request)).await
+        }
         (_, Endpoint::Server(server)) => {
             let server = server.clone();
             call::call(caller, server, headers, kind, request).await
@@ -258,76 +267,6 @@ async fn named_versions(gate: &Arc<Gate>, run: &Run, endpoint: &Endpoint, fault:
             }
         }
         _ => Fault::unsupported_version(requested, &all, fault.message.clone()),
-    }
-}
-
-/// Takes a notification. Only those pass that MCP has for clients: anything else would reach a server undecided.
-async fn notification(
-    gate: &Arc<Gate>,
-    run: &Run,
-    endpoint: &Endpoint,
-    headers: &HeaderMap,
-    notification: Notification,
-) -> Response<Outbound> {
-    let session = match session_of(gate, run, endpoint, headers) {
-        Some(Ok(session)) => session,
-        Some(Err(fault)) => return bare_fault(gate, &fault),
-        // Modern revisions have none over HTTP, and call off by closing.
-        None => return outbound::status(StatusCode::ACCEPTED),
-    };
-    match notification.method.as_str() {
-        // The gate has greeted the upstreams itself.
-        "notifications/initialized" => {}
-        "notifications/cancelled" => {
-            let id = notification.param("requestId").cloned();
-            if let Some(id) = id.and_then(|id| Id::read(id).ok()) {
-                session.call_off(&id);
-            }
-        }
-        "notifications/roots/list_changed" => listen::tell_upstreams(gate, &session, notification).await,
-        "notifications/progress" if session.has_questions() => {
-            listen::tell_upstreams(gate, &session, notification).await;
-        }
-        "notifications/progress" => {}
-        _ => {
-            let message = "a notification that is not known here is not passed on";
-            return bare_fault(gate, &Fault::bad_request(fault::METHOD_NOT_FOUND, message));
-        }
-    }
-    outbound::status(StatusCode::ACCEPTED)
-}
-
-/// Takes the client's answer to a question of a server, and passes it on.
-async fn answer(
-    gate: &Arc<Gate>,
-    run: &Arc<Run>,
-    endpoint: &Endpoint,
-    headers: &HeaderMap,
-    mut answer: Answer,
-) -> Response<Outbound> {
-    let session = match session_of(gate, run, endpoint, headers) {
-        Some(Ok(session)) => session,
-        Some(Err(fault)) => return bare_fault(gate, &fault),
-        None => {
-            let message = "an answer needs the session of the question";
-            return bare_fault(gate, &Fault::bad_request(fault::INVALID_REQUEST, message));
-        }
-    };
-    let Some(question) = answer.id.as_ref().and_then(|id| session.answered(id)) else {
-        let message = "nobody asked what this answers";
-        return bare_fault(gate, &Fault::bad_request(fault::INVALID_REQUEST, message));
-    };
-    // Something above the run may have been cut off since it was asked.
-    if let Err(refusal) = gate.kernel.lease(run, Some(&question.server)) {
-        return bare_fault(gate, &refusal::fault(&refusal));
-    }
-    answer.id = Some(question.id);
-    let answer = Message::Response(answer);
-    let sending = question.link.send(gate, &answer);
-    match tokio::time::timeout(gate.limits.errand_time, sending).await {
-        Ok(Ok(())) => outbound::status(StatusCode::ACCEPTED),
-        Ok(Err(error)) => bare_fault(gate, &Fault::upstream(error.to_string())),
-        Err(_) => bare_fault(gate, &Fault::upstream(UpstreamError::Timeout.to_string())),
     }
 }
 
@@ -372,7 +311,7 @@ fn respond_fault(gate: &Gate, fault: &Fault, id: Option<Id>) -> Response<Outboun
 }
 
 /// An error that answers no request.
-fn bare_fault(gate: &Gate, fault: &Fault) -> Response<Outbound> {
+pub(super) fn bare_fault(gate: &Gate, fault: &Fault) -> Response<Outbound> {
     let mut response = respond_fault(gate, fault, None);
     if response.status() == StatusCode::OK {
         *response.status_mut() = StatusCode::FORBIDDEN;

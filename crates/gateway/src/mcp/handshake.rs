@@ -28,7 +28,7 @@ pub(crate) async fn initialize(caller: &Caller, endpoint: Endpoint, request: Req
         Err(fault) => return handler::fault(caller, &fault, Some(id)),
     };
     let begun = match &endpoint {
-        Endpoint::Merged => begin_merged(caller, handshake),
+        Endpoint::Merged => Ok(begin_merged(caller, handshake)),
         Endpoint::Server(server) => begin(caller, server, handshake).await,
     };
     match begun {
@@ -105,13 +105,13 @@ async fn begin(
     Ok((session, result))
 }
 
-fn begin_merged(caller: &Caller, handshake: Object) -> Result<(Arc<Session>, Object), Denied> {
+fn begin_merged(caller: &Caller, handshake: Object) -> (Arc<Session>, Object) {
     let result = Object::new()
         .with("protocolVersion", handshake.text("protocolVersion").unwrap_or(era::LEGACY))
         .with("capabilities", merged_capabilities())
         .with("serverInfo", discovery::own_name());
     let session = caller.gate.sessions.begin(Arc::clone(&caller.run), Endpoint::Merged, handshake);
-    Ok((session, result))
+    (session, result)
 }
 
 fn merged_capabilities() -> Object {
@@ -177,13 +177,12 @@ async fn discover_server(caller: &Caller, server: &ServerName, request: &Request
 fn discover_merged() -> Object {
     let versions: Vec<Value> =
         [era::MODERN].iter().chain(&era::LEGACY_ALL).map(|version| Value::from(*version)).collect();
-    let result = Object::new()
+    let mut result = Object::new()
         .with("resultType", "complete")
         .with("supportedVersions", versions)
         .with("capabilities", merged_capabilities())
         .with("ttlMs", 0_u64)
         .with("_meta", Object::new().with(era::META_SERVER, discovery::own_name()));
-    let mut result = result;
     list::make_private(Era::Modern, &mut result);
     result
 }

@@ -80,7 +80,6 @@ impl ParamHeaders {
             let name = &annotation.header;
             let expected = arguments.and_then(|arguments| annotation.value(arguments));
             match (single(headers, name)?, expected) {
-                (None, None) => {}
                 (Some(_), None) => return Err(format!("{name} repeats an argument that is not there")),
                 (None, Some(_)) => return Err(format!("{name} is missing")),
                 (Some(written), Some(expected)) if !says(written, expected)? => {

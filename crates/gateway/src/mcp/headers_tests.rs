@@ -91,7 +91,7 @@ fn annotations_against_the_rules_are_found() {
         r#"{"properties":{"a":{"type":"string","x-mcp-header":"A"},"b":{"type":"string","x-mcp-header":"a"}}}"#,
         r#"{"properties":{"a":{"type":"array","items":{"type":"string","x-mcp-header":"A"}}}}"#,
         r#"{"anyOf":[{"properties":{"a":{"type":"string","x-mcp-header":"A"}}}]}"#,
-        r##"{"$defs":{"a":{"type":"string","x-mcp-header":"A"}}}"##,
+        r#"{"$defs":{"a":{"type":"string","x-mcp-header":"A"}}}"#,
     ] {
         assert!(ParamHeaders::of_schema(&object(schema)).is_err(), "{schema}");
     }

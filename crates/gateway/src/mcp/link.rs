@@ -57,7 +57,7 @@ impl Link {
             }
             Target::Stdio(target) => {
                 let key = Key::new(&run.workspace, server, run.id, target.share, Era::Modern);
-                Ok(Self::Child(gate.children.get(&key, &target, &Object::new()).await?))
+                Ok(Self::Child(Box::pin(gate.children.get(&key, &target, &Object::new())).await?))
             }
         }
     }
@@ -75,7 +75,7 @@ impl Link {
                 let known = begun.as_ref().filter(|known| known.target.url == target.url).cloned();
                 let known = match known {
                     Some(known) => known,
-                    None => match greet(gate, &target, session.handshake.clone()).await? {
+                    None => match Box::pin(greet(gate, &target, session.handshake.clone())).await? {
                         Greeting::Welcome(welcome, _) => begun.insert(welcome).clone(),
                         Greeting::Rejected(_) => return Err(UpstreamError::Handshake),
                     },
@@ -85,7 +85,7 @@ impl Link {
             Target::Stdio(target) => {
                 let run = &session.run;
                 let key = Key::new(&run.workspace, server, run.id, target.share, Era::Legacy);
-                Ok(Self::Child(gate.children.get(&key, &target, &session.handshake).await?))
+                Ok(Self::Child(Box::pin(gate.children.get(&key, &target, &session.handshake)).await?))
             }
         }
     }
@@ -166,10 +166,7 @@ pub(crate) async fn greet(
     };
     let greeting = tokio::time::timeout(gate.limits.errand_time, greeting).await;
     let (session, answer) = greeting.unwrap_or(Err(UpstreamError::Timeout))?;
-    let result = match answer.outcome {
-        Ok(result) => result,
-        Err(_) => return Ok(Greeting::Rejected(answer)),
-    };
+    let Ok(result) = answer.outcome else { return Ok(Greeting::Rejected(answer)) };
     let revision = result.text("protocolVersion").filter(|revision| era::is_legacy(revision));
     let Some(revision) = revision else { return Err(UpstreamError::Handshake) };
     let welcome = UpstreamSession { target: Arc::clone(target), session, revision: revision.into() };

@@ -74,9 +74,8 @@ async fn fetch_pages(gate: &Gate, link: &Link, list: &List, params: &Object) -> 
     let mut listed: Option<Listed> = None;
     for _ in 0..gate.limits.list_pages {
         let mut page = fetch_page(gate, link, list, &params).await?;
-        let elements = match page.remove(list.member) {
-            Some(Value::Array(elements)) => elements,
-            _ => return Err(UpstreamError::Malformed("a list without elements").into()),
+        let Some(Value::Array(elements)) = page.remove(list.member) else {
+            return Err(UpstreamError::Malformed("a list without elements").into());
         };
         let cursor = page.remove("nextCursor");
         let all = listed.get_or_insert_with(|| Listed { elements: Vec::new(), rest: page });

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use ringfence_json::{Object, Value};
-use ringfence_kernel::{Cancel, Lease};
+use ringfence_json::Object;
+use ringfence_kernel::Lease;
 use ringfence_types::ServerName;
 use tokio::sync::mpsc;
 
@@ -18,32 +18,11 @@ use super::gate::Gate;
 use super::handler::{self, Denied, allowed};
 use super::link::{Link, Load};
 use super::message::{Id, Message, Notification, Request, Response as Answer};
-use super::relay;
-use super::session::{Question, Session};
-use super::upstream::{Exchange, UpstreamError, http as upstream_http};
-use super::{discovery, list as lists, method, sse};
+use super::pump::{Pump, Source, ended};
+use super::session::Session;
+use super::upstream::{UpstreamError, http as upstream_http};
+use super::{list as lists, sse};
 use crate::http::outbound::{self, Outbound, Piece};
-
-/// What one server says, on its way to one client.
-struct Pump {
-    gate: Arc<Gate>,
-    server: ServerName,
-    session: Option<Arc<Session>>,
-    caller: Caller,
-    link: Link,
-    sender: mpsc::Sender<Piece>,
-    cancel: Cancel,
-    /// The client's own subscription, where the gate asked under another name.
-    subscription: Option<Id>,
-    /// The request whose answer ends the stream.
-    request: Option<Id>,
-}
-
-/// Where the messages come from.
-enum Source {
-    Exchange(Box<Exchange>),
-    Channel(mpsc::Receiver<Message>),
-}
 
 /// Answers GET: opens the stream on which legacy servers speak unasked.
 pub(crate) async fn listen(gate: &Arc<Gate>, session: Arc<Session>, streams: bool) -> Response<Outbound> {
@@ -133,13 +112,6 @@ async fn stay(caller: Caller, sender: mpsc::Sender<Piece>, lease: Lease, last: O
         let piece = Piece::Last(sse::event(&last).into());
         // Whoever does not take it has gone, or is cut off by its connection.
         let _ = tokio::time::timeout(caller.gate.limits.write_stall, sender.send(piece)).await;
-    }
-}
-
-async fn ended(session: Option<&Arc<Session>>) {
-    match session {
-        Some(session) => session.ended.cancelled().await,
-        None => std::future::pending().await,
     }
 }
 
@@ -276,132 +248,5 @@ pub(crate) async fn tell_upstreams(gate: &Arc<Gate>, session: &Session, notifica
         };
         let told = tokio::time::timeout(gate.limits.errand_time, telling).await;
         tracing::debug!(%server, told = matches!(told, Ok(Some(()))), "a notification was passed on");
-    }
-}
-
-// === impl Pump ===
-
-impl Pump {
-    fn new(
-        caller: &Caller,
-        server: &ServerName,
-        link: Link,
-        sender: mpsc::Sender<Piece>,
-        cancel: Cancel,
-    ) -> Self {
-        Self {
-            gate: Arc::clone(&caller.gate),
-            server: server.clone(),
-            session: caller.session.clone(),
-            caller: caller.clone(),
-            link,
-            sender,
-            cancel,
-            subscription: None,
-            request: None,
-        }
-    }
-
-    /// Passes on what comes until somebody ends it.
-    async fn run(mut self, mut source: Source) {
-        let keep_alive = self.gate.limits.keep_alive;
-        let session = self.session.clone();
-        let gate = Arc::clone(&self.gate);
-        let cancel = self.cancel.clone();
-        loop {
-            let came = tokio::select! {
-                biased;
-                () = self.sender.closed() => return,
-                _ = cancel.cancelled() => return,
-                () = gate.shutdown.cancelled() => return,
-                () = ended(session.as_ref()) => return,
-                came = tokio::time::timeout(keep_alive, source.next()) => came,
-            };
-            let passed = match came {
-                Err(_) => self.offer(Bytes::from_static(sse::COMMENT)).await,
-                Ok(Some(message)) => self.pass(message).await,
-                Ok(None) => return,
-            };
-            if passed.is_none() {
-                return;
-            }
-        }
-    }
-
-    /// Passes one message on; `None` when there is nobody to pass it to, or it was the last.
-    async fn pass(&mut self, message: Message) -> Option<()> {
-        match message {
-            Message::Notification(notification) => match self.admit(notification) {
-                Some(notification) => self.offer(sse::event(&notification.to_bytes()).into()).await,
-                None => Some(()),
-            },
-            Message::Request(question) => self.ask(question).await,
-            Message::Response(answer) => {
-                if answer.id.is_some() && answer.id == self.request {
-                    self.offer(sse::event(&answer.to_bytes()).into()).await;
-                }
-                None
-            }
-        }
-    }
-
-    fn admit(&self, mut notification: Notification) -> Option<Notification> {
-        match notification.method.as_str() {
-            method if method::is_list_change(method) => {
-                discovery::refresh(&self.gate, &self.caller.run.workspace, &self.server);
-            }
-            "notifications/resources/updated"
-            | "notifications/message"
-            | "notifications/elicitation/complete" => {}
-            // The gate has acknowledged for all servers.
-            "notifications/subscriptions/acknowledged" if self.subscription.is_none() => {}
-            _ => return None,
-        }
-        if let Some(subscription) = &self.subscription {
-            let params = notification.params.get_or_insert_with(Object::new);
-            let meta = Object::new().with(era::META_SUBSCRIPTION, subscription.to_value());
-            match params.get_mut("_meta").and_then(Value::as_object_mut) {
-                Some(own) => drop(own.insert(era::META_SUBSCRIPTION, subscription.to_value())),
-                None => drop(params.insert("_meta", meta)),
-            }
-        }
-        Some(notification)
-    }
-
-    async fn ask(&mut self, mut question: Request) -> Option<()> {
-        let noted =
-            Question { server: self.server.clone(), link: self.link.clone(), id: question.id.clone() };
-        let session = self.session.as_ref().filter(|_| method::is_question(&question.method));
-        if let Some(id) = session.and_then(|session| session.ask(noted, &self.gate.limits)) {
-            question.id = id;
-            return self.offer(sse::event(&question.to_bytes()).into()).await;
-        }
-        let declined = Message::Response(relay::declined(&question));
-        let sending = self.link.send(&self.gate, &declined);
-        let sent = tokio::time::timeout(self.gate.limits.errand_time, sending).await;
-        tracing::debug!(sent = matches!(sent, Ok(Ok(()))), "a question was declined");
-        Some(())
-    }
-
-    async fn offer(&self, event: Bytes) -> Option<()> {
-        tokio::select! {
-            biased;
-            _ = self.cancel.cancelled() => None,
-            sent = self.sender.send(Piece::Event(event)) => sent.ok(),
-        }
-    }
-}
-
-// === impl Source ===
-
-impl Source {
-    async fn next(&mut self) -> Option<Message> {
-        match self {
-            Self::Channel(messages) => messages.recv().await,
-            Self::Exchange(exchange) => exchange.next().await.unwrap_or_else(|error| {
-                tracing::debug!(%error, "an upstream's stream ended");
-                None
-            }),
-        }
     }
 }

@@ -1,11 +1,11 @@
 //! MCP: read strictly, decided by the kernel, sent on, and brought back.
 //!
-//! - [`handler`]: what becomes of an agent's HTTP request; the place to begin reading;
+//! - [`handler`], [`inbox`]: what becomes of an agent's HTTP request; the place to begin reading;
 //! - [`message`], [`wire`], [`sse`], [`headers`], [`era`], [`method`], [`names`], [`endpoint`]: the protocol, without I/O;
 //! - [`gate`], [`session`], [`eras`], [`catalog`]: what is remembered between requests;
-//! - [`executor`], [`flight`], [`relay`], [`judge`]: what holds a clearance, and what it does with it;
+//! - [`call`], [`executor`], [`flight`], [`relay`], [`judge`]: what holds a clearance, and what it does with it;
 //! - [`link`], [`upstream`]: the way to the tool servers;
-//! - [`list`], [`merged`], [`handshake`], [`listen`], [`discovery`]: what is not an action;
+//! - [`list`], [`merged`], [`handshake`], [`listen`], [`pump`], [`discovery`]: what is not an action;
 //! - [`refusal`], [`fault`]: what agents are told when the answer is no.
 
 pub(crate) mod call;
@@ -21,6 +21,7 @@ pub(crate) mod gate;
 pub(crate) mod handler;
 pub(crate) mod handshake;
 pub mod headers;
+pub(crate) mod inbox;
 pub(crate) mod judge;
 pub(crate) mod link;
 pub(crate) mod list;
@@ -29,6 +30,7 @@ pub(crate) mod merged;
 pub mod message;
 pub(crate) mod method;
 pub mod names;
+pub(crate) mod pump;
 pub mod refusal;
 pub(crate) mod relay;
 pub(crate) mod session;

@@ -44,7 +44,7 @@ pub fn looks_cut(exposed: &str) -> bool {
     let Some((at, _)) = exposed.char_indices().nth(NAME_CHARACTERS_MAX - SUFFIX_CHARACTERS) else {
         return false;
     };
-    let suffix = exposed[at..].as_bytes();
+    let suffix = &exposed.as_bytes()[at..];
     suffix.len() == SUFFIX_CHARACTERS
         && suffix[0] == b'_'
         && suffix[1..].iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))

@@ -55,10 +55,15 @@ pub(crate) fn not_held(server: &ServerName) -> Fault {
 pub fn text(refusal: &Refusal) -> String {
     let mut text = format!("{} {}", opening(refusal.code), refusal.reason);
     if let Some(approval) = refusal.approval {
-        text.push_str(&format!(" (approval {approval})"));
+        text.push_str(" (approval ");
+        text.push_str(&approval.to_string());
+        text.push(')');
     }
     if let Some(wait) = refusal.retry_after {
-        text.push_str(&format!(" Try again in {} s at the earliest.", wait.as_millis().div_ceil(1000)));
+        let seconds = wait.as_millis().div_ceil(1000).to_string();
+        text.push_str(" Try again in ");
+        text.push_str(&seconds);
+        text.push_str(" s at the earliest.");
     }
     let advice = advice(refusal.code);
     if !advice.is_empty() {
@@ -157,7 +162,7 @@ mod tests {
             let refusal = refusal(*code);
             let fault = fault(&refusal);
             assert_eq!((fault.code, fault.data), (REFUSED, Some(refusal.to_object())));
-            assert_eq!(outcome(Era::Legacy, Kind::Resource, &refusal).is_err(), true);
+            assert!(outcome(Era::Legacy, Kind::Resource, &refusal).is_err());
         }
     }
 

@@ -204,16 +204,12 @@ async fn ask(flight: &mut Flight, mut question: Request) -> Result<Option<Reques
         }
         _ => None,
     };
-    match asked {
-        Some(id) => {
-            question.id = id;
-            Ok(Some(question))
-        }
-        None => {
-            decline(flight, &question).await;
-            Ok(None)
-        }
-    }
+    let Some(id) = asked else {
+        decline(flight, &question).await;
+        return Ok(None);
+    };
+    question.id = id;
+    Ok(Some(question))
 }
 
 /// Tells a server that nobody answers its question; or that the gate is there, if that is all it asks.

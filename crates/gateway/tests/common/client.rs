@@ -212,7 +212,7 @@ impl Stream {
                 let data: Vec<&str> = event.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
                 let known = event.lines().filter_map(|line| line.strip_prefix("event: ")).next_back();
                 let value = (known == Some("message")).then(|| data.join("\n"));
-                self.rest = rest.to_owned();
+                self.rest = String::from(rest);
                 if let Some(text) = value {
                     return Some(
                         ringfence_json::parse(text.as_bytes(), &ringfence_json::Limits::default()).unwrap(),

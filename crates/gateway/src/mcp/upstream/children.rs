@@ -70,7 +70,7 @@ pub struct ChildView {
 }
 
 /// After a life of this length a child's failures are forgotten.
-const STABLE: Duration = Duration::from_secs(60);
+const STABLE: Duration = Duration::from_mins(1);
 
 /// A wait for a restart that a call sits out instead of failing.
 const SHORT_WAIT: Duration = Duration::from_secs(1);

@@ -46,8 +46,8 @@ pub(crate) struct Opened {
 /// The messages of one answer.
 #[derive(Debug)]
 pub(crate) enum HttpExchange {
-    /// One message as JSON.
-    Json(AnswerBody, Limits),
+    /// One message as JSON, and the limits it is read under.
+    Json(Box<(AnswerBody, Limits)>),
     /// A message that was read already.
     Ready(Box<Message>),
     /// A stream of events.
@@ -172,7 +172,9 @@ async fn open(
     let session = head.headers.get(headers::SESSION).cloned();
     let media = media_type(&head.headers);
     let exchange = match head.status {
-        StatusCode::OK if media == "application/json" => Some(HttpExchange::Json(body, limits.clone())),
+        StatusCode::OK if media == "application/json" => {
+            Some(HttpExchange::Json(Box::new((body, limits.clone()))))
+        }
         StatusCode::OK if media == "text/event-stream" => Some(HttpExchange::Events(Box::new(Events {
             body,
             reader: Reader::new(limits.message_bytes),
@@ -261,7 +263,8 @@ impl HttpExchange {
     pub(crate) async fn next(&mut self) -> Result<Option<Message>, UpstreamError> {
         match self {
             Self::Events(events) => events.next().await,
-            Self::Json(body, limits) => {
+            Self::Json(json) => {
+                let (body, limits) = json.as_mut();
                 let bytes = whole(body, limits.message_bytes).await?;
                 let message = read(&bytes, limits)?;
                 *self = Self::Done;

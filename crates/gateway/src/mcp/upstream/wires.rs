@@ -29,9 +29,10 @@ use crate::Limits;
 
 /// Connections to all upstreams.
 #[derive(Debug)]
+#[expect(clippy::vec_box, reason = "a connection is 2 KiB and goes back and forth with every call")]
 pub(crate) struct Wires {
     connector: HttpsConnector<HttpConnector>,
-    idle: Mutex<HashMap<Origin, Vec<Wire>>>,
+    idle: Mutex<HashMap<Origin, Vec<Box<Wire>>>>,
     limits: Limits,
 }
 
@@ -55,7 +56,7 @@ struct Wire {
 #[derive(Debug)]
 pub(crate) struct AnswerBody {
     wires: Arc<Wires>,
-    wire: Option<Wire>,
+    wire: Option<Box<Wire>>,
     incoming: Incoming,
 }
 
@@ -86,7 +87,7 @@ impl Wires {
         *request.uri_mut() = path(request.uri());
         let mut wire = match self.take_idle(&origin) {
             Some(wire) => wire,
-            None => self.connect(origin).await?,
+            None => Box::pin(self.connect(origin)).await?,
         };
         // A request is only queued here; it is sent as the connection is driven.
         let sent = wire.sender.send_request(request);
@@ -94,7 +95,7 @@ impl Wires {
         Ok(response.map(|incoming| AnswerBody { wires: Arc::clone(self), wire: Some(wire), incoming }))
     }
 
-    async fn connect(&self, origin: Origin) -> Result<Wire, UpstreamError> {
+    async fn connect(&self, origin: Origin) -> Result<Box<Wire>, UpstreamError> {
         let uri =
             Uri::builder().scheme(origin.0.clone()).authority(origin.1.clone()).path_and_query("/").build();
         let uri = uri.map_err(|_| UpstreamError::Unreachable)?;
@@ -113,11 +114,11 @@ impl Wires {
             .handshake(io)
             .await
             .map_err(|_| UpstreamError::Unreachable)?;
-        Ok(Wire { origin, sender, connection: Some(connection), since: Instant::now() })
+        Ok(Box::new(Wire { origin, sender, connection: Some(connection), since: Instant::now() }))
     }
 
     /// The idle connection that was used last, if one still lives.
-    fn take_idle(&self, origin: &Origin) -> Option<Wire> {
+    fn take_idle(&self, origin: &Origin) -> Option<Box<Wire>> {
         loop {
             let mut wire = self.idle.lock().get_mut(origin)?.pop()?;
             if wire.is_fresh(self.limits.idle_connection_time) && wire.glance() {
@@ -126,7 +127,7 @@ impl Wires {
         }
     }
 
-    fn keep(&self, mut wire: Wire) {
+    fn keep(&self, mut wire: Box<Wire>) {
         if !wire.glance() {
             return;
         }

@@ -1,0 +1,84 @@
+//! What a legacy client sends besides requests: notifications, and answers to servers' questions.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, Response, StatusCode};
+use ringfence_kernel::Run;
+
+use super::endpoint::Endpoint;
+use super::fault::{self, Fault};
+use super::gate::Gate;
+use super::handler::{bare_fault, session_of};
+use super::message::{Id, Message, Notification, Response as Answer};
+use super::upstream::UpstreamError;
+use super::{listen, refusal};
+use crate::http::outbound::{self, Outbound};
+
+/// Takes a notification. Only those pass that MCP has for clients: anything else would reach a server undecided.
+pub(super) async fn notification(
+    gate: &Arc<Gate>,
+    run: &Run,
+    endpoint: &Endpoint,
+    headers: &HeaderMap,
+    notification: Notification,
+) -> Response<Outbound> {
+    let session = match session_of(gate, run, endpoint, headers) {
+        Some(Ok(session)) => session,
+        Some(Err(fault)) => return bare_fault(gate, &fault),
+        // Modern revisions have none over HTTP, and call off by closing.
+        None => return outbound::status(StatusCode::ACCEPTED),
+    };
+    match notification.method.as_str() {
+        "notifications/cancelled" => {
+            let id = notification.param("requestId").cloned();
+            if let Some(id) = id.and_then(|id| Id::read(id).ok()) {
+                session.call_off(&id);
+            }
+        }
+        "notifications/roots/list_changed" => listen::tell_upstreams(gate, &session, notification).await,
+        "notifications/progress" if session.has_questions() => {
+            listen::tell_upstreams(gate, &session, notification).await;
+        }
+        // The gate has greeted the upstreams itself; and nobody waits for progress who asked nothing.
+        "notifications/initialized" | "notifications/progress" => {}
+        _ => {
+            let message = "a notification that is not known here is not passed on";
+            return bare_fault(gate, &Fault::bad_request(fault::METHOD_NOT_FOUND, message));
+        }
+    }
+    outbound::status(StatusCode::ACCEPTED)
+}
+
+/// Takes the client's answer to a question of a server, and passes it on.
+pub(super) async fn answer(
+    gate: &Arc<Gate>,
+    run: &Arc<Run>,
+    endpoint: &Endpoint,
+    headers: &HeaderMap,
+    mut answer: Answer,
+) -> Response<Outbound> {
+    let session = match session_of(gate, run, endpoint, headers) {
+        Some(Ok(session)) => session,
+        Some(Err(fault)) => return bare_fault(gate, &fault),
+        None => {
+            let message = "an answer needs the session of the question";
+            return bare_fault(gate, &Fault::bad_request(fault::INVALID_REQUEST, message));
+        }
+    };
+    let Some(question) = answer.id.as_ref().and_then(|id| session.answered(id)) else {
+        let message = "nobody asked what this answers";
+        return bare_fault(gate, &Fault::bad_request(fault::INVALID_REQUEST, message));
+    };
+    // Something above the run may have been cut off since it was asked.
+    if let Err(refusal) = gate.kernel.lease(run, Some(&question.server)) {
+        return bare_fault(gate, &refusal::fault(&refusal));
+    }
+    answer.id = Some(question.id);
+    let answer = Message::Response(answer);
+    let sending = question.link.send(gate, &answer);
+    match tokio::time::timeout(gate.limits.errand_time, sending).await {
+        Ok(Ok(())) => outbound::status(StatusCode::ACCEPTED),
+        Ok(Err(error)) => bare_fault(gate, &Fault::upstream(error.to_string())),
+        Err(_) => bare_fault(gate, &Fault::upstream(UpstreamError::Timeout.to_string())),
+    }
+}
