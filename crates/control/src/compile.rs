@@ -47,7 +47,7 @@ pub fn compile(loaded: Loaded, tools: &[KnownTool]) -> Result<Compiled, Rejected
         }
     }
     if errors.is_empty() {
-        return Ok(Compiled { policies, warnings, loaded });
+        return Ok(Compiled { loaded, policies, warnings });
     }
     warnings.append(&mut errors);
     Err(Rejected { diagnostics: warnings, sources: loaded.sources })

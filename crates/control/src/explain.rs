@@ -46,11 +46,13 @@ struct Asked<'a> {
     user: Option<&'a str>,
     roles: &'a [Role],
     known: Option<&'a KnownTool>,
+    /// What the tool counts as where neither configuration nor definition says.
+    hinted: ActionType,
     arguments: &'a Object,
 }
 
-/// Explains a call: `workspace`, `agent`, `server`, `tool`, and optionally `user` and `arguments`. `tools` are the
-/// pinned ones, none offline.
+/// Explains a call: `workspace`, `agent`, `server`, `tool`, and optionally `user`, `arguments`, and the `action_type` of a
+/// tool of which neither the configuration nor a definition says it. `tools` are the pinned ones, none offline.
 ///
 /// # Errors
 /// When a member is missing or names something that is not configured.
@@ -104,7 +106,11 @@ fn asked<'a>(
         }
     };
     let roles = person.map_or(&[][..], |person| &person.roles);
-    Ok(Asked { workspace, agent, server, tool, user, roles, known, arguments })
+    let hinted = text(call, "action_type")?.map(str::parse).transpose();
+    let hinted =
+        hinted.map_err(|_| ExplainError::Type { member: "action_type", expected: "read or write" })?;
+    let hinted = hinted.unwrap_or(ActionType::Write);
+    Ok(Asked { workspace, agent, server, tool, user, roles, known, hinted, arguments })
 }
 
 fn text<'a>(call: &'a Object, member: &'static str) -> Result<Option<&'a str>, ExplainError> {
@@ -128,7 +134,7 @@ fn with_request<T>(config: &Config, asked: &Asked<'_>, with: impl FnOnce(&Reques
         .known
         .map(|known| known.action_type)
         .or_else(|| words.and_then(|words| words.action_type))
-        .unwrap_or(ActionType::Write);
+        .unwrap_or(asked.hinted);
     with(&Request {
         kind: Kind::ToolCall,
         organization: config.organization.as_str(),

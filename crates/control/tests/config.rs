@@ -1,5 +1,12 @@
 //! What `ringfence.yaml` takes and what it says of everything else.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at what it does not expect; its helpers too"
+)]
+
 use std::path::Path;
 
 use ringfence_control::config::{Config, Loaded, Rejected, Transport, TrustConfig, load, load_text};

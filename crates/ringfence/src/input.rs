@@ -14,7 +14,8 @@ const INPUT_BYTES_MAX: u64 = 16 << 20;
 /// # Errors
 /// When it cannot be read, or is no JSON object. `what` names it in messages.
 pub fn read_object(given: &str, what: &str) -> Result<Object, Failure> {
-    let text = if given.trim_start().starts_with(['{', '[']) { given.to_owned() } else { read_text(given, what)? };
+    let text =
+        if given.trim_start().starts_with(['{', '[']) { given.to_owned() } else { read_text(given, what)? };
     let value = parse(text.as_bytes(), &Limits::default())
         .map_err(|error| Failure::usage(format!("{what} cannot be read as JSON: {error}")))?;
     value.into_object().ok_or_else(|| Failure::usage(format!("{what} must be a JSON object")))

@@ -6,6 +6,7 @@
 mod cli;
 mod client;
 mod command;
+mod demo;
 mod failure;
 mod input;
 mod logging;
@@ -19,6 +20,8 @@ use clap::Parser;
 use ringfence_sandbox::{SpawnerBootstrap, SpawnerProgram};
 
 use crate::cli::{Cli, Command, Global};
+use crate::command::doctor::Doctor;
+use crate::command::status::Status;
 use crate::command::up::Up;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -58,9 +61,10 @@ fn run(global: &Global, command: Command) -> Result<(), Failure> {
                 .map_err(|error| Failure::no(format!("cannot start the spawner: {error}")))?;
             serve(up, folder, global.output(), spawner)
         }
+        Command::Demo(demo) => wait_for(demo.run(global.output())),
         Command::Init(init) => init.run(global),
         Command::Check(check) => check.run(global),
-        Command::Doctor(doctor) => doctor.run(global),
+        Command::Doctor(Doctor {}) => Doctor::run(global),
         Command::Completions(completions) => completions.run(global),
         other => wait_for(ask(global, other)),
     }
@@ -95,7 +99,7 @@ fn serve(up: Up, folder: PathBuf, output: Output, spawner: SpawnerBootstrap) -> 
 
 async fn ask(global: &Global, command: Command) -> Result<(), Failure> {
     match command {
-        Command::Status(status) => status.run(global).await,
+        Command::Status(Status {}) => Status::run(global).await,
         Command::Token(token) => token.run(global).await,
         Command::Runs(runs) => runs.run(global).await,
         Command::Policy(policy) => policy.run(global).await,
@@ -106,7 +110,8 @@ async fn ask(global: &Global, command: Command) -> Result<(), Failure> {
         Command::Tools(tools) => tools.run(global).await,
         Command::Audit(audit) => audit.run(global).await,
         // Done by `run` already.
-        Command::Up(_)
+        Command::Demo(_)
+        | Command::Up(_)
         | Command::Init(_)
         | Command::Check(_)
         | Command::Doctor(_)

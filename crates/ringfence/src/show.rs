@@ -6,6 +6,13 @@ use ringfence_json::{Object, Value};
 /// The most characters of arguments or a result that are shown at once.
 const JSON_CHARACTERS_MAX: usize = 8000;
 
+/// Writes more to a text.
+pub fn add(text: &mut String, more: std::fmt::Arguments<'_>) {
+    use std::fmt::Write as _;
+    // Writing to a String does not fail.
+    let _ = text.write_fmt(more);
+}
+
 /// A text, or nothing.
 pub fn field(object: &Object, name: &str) -> String {
     object.text(name).map(shown::line).unwrap_or_default()
@@ -66,11 +73,11 @@ fn pretty(value: &Value, depth: usize, out: &mut String) {
             out.push_str("{\n");
             for (index, (name, member)) in object.iter().enumerate() {
                 let name = String::from_utf8_lossy(&Value::from(name.clone()).to_bytes()).into_owned();
-                out.push_str(&format!("{}{name}: ", pad(depth + 1)));
+                add(out, format_args!("{}{name}: ", pad(depth + 1)));
                 pretty(member, depth + 1, out);
                 out.push_str(if index + 1 < object.len() { ",\n" } else { "\n" });
             }
-            out.push_str(&format!("{}}}", pad(depth)));
+            add(out, format_args!("{}}}", pad(depth)));
         }
         Value::Array(elements) if elements.iter().any(|element| element.as_object().is_some()) => {
             out.push_str("[\n");
@@ -79,7 +86,7 @@ fn pretty(value: &Value, depth: usize, out: &mut String) {
                 pretty(element, depth + 1, out);
                 out.push_str(if index + 1 < elements.len() { ",\n" } else { "\n" });
             }
-            out.push_str(&format!("{}]", pad(depth)));
+            add(out, format_args!("{}]", pad(depth)));
         }
         plain => out.push_str(&String::from_utf8_lossy(&plain.to_bytes())),
     }

@@ -1,6 +1,15 @@
 //! The help of every command, as people read it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at what it does not expect; its helpers too"
+)]
+
 mod program;
+
+use std::fmt::Write as _;
 
 use program::Place;
 
@@ -58,7 +67,7 @@ fn the_help_of_every_command() {
         let said = place.run(&arguments);
         assert_eq!(said.code, 0, "{command}: {}", said.stderr);
         assert!(!said.stdout.contains('\x1b'), "colour without a terminal");
-        all.push_str(&format!("=== ringfence {command}\n{}\n", said.stdout));
+        writeln!(all, "=== ringfence {command}\n{}", said.stdout).unwrap();
     }
     insta::assert_snapshot!(all);
 }

@@ -1,5 +1,12 @@
 //! A node and the commands that ask it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at what it does not expect; its helpers too"
+)]
+
 mod program;
 
 use program::Place;

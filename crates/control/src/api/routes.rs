@@ -122,6 +122,7 @@ pub(super) const ALL: &[Route] = &[
         Field::required("server", Word, "The tool server."),
         Field::required("tool", Word, "The tool."),
         Field::new("arguments", Members, "What is asked for."),
+        Field::new("action_type", Word, "Of a tool of which nothing else says it."),
     ]), Document),
     route!(GET "/api/v1/audit/entries", View, entries, "Entries of the log, by what they are about.", filter_and![
         Field::new("from", Whole, "From this entry on."),

@@ -61,10 +61,13 @@ pub(crate) async fn serve(listeners: Listeners, router: Router, stop: Cancellati
                 Err(error) => refused(&error).await,
             },
             accepted = socket.accept() => match accepted {
-                Ok((stream, _)) => match peer(&stream, owner) {
-                    Some(entrance) => connection(stream, entrance, &router, &graceful, slot),
-                    None => tracing::warn!("a connection whose user cannot be told was closed"),
-                },
+                Ok((stream, _)) => {
+                    if let Some(entrance) = peer(&stream, owner) {
+                        connection(stream, entrance, &router, &graceful, slot);
+                    } else {
+                        tracing::warn!("a connection whose user cannot be told was closed");
+                    }
+                }
                 Err(error) => refused(&error).await,
             },
         }

@@ -69,6 +69,7 @@ impl Books {
     ///
     /// # Errors
     /// When there is no log, a node has it, or it is damaged.
+    #[expect(clippy::missing_panics_doc, reason = "the literal is a name, so it does not panic")]
     pub fn open(data: &Path) -> Result<Self, BooksError> {
         let folder = data.join("ledger");
         if !folder.join("wal").is_dir() {
@@ -210,10 +211,7 @@ impl Books {
 
     /// The content of a payload: JSON if it is that, else text; `None` when it was pruned or never kept.
     fn payload(&self, entry: u64, name: Digest) -> Option<Value> {
-        let content = match self.ledger.payload(entry, &name) {
-            Ok(Some(Payload::Content(content))) => content,
-            _ => return None,
-        };
+        let Ok(Some(Payload::Content(content))) = self.ledger.payload(entry, &name) else { return None };
         let value = parse(&content, &Limits::default()).ok();
         value.or_else(|| Some(String::from_utf8_lossy(&content).into_owned().into()))
     }

@@ -187,12 +187,7 @@ pub struct PolicyFile {
 impl Default for LimitsConfig {
     /// What holds where nothing is written: five minutes, 16 at once, five repetitions, any number of actions.
     fn default() -> Self {
-        Self {
-            wall: Some(Duration::from_secs(300)),
-            concurrent: Some(16),
-            repetition: Some(5),
-            actions: None,
-        }
+        Self { wall: Some(Duration::from_mins(5)), concurrent: Some(16), repetition: Some(5), actions: None }
     }
 }
 

@@ -19,7 +19,7 @@ use crate::failure::Failure;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long the head of an answer may take; approvals and suspensions are durable within this.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A token; its text shows nothing.
 #[derive(Clone)]

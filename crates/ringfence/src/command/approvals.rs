@@ -9,7 +9,7 @@ use crate::client::with_query;
 use crate::failure::Failure;
 use crate::input::read_object;
 use crate::output::Table;
-use crate::show::{self, field, json_line, moment, objects, texts, tool};
+use crate::show::{self, add, field, json_line, moment, objects, texts, tool};
 
 /// List, show, approve and deny requests for approval
 #[derive(Debug, Args)]
@@ -148,9 +148,9 @@ fn render(request: &Object) -> String {
             roles => roles,
         };
         let (rule, quorum) = (field(requirement, "rule"), show::number(requirement, "quorum"));
-        text.push_str(&format!("  rule       {rule}: {quorum} of {approvers}\n"));
+        add(&mut text, format_args!("  rule       {rule}: {quorum} of {approvers}\n"));
     }
-    text.push_str(&format!("  yes from   {}\n", texts(request, "given")));
+    add(&mut text, format_args!("  yes from   {}\n", texts(request, "given")));
     let (requested, will_send) = (request.get("requested"), request.get("will_send"));
     text.push_str("what the agent asks for (its words, escaped):\n");
     text.push_str(

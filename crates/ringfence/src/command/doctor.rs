@@ -9,6 +9,7 @@ use ringfence_sandbox::{LayerState, SpawnerProgram, probe};
 use crate::cli::Global;
 use crate::failure::{Exit, Failure};
 use crate::output::{Output, Style, paint};
+use crate::show::add;
 
 /// Show what this machine can do, tried out and not guessed, and how to get the rest
 ///
@@ -44,7 +45,7 @@ pub struct Finding {
 }
 
 impl Doctor {
-    pub fn run(self, global: &Global) -> Result<(), Failure> {
+    pub fn run(global: &Global) -> Result<(), Failure> {
         let folder = global.folder()?;
         let mut findings = machine::findings(&folder);
         findings.extend(layers());
@@ -111,7 +112,7 @@ fn render(findings: &[Finding], output: Output) -> String {
         if finding.section != section {
             section = finding.section;
             let gap = if text.is_empty() { "" } else { "\n" };
-            text.push_str(&format!("{gap}{}\n", paint(section, Style::Heading, colour)));
+            add(&mut text, format_args!("{gap}{}\n", paint(section, Style::Heading, colour)));
         }
         let (mark, style) = match finding.state {
             State::Good => ("ok  ", Style::Good),
@@ -127,14 +128,15 @@ fn render(findings: &[Finding], output: Output) -> String {
         text.push_str(line.trim_end());
         text.push('\n');
         if let Some(remedy) = &finding.remedy {
-            text.push_str(&format!("        {:<width$}  to get it: {remedy}\n", ""));
+            add(&mut text, format_args!("        {:<width$}  to get it: {remedy}\n", ""));
         }
     }
     let less = findings.iter().filter(|finding| finding.state != State::Good).count();
-    text.push_str(&match less {
+    let sum = match less {
         0 => "\neverything is there\n".to_owned(),
         1 => "\none thing could be better\n".to_owned(),
         many => format!("\n{many} things could be better\n"),
-    });
+    };
+    text.push_str(&sum);
     text
 }

@@ -6,7 +6,7 @@ use ringfence_json::{Object, Value};
 use crate::cli::Global;
 use crate::failure::Failure;
 use crate::output::{Style, Table, paint};
-use crate::show::{self, field, number, texts};
+use crate::show::{self, add, field, number, texts};
 
 /// Show the node: workspaces, runs, suspensions, log
 #[derive(Debug, Args)]
@@ -14,7 +14,7 @@ use crate::show::{self, field, number, texts};
 pub struct Status {}
 
 impl Status {
-    pub async fn run(self, global: &Global) -> Result<(), Failure> {
+    pub async fn run(global: &Global) -> Result<(), Failure> {
         let status = global.client()?.get("/api/v1/status").await?;
         let output = global.output();
         if output.is_json() {
@@ -85,7 +85,7 @@ fn render(status: &Object, colour: bool) -> String {
         text.push_str("\nsuspended:\n");
         for suspension in suspensions {
             let (id, covers) = (field(suspension, "id"), field(suspension, "covers"));
-            text.push_str(&format!("  {id}  {covers}: {}\n", field(suspension, "reason")));
+            add(&mut text, format_args!("  {id}  {covers}: {}\n", field(suspension, "reason")));
         }
     }
     text

@@ -7,7 +7,7 @@ use crate::cli::Global;
 use crate::client::with_query;
 use crate::failure::Failure;
 use crate::output::{Style, Table, paint};
-use crate::show::{self, field, objects, texts, tool};
+use crate::show::{self, add, field, objects, texts, tool};
 
 /// List, compare and approve the definitions that tool servers give of their tools
 #[derive(Debug, Args)]
@@ -152,7 +152,7 @@ fn render(one: &Object, colour: bool) -> String {
         "gone" => text.push_str("  the server gives it no longer\n"),
         _ => {
             for change in objects(one, "changes") {
-                text.push_str(&format!("  {}\n", field(change, "pointer")));
+                add(&mut text, format_args!("  {}\n", field(change, "pointer")));
                 if let Some(before) = change.text("before") {
                     text.push_str(&paint(
                         &format!("  - {}\n", ringfence_control::shown::line(before)),

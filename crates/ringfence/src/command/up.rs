@@ -48,15 +48,12 @@ impl Up {
         let node = Node::start(options).await.map_err(|error| refused(&error))?;
         eprint_text(node.warnings());
         announce(output, &node)?;
-        loop {
-            match signals.next().await {
-                Wish::Reload => match node.reload().await {
-                    Ok(done) if done.changed => tracing::info!("the configuration was reloaded"),
-                    Ok(_) => tracing::info!("the configuration has not changed"),
-                    // The reloader has said why.
-                    Err(_) => {}
-                },
-                Wish::Stop => break,
+        while let Wish::Reload = signals.next().await {
+            match node.reload().await {
+                Ok(done) if done.changed => tracing::info!("the configuration was reloaded"),
+                Ok(_) => tracing::info!("the configuration has not changed"),
+                // The reloader has said why.
+                Err(_) => {}
             }
         }
         tracing::info!("stopping; a second signal stops at once");

@@ -38,6 +38,7 @@ impl Output {
     }
 
     /// Writes one line.
+    #[expect(clippy::unused_self, reason = "an output is where text goes, in whatever form")]
     pub fn line(self, text: &str) -> Result<(), Failure> {
         let mut out = std::io::stdout().lock();
         out.write_all(text.as_bytes())?;
@@ -46,6 +47,7 @@ impl Output {
     }
 
     /// Writes text that ends its own lines.
+    #[expect(clippy::unused_self, reason = "an output is where text goes, in whatever form")]
     pub fn text(self, text: &str) -> Result<(), Failure> {
         let mut out = std::io::stdout().lock();
         out.write_all(text.as_bytes())?;

@@ -19,7 +19,7 @@ impl Table {
 
     /// Adds a row.
     pub fn row<const COLUMNS: usize>(&mut self, cells: [String; COLUMNS]) {
-        self.rows.push(cells.to_vec());
+        self.rows.push(Vec::from(cells));
     }
 
     /// Whether there are no rows.

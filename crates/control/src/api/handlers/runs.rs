@@ -12,7 +12,7 @@ use super::super::show;
 use crate::limits::NOTE_BYTES_MAX;
 
 /// How long a run token lasts unless something else is asked for.
-const TTL_DEFAULT: Duration = Duration::from_secs(3600);
+const TTL_DEFAULT: Duration = Duration::from_hours(1);
 
 impl From<LedgerUnavailable> for Problem {
     fn from(error: LedgerUnavailable) -> Self {

@@ -57,18 +57,16 @@ fn roles(node: &Node, report: &mut Report) -> Vec<Role> {
 
 fn token_hash(node: &Node, report: &mut Report) -> Option<Digest> {
     let text = node.text("`token_hash`", report)?;
-    match parse_token_hash(text) {
-        Some(digest) => Some(digest),
-        None => {
-            // It may be the token itself, so the line is not shown.
-            let source = report.source().clone();
-            let message = "`token_hash` is not the hash of a token: `sha256:` and 64 hexadecimal digits";
-            let diagnostic = Diagnostic::error(source, node.place, message)
-                .with_hint("`ringfence token person NAME` makes a token and its hash");
-            report.push(Diagnostic { concealed: true, ..diagnostic });
-            None
-        }
+    let digest = parse_token_hash(text);
+    if digest.is_none() {
+        // It may be the token itself, so the line is not shown.
+        let source = report.source().clone();
+        let message = "`token_hash` is not the hash of a token: `sha256:` and 64 hexadecimal digits";
+        let diagnostic = Diagnostic::error(source, node.place, message)
+            .with_hint("`ringfence token person NAME` makes a token and its hash");
+        report.push(Diagnostic { concealed: true, ..diagnostic });
     }
+    digest
 }
 
 /// Two people with one token or one user on this machine could not be told apart in the log.

@@ -12,7 +12,7 @@ use super::Origin;
 use super::value::{duration, duration_within, key_name, word, words};
 
 /// How long one call may take unless something else is written.
-const TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
+const TIMEOUT_DEFAULT: Duration = Duration::from_mins(1);
 
 /// The longest a call may be given, in seconds.
 const TIMEOUT_MAX_SECONDS: u64 = 86_400;

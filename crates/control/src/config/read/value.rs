@@ -68,6 +68,7 @@ pub(super) fn words(node: &Node, what: &str, report: &mut Report) -> Vec<SmolStr
 }
 
 /// What is written there, or `off`: the outer `None` is an error, the inner one `off`.
+#[expect(clippy::option_option, reason = "three answers; a type of its own would say no more")]
 pub(super) fn or_off<T>(
     node: &Node,
     report: &mut Report,

@@ -13,7 +13,7 @@ use super::{Origin, agent, budget, policy, server};
 const ENVIRONMENT_DEFAULT: &str = "production";
 
 /// How long payloads are kept unless something else is written.
-const RETENTION_DEFAULT: Duration = Duration::from_secs(180 * 86_400);
+const RETENTION_DEFAULT: Duration = Duration::from_hours(180 * 24);
 
 /// Reads every workspace.
 pub(super) fn read_all(node: &Node, origin: Origin<'_>, report: &mut Report) -> Vec<WorkspaceConfig> {

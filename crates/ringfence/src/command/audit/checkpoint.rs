@@ -13,7 +13,7 @@ use crate::failure::Failure;
 pub struct Checkpoint {}
 
 impl Checkpoint {
-    pub async fn run(self, global: &Global) -> Result<(), Failure> {
+    pub async fn run(global: &Global) -> Result<(), Failure> {
         let note = match source::find(global).await? {
             Source::Node(client) => client.get_text("/api/v1/audit/checkpoint").await?,
             Source::Folder(books) => books.checkpoint(),

@@ -79,7 +79,7 @@ impl Audit {
             Command::Query(query) => query.run(global).await,
             Command::Show(show) => show.run(global).await,
             Command::Verify(verify) => verify.run(global),
-            Command::Checkpoint(checkpoint) => checkpoint.run(global).await,
+            Command::Checkpoint(checkpoint::Checkpoint {}) => checkpoint::Checkpoint::run(global).await,
             Command::Export(export) => export.run(global).await,
         }
     }

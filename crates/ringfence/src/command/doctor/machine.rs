@@ -22,8 +22,8 @@ const SYNCS: usize = 20;
 /// A sync slower than this is felt by every call.
 const SYNC_WANTED: Duration = Duration::from_millis(10);
 
-/// No clock of a machine that works shows less: 2026-01-01.
-const CLOCK_LEAST: Duration = Duration::from_secs(1_767_225_600);
+/// No clock of a machine that works shows less than 2026-01-01, so many seconds after 1970.
+const CLOCK_LEAST_SECONDS: u64 = 1_767_225_600;
 
 /// Everything about the machine; `folder` is where the data of a node goes.
 pub fn findings(folder: &Path) -> Vec<Finding> {
@@ -130,6 +130,6 @@ fn clock() -> Finding {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let micros = u64::try_from(now.as_micros()).unwrap_or(u64::MAX);
     let shown = ringfence_types::Timestamp::from_micros(micros).to_string();
-    let state = if now < CLOCK_LEAST { State::Less } else { State::Good };
+    let state = if now.as_secs() < CLOCK_LEAST_SECONDS { State::Less } else { State::Good };
     finding("clock", state, shown, "set it, by NTP at best: the log's moments come from it")
 }

@@ -11,7 +11,7 @@ use crate::cli::Global;
 use crate::failure::Failure;
 use crate::input::read_object;
 use crate::output::{Output, Style, paint};
-use crate::show::{field, json_line, objects, texts};
+use crate::show::{add, field, json_line, objects, texts};
 
 /// Say what the policy makes of a call, and why: which rules matched, which did not and on which key
 ///
@@ -70,11 +70,14 @@ fn render(answer: &Object, output: Output) -> String {
     for narrowing in objects(answer, "narrowed") {
         let value = |name: &str| narrowing.get(name).map(|value| json_line(value, 80)).unwrap_or_default();
         let (from, to) = (value("from"), value("to"));
-        text.push_str(&format!(
-            "  {} is narrowed from {from} to {to} by `{}`\n",
-            field(narrowing, "pointer"),
-            field(narrowing, "rule")
-        ));
+        add(
+            &mut text,
+            format_args!(
+                "  {} is narrowed from {from} to {to} by `{}`\n",
+                field(narrowing, "pointer"),
+                field(narrowing, "rule")
+            ),
+        );
     }
     text.push_str("rules:\n");
     for rule in objects(answer, "rules") {
@@ -93,10 +96,13 @@ fn rule_line(rule: &Object, colour: bool) -> String {
     let mut line = format!("  - {name}: {decision}{shadow}, {}", standing.replace('_', " "));
     for mismatch in objects(rule, "mismatches") {
         let got = texts(mismatch, "got");
-        line.push_str(&format!("; {} is {got}, not {}", field(mismatch, "key"), texts(mismatch, "wanted")));
+        add(
+            &mut line,
+            format_args!("; {} is {got}, not {}", field(mismatch, "key"), texts(mismatch, "wanted")),
+        );
     }
     if let Some(message) = rule.text("message") {
-        line.push_str(&format!(": {}", crate::safe(message)));
+        add(&mut line, format_args!(": {}", crate::safe(message)));
     }
     line.push('\n');
     line

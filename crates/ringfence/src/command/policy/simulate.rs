@@ -88,7 +88,10 @@ fn replay(compiled: &Compiled, entry: &Object, payloads: &Object, found: &mut Fo
     let call = ["workspace", "agent", "user", "server", "tool"]
         .into_iter()
         .fold(Object::new(), |call, name| call.with_some(name, entry.get(name).cloned()));
-    match explain::decide(compiled, &[], &call.with("arguments", arguments.clone())) {
+    // As the definition of that time hinted; what the other configuration says of the tool counts before it.
+    let hinted = entry.get("facts").and_then(|facts| facts.get("action_type")).cloned();
+    let call = call.with_some("action_type", hinted).with("arguments", arguments.clone());
+    match explain::decide(compiled, &[], &call) {
         Err(error) => skip(&error.to_string()),
         Ok(verdict) => {
             found.replayed += 1;

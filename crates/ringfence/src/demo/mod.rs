@@ -1,0 +1,183 @@
+//! `ringfence demo`: everything at once, with no configuration, no network and no keys.
+//!
+//! `servers` are the tools, `agent` speaks MCP to the gateway, `story` is what happens; each line that is printed is made
+//! from the log entry that it names (`book`), and a step that did not go as told ends the demo with exit status 1.
+
+mod agent;
+mod book;
+mod message;
+mod proof;
+mod servers;
+mod story;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::Args;
+use ringfence_control::{Node, NodeOptions};
+use ringfence_types::NodeName;
+
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// The policy that users know, as it stands in `examples/`.
+const SAFETY_POLICY: &str = include_str!("../../../../examples/safety-policy.yaml");
+
+/// What the demo adds to it.
+const DEMO_POLICY: &str = include_str!("../../../../examples/demo-policy.yaml");
+
+/// See it work: a node, four tool servers, an agent and a person, no configuration
+///
+/// Everything runs on free loopback ports with data in a temporary folder, which is removed at the end.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  ringfence demo\n  ringfence demo --keep ./demo-data   # look at what it leaves"
+)]
+pub struct Demo {
+    /// Keep the configuration and the log in this folder, which must not exist yet
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+    /// Decide by this policy instead of the demo's; steps that do not go as told are shown
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+}
+
+/// A folder that is removed when the demo ends, unless the user named it.
+struct Folder {
+    path: PathBuf,
+    kept: bool,
+}
+
+// === impl Demo ===
+
+impl Demo {
+    pub async fn run(self, output: Output) -> Result<(), Failure> {
+        let started = Instant::now();
+        let folder = Folder::new(self.keep)?;
+        let servers =
+            servers::Servers::start().await.map_err(|error| failed("start the tool servers", &error))?;
+        let policies = policies(self.policy.as_deref())?;
+        let config = write_configuration(&folder.path, servers.port(), &policies)?;
+        let node = start_node(&config, &folder.path.join("data")).await?;
+        let told = story::tell(output, &node, &servers, &folder.path, started).await;
+        let log = folder.path.join("data/ledger");
+        node.stop().await;
+        told?;
+        proof::show(output, &log, &folder.path)?;
+        output.text(&farewell(&folder))
+    }
+}
+
+/// Names and texts of the policy files.
+fn policies(instead: Option<&Path>) -> Result<Vec<(String, String)>, Failure> {
+    match instead {
+        None => Ok(vec![
+            ("safety-policy.yaml".into(), SAFETY_POLICY.into()),
+            ("demo-policy.yaml".into(), DEMO_POLICY.into()),
+        ]),
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
+            Ok(vec![("policy.yaml".into(), text)])
+        }
+    }
+}
+
+fn write_configuration(folder: &Path, port: u16, policies: &[(String, String)]) -> Result<PathBuf, Failure> {
+    let write = |name: &str, text: &str| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).map(|()| path).map_err(|error| failed("write the demo's files", &error))
+    };
+    for (name, text) in policies {
+        write(name, text)?;
+    }
+    let names: Vec<&str> = policies.iter().map(|(name, _)| name.as_str()).collect();
+    write("ringfence.yaml", &configuration(port, &names.join(", ")))
+}
+
+fn configuration(port: u16, policies: &str) -> String {
+    format!(
+        "organization: acme
+workspaces:
+  demo:
+    environment: production
+    trust: first-use
+    tools:
+      database: {{ url: \"http://127.0.0.1:{port}/database\", capability: database, actions: {{ query: {{ action_type: read }}, export: {{ action_type: read }}, drop_table: {{ action: drop }} }} }}
+      web: {{ url: \"http://127.0.0.1:{port}/web\", capability: web, actions: {{ fetch: {{ action_type: read }} }} }}
+      mail: {{ url: \"http://127.0.0.1:{port}/mail\", capability: mail }}
+      cluster: {{ url: \"http://127.0.0.1:{port}/cluster\", capability: kubernetes, actions: {{ deploy_app: {{ action: deploy, risk: high }} }} }}
+    agents:
+      assistant: {{ tools: [database/*, web/*, mail/*, cluster/*] }}
+    policy: [{policies}]
+"
+    )
+}
+
+async fn start_node(config: &Path, data: &Path) -> Result<Node, Failure> {
+    let any_port = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    let options = NodeOptions {
+        config: config.to_owned(),
+        data: data.to_owned(),
+        gateway: any_port,
+        control: any_port,
+        name: NodeName::new("demo").ok(),
+        spawner: None,
+    };
+    Node::start(options).await.map_err(|error| match error {
+        ringfence_control::StartError::Config(rejected) => {
+            crate::command::check::eprint_text(&crate::command::check::report(&rejected));
+            Failure::said(crate::failure::Exit::Usage)
+        }
+        other => failed("start the node", &other),
+    })
+}
+
+fn farewell(folder: &Folder) -> String {
+    let kept = if folder.kept {
+        format!(
+            "  the log of this demo          ringfence audit query --data {}\n",
+            folder.path.join("data").display()
+        )
+    } else {
+        String::new()
+    };
+    format!(
+        "\nWhere to go next\n  your own tools and rules      ringfence init, then ringfence up\n{kept}  what a policy can say         docs/policy.md\n  what all this defends against SECURITY.md\n"
+    )
+}
+
+fn failed(doing: &str, error: &dyn std::fmt::Display) -> Failure {
+    Failure::no(format!("cannot {doing}: {error}"))
+}
+
+// === impl Folder ===
+
+impl Folder {
+    fn new(keep: Option<PathBuf>) -> Result<Self, Failure> {
+        let kept = keep.is_some();
+        let path = keep.unwrap_or_else(|| {
+            let unique = format!("ringfence-demo-{}-{:x}", std::process::id(), nanoseconds());
+            std::env::temp_dir().join(unique)
+        });
+        std::fs::create_dir(&path).map_err(|error| {
+            Failure::usage(format!("cannot make the folder {}: {error}", path.display()))
+                .hint("--keep takes a folder that does not exist yet")
+        })?;
+        let path = std::path::absolute(&path).map_err(|error| failed("find the folder", &error))?;
+        Ok(Self { path, kept })
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if !self.kept {
+            // What cannot be removed lies in the temporary folder, where the system tidies up.
+            let _ = std::fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+fn nanoseconds() -> u32 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.subsec_nanos())
+}

@@ -1,0 +1,239 @@
+//! What happens in the demo. Every line is made from the log entry that it names; a step that did not go as told is an
+//! error.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use ringfence_control::Node;
+use ringfence_json::Object;
+use ringfence_kernel::{Actor, Kernel, Mint, Suspend};
+use ringfence_types::{AgentName, PersonName, Role, Scope, ServerName, UserName, WorkspaceName};
+
+use super::agent::{Agent, Given};
+use super::book::{Book, Entry};
+use super::failed;
+use super::servers::Servers;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// Those who take part, and where it is told.
+struct Stage<'a> {
+    output: Output,
+    kernel: &'a Kernel,
+    servers: &'a Servers,
+    agent: Agent,
+    book: Book,
+    dana: Actor,
+}
+
+/// A step did not go as told.
+fn not_as_told(step: &str, found: impl AsRef<str>) -> Failure {
+    Failure::no(format!("the demo's step \"{step}\" did not go as told: {}", found.as_ref()))
+        .hint("with a policy of your own this can be right: read what it decided above")
+}
+
+/// Tells the story.
+pub async fn tell(
+    output: Output,
+    node: &Node,
+    servers: &Servers,
+    folder: &Path,
+    started: Instant,
+) -> Result<(), Failure> {
+    let gateway = node.addresses().gateway.clone();
+    output.text(&format!(
+        "Ringfence demo: an agent, four tool servers, one person (Dana), one policy, one log.\n\
+         The node was up on {gateway} after {} ms; its data is in {}.\n\n",
+        started.elapsed().as_millis(),
+        folder.display()
+    ))?;
+    let mut stage = Stage::set(output, node, servers, &gateway).await?;
+    stage.reads().await?;
+    stage.is_narrowed().await?;
+    stage.falls_for_an_injection().await?;
+    stage.is_denied().await?;
+    stage.waits_for_dana().await?;
+    stage.meets_a_changed_tool().await?;
+    stage.is_suspended_in_mid_call().await
+}
+
+impl<'a> Stage<'a> {
+    async fn set(
+        output: Output,
+        node: &'a Node,
+        servers: &'a Servers,
+        gateway: &str,
+    ) -> Result<Self, Failure> {
+        let address: SocketAddr = gateway
+            .trim_start_matches("http://")
+            .parse()
+            .map_err(|error| failed("read the node's address", &error))?;
+        let dana = Actor {
+            person: name(PersonName::new("dana"))?,
+            roles: vec![name(Role::new("approver"))?],
+            owner: false,
+        };
+        let mint = Mint {
+            workspace: name(WorkspaceName::new("demo"))?,
+            agent: name(AgentName::new("assistant"))?,
+            user: Some(name(UserName::new("erin"))?),
+            conversation: None,
+            ttl: Duration::from_mins(10),
+        };
+        let minted = node.kernel().mint(mint, &dana).await.map_err(|error| failed("mint a token", &error))?;
+        let agent = Agent::new(address, minted.token.reveal().to_owned());
+        let book = Book::at_the_end(node.kernel().ledger());
+        Ok(Self { output, kernel: node.kernel(), servers, agent, book, dana })
+    }
+
+    fn line(&self, agent: &str, ringfence: &str, entry: &Entry) -> Result<(), Failure> {
+        self.output.line(&format!("  {agent:<44} {ringfence:<58} #{}", entry.id))
+    }
+
+    async fn call(&self, step: &str, server: &str, tool: &str, arguments: Object) -> Result<Given, Failure> {
+        let answer = self.agent.call(server, tool, arguments).await;
+        answer.map_err(|error| not_as_told(step, error.to_string()))
+    }
+
+    async fn entry(&mut self, step: &str, kind: &str) -> Result<Entry, Failure> {
+        let found = self.book.next(kind).await;
+        found.ok_or_else(|| not_as_told(step, format!("the log has no entry of the kind {kind}")))
+    }
+
+    async fn reads(&mut self) -> Result<(), Failure> {
+        let step = "reads the open orders";
+        let given = self.call(step, "database", "query", Object::new().with("table", "orders")).await?;
+        let intent = self.entry(step, "intent").await?;
+        expect(step, !given.is_error && intent.text("decision") == "ALLOW", intent.text("decision"))?;
+        self.line("The agent reads the open orders.", &format!("Allowed by {}.", intent.rule()), &intent)
+    }
+
+    async fn is_narrowed(&mut self) -> Result<(), Failure> {
+        let step = "fetches 20 pages";
+        let arguments = Object::new().with("url", "https://shop.example").with("pages", 20_u64);
+        let given = self.call(step, "web", "fetch", arguments).await?;
+        let intent = self.entry(step, "intent").await?;
+        let narrowed = intent.narrowed().join(", ");
+        let as_told =
+            !given.is_error && intent.text("decision") == "ALLOW_WITH_CONSTRAINTS" && narrowed == "/pages";
+        expect(step, as_told, intent.text("decision"))?;
+        let says = format!("Allowed with {narrowed} narrowed to 3 by {}.", intent.rule());
+        self.line("It fetches 20 pages of a web site.", &says, &intent)
+    }
+
+    async fn falls_for_an_injection(&mut self) -> Result<(), Failure> {
+        let step = "mails the customer list";
+        let before = self.servers.reached();
+        let arguments = Object::new().with("to", "sales@rival.example").with("text", "all customers");
+        let given = self.call(step, "mail", "send", arguments).await?;
+        let refusal = self.entry(step, "refusal").await?;
+        let as_told =
+            given.is_error && refusal.rule() == "mail-stays-inside" && self.servers.reached() == before;
+        expect(step, as_told, &given.text)?;
+        let says = format!("Refused by {}: not sent.", refusal.rule());
+        self.line("A page tells it to mail all customers away.", &says, &refusal)
+    }
+
+    async fn is_denied(&mut self) -> Result<(), Failure> {
+        let step = "drops a table";
+        let given = self.call(step, "database", "drop_table", Object::new().with("table", "orders")).await?;
+        let refusal = self.entry(step, "refusal").await?;
+        expect(step, given.is_error && refusal.text("code") == "denied_by_policy", refusal.text("code"))?;
+        self.line("It wants to drop a table.", &format!("Denied by {}.", refusal.rule()), &refusal)
+    }
+
+    async fn waits_for_dana(&mut self) -> Result<(), Failure> {
+        let step = "deploys 50 replicas to production";
+        let arguments = Object::new().with("name", "shop").with("namespace", "app").with("replicas", 50_u64);
+        let (agent, kernel, dana) = (&self.agent, self.kernel, &self.dana);
+        let book = &mut self.book;
+        let calling = agent.call("cluster", "deploy_app", arguments);
+        let answering = async {
+            let pending = book.next("pending").await?;
+            let approval = pending.text("approval").parse().ok()?;
+            let shown = kernel.approval(approval)?.will_send?.get("replicas")?.to_string();
+            kernel.approve(approval, dana, None, Some("ten is fine")).await.ok()?;
+            let answer = book.next("approval").await?;
+            let intent = book.next("intent").await?;
+            Some((pending, shown, answer, intent))
+        };
+        let (given, answered) = tokio::join!(calling, answering);
+        let given = given.map_err(|error| not_as_told(step, error.to_string()))?;
+        let Some((pending, shown, answer, intent)) = answered else {
+            return Err(not_as_told(step, "nobody was asked"));
+        };
+        let as_told =
+            !given.is_error && given.text.contains("10 replicas") && intent.has("approval") && shown == "10";
+        expect(step, as_told, &given.text)?;
+        let says = format!("Waits for a person, by {}.", pending.rule());
+        self.line("It deploys 50 replicas to production.", &says, &pending)?;
+        let who = format!("{} sees {shown} replicas and approves.", capitalized(answer.text("approver")));
+        self.line("", &who, &answer)?;
+        self.line("", "The waiting call goes through, with 10.", &intent)
+    }
+
+    async fn meets_a_changed_tool(&mut self) -> Result<(), Failure> {
+        let step = "uses a tool whose definition changed";
+        self.servers.rewrite_definition();
+        let shown = self.agent.tools("web").await.map_err(|error| not_as_told(step, error.to_string()))?;
+        let incident = self.entry(step, "incident").await?;
+        let arguments = Object::new().with("url", "https://shop.example").with("pages", 1_u64);
+        let given = self.call(step, "web", "fetch", arguments).await?;
+        let refusal = self.entry(step, "refusal").await?;
+        let as_told = shown.is_empty() && given.is_error && refusal.text("code") == "definition_changed";
+        expect(step, as_told, refusal.text("code"))?;
+        let says = "Its tool is hidden until a person looks at it.";
+        self.line("A server rewrites its tool under the agent.", says, &incident)?;
+        self.line(
+            "It uses the tool all the same.",
+            "Refused: the definition is not the approved one.",
+            &refusal,
+        )
+    }
+
+    async fn is_suspended_in_mid_call(&mut self) -> Result<(), Failure> {
+        let step = "is suspended while it exports a table";
+        let (agent, kernel, dana) = (&self.agent, self.kernel, &self.dana);
+        let book = &mut self.book;
+        let calling = agent.call("database", "export", Object::new().with("table", "customers"));
+        let suspending = async {
+            book.next("intent").await?;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let scope = Scope { server: ServerName::new("database").ok(), ..Scope::default() };
+            let request = Suspend { scope, reason: "too much is leaving".into(), duration: None };
+            let asked = Instant::now();
+            kernel.suspend(request, dana).await.ok()?;
+            Some(asked)
+        };
+        let (given, asked) = tokio::join!(calling, suspending);
+        let given = given.map_err(|error| not_as_told(step, error.to_string()))?;
+        let took = asked.map(|asked| asked.elapsed());
+        let suspension = self.entry(step, "suspension").await?;
+        let outcome = self.entry(step, "outcome").await?;
+        expect(step, given.is_error && outcome.text("code") == "suspended", &given.text)?;
+        let ms = took.map_or(0, |took| took.as_millis());
+        self.line("It exports all customers, which takes long.", "Dana suspends the database.", &suspension)?;
+        self.line("", &format!("The call is cut off within {ms} ms; the agent is told."), &outcome)?;
+        self.book.skip_to_end();
+        let given = self.call(step, "database", "query", Object::new().with("table", "orders")).await?;
+        let refusal = self.entry(step, "refusal").await?;
+        expect(step, given.is_error && refusal.text("code") == "suspended", refusal.text("code"))?;
+        self.line("It tries again.", "Refused, until Dana lifts it.", &refusal)?;
+        self.output
+            .line(&format!("\n  {} entries tell all of it, refusals like successes.", self.book.size()))
+    }
+}
+
+fn expect(step: &str, as_told: bool, found: &str) -> Result<(), Failure> {
+    if as_told { Ok(()) } else { Err(not_as_told(step, crate::safe(found))) }
+}
+
+fn name<T, E: std::fmt::Display>(name: Result<T, E>) -> Result<T, Failure> {
+    name.map_err(|error| failed("name the demo's people", &error))
+}
+
+fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
