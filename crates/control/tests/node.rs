@@ -190,6 +190,27 @@ async fn a_second_node_on_the_same_folder_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_is_missing_keeps_a_node_from_starting_and_a_rotated_one_does_not() {
+    let place = Place::new();
+    let server = "lab:\n    tools: { s: { url: 'http://127.0.0.1:9/mcp', key: 'file:key' } }";
+    place.write("ringfence.yaml", &place.configuration().replace("lab:", server));
+    let Err(StartError::Setup(error)) = place.try_start().await else {
+        panic!("it started without the secret")
+    };
+    assert!(error.to_string().contains("server `s` of workspace `lab`"), "{error}");
+    place.write("key", "hunter2");
+    let node = place.start().await;
+    place.write("key", "hunter3");
+    let reloaded = place.socket(&node, "POST", "/api/v1/reload", "").await;
+    assert!(reloaded.body.contains("\"changed\":false"), "{}", reloaded.body);
+    place.write("key", "two\nlines");
+    let refused = place.socket(&node, "POST", "/api/v1/reload", "").await;
+    assert_eq!(refused.status, 422);
+    assert!(!refused.body.contains("two"), "{}", refused.body);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_others_reach_is_refused() {
     let place = Place::new();
     let mut options = place.options();

@@ -70,13 +70,15 @@ impl Reloader {
         let compiled = compile(loaded, &tools)?;
         let (setup, table) = (kernel_setup(&compiled)?, gateway_table(&compiled)?);
         let digest = compiled.loaded.digest;
-        let changed = digest != desk.in_force().compiled.loaded.digest;
+        let before = desk.in_force();
+        let changed = digest != before.compiled.loaded.digest;
         if changed {
             desk.kernel.apply(setup, by).await?;
         }
         // Also when no text changed: a secret in a file may have.
         self.targets.replace(table);
-        desk.in_force.store(Arc::new(in_force(compiled, desk.kernel.now())));
+        let since = if changed { desk.kernel.now() } else { before.since };
+        desk.in_force.store(Arc::new(in_force(compiled, since)));
         if changed {
             self.discover();
         }

@@ -44,7 +44,7 @@ fn roles(node: &Node, report: &mut Report) -> Vec<Role> {
         if let Some(near) = nearest(role.as_str(), POWERS).filter(|_| !is_power) {
             report.warning_with_hint(
                 element.place,
-                format!("the role `{role}` gives no power here; it is only a name that rules may use"),
+                format!("the role `{role}` is only a name that rules may use"),
                 format!("did you mean `{near}`?"),
             );
         }
