@@ -97,6 +97,9 @@ async fn clients_and_servers_of_different_eras_are_told_what_the_server_speaks()
     assert!(modern.seen("initialize").is_empty());
 }
 
+/// Headers, a body, and the status and code of the answer.
+type BadRequest = (&'static [(&'static str, &'static str)], String, u16, &'static str);
+
 #[tokio::test]
 async fn a_modern_request_has_to_say_the_same_in_headers_and_body() {
     let upstream = Upstream::modern().await;
@@ -106,7 +109,7 @@ async fn a_modern_request_has_to_say_the_same_in_headers_and_body() {
     let body = |meta: &str| {
         format!(r#"{{"jsonrpc":"2.0","id":7,"method":"tools/list","params":{{"_meta":{meta}}}}}"#)
     };
-    let cases: [(&[(&str, &str)], String, u16, &str); 6] = [
+    let cases: [BadRequest; 6] = [
         (&[("mcp-protocol-version", "2026-07-28")], body(meta), 400, "-32020"),
         (&[("mcp-protocol-version", "2026-07-28"), ("mcp-method", "TOOLS/LIST")], body(meta), 400, "-32020"),
         (&[("mcp-method", "tools/list")], body(meta), 400, "-32020"),

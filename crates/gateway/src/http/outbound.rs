@@ -14,7 +14,6 @@ use ringfence_kernel::{Cancel, Lease};
 use tokio::sync::mpsc;
 
 /// The body of an answer.
-#[derive(Debug)]
 pub(crate) struct Outbound {
     /// What is being given out.
     now: Bytes,
@@ -26,15 +25,23 @@ pub(crate) struct Outbound {
     within_event: bool,
     /// Whether `now` is given out whatever was cut off: it says why.
     last: bool,
+    /// What takes the place of the answer when it is cut off on its way.
+    instead: Option<Instead>,
     /// What `cancel` belongs to, if nobody else keeps it.
     lease: Option<Lease>,
+    streams: bool,
 }
 
+/// Says, as an event, why there is no answer.
+pub(crate) type Instead = Box<dyn FnOnce(ringfence_kernel::CutOff) -> Bytes + Send>;
+
 /// A part of a stream of events.
-#[derive(Debug)]
 pub(crate) enum Piece {
     /// An event, or a sign of life.
     Event(Bytes),
+    /// The answer, after which the stream ends. The lease is held until it is given out; if it is cut off before,
+    /// the event that the last part makes takes its place.
+    Answer(Bytes, Lease, Instead),
     /// The last event: given out even after the stream was cut off, because it says so.
     Last(Bytes),
 }
@@ -57,12 +64,22 @@ impl Outbound {
 
     /// A body that is known as a whole.
     pub(crate) fn whole(bytes: Bytes, cancel: Option<Cancel>, piece_bytes: usize) -> Self {
-        Self { now: bytes, more: None, cancel, piece_bytes, within_event: false, last: false, lease: None }
+        Self {
+            now: bytes,
+            more: None,
+            cancel,
+            piece_bytes,
+            within_event: false,
+            last: false,
+            instead: None,
+            lease: None,
+            streams: false,
+        }
     }
 
     /// A stream of events.
     pub(crate) fn stream(events: mpsc::Receiver<Piece>, cancel: Cancel, piece_bytes: usize) -> Self {
-        Self { more: Some(events), ..Self::whole(Bytes::new(), Some(cancel), piece_bytes) }
+        Self { more: Some(events), streams: true, ..Self::whole(Bytes::new(), Some(cancel), piece_bytes) }
     }
 
     fn is_cut_off(&self) -> bool {
@@ -82,12 +99,22 @@ impl Outbound {
         std::mem::take(&mut self.within_event).then(|| Bytes::from_static(ABANDONED))
     }
 
+    /// What says why the answer is cut off, if there was to be one.
+    fn explain(&mut self) {
+        let cut = self.cancel.as_ref().and_then(|cancel| cancel.check().err());
+        if let (Some(instead), Some(cut)) = (self.instead.take(), cut) {
+            self.now = instead(cut);
+            self.last = true;
+        }
+    }
+
     fn poll_stream(&mut self, cx: &mut Context<'_>) -> Poll<Option<Frame<Bytes>>> {
         loop {
-            if self.is_cut_off()
-                && let Some(end) = self.abandon()
-            {
-                return Poll::Ready(Some(Frame::data(end)));
+            if self.is_cut_off() {
+                if let Some(end) = self.abandon() {
+                    return Poll::Ready(Some(Frame::data(end)));
+                }
+                self.explain();
             }
             if !self.now.is_empty() {
                 return Poll::Ready(Some(self.take_piece()));
@@ -95,6 +122,12 @@ impl Outbound {
             let Some(events) = &mut self.more else { return Poll::Ready(None) };
             match std::task::ready!(events.poll_recv(cx)) {
                 Some(Piece::Event(event)) => self.now = event,
+                Some(Piece::Answer(event, lease, instead)) => {
+                    self.now = event;
+                    self.lease = Some(lease);
+                    self.instead = Some(instead);
+                    self.more = None;
+                }
                 Some(Piece::Last(event)) => {
                     self.now = event;
                     self.last = true;
@@ -102,6 +135,12 @@ impl Outbound {
                 None => self.more = None,
             }
         }
+    }
+}
+
+impl std::fmt::Debug for Outbound {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Outbound").field("streams", &self.streams).finish_non_exhaustive()
     }
 }
 
@@ -113,7 +152,7 @@ impl Body for Outbound {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
-        if self.more.is_some() || self.last {
+        if self.streams {
             return self.poll_stream(cx).map(|frame| frame.map(Ok));
         }
         if self.now.is_empty() {
@@ -131,10 +170,7 @@ impl Body for Outbound {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.more {
-            None => SizeHint::with_exact(self.now.len() as u64),
-            Some(_) => SizeHint::new(),
-        }
+        if self.streams { SizeHint::new() } else { SizeHint::with_exact(self.now.len() as u64) }
     }
 }
 

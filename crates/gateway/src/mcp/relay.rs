@@ -69,7 +69,7 @@ async fn relay(
     let landed = flight.land(end);
     if !called_off {
         // Nobody waits for the answer to what was called off (MCP 2025-11-25, "Cancellation").
-        last.give(landed.body, was_cut, &sender, &lease).await;
+        last.give(landed.body, was_cut, &sender, lease).await;
     }
 }
 
@@ -86,24 +86,20 @@ struct LastWord {
 
 impl LastWord {
     /// Gives out the answer. A suspension that comes while it is on its way takes its place.
-    async fn give(self, body: Vec<u8>, was_cut: bool, sender: &mpsc::Sender<Piece>, lease: &Lease) {
+    async fn give(self, body: Vec<u8>, was_cut: bool, sender: &mpsc::Sender<Piece>, lease: Lease) {
         let event = Bytes::from(sse::event(&body));
-        let given = async {
-            let piece = if was_cut { Piece::Last(event) } else { Piece::Event(event) };
-            if sender.send(piece).await.is_err() || was_cut {
-                return;
-            }
-            tokio::select! {
-                () = sender.closed() => {}
-                cut = lease.cancel().cancelled() => {
-                    let event = sse::event(&self.refused(cut.code, cut.reason));
-                    // The client may have gone in this moment.
-                    let _ = sender.send(Piece::Last(event.into())).await;
-                }
-            }
+        let stall = self.stall;
+        let piece = if was_cut {
+            Piece::Last(event)
+        } else {
+            Piece::Answer(
+                event,
+                lease,
+                Box::new(move |cut| sse::event(&self.refused(cut.code, cut.reason)).into()),
+            )
         };
-        // A client that takes nothing is cut off by its connection; this bounds how long the stream is kept for it.
-        if tokio::time::timeout(self.stall, given).await.is_err() {
+        // A client that takes nothing is cut off by its connection; this bounds how long the task is kept for it.
+        if tokio::time::timeout(stall, sender.send(piece)).await.is_err() {
             tracing::debug!("a client did not take the end of a stream");
         }
     }

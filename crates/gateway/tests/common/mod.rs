@@ -81,7 +81,7 @@ fn setup(policy: &str, servers: &[&str], grants: &[&str]) -> Setup {
     let workspace_setup = WorkspaceSetup {
         environment: "production".into(),
         trust: Trust::FirstUse,
-        retention: Duration::from_secs(86_400),
+        retention: Duration::from_hours(24),
         servers: servers.iter().map(|name| (server(name), one.clone())).collect(),
         agents: HashMap::from([(AgentName::new("assistant").unwrap(), agent)]),
         policy: Arc::new(compiled.set),

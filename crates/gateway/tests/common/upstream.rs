@@ -147,7 +147,7 @@ impl Upstream {
     }
 
     pub fn set_tools(&self, tools: &str) {
-        *self.tools.lock() = tools.to_owned();
+        *self.tools.lock() = String::from(tools);
     }
 
     /// The requests of one method that arrived.
@@ -178,7 +178,7 @@ impl Upstream {
 
 async fn arrive(request: Request<Incoming>) -> Seen {
     let (head, body) = request.into_parts();
-    let bytes = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let body = ringfence_json::parse(&bytes, &ringfence_json::Limits::default()).unwrap_or_default();
     Seen { method: head.method, headers: head.headers, body }
 }
