@@ -6,9 +6,10 @@
 
 use std::sync::Arc;
 
-use ringfence_json::Object;
+use ringfence_json::{Object, Value};
 use ringfence_ledger::Ticket;
-use ringfence_types::{ActionId, ApprovalId, Code, Digest, Refusal, Scope, Timestamp};
+use ringfence_policy::Narrowing;
+use ringfence_types::{ActionId, ApprovalId, Code, Digest, Refusal, RuleName, Scope, Timestamp};
 
 use crate::clearance::Clearance;
 use crate::fold::{Binding, Kept, Pinned};
@@ -42,11 +43,13 @@ pub(crate) enum Taken {
 }
 
 /// What the glance at the start finds.
-struct Glance {
-    pinned: Option<Pinned>,
-    binding: Binding,
+pub(crate) struct Glance {
+    pub pinned: Option<Pinned>,
+    pub binding: Binding,
     /// Payload: the arguments as an approver made them.
-    narrowed: Option<Kept>,
+    pub narrowed: Option<Kept>,
+    /// The rule that the approver answered.
+    narrowed_for: Option<RuleName>,
 }
 
 impl Kernel {
@@ -80,10 +83,21 @@ impl Kernel {
                 Admission::Refused(self.0.refuse(&proposal, action, Objection::unavailable(), None))
             }
             _ => match admission {
-                Admission::Cleared(clearance) => Admission::Cleared(clearance.hand_out()),
+                Admission::Cleared(clearance) => self.hand_out(clearance, &proposal),
                 other => other,
             },
         }
+    }
+}
+
+impl Kernel {
+    /// Lets a clearance out, unless something above it was cut off while its intent was on the way to the disk:
+    /// nothing was sent yet, so nothing is.
+    fn hand_out(&self, clearance: Clearance, proposal: &Proposal) -> Admission {
+        let Err(cut) = clearance.cancel().check() else { return Admission::Cleared(clearance.hand_out()) };
+        let action = clearance.action();
+        drop(clearance);
+        Admission::Refused(self.0.refuse(proposal, action, Objection::new(cut.code, cut.reason), None))
     }
 }
 
@@ -109,11 +123,14 @@ impl Inner {
         let view = View::of(&attempt.setup, attempt.proposal)?;
         let glance = self.glance(attempt)?;
         let arguments = self.effective_arguments(attempt, &glance)?;
-        let weighed = view.weigh(attempt.proposal, glance.pinned.as_ref(), &arguments)?;
+        let mut weighed = view.weigh(attempt.proposal, glance.pinned.as_ref(), &arguments)?;
+        if let Some(rule) = &glance.narrowed_for {
+            weighed.verdict.narrowed.extend(narrowings(&attempt.arguments, &arguments, rule));
+        }
         let payloads = Payloads::seal(self, attempt, &weighed).ok_or_else(Objection::unavailable)?;
         let verdict = weighed.verdict.clone();
         let facts = weighed.facts.clone();
-        self.take(attempt, view, &glance.binding, weighed, payloads).map_err(|objection| Objection {
+        self.take(attempt, view, &glance, weighed, payloads).map_err(|objection| Objection {
             verdict: Some(Box::new(verdict)),
             facts,
             ..objection
@@ -132,9 +149,12 @@ impl Inner {
             definition: pinned.map(|pinned| pinned.definition.digest),
             requested: attempt.requested,
         };
-        let request = state.fold.approvals.of(&binding, now).filter(|request| request.is_approved(now));
+        let narrowed = narrowed(&state, &binding, now);
+        let request = narrowed.and_then(|_| state.fold.approvals.of(&binding, now));
+        let requirement = request.and_then(|request| request.record.requirements.first());
         Ok(Glance {
-            narrowed: request.and_then(|request| request.narrowed),
+            narrowed,
+            narrowed_for: requirement.map(|requirement| requirement.rule.clone()),
             pinned: pinned.cloned(),
             binding,
         })
@@ -147,6 +167,26 @@ impl Inner {
             Some(kept) => self.object_payload(&kept).ok_or_else(Objection::unavailable),
         }
     }
+}
+
+/// Where an approver made less of what the agent asked for: the agent is told.
+fn narrowings(asked: &Object, sent: &Object, rule: &RuleName) -> Vec<Narrowing> {
+    let changed = asked.iter().filter(|(name, from)| sent.get(name) != Some(*from));
+    changed
+        .map(|(name, from)| Narrowing {
+            // RFC 6901, section 3.
+            pointer: format!("/{}", name.replace('~', "~0").replace('/', "~1")),
+            from: from.clone(),
+            to: sent.get(name).cloned().unwrap_or(Value::Null),
+            rule: rule.clone(),
+        })
+        .collect()
+}
+
+/// What an approver made of the arguments of exactly this call, if its approval can be used now.
+pub(crate) fn narrowed(state: &State, binding: &Binding, now: Timestamp) -> Option<Kept> {
+    let request = state.fold.approvals.of(binding, now).filter(|request| request.is_approved(now));
+    request.and_then(|request| request.narrowed)
 }
 
 /// Step 1: is anything above this run cut off, and is the run still to act at all?

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringfence_ledger::RoomFor;
-use ringfence_types::{ApprovalId, Code, Timestamp};
-use tokio::sync::oneshot;
+use ringfence_types::{ApprovalId, Code, Digest, Timestamp};
 
 use crate::admit::{Attempt, Taken};
 use crate::fold::{ApprovalState, Binding, Request};
@@ -31,7 +30,7 @@ pub(crate) enum Approved {
 
 /// Looks for the approval of exactly this call. Takes nothing.
 pub(crate) fn approval(
-    state: &mut State,
+    state: &State,
     attempt: &Attempt<'_>,
     binding: &Binding,
     weighed: &Weighed,
@@ -45,12 +44,15 @@ pub(crate) fn approval(
     let approval = request.record.approval;
     match &request.state {
         ApprovalState::Denied { note, .. } if needed => Err(denied(&request, note.as_deref())),
-        ApprovalState::Approved { .. } if covers(&request, weighed) => {
+        ApprovalState::Approved { .. } if covers(&request, request.final_digest, weighed) => {
             // Whoever has waited longest goes first.
             let first = attempt.resumed == Some(approval) || state.waiting(approval) == 0;
             Ok(if first { Approved::Spend(approval) } else { Approved::Join(approval) })
         }
-        ApprovalState::Waiting { .. } if needed && covers(&request, weighed) => Ok(Approved::Join(approval)),
+        // What the first of several approvers made of the arguments counts only once all have agreed.
+        ApprovalState::Waiting { .. } if needed && covers(&request, request.record.final_digest, weighed) => {
+            Ok(Approved::Join(approval))
+        }
         _ if needed => Ok(Approved::Ask),
         _ => Ok(Approved::NotNeeded),
     }
@@ -62,12 +64,14 @@ impl Inner {
         self: &Arc<Self>,
         state: &mut State,
         attempt: &Attempt<'_>,
+        binding: &Binding,
         weighed: &Weighed,
         payloads: Payloads,
         now: Timestamp,
     ) -> Result<Taken, Objection> {
         bounded_waiting(state, attempt, now)?;
         let approval = self.new_id(ApprovalId::new);
+        let older = state.fold.approvals.newest(binding);
         let requirements = weighed.verdict.approvals.clone();
         let wait = requirements.iter().map(|requirement| requirement.expires).min().unwrap_or_default();
         let record = PendingRecord {
@@ -89,6 +93,10 @@ impl Inner {
             .map_err(|_| Objection::unavailable())?;
         state.counts.pending += 1;
         let pending = self.wait_for(state, attempt, approval)?;
+        if let Some(older) = older {
+            // Whoever waits for a request that this one replaces joins this one.
+            state.wake_all(older);
+        }
         Ok(Taken::Pending(pending, Some(ticket)))
     }
 
@@ -104,19 +112,18 @@ impl Inner {
             let objection = Objection::new(Code::Overloaded, reason).retry_after(Duration::from_secs(5));
             return Err(Objection { approval: Some(approval), ..objection });
         }
-        let (waker, woken) = oneshot::channel();
-        state.waiters.entry(approval).or_default().push_back(waker);
         let (live, cancel) = state.live.insert(attempt.scope.clone(), Some(attempt.action));
+        let woken = state.line_up(approval, live);
         let rule = state.fold.approvals.get(approval).and_then(|request| request.record.requirements.first());
         let rule = rule.map(|requirement| requirement.rule.clone());
         Ok(Box::new(Pending::new(Arc::clone(self), attempt, approval, rule, woken, live, cancel)))
     }
 }
 
-/// Whether the request answers today's rules for what would be sent today.
-fn covers(request: &Request, weighed: &Weighed) -> bool {
+/// Whether the request, for which `sent` would be sent, answers today's rules for what would be sent today.
+fn covers(request: &Request, sent: Digest, weighed: &Weighed) -> bool {
     let answered = |needed| request.record.requirements.contains(needed);
-    request.final_digest == weighed.final_digest && weighed.verdict.approvals.iter().all(answered)
+    sent == weighed.final_digest && weighed.verdict.approvals.iter().all(answered)
 }
 
 /// Nothing is known of this call: ask, or tell what became of the request it has waited for.

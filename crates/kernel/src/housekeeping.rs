@@ -1,9 +1,12 @@
 //! What has to be done from time to time.
 
+use std::sync::Arc;
+
 use ringfence_ledger::RoomFor;
-use ringfence_types::{IncidentId, Scope};
+use ringfence_types::{Code, IncidentId, Scope};
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::cancel::CutOff;
 use crate::kernel::Inner;
 use crate::limits::{CLOCK_JUMP, HOUSEKEEPING, OVERDUE};
 use crate::record::{Answer, IncidentRecord, Record};
@@ -33,6 +36,7 @@ impl Kernel {
         }
         {
             let mut state = self.0.state.lock();
+            self.0.write_unwritten(&mut state);
             self.0.expire(&mut state);
             self.0.settle_overdue(&mut state);
             self.0.write_due_refusals(&mut state, false);
@@ -41,6 +45,14 @@ impl Kernel {
         }
         self.0.snapshot_if_due().await;
         self.0.prune_if_due().await;
+    }
+}
+
+fn overdue_cut() -> CutOff {
+    CutOff {
+        code: Code::Deadline,
+        reason: "This call was given up: its time is long over.".into(),
+        action: None,
     }
 }
 
@@ -62,10 +74,18 @@ impl Inner {
         let overdue: Vec<_> = overdue.map(|(action, _)| *action).collect();
         for action in overdue {
             let Some(record) = self.unknown_outcome(state, action) else { continue };
-            let run = record.subject.run;
-            if state.commit(&self.clock, &Record::Outcome(record), Vec::new(), RoomFor::Operator).is_ok() {
-                let guard = state.guard(run);
+            let subject = Arc::clone(&record.subject);
+            if state.commit(&self.clock, &Record::Outcome(record), Vec::new(), RoomFor::Operator).is_err() {
+                continue;
+            }
+            // Whoever has it may still hang on to it: what it does now is no longer heard.
+            if state.live.give_up(action, &overdue_cut()) {
+                let guard = state.guard(subject.run);
                 guard.in_flight = guard.in_flight.saturating_sub(1);
+            }
+            let key = (subject.workspace.clone(), subject.server.clone());
+            if let Some(breaker) = state.breakers.get_mut(&key) {
+                breaker.lost(now);
             }
         }
     }
@@ -98,10 +118,6 @@ impl Inner {
         let runs = &state.fold.runs;
         state.runs.retain(|run, guard| {
             guard.in_flight > 0 || runs.get(*run).is_some_and(|known| known.ended.is_none())
-        });
-        state.waiters.retain(|_, waiters| {
-            waiters.retain(|waiter| !waiter.is_closed());
-            !waiters.is_empty()
         });
     }
 }

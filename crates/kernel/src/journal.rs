@@ -22,6 +22,11 @@ impl Journal {
         self.session.is_over()
     }
 
+    /// Which life of the log this is; another after each failure.
+    pub(crate) fn incarnation(&self) -> u64 {
+        self.session.incarnation()
+    }
+
     /// Sets room for the outcome of one action aside.
     pub(crate) fn reserve_outcome(&self) -> Result<Room, AppendError> {
         self.session.reserve(1, crate::limits::OUTCOME_BYTES)

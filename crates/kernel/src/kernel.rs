@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use ringfence_json::{Limits, Object, Value, parse};
-use ringfence_ledger::{Ledger, Payload, PayloadClass, RoomFor, SealedPayload};
+use ringfence_ledger::{Faults, Ledger, Payload, PayloadClass, RoomFor, SealedPayload};
 use ringfence_policy::ToolDefinition;
 use ringfence_types::{Code, Digest, NodeName, Refusal, ServerName, Timestamp, WorkspaceName};
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -84,7 +84,21 @@ impl Kernel {
         options: Options,
         setup: Setup,
     ) -> Result<(Self, Recovered), OpenError> {
-        recover::open(directory, options, setup).await
+        recover::open(directory, options, setup, Faults::default()).await
+    }
+
+    /// As [`Kernel::open`], on a disk that fails when it is told to; for tests.
+    ///
+    /// # Errors
+    /// As [`Kernel::open`].
+    #[cfg(feature = "faults")]
+    pub async fn open_with_faults(
+        directory: &Path,
+        options: Options,
+        setup: Setup,
+        faults: Faults,
+    ) -> Result<(Self, Recovered), OpenError> {
+        recover::open(directory, options, setup, faults).await
     }
 
     /// Puts a new configuration into force. What was cleared before stays on the old one.

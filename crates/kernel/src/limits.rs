@@ -36,8 +36,9 @@ pub(crate) const REFUSALS_SINGLE_MAX: u64 = 20;
 /// How long refusals of one kind are counted together.
 pub(crate) const REFUSAL_WINDOW: Duration = Duration::from_secs(10);
 
-/// Different kinds of refusal that are counted at once; above it, refusals are recorded one by one.
-pub(crate) const REFUSAL_KINDS_MAX: usize = 4_096;
+/// Different kinds of refusal of one run within [`REFUSAL_WINDOW`]; those above are counted by code alone, of which
+/// there are few, so that a run writes a bounded number of refusals in that time.
+pub(crate) const REFUSAL_KINDS_PER_RUN_MAX: usize = 32;
 
 /// The longest a run token can last.
 pub(crate) const TOKEN_TTL_MAX: Duration = Duration::from_hours(30 * 24);

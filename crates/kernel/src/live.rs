@@ -33,8 +33,16 @@ impl Live {
         (LiveId(id), cancel)
     }
 
-    pub(crate) fn remove(&mut self, id: LiveId) {
-        self.entries.remove(&id.0);
+    /// Whether it was there.
+    pub(crate) fn remove(&mut self, id: LiveId) -> bool {
+        self.entries.remove(&id.0).is_some()
+    }
+
+    /// Cuts off one action and forgets it. Whether it was there.
+    pub(crate) fn give_up(&mut self, action: ActionId, cut: &CutOff) -> bool {
+        let found = self.entries.iter().find(|(_, entry)| entry.action == Some(action)).map(|(id, _)| *id);
+        let entry = found.and_then(|id| self.entries.remove(&id));
+        entry.map(|entry| entry.cancel.cut(CutOff { action: Some(action), ..cut.clone() })).is_some()
     }
 
     /// Cuts off all that the scope covers. Returns how many.

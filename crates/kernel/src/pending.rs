@@ -93,7 +93,10 @@ impl Pending {
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        self.shared.state.lock().live.remove(self.live);
+        let now = self.shared.clock.now();
+        let mut state = self.shared.state.lock();
+        state.live.remove(self.live);
+        state.leave_line(self.approval, self.live, now);
     }
 }
 

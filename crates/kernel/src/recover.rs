@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ringfence_json::{Limits, Object, Value, parse};
-use ringfence_ledger::{Ledger, ReadError, RoomFor};
+use ringfence_ledger::{Faults, Ledger, ReadError, RoomFor};
 use ringfence_types::{Code, EntryKind, Timestamp};
 
 use crate::fold::Fold;
@@ -55,8 +55,10 @@ pub(crate) async fn open(
     directory: &Path,
     options: Options,
     setup: Setup,
+    faults: Faults,
 ) -> Result<(Kernel, Recovered), OpenError> {
     let mut ledger_options = ringfence_ledger::Options::new(options.node);
+    ledger_options.faults = faults;
     if let Some(bytes) = options.segment_bytes {
         ledger_options.segment_bytes = bytes;
     }
@@ -125,7 +127,7 @@ impl Inner {
     /// Settles everything open that no clearance stands for any more: it may have happened, nobody knows.
     pub(crate) fn settle_unknown(&self, state: &mut State) -> Result<(), ringfence_ledger::AppendError> {
         let lost: Vec<_> =
-            state.fold.open.keys().copied().filter(|action| !state.live.has_action(*action)).collect();
+            state.fold.open.keys().copied().filter(|action| !state.is_spoken_for(*action)).collect();
         for action in lost {
             let Some(record) = self.unknown_outcome(state, action) else { continue };
             // Durable with whatever is waited for next; lost before that, it is found open and settled again.
@@ -167,16 +169,7 @@ impl Inner {
         let (fold, _) = rebuild(&self.ledger, &self.directory)?;
         state.fold = fold;
         state.journal = journal;
-        let unwritten = std::mem::take(&mut state.unwritten);
-        for mut each in unwritten {
-            if state.fold.open.contains_key(&each.outcome.action) {
-                let record = Record::Outcome(each.outcome.clone());
-                if state.commit(&self.clock, &record, Vec::new(), RoomFor::Reserved(&mut each.room)).is_err()
-                {
-                    state.unwritten.push(each);
-                }
-            }
-        }
+        self.write_unwritten(&mut state);
         self.settle_unknown(&mut state).map_err(|_| LedgerUnavailable)?;
         Ok(())
     }

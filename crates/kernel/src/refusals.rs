@@ -4,17 +4,17 @@ use std::collections::HashMap;
 
 use ringfence_types::{Code, RuleName, RunId, ServerName, Timestamp};
 
-use crate::limits::{REFUSAL_KINDS_MAX, REFUSAL_WINDOW, REFUSALS_SINGLE_MAX};
+use crate::limits::{REFUSAL_KINDS_PER_RUN_MAX, REFUSAL_WINDOW, REFUSALS_SINGLE_MAX};
 use crate::record::RefusalRecord;
 
 /// What makes two refusals alike.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Alike {
     run: RunId,
-    server: ServerName,
-    tool: String,
     code: Code,
-    rule: Option<RuleName>,
+    /// `None` once a run has been refused in so many ways that it is guessing: names of tools are the agent's to
+    /// invent, and each one invented must not be a kind of its own.
+    what: Option<(ServerName, String, Option<RuleName>)>,
 }
 
 #[derive(Debug)]
@@ -29,17 +29,23 @@ struct Window {
 #[derive(Debug, Default)]
 pub(crate) struct Refusals {
     windows: HashMap<Alike, Window>,
+    /// How many windows each run has.
+    kinds: HashMap<RunId, usize>,
 }
 
 impl Refusals {
     /// Whether this one is recorded by itself; otherwise it was counted and is given back by a later
     /// [`Refusals::due`].
     pub(crate) fn is_single(&mut self, record: &RefusalRecord, now: Timestamp) -> bool {
-        let alike = Alike::of(record);
-        if !self.windows.contains_key(&alike) && self.windows.len() >= REFUSAL_KINDS_MAX {
-            return true;
+        let mut alike = Alike::of(record);
+        let kinds = self.kinds.entry(record.subject.run).or_default();
+        if !self.windows.contains_key(&alike) && *kinds >= REFUSAL_KINDS_PER_RUN_MAX {
+            alike.what = None;
         }
-        let window = self.windows.entry(alike).or_insert(Window { since: now, seen: 0, held_back: None });
+        let window = self.windows.entry(alike).or_insert_with(|| {
+            *kinds += 1;
+            Window { since: now, seen: 0, held_back: None }
+        });
         window.seen += 1;
         if window.seen <= REFUSALS_SINGLE_MAX {
             return true;
@@ -59,6 +65,10 @@ impl Refusals {
             }
             !over
         });
+        self.kinds.clear();
+        for alike in self.windows.keys() {
+            *self.kinds.entry(alike.run).or_default() += 1;
+        }
         due
     }
 }
@@ -67,10 +77,8 @@ impl Alike {
     fn of(record: &RefusalRecord) -> Self {
         Self {
             run: record.subject.run,
-            server: record.subject.server.clone(),
-            tool: record.subject.tool.clone(),
             code: record.code,
-            rule: record.rule.clone(),
+            what: Some((record.subject.server.clone(), record.subject.tool.clone(), record.rule.clone())),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::clearance::{Failure, Outcome, Permit, Receipt};
 use crate::guard::{Health, Step};
 use crate::kernel::Inner;
 use crate::record::{IncidentRecord, OutcomeRecord, Record, Status};
-use crate::state::{State, Unwritten};
+use crate::state::State;
 use crate::text::bounded;
 
 /// Settles an action; `None` when its clearance was dropped.
@@ -19,8 +19,12 @@ pub(crate) fn settle(permit: Permit, outcome: Option<&Outcome>) -> Receipt {
     let payload = outcome.and_then(|outcome| sealed_result(&shared, &permit.run.workspace, outcome));
     let record = outcome_record(&permit, outcome, payload.as_ref().map(SealedPayload::name));
     let mut state = shared.state.lock();
-    state.live.remove(permit.live);
-    release(&shared, &mut state, &permit, outcome);
+    // Housekeeping has given back what an overdue action held.
+    if state.live.remove(permit.live) {
+        let guard = state.guard(permit.run.id);
+        guard.in_flight = guard.in_flight.saturating_sub(1);
+    }
+    tell_guards(&shared, &mut state, &permit, outcome);
     let entry = write(&shared, &mut state, record, payload, permit);
     Receipt { action: entry.0, entry: entry.1 }
 }
@@ -46,8 +50,32 @@ fn write(
     if let Ok(ticket) = committed {
         return (action, Some(ticket.id()));
     }
-    state.unwritten.push(Unwritten { outcome: OutcomeRecord { result: None, ..record }, room });
-    (action, None)
+    let entry = shared.write_outcome(state, OutcomeRecord { result: None, ..record });
+    (action, entry)
+}
+
+impl Inner {
+    /// Writes an outcome for which no room was kept, because the log failed since and the room with it: into the
+    /// operators' room. What cannot be written now is kept and written by housekeeping.
+    pub(crate) fn write_outcome(&self, state: &mut State, record: OutcomeRecord) -> Option<u64> {
+        let entry = Record::Outcome(record.clone());
+        match state.commit(&self.clock, &entry, Vec::new(), RoomFor::Operator) {
+            Ok(ticket) => Some(ticket.id()),
+            Err(_) => {
+                state.unwritten.push(record);
+                None
+            }
+        }
+    }
+
+    /// Writes the outcomes that the log could not take, unless they were settled in another way.
+    pub(crate) fn write_unwritten(&self, state: &mut State) {
+        for record in std::mem::take(&mut state.unwritten) {
+            if state.fold.open.contains_key(&record.action) {
+                let _ = self.write_outcome(state, record);
+            }
+        }
+    }
 }
 
 fn sealed_result(shared: &Inner, workspace: &WorkspaceName, outcome: &Outcome) -> Option<SealedPayload> {
@@ -65,7 +93,10 @@ fn outcome_record(permit: &Permit, outcome: Option<&Outcome>, result: Option<Dig
             Some(Code::OutcomeUnknown),
             Some("the call was dropped before it was settled".into()),
         ),
-        None => (Status::NotSent, None, Some("the agent was gone before the call was sent".into())),
+        None => match permit.cancel.check() {
+            Err(cut) => (Status::NotSent, Some(cut.code), Some(bounded(&cut.reason))),
+            Ok(()) => (Status::NotSent, None, Some("the agent was gone before the call was sent".into())),
+        },
     };
     let (is_error, bytes) = match outcome {
         Some(Outcome::Completed { result, is_error }) => (*is_error, result.len() as u64),
@@ -88,15 +119,13 @@ fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// Gives back what the action held, and tells the guards how it went.
-fn release(shared: &Inner, state: &mut State, permit: &Permit, outcome: Option<&Outcome>) {
+/// Tells the guards how it went.
+fn tell_guards(shared: &Inner, state: &mut State, permit: &Permit, outcome: Option<&Outcome>) {
     let setup = shared.setup.load();
     let agent = setup.agent(&permit.run.workspace, &permit.run.agent);
     let repetition = agent.and_then(|(_, agent)| agent.limits.repetition);
-    let guard = state.guard(permit.run.id);
-    guard.in_flight = guard.in_flight.saturating_sub(1);
     if let (Some(bound), Some(result)) = (repetition, outcome.and_then(result_digest)) {
-        guard.repetition.settled(Step { call: permit.call_digest, result }, bound);
+        state.guard(permit.run.id).repetition.settled(Step { call: permit.call_digest, result }, bound);
     }
     let server = agent.and_then(|(workspace, _)| workspace.servers.get(&permit.server));
     let breaker_setup = server.map(|server| server.breaker).unwrap_or_default();

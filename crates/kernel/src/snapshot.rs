@@ -32,11 +32,11 @@ impl Inner {
 
     /// Writes a snapshot. One that cannot be written costs a longer start, nothing else.
     pub(crate) async fn snapshot(&self) {
-        let fold = {
+        let (fold, incarnation) = {
             let mut state = self.state.lock();
             let now = self.clock.now();
             state.fold.prune(now);
-            state.fold.clone()
+            (state.fold.clone(), state.journal.incarnation())
         };
         // All that the snapshot covers must be durable before the log vouches for it.
         if self.ledger.durable() < fold.next && !self.wait_durable(fold.next).await {
@@ -49,6 +49,10 @@ impl Inner {
             return;
         }
         let mut state = self.state.lock();
+        // The log may have failed meanwhile, lost entries that the snapshot has, and given their places to others.
+        if state.journal.incarnation() != incarnation || state.journal.is_spent() {
+            return;
+        }
         // Without this entry the file is not believed.
         let _ = state.commit(&self.clock, &Record::Snapshot(record), Vec::new(), RoomFor::New);
     }

@@ -10,11 +10,10 @@ use ringfence_policy::Verdict;
 use ringfence_types::{ApprovalId, Decision, Digest, RuleName, Timestamp};
 use tokio::time::Instant;
 
-use crate::admit::{Attempt, Taken, current_definition, standing};
+use crate::admit::{Attempt, Glance, Taken, current_definition, narrowed, standing};
 use crate::approving::{self, Approved};
 use crate::check;
 use crate::clearance::{Clearance, Permit};
-use crate::fold::Binding;
 use crate::guard::Breaker;
 use crate::kernel::Inner;
 use crate::record::{Intent, Record, Subject};
@@ -58,7 +57,7 @@ impl Inner {
         self: &Arc<Self>,
         attempt: &Attempt<'_>,
         view: View<'_>,
-        binding: &Binding,
+        glance: &Glance,
         weighed: Weighed,
         payloads: Payloads,
     ) -> Result<Taken, Objection> {
@@ -67,17 +66,20 @@ impl Inner {
         let now = self.clock.now();
         standing(state, attempt, now)?;
         let definition = current_definition(state, attempt.proposal)?.map(|pinned| pinned.definition.digest);
-        if definition != binding.definition || !Arc::ptr_eq(&attempt.setup, &self.setup.load()) {
+        let stale = definition != glance.binding.definition
+            || !Arc::ptr_eq(&attempt.setup, &self.setup.load())
+            || narrowed(state, &glance.binding, now) != glance.narrowed;
+        if stale {
             return Ok(Taken::Stale);
         }
         check::limits(state, attempt, view, &weighed, now)?;
-        let approval = match approving::approval(state, attempt, binding, &weighed, now)? {
+        let approval = match approving::approval(state, attempt, &glance.binding, &weighed, now)? {
             Approved::NotNeeded => None,
             Approved::Spend(approval) => Some(approval),
             Approved::Join(approval) => {
                 return self.wait_for(state, attempt, approval).map(|it| Taken::Pending(it, None));
             }
-            Approved::Ask => return self.ask(state, attempt, &weighed, payloads, now),
+            Approved::Ask => return self.ask(state, attempt, &glance.binding, &weighed, payloads, now),
         };
         self.clear(state, attempt, view, weighed, payloads, approval, now)
     }

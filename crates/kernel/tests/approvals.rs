@@ -114,6 +114,7 @@ async fn the_approver_sees_what_the_rules_leave_and_can_leave_less() {
     node.kernel.approve(approval, &person("max", &["approver"]), None, None).await.unwrap();
     let clearance = node.cleared(&run, "pay", r#"{"amount":5000}"#).await;
     assert_eq!(arguments_of(clearance.call()), r#"{"amount":20}"#);
+    assert_eq!(clearance.narrowed()[0].pointer, "/amount", "the agent is told");
     clearance.settle(completed("{}"));
 }
 

@@ -87,7 +87,17 @@ impl Approvals {
             narrowed: None,
             final_digest: record.final_digest,
         };
+        // No call can use an older request of exactly this call any more, so nobody is asked to answer it.
+        let older = self.newest(&request.binding()).and_then(|older| self.requests.get_mut(&older));
+        if let Some(older) = older.filter(|older| older.is_waiting(at) || older.is_approved(at)) {
+            older.state = State::Expired;
+        }
         self.insert(request);
+    }
+
+    /// The newest request of exactly this call, whatever became of it.
+    pub(crate) fn newest(&self, binding: &Binding) -> Option<ApprovalId> {
+        self.by_binding.get(binding).copied()
     }
 
     pub(super) fn insert(&mut self, request: Request) {
@@ -191,6 +201,10 @@ impl Request {
     }
 
     fn approved(&mut self, entry: u64, at: Timestamp, approver: &PersonName, record: &ApprovalRecord) {
+        if record.final_digest.is_some_and(|digest| digest != self.final_digest) {
+            // A yes is for exactly what would be sent: those before were for something else.
+            self.given.clear();
+        }
         self.given.push(Given {
             approver: approver.clone(),
             answers: record.answers.clone(),

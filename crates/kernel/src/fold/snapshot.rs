@@ -20,7 +20,8 @@ impl Fold {
         let mut runs: Vec<&RunState> = self.runs.iter().collect();
         runs.sort_by_key(|state| state.run.id);
         let mut approvals: Vec<&Request> = self.approvals.iter().collect();
-        approvals.sort_by_key(|request| request.record.approval);
+        // In the order in which they were asked: of two for the same call the later one counts.
+        approvals.sort_by_key(|request| request.entry);
         let mut open: Vec<_> = self.open.iter().collect();
         open.sort_by_key(|(action, _)| **action);
         let open = open.into_iter().map(|(action, open)| {

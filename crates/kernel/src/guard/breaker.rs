@@ -80,6 +80,13 @@ impl Breaker {
         }
     }
 
+    /// A call was given up and nobody will say how it ended. If it was the probe, the next call is one.
+    pub(crate) fn lost(&mut self, now: Timestamp) {
+        if matches!(self.state, State::Probing) {
+            self.state = State::Open { until: now };
+        }
+    }
+
     /// Whether calls are held back at present.
     pub(crate) fn is_open(&self) -> bool {
         !matches!(self.state, State::Closed)

@@ -83,10 +83,15 @@ impl Kernel {
                 ..self.0.answer(request, Answer::Approved, by, note)
             };
             let payloads = payload.into_iter().collect();
-            state.commit(&self.0.clock, &Record::Approval(record), payloads, RoomFor::Operator)
+            let ticket = state.commit(&self.0.clock, &Record::Approval(record), payloads, RoomFor::Operator);
+            // Woken here and not once this is durable, so that nobody has to come back to do it: the intent of the
+            // call stands behind this yes in the log, and is never durable without it.
+            if state.fold.approvals.get(approval).is_some_and(|request| request.is_approved(now)) {
+                state.wake_oldest(approval);
+            }
+            ticket
         };
         durable(ticket.map_err(LedgerUnavailable::from)?).await?;
-        self.0.wake_if_approved(approval);
         self.approval(approval).ok_or(ApprovalError::Unknown(approval))
     }
 
@@ -139,15 +144,6 @@ impl Inner {
             final_digest: None,
             latency_ms: milliseconds(self.clock.now().since(request.asked_at)),
             parents: vec![request.record.action],
-        }
-    }
-
-    /// Lets the call go through that has waited longest, once the yes that was missing is durable.
-    fn wake_if_approved(&self, approval: ApprovalId) {
-        let now = self.clock.now();
-        let mut state = self.state.lock();
-        if state.fold.approvals.get(approval).is_some_and(|request| request.is_approved(now)) {
-            state.wake_oldest(approval);
         }
     }
 

@@ -213,13 +213,18 @@ pub fn all() -> PinSelection {
 
 /// The node's folder as a crash would leave it now: what is durable, without any good-bye.
 pub fn crash_copy(folder: &Path, node: &Node) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    crash_copy_to(folder, node, copy.path());
+    copy
+}
+
+/// As [`crash_copy`], into a folder that is there.
+pub fn crash_copy_to(folder: &Path, node: &Node, copy: &Path) {
     let ledger = node.kernel.ledger();
     while ledger.durable() < ledger.size() {
         std::thread::sleep(Duration::from_millis(1));
     }
-    let copy = tempfile::tempdir().unwrap();
-    copy_folder(folder, copy.path());
-    copy
+    copy_folder(folder, copy);
 }
 
 fn copy_folder(from: &Path, to: &Path) {

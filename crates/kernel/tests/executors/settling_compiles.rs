@@ -1,0 +1,10 @@
+//! The twin: once.
+use ringfence_kernel::{CancelledBy, Clearance, Outcome};
+
+fn settled(clearance: Clearance) {
+    let _ = clearance.settle(Outcome::Cancelled { by: CancelledBy::Client });
+}
+
+fn main() {
+    let _ = settled;
+}
