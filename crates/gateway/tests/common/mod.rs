@@ -1,5 +1,5 @@
 //! A gateway with a real kernel in front of small upstreams, and a client that can misbehave.
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on panics")]
 
 pub mod client;
@@ -134,16 +134,29 @@ impl Node {
         policy: &str,
         limits: Limits,
     ) -> Self {
+        Self::start_targets(table(upstreams), grants, policy, limits, None).await
+    }
+
+    pub async fn start_targets(
+        table: Table,
+        grants: &[&str],
+        policy: &str,
+        limits: Limits,
+        spawner: Option<ringfence_sandbox::Spawner>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let names: Vec<&str> = upstreams.iter().map(|(name, _)| *name).collect();
+        let servers = table.workspaces.get(&workspace()).into_iter().flat_map(HashMap::keys);
+        let names: Vec<String> = servers.map(ToString::to_string).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let options = Options {
             node: NodeName::new("test").unwrap(),
             clock: Clock::system(),
             segment_bytes: Some(1 << 20),
         };
         let (kernel, _) = Kernel::open(folder.path(), options, setup(policy, &names, grants)).await.unwrap();
-        let targets = Targets::new(table(upstreams));
-        let gateway = Gateway::new(kernel.clone(), targets.clone(), None, Doors::default(), limits).unwrap();
+        let targets = Targets::new(table);
+        let gateway =
+            Gateway::new(kernel.clone(), targets.clone(), spawner, Doors::default(), limits).unwrap();
         gateway.discover_all().await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

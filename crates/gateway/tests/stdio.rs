@@ -1,0 +1,139 @@
+//! Tool servers that are children of the node.
+
+mod common;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::client::call_body;
+use common::{Client, Node, POLICY, at, limits, server, workspace};
+use ringfence_gateway::targets::{Share, Source, StdioTarget, Table, Target};
+use ringfence_sandbox::{SpawnerProgram, become_spawner_if_asked, start_spawner};
+
+const PATH: &str = "/mcp/tools";
+
+/// A legacy server in thirty lines.
+const SERVER: &str = r#"
+import json, os, sys
+seen = []
+def send(m): sys.stdout.write(json.dumps(m) + "\n"); sys.stdout.flush()
+def text(id, t): send({"jsonrpc": "2.0", "id": id, "result": {"content": [{"type": "text", "text": t}]}})
+sys.stdout.write("this is no message\n")
+for line in sys.stdin:
+    m = json.loads(line); seen.append(m.get("method")); id = m.get("id"); p = m.get("params") or {}
+    if m.get("method") == "initialize":
+        send({"jsonrpc": "2.0", "id": id, "result": {"protocolVersion": p["protocolVersion"], "capabilities": {"tools": {}}, "serverInfo": {"name": "s", "version": "1"}}})
+    elif m.get("method") == "tools/list":
+        names = ["echo", "die", "ask", "env", "pid", "hang", "seen"]
+        send({"jsonrpc": "2.0", "id": id, "result": {"tools": [{"name": n, "inputSchema": {"type": "object"}} for n in names]}})
+    elif m.get("method") == "tools/call":
+        tool = p["name"]; token = (p.get("_meta") or {}).get("progressToken")
+        if token is not None:
+            send({"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progressToken": token, "progress": 1}})
+        if tool == "echo": text(id, json.dumps(p.get("arguments")))
+        elif tool == "die": sys.exit(3)
+        elif tool == "env": text(id, " ".join(sorted(os.environ)))
+        elif tool == "pid": text(id, str(os.stat("/proc/self/ns/pid").st_ino) + " " + os.environ["HOME"])
+        elif tool == "seen": text(id, " ".join(str(s) for s in seen))
+        elif tool == "ask":
+            send({"jsonrpc": "2.0", "id": 5, "method": "elicitation/create", "params": {"message": "sure?"}})
+            answer = json.loads(sys.stdin.readline())
+            text(id, json.dumps(answer.get("result") or answer.get("error")))
+    elif id is not None:
+        send({"jsonrpc": "2.0", "id": id, "error": {"code": -32601, "message": "no"}})
+"#;
+
+#[test]
+#[ignore = "becomes the spawner of the other tests"]
+fn the_spawner() {
+    become_spawner_if_asked();
+}
+
+async fn node(share: Share) -> Node {
+    let target = StdioTarget {
+        program: "python3".into(),
+        arguments: vec!["-c".into(), SERVER.into()],
+        environment: vec![("API_KEY".into(), Source::Fixed("hunter2".into()))],
+        directory: None,
+        share,
+    };
+    let servers = HashMap::from([(server("tools"), Target::Stdio(Arc::new(target)))]);
+    let table = Table { workspaces: HashMap::from([(workspace(), servers)]) };
+    let nothing: [&str; 0] = [];
+    let spawner =
+        start_spawner(&SpawnerProgram::this_test("the_spawner"), &nothing).unwrap().into_async().unwrap();
+    Node::start_targets(table, &["tools/*"], POLICY, limits(), Some(spawner)).await
+}
+
+async fn text(client: &Client, tool: &str) -> String {
+    client.call(PATH, tool, "{}").await.text()
+}
+
+#[tokio::test]
+async fn a_call_goes_to_a_child_and_back_with_progress_under_its_own_token() {
+    let node = node(Share::Run).await;
+    let client = node.client().await.initialize(PATH).await;
+    let body = call_body(7, "echo", r#"{"a":1}"#, r#","_meta":{"progressToken":"mine"}"#);
+    let mut stream = client.legacy_stream(PATH, &body).await;
+    assert_eq!(at(&stream.event().await.unwrap(), "/params/progressToken"), "mine");
+    let last = stream.event().await.unwrap();
+    assert_eq!((at(&last, "/id"), at(&last, "/result/content/0/text")), ("7".into(), r#"{"a": 1}"#.into()));
+    let environment = text(&client, "env").await;
+    assert!(environment.contains("API_KEY") && !environment.contains("CARGO"), "{environment}");
+    assert_eq!(node.gateway.children().len(), 1, "discovery's own has ended");
+}
+
+#[tokio::test]
+async fn every_run_has_its_own_child_unless_the_workspace_shares_one() {
+    for (share, same) in [(Share::Run, false), (Share::Workspace, true)] {
+        let node = node(share).await;
+        let one = node.client().await.initialize(PATH).await;
+        let other = node.client().await.initialize(PATH).await;
+        assert_eq!(text(&one, "pid").await, text(&one, "pid").await);
+        assert_eq!(text(&one, "pid").await == text(&other, "pid").await, same, "{share:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_child_that_ends_fails_its_call_and_is_started_again() {
+    let node = node(Share::Run).await;
+    let client = node.client().await.initialize(PATH).await;
+    let died = client.call(PATH, "die", "{}").await;
+    assert_eq!(died.code(), "upstream_failed");
+    assert!(died.text().contains("may have taken effect"), "{}", died.text());
+    assert_eq!(text(&client, "echo").await, "{}", "after a rest");
+}
+
+#[tokio::test]
+async fn a_child_may_ask_the_client_of_its_run_and_nobody_when_it_is_shared() {
+    let own = node(Share::Run).await;
+    let client = own.client().await.initialize(PATH).await;
+    let mut stream = client.legacy_stream(PATH, &call_body(7, "ask", "{}", "")).await;
+    let asked = stream.event().await.unwrap();
+    let answer =
+        format!(r#"{{"jsonrpc":"2.0","id":"{}","result":{{"action":"accept"}}}}"#, at(&asked, "/id"));
+    client.legacy(PATH, &answer).await;
+    assert!(at(&stream.event().await.unwrap(), "/result/content/0/text").contains("accept"));
+    let shared = node(Share::Workspace).await;
+    let client = shared.client().await.initialize(PATH).await;
+    assert!(text(&client, "ask").await.contains("no client can be asked"));
+}
+
+#[tokio::test]
+async fn a_call_that_is_cut_off_is_called_off_with_the_child() {
+    let node = node(Share::Workspace).await;
+    let (client, other) =
+        (node.client().await.initialize(PATH).await, node.client().await.initialize(PATH).await);
+    let (run, calling) = (client.run, client.clone());
+    let call = tokio::spawn(async move { calling.call(PATH, "hang", "{}").await });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    node.suspend(run).await;
+    assert_eq!(call.await.unwrap().code(), "suspended");
+    for _ in 0..100 {
+        if text(&other, "seen").await.contains("notifications/cancelled") {
+            return;
+        }
+    }
+    panic!("the child was not told");
+}
