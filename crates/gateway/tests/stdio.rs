@@ -50,6 +50,7 @@ fn the_spawner() {
     become_spawner_if_asked();
 }
 
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 async fn node(share: Share) -> Node {
     let target = StdioTarget {
         program: "python3".into(),
