@@ -167,7 +167,7 @@ async fn call(parameters: &Object, world: &World) -> Object {
             arguments.get("replicas").map_or_else(String::new, ToString::to_string)
         ),
         "export" => {
-            tokio::time::sleep(Duration::from_secs(60)).await;
+            tokio::time::sleep(Duration::from_mins(1)).await;
             "the whole table".to_owned()
         }
         other => format!("{other}: done"),

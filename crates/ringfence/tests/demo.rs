@@ -1,0 +1,44 @@
+//! `ringfence demo` tells its story, and says so when it cannot.
+
+#![allow(clippy::unwrap_used, reason = "tests may panic")]
+
+use std::process::{Command, Output};
+
+fn demo(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ringfence")).arg("demo").args(arguments).output().unwrap()
+}
+
+#[test]
+fn the_demo_lives_through_all_decisions_and_ends_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().join("kept");
+    let output = demo(&["--keep", kept.to_str().unwrap()]);
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    for line in [
+        "Allowed by reads.",
+        "/pages narrowed to 3 by fetch-limits",
+        "Refused by mail-stays-inside: not sent.",
+        "Denied by no-delete-databases.",
+        "Waits for a person, by production-writes.",
+        "Dana sees 10 replicas and approves.",
+        "the definition is not the approved one",
+        "the agent is told",
+        "The log is verified offline",
+        "In a copy, one word is changed",
+    ] {
+        assert!(told.contains(line), "{line:?} is missing in:\n{told}");
+    }
+    assert!(told.lines().count() <= 30, "one screen:\n{told}");
+    assert!(kept.join("data/ledger/wal").is_dir(), "--keep keeps the log");
+}
+
+#[test]
+fn a_policy_that_allows_everything_does_not_go_as_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = folder.path().join("everything.yaml");
+    std::fs::write(&policy, "rules: [{ name: everything, match: {}, decision: ALLOW }]\n").unwrap();
+    let output = demo(&["--policy", policy.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("did not go as told"));
+}
