@@ -1,6 +1,7 @@
 //! The official conformance suite.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -70,8 +71,12 @@ fn read(output: &Path) -> Scores {
     for folder in folders.flatten() {
         let name = folder.file_name().to_string_lossy().into_owned();
         let path = folder.path().join("checks.json");
-        let text =
-            std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            // A scenario that the suite gave up on has no checks: what it has on the other side shows as missing.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => panic!("{}: {error}", path.display()),
+        };
         let checks: Vec<Check> =
             serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         add(&mut scores, scenario(&name), checks);

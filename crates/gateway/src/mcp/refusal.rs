@@ -103,6 +103,7 @@ pub fn tell_narrowed(result: &mut Object, action: ActionId, narrowed: &[Narrowin
     let changes: Vec<Value> = narrowed.iter().map(|narrowing| Value::from(change(narrowing))).collect();
     let decision = Object::new()
         .with("decision", Decision::AllowWithConstraints.as_str())
+        .with_some("rule", narrowed.first().map(|narrowing| &narrowing.rule))
         .with("action", action.to_string())
         .with("narrowed", changes);
     match result.get_mut("_meta").and_then(Value::as_object_mut) {
@@ -178,6 +179,6 @@ mod tests {
             rule: RuleName::new("at-most-ten").unwrap(),
         };
         tell_narrowed(&mut result, ActionId::new(Timestamp::from_micros(0), [0; 10]), &[narrowing]);
-        insta::assert_snapshot!(Value::from(result).to_string(), @r#"{"content":[{"type":"text","text":"Ringfence limited this call before it was executed: spec.replicas from 50 to 10 (rule at-most-ten)."}],"_meta":{"own":1,"dev.ringfence/decision":{"decision":"ALLOW_WITH_CONSTRAINTS","action":"act_00000000000000000000000000","narrowed":[{"argument":"/spec/replicas","from":50,"to":10,"rule":"at-most-ten"}]}}}"#);
+        insta::assert_snapshot!(Value::from(result).to_string(), @r#"{"content":[{"type":"text","text":"Ringfence limited this call before it was executed: spec.replicas from 50 to 10 (rule at-most-ten)."}],"_meta":{"own":1,"dev.ringfence/decision":{"decision":"ALLOW_WITH_CONSTRAINTS","rule":"at-most-ten","action":"act_00000000000000000000000000","narrowed":[{"argument":"/spec/replicas","from":50,"to":10,"rule":"at-most-ten"}]}}}"#);
     }
 }

@@ -40,7 +40,7 @@ pub async fn receive(
             StatusCode::ACCEPTED.into_response()
         }
         _ if id.is_null() => StatusCode::ACCEPTED.into_response(),
-        "server/discover" => answer(&id, discovered(), modern),
+        "server/discover" => answer(&id, discovered(server.era), modern),
         "ping" => answer(&id, json!({}), modern),
         "tools/list" => {
             let mut result = json!({ "tools": definitions::list(&server.description()) });
@@ -67,9 +67,11 @@ fn initialize(server: &Server, id: &Value, params: &Value) -> Response {
         .into_response()
 }
 
-fn discovered() -> Value {
+fn discovered(era: Era) -> Value {
+    let legacy = if era == Era::Both { LEGACY } else { &[] };
+    let versions: Vec<&str> = [MODERN].into_iter().chain(legacy.iter().copied()).collect();
     json!({
-        "supportedVersions": [MODERN],
+        "supportedVersions": versions,
         "capabilities": { "tools": {} },
         "ttlMs": 0,
         "cacheScope": "public",
