@@ -164,7 +164,11 @@ impl Kernel {
 
     /// The requests for approval that are known, oldest first.
     pub fn approvals(&self) -> Vec<ApprovalView> {
-        let requests: Vec<Request> = self.0.state.lock().fold.approvals.iter().cloned().collect();
+        let durable = self.0.ledger.durable();
+        // What is not durable yet cannot be shown with its arguments, and nobody has been told of it.
+        let is_durable = |request: &&Request| request.entry < durable;
+        let requests: Vec<Request> =
+            self.0.state.lock().fold.approvals.iter().filter(is_durable).cloned().collect();
         let mut views: Vec<ApprovalView> =
             requests.iter().map(|request| self.approval_view(request)).collect();
         views.sort_by_key(|view| view.id);
@@ -174,6 +178,7 @@ impl Kernel {
     /// One request for approval.
     pub fn approval(&self, approval: ApprovalId) -> Option<ApprovalView> {
         let request = self.0.state.lock().fold.approvals.get(approval).cloned();
+        let request = request.filter(|request| request.entry < self.0.ledger.durable());
         request.map(|request| self.approval_view(&request))
     }
 
