@@ -59,13 +59,11 @@ impl Inner {
     /// operators' room. What cannot be written now is kept and written by housekeeping.
     pub(crate) fn write_outcome(&self, state: &mut State, record: OutcomeRecord) -> Option<u64> {
         let entry = Record::Outcome(record.clone());
-        match state.commit(&self.clock, &entry, Vec::new(), RoomFor::Operator) {
-            Ok(ticket) => Some(ticket.id()),
-            Err(_) => {
-                state.unwritten.push(record);
-                None
-            }
+        let committed = state.commit(&self.clock, &entry, Vec::new(), RoomFor::Operator);
+        if committed.is_err() {
+            state.unwritten.push(record);
         }
+        committed.ok().map(|ticket| ticket.id())
     }
 
     /// Writes the outcomes that the log could not take, unless they were settled in another way.
