@@ -40,6 +40,10 @@ pub(crate) enum Taken {
     Pending(Box<Pending>, Option<Ticket>),
     /// Configuration or definition changed in between: look again.
     Stale,
+    /// What an approver made of the arguments is on its way to the disk, with this entry: look again when it is there.
+    NotYet {
+        entry: u64,
+    },
 }
 
 /// What the glance at the start finds.
@@ -64,6 +68,7 @@ impl Kernel {
         let taken = loop {
             match self.0.attempt(&proposal, action, resumed) {
                 Ok(Taken::Stale) => {}
+                Ok(Taken::NotYet { entry }) if self.0.wait_durable(entry + 1).await => {}
                 Ok(taken) => break taken,
                 Err(refusal) => return Admission::Refused(refusal),
             }
@@ -71,8 +76,8 @@ impl Kernel {
         let (admission, ticket) = match taken {
             Taken::Cleared(clearance, ticket) => (Admission::Cleared(clearance), Some(ticket)),
             Taken::Pending(pending, ticket) => (Admission::Pending(pending), ticket),
-            // The loop above goes on until it is something else.
-            Taken::Stale => {
+            // The loop above goes on until it is something else, or the disk does not answer.
+            Taken::Stale | Taken::NotYet { .. } => {
                 return Admission::Refused(self.0.refuse(&proposal, action, Objection::unavailable(), None));
             }
         };
@@ -122,6 +127,9 @@ impl Inner {
         standing(&self.state.lock(), attempt, self.clock.now())?;
         let view = View::of(&attempt.setup, attempt.proposal)?;
         let glance = self.glance(attempt)?;
+        if let Some(kept) = glance.narrowed.filter(|kept| kept.entry >= self.ledger.durable()) {
+            return Ok(Taken::NotYet { entry: kept.entry });
+        }
         let arguments = self.effective_arguments(attempt, &glance)?;
         let mut weighed = view.weigh(attempt.proposal, glance.pinned.as_ref(), &arguments)?;
         if let Some(rule) = &glance.narrowed_for {

@@ -130,7 +130,7 @@ fn covers(request: &Request, sent: Digest, weighed: &Weighed) -> bool {
 fn ask_or_tell(state: &State, attempt: &Attempt<'_>) -> Result<Approved, Objection> {
     let waited_for = attempt.resumed.and_then(|approval| state.fold.approvals.get(approval));
     match waited_for {
-        Some(request) if request.state == ApprovalState::Expired => {
+        Some(request) if matches!(request.state, ApprovalState::Expired { .. }) => {
             let reason =
                 "Nobody answered the request for approval in time. Ask again only if it still matters.";
             let objection = Objection::new(Code::ApprovalExpired, reason);

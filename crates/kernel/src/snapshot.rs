@@ -57,7 +57,8 @@ impl Inner {
         let _ = state.commit(&self.clock, &Record::Snapshot(record), Vec::new(), RoomFor::New);
     }
 
-    async fn wait_durable(&self, next: u64) -> bool {
+    /// Waits, within bounds, until the first `next` entries are durable.
+    pub(crate) async fn wait_durable(&self, next: u64) -> bool {
         for _ in 0..500 {
             if self.ledger.durable() >= next {
                 return true;

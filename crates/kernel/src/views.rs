@@ -269,7 +269,7 @@ fn approval_status(state: &ApprovalState, now: Timestamp) -> ApprovalStatus {
     match state {
         ApprovalState::Waiting { until } if now < *until => ApprovalStatus::Waiting,
         ApprovalState::Approved { until } if now < *until => ApprovalStatus::Approved,
-        ApprovalState::Waiting { .. } | ApprovalState::Approved { .. } | ApprovalState::Expired => {
+        ApprovalState::Waiting { .. } | ApprovalState::Approved { .. } | ApprovalState::Expired { .. } => {
             ApprovalStatus::Expired
         }
         ApprovalState::Denied { .. } => ApprovalStatus::Denied,

@@ -73,7 +73,7 @@ pub(crate) enum State {
     /// Used by this action.
     Spent { action: ActionId },
     /// Nobody answered in time.
-    Expired,
+    Expired { at: Timestamp },
 }
 
 impl Approvals {
@@ -90,7 +90,7 @@ impl Approvals {
         // No call can use an older request of exactly this call any more, so nobody is asked to answer it.
         let older = self.newest(&request.binding()).and_then(|older| self.requests.get_mut(&older));
         if let Some(older) = older.filter(|older| older.is_waiting(at) || older.is_approved(at)) {
-            older.state = State::Expired;
+            older.state = State::Expired { at };
         }
         self.insert(request);
     }
@@ -117,7 +117,7 @@ impl Approvals {
                     until: request.record.expires_at,
                 };
             }
-            (Answer::Expired | Answer::Approved, _) => request.state = State::Expired,
+            (Answer::Expired | Answer::Approved, _) => request.state = State::Expired { at },
         }
     }
 
@@ -169,8 +169,8 @@ impl Approvals {
         self.requests.retain(|_, request| match &request.state {
             State::Waiting { .. } | State::Approved { .. } => true,
             State::Denied { until, .. } => now < *until,
-            // A call that has waited for it is still to be told.
-            State::Expired => now < request.record.expires_at.after(KEPT_AFTER_EXPIRY),
+            // A call that has waited for it is still to be told, also when the machine slept long past its time.
+            State::Expired { at } => now < at.after(KEPT_AFTER_EXPIRY),
             State::Spent { .. } => false,
         });
         let requests = &self.requests;
@@ -238,7 +238,7 @@ impl Request {
     fn is_live(&self, now: Timestamp) -> bool {
         match self.state {
             State::Waiting { until } | State::Approved { until } | State::Denied { until, .. } => now < until,
-            State::Spent { .. } | State::Expired => false,
+            State::Spent { .. } | State::Expired { .. } => false,
         }
     }
 }

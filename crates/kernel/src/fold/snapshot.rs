@@ -183,7 +183,7 @@ fn state_document(state: &State) -> Object {
             .with_some("note", note.as_deref())
             .with("until", *until),
         State::Spent { action } => document("spent").with("action", action.to_string()),
-        State::Expired => document("expired"),
+        State::Expired { at } => document("expired").with("at", *at),
     }
 }
 
@@ -197,7 +197,7 @@ fn read_state(members: Members<'_>) -> Result<State, Damaged> {
             until: members.parse("until")?,
         },
         "spent" => ApprovalState::Spent { action: members.parse("action")? },
-        "expired" => ApprovalState::Expired,
+        "expired" => ApprovalState::Expired { at: members.parse("at")? },
         _ => return Err(Damaged("is".into())),
     })
 }
