@@ -19,7 +19,7 @@ use crate::waiters::Released;
 use crate::world::{CALLS, CONFIGS, Call, Config, SERVERS, TOOLS};
 
 /// How long anything may take that must happen by itself.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 pub struct Driver {
     pub model: Model,
@@ -124,16 +124,20 @@ impl Driver {
 
     /// What calls that were woken do by themselves takes a moment.
     async fn settled_down(&mut self) -> Result<(), String> {
+        // Those that were woken act before time goes on.
+        for _ in 0..self.waiting.len() * 4 {
+            tokio::task::yield_now().await;
+        }
         let until = Instant::now() + PATIENCE;
         loop {
             let kernel = self.node().kernel.clone();
             let compared = compare::state(&mut self.model, &kernel, &self.runs, start());
             if compared.is_ok() || Instant::now() > until {
-                let early = self.waiting.iter().find(|(_, call)| call.is_finished());
-                return match early {
-                    Some((waiter, _)) => Err(format!("waiting call {waiter} was answered for no reason")),
-                    None => compared,
-                };
+                let early =
+                    self.waiting.iter().find(|(_, call)| call.is_finished()).map(|(waiter, _)| *waiter);
+                let Some(waiter) = early else { return compared };
+                let answer = self.waiting.remove(&waiter).expect("found").await;
+                return Err(format!("waiting call {waiter} was answered for no reason: {answer:?}"));
             }
             // Without calls that wait nothing happens by itself.
             if self.waiting.is_empty() {

@@ -225,11 +225,13 @@ impl Model {
     }
 
     fn ask(&mut self, binding: Binding, verdict: Verdict) -> Answer {
-        // A request that today's rules do not accept is replaced; whoever waits for it joins the new one.
+        // A request that today's rules do not accept is replaced; whoever waits for an older one joins the new one.
         let now = self.now;
         for older in &mut self.requests {
-            if older.binding == binding && older.is_live(now) {
-                older.state = State::Expired;
+            if older.binding == binding {
+                if older.is_live(now) {
+                    older.state = State::Expired;
+                }
                 self.replaced.extend(&older.line);
             }
         }

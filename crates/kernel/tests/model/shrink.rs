@@ -4,7 +4,7 @@ use crate::driver::run;
 use crate::steps::Step;
 
 /// Runs at most.
-const TRIES: usize = 300;
+const TRIES: usize = 150;
 
 /// Leaves out longer and then shorter stretches, as long as what is left still fails.
 pub fn shrink(mut steps: Vec<Step>, mut divergence: String) -> (Vec<Step>, String) {

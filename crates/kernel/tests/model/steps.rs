@@ -123,7 +123,9 @@ pub fn sequence(random: &mut Random) -> Vec<Step> {
     let favourites: Vec<usize> = (0..3).map(|_| random.below(1000)).collect();
     let length = 20 + random.below(41);
     let mut steps: Vec<Step> = (0..2).map(|_| mint(random)).collect();
-    steps.extend((0..length).map(|_| step(random, &favourites)));
+    // In some, the upstreams are ill most of the time.
+    let ill = random.once_in(4);
+    steps.extend((0..length).map(|_| step(random, &favourites, ill)));
     steps
 }
 
@@ -131,7 +133,7 @@ fn mint(random: &mut Random) -> Step {
     Step::Mint { agent: random.below(3), user: random.below(3) }
 }
 
-fn step(random: &mut Random, favourites: &[usize]) -> Step {
+fn step(random: &mut Random, favourites: &[usize], ill: bool) -> Step {
     let some = random.below(1000);
     match random.below(100) {
         0..=43 => Step::Call {
@@ -139,7 +141,10 @@ fn step(random: &mut Random, favourites: &[usize]) -> Step {
             call: if random.once_in(3) { some } else { random.pick(favourites) },
             patient: !random.once_in(4),
         },
-        44..=58 => Step::Settle { held: some, how: how(random) },
+        44..=58 => Step::Settle {
+            held: some,
+            how: if ill && !random.once_in(5) { How::Failed } else { how(random) },
+        },
         59..=69 => Step::Approve {
             request: some,
             person: random.below(5),
