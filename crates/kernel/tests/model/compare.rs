@@ -12,13 +12,14 @@ use crate::world::PEOPLE;
 /// Everything that people can see of the kernel's state. Learns the identifiers of requests that waiting calls made.
 pub fn state(model: &mut Model, kernel: &Kernel, runs: &[Arc<Run>], start: Timestamp) -> Result<(), String> {
     same("open actions", kernel.status().open, model.actions.iter().filter(|action| action.open).count())?;
-    for index in 0..runs.len() {
-        run(model, kernel, &runs[index], index, start)?;
+    for (index, each) in runs.iter().enumerate() {
+        run(model, kernel, each, index, start)?;
     }
     suspensions(model, kernel)?;
     approvals(model, kernel, runs)
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "what is compared is mostly computed on the spot")]
 pub fn same<T: PartialEq + std::fmt::Debug>(what: &str, kernel: T, model: T) -> Result<(), String> {
     if kernel == model { Ok(()) } else { Err(format!("{what}: kernel {kernel:?}, model {model:?}")) }
 }

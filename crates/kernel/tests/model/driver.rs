@@ -158,10 +158,10 @@ impl Driver {
             },
         };
         let admission = self.node().kernel.admit(proposal).await;
-        if let Some(Admission::Pending(pending)) = self.admission(admission, answer)? {
-            if let Some(waiter) = waiter {
-                self.waiting.insert(waiter, tokio::spawn(pending.wait()));
-            }
+        if let (Some(Admission::Pending(pending)), Some(waiter)) =
+            (self.admission(admission, answer)?, waiter)
+        {
+            self.waiting.insert(waiter, tokio::spawn(pending.wait()));
         }
         Ok(released)
     }
