@@ -44,6 +44,8 @@ pub(crate) enum Taken {
     NotYet {
         entry: u64,
     },
+    /// What an approver made of the arguments was for other rules than today's: decide on what the agent asked for.
+    AsAsked,
 }
 
 /// What the glance at the start finds.
@@ -54,6 +56,8 @@ pub(crate) struct Glance {
     pub narrowed: Option<Kept>,
     /// The rule that the approver answered.
     narrowed_for: Option<RuleName>,
+    /// What stood there of an approver's arguments, whether or not they count.
+    known: Option<Kept>,
 }
 
 impl Kernel {
@@ -77,7 +81,7 @@ impl Kernel {
             Taken::Cleared(clearance, ticket) => (Admission::Cleared(clearance), Some(ticket)),
             Taken::Pending(pending, ticket) => (Admission::Pending(pending), ticket),
             // The loop above goes on until it is something else, or the disk does not answer.
-            Taken::Stale | Taken::NotYet { .. } => {
+            Taken::Stale | Taken::NotYet { .. } | Taken::AsAsked => {
                 return Admission::Refused(self.0.refuse(&proposal, action, Objection::unavailable(), None));
             }
         };
@@ -119,14 +123,21 @@ impl Inner {
         let setup = self.setup.load_full();
         let attempt =
             Attempt { proposal, action, scope: proposal.scope(), resumed, arguments, requested, setup };
-        self.decide(&attempt)
-            .map_err(|objection| self.refuse(proposal, action, objection, Some(&attempt.arguments)))
+        let taken = match self.decide(&attempt, true) {
+            Ok(Taken::AsAsked) => self.decide(&attempt, false),
+            taken => taken,
+        };
+        taken.map_err(|objection| self.refuse(proposal, action, objection, Some(&attempt.arguments)))
     }
 
-    fn decide(self: &Arc<Self>, attempt: &Attempt<'_>) -> Result<Taken, Objection> {
+    /// `narrowed`: whether what an approver made of the arguments counts.
+    fn decide(self: &Arc<Self>, attempt: &Attempt<'_>, narrowed: bool) -> Result<Taken, Objection> {
         standing(&self.state.lock(), attempt, self.clock.now())?;
         let view = View::of(&attempt.setup, attempt.proposal)?;
-        let glance = self.glance(attempt)?;
+        let mut glance = self.glance(attempt)?;
+        if !narrowed {
+            (glance.narrowed, glance.narrowed_for) = (None, None);
+        }
         if let Some(kept) = glance.narrowed.filter(|kept| kept.entry >= self.ledger.durable()) {
             return Ok(Taken::NotYet { entry: kept.entry });
         }
@@ -161,6 +172,7 @@ impl Inner {
         let request = narrowed.and_then(|_| state.fold.approvals.of(&binding, now));
         let requirement = request.and_then(|request| request.record.requirements.first());
         Ok(Glance {
+            known: narrowed,
             narrowed,
             narrowed_for: requirement.map(|requirement| requirement.rule.clone()),
             pinned: pinned.cloned(),
@@ -174,6 +186,13 @@ impl Inner {
             None => Ok(attempt.arguments.clone()),
             Some(kept) => self.object_payload(&kept).ok_or_else(Objection::unavailable),
         }
+    }
+}
+
+impl Glance {
+    /// Whether an approver has said something since.
+    pub(crate) fn is_stale(&self, state: &State, now: Timestamp) -> bool {
+        narrowed(state, &self.binding, now) != self.known
     }
 }
 

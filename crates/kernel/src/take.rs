@@ -10,7 +10,7 @@ use ringfence_policy::Verdict;
 use ringfence_types::{ApprovalId, Decision, Digest, RuleName, Timestamp};
 use tokio::time::Instant;
 
-use crate::admit::{Attempt, Glance, Taken, current_definition, narrowed, standing};
+use crate::admit::{Attempt, Glance, Taken, current_definition, standing};
 use crate::approving::{self, Approved};
 use crate::check;
 use crate::clearance::{Clearance, Permit};
@@ -68,7 +68,7 @@ impl Inner {
         let definition = current_definition(state, attempt.proposal)?.map(|pinned| pinned.definition.digest);
         let stale = definition != glance.binding.definition
             || !Arc::ptr_eq(&attempt.setup, &self.setup.load())
-            || narrowed(state, &glance.binding, now) != glance.narrowed;
+            || glance.is_stale(state, now);
         if stale {
             return Ok(Taken::Stale);
         }
@@ -79,6 +79,7 @@ impl Inner {
             Approved::Join(approval) => {
                 return self.wait_for(state, attempt, approval).map(|it| Taken::Pending(it, None));
             }
+            Approved::Ask if glance.narrowed.is_some() => return Ok(Taken::AsAsked),
             Approved::Ask => return self.ask(state, attempt, &glance.binding, &weighed, payloads, now),
         };
         self.clear(state, attempt, view, weighed, payloads, approval, now)

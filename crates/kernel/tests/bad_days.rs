@@ -194,3 +194,19 @@ async fn guessing_names_of_tools_does_not_fill_the_log() {
     };
     assert_eq!(refusals.iter().map(counted).sum::<u64>(), 3_000);
 }
+
+#[tokio::test]
+async fn when_another_rule_asks_people_are_asked_about_what_the_agent_asked_for() {
+    let folder = tempdir().unwrap();
+    let node = open(folder.path()).await;
+    let (_, run) = node.mint().await;
+    let approval = node.pending(&run, "send", r#"{"q":"a"}"#).await.approval();
+    node.kernel.approve(approval, &dana(), Some(json("{}")), None).await.unwrap();
+    let other = "rules: [{ name: other, match: { action: send }, decision: REQUIRE_APPROVAL }]";
+    node.kernel.apply(setup(other, limits()), &dana()).await.unwrap();
+    let asked = node.pending(&run, "send", r#"{"q":"a"}"#).await.approval();
+    assert_ne!(asked, approval);
+    let view = node.kernel.approval(asked).unwrap();
+    assert_eq!(view.will_send.unwrap().to_canonical(), br#"{"q":"a"}"#);
+    assert_eq!(node.pending(&run, "send", r#"{"q":"a"}"#).await.approval(), asked, "and asked once");
+}

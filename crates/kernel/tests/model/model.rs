@@ -138,7 +138,8 @@ impl Model {
                 Ok(self.clear(run, call, &verdict))
             }
             Approval::Join(request) => Ok(Answer::Pending(request)),
-            Approval::Ask => Ok(self.ask(binding, verdict)),
+            // People are asked about what the agent asked for, whatever an approver once made of it.
+            Approval::Ask => self.config().decide(call.tool, call.args).map(|it| self.ask(binding, it)),
         }
     }
 

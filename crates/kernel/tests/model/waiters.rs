@@ -129,8 +129,8 @@ impl Model {
             } else {
                 self.next_in_line(request).into_iter().collect()
             };
-            woken.append(&mut self.replaced);
-            woken.extend(others.into_iter().filter(|other| *other != index));
+            let replaced = std::mem::take(&mut self.replaced);
+            woken.extend(replaced.into_iter().chain(others).filter(|other| *other != index));
         }
         released
     }
