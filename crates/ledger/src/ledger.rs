@@ -84,7 +84,8 @@ struct Inner {
     published: Arc<Published>,
     ask: SyncSender<Ask>,
     threads: Mutex<Option<Threads>>,
-    _lock: Lock,
+    /// Held until the log is closed: another node may open it while a clone of this still reads.
+    lock: Mutex<Option<Lock>>,
 }
 
 #[derive(Debug)]
@@ -133,7 +134,14 @@ impl Ledger {
             deriver: spawn("ledger-tiles", folder, move || deriver.run(&asked))?,
         };
         let recovery = Recovery { size: end.entry, torn_bytes, took: started.elapsed() };
-        let inner = Inner { shared, key, published, ask, threads: Mutex::new(Some(threads)), _lock: lock };
+        let inner = Inner {
+            shared,
+            key,
+            published,
+            ask,
+            threads: Mutex::new(Some(threads)),
+            lock: Mutex::new(Some(lock)),
+        };
         Ok((Self { inner: Arc::new(inner) }, recovery))
     }
 
@@ -296,6 +304,7 @@ impl Inner {
         if written.and(deriver.join()).is_err() {
             tracing::error!("a thread of the log panicked");
         }
+        drop(self.lock.lock().take());
         self.shared.changed.notify_waiters();
     }
 }
