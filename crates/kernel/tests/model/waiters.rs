@@ -130,7 +130,12 @@ impl Model {
                 self.next_in_line(request).into_iter().collect()
             };
             let replaced = std::mem::take(&mut self.replaced);
-            woken.extend(replaced.into_iter().chain(others).filter(|other| *other != index));
+            for other in replaced.into_iter().chain(others) {
+                // Nobody is woken twice.
+                if other != index && !woken.contains(&other) {
+                    woken.push_back(other);
+                }
+            }
         }
         released
     }
