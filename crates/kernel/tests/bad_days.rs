@@ -129,6 +129,7 @@ async fn an_outcome_that_comes_after_the_log_failed_is_written_when_it_is_back()
     let (_, run) = node.mint().await;
     let early = node.cleared(&run, "query", r#"{"q":"early"}"#).await;
     let late = node.cleared(&run, "query", r#"{"q":"late"}"#).await;
+    quiet(&faults);
     faults.fail_syncs(1);
     let refusal = node.refused(&run, "query", "{}").await;
     assert_eq!(refusal.code, Code::LedgerUnavailable);
@@ -149,6 +150,7 @@ async fn what_the_log_lost_is_forgotten_and_what_it_kept_is_not() {
     let (_, run) = node.mint().await;
     let approval = node.pending(&run, "send", "{}").await.approval();
     node.kernel.approve(approval, &dana(), None, None).await.unwrap();
+    quiet(&faults);
     faults.fail_syncs(1);
     let refusal = node.refused(&run, "send", "{}").await;
     assert_eq!(refusal.code, Code::LedgerUnavailable);
@@ -209,4 +211,13 @@ async fn when_another_rule_asks_people_are_asked_about_what_the_agent_asked_for(
     let view = node.kernel.approval(asked).unwrap();
     assert_eq!(view.will_send.unwrap().to_canonical(), br#"{"q":"a"}"#);
     assert_eq!(node.pending(&run, "send", r#"{"q":"a"}"#).await.approval(), asked, "and asked once");
+}
+
+/// Waits until the log's writer has prepared what it wants to have ready: its syncs would take the failure.
+fn quiet(faults: &Faults) {
+    let mut before = u64::MAX;
+    while before != faults.syncs_done() {
+        before = faults.syncs_done();
+        std::thread::sleep(Duration::from_millis(150));
+    }
 }

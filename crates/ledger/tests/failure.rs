@@ -10,9 +10,18 @@ use common::{class, draft, note, open, open_with, options, put, texts};
 use proptest::prelude::*;
 use ringfence_json::Object;
 use ringfence_ledger::{
-    AppendError, Ledger, Lost, OpenError, RoomFor, VerifyOptions, check_entry, limits, verify,
+    AppendError, Faults, Ledger, Lost, OpenError, RoomFor, VerifyOptions, check_entry, limits, verify,
 };
 use ringfence_types::EntryKind;
+
+/// Waits until the writer has prepared what it wants to have ready: its syncs would take the failure that is planned.
+fn quiet(faults: &Faults) {
+    let mut before = u64::MAX;
+    while before != faults.syncs_done() {
+        before = faults.syncs_done();
+        std::thread::sleep(Duration::from_millis(150));
+    }
+}
 
 #[tokio::test]
 async fn a_failed_sync_ends_the_session_and_the_log_goes_on_without_what_was_lost() {
@@ -22,6 +31,7 @@ async fn a_failed_sync_ends_the_session_and_the_log_goes_on_without_what_was_los
     let (ledger, session, _) = open_with(folder.path(), options);
     put(&session, "kept").durable().await.unwrap();
     let first = session.incarnation();
+    quiet(&faults);
     faults.fail_syncs(1);
     assert_eq!(put(&session, "lost").durable().await, Err(Lost));
     session.over().await;
@@ -53,6 +63,7 @@ async fn half_written_batches_and_payloads_leave_no_trace() {
         if round % 2 == 0 {
             draft.payloads.push(session.seal(&class(), &vec![2; 5_000]).unwrap());
         }
+        quiet(&faults);
         faults.fail_writes(1);
         assert_eq!(session.append(draft, RoomFor::New).unwrap().durable().await, Err(Lost));
         session.over().await;
@@ -76,6 +87,7 @@ fn room_and_payloads_of_an_incarnation_that_is_over_are_void() {
     let (ledger, session, _) = open_with(folder.path(), options);
     let mut room = session.reserve(4, 1_000).unwrap();
     let payload = session.seal(&class(), b"stale").unwrap();
+    quiet(&faults);
     faults.fail_syncs(1);
     assert_eq!(put(&session, "lost").durable_blocking(), Err(Lost));
     let next = loop {
