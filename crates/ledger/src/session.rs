@@ -122,6 +122,10 @@ impl Session {
     }
 
     fn take_payload_room(&self, class: &PayloadClass, bytes: u64) -> Result<(), SealError> {
+        // The book hears of the end a moment later than the queue.
+        if self.is_over() {
+            return Err(SealError::Ended);
+        }
         let open = || Book::open_class(&self.shared.payloads, class, &self.shared.faults);
         self.shared.book.take(class, bytes, self.incarnation, open)
     }
