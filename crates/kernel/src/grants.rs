@@ -1,5 +1,6 @@
 //! What an agent holds.
 
+use ringfence_policy::Glob;
 use ringfence_types::{NameError, ServerName};
 
 /// The tools an agent holds: patterns `server/tool`, `*` and `?` in the tool's part. Without one, nothing.
@@ -11,7 +12,7 @@ pub struct Grants {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Pattern {
     server: ServerName,
-    tool: String,
+    tool: Glob,
 }
 
 /// A text that is no grant.
@@ -38,14 +39,14 @@ impl Grants {
             if tool.is_empty() {
                 return Err(GrantError::NoSlash);
             }
-            Ok(Pattern { server: ServerName::new(server)?, tool: tool.to_owned() })
+            Ok(Pattern { server: ServerName::new(server)?, tool: Glob::new(tool) })
         });
         Ok(Self { patterns: patterns.collect::<Result<_, _>>()? })
     }
 
     /// Whether the tool of that server is held.
     pub fn holds(&self, server: &ServerName, tool: &str) -> bool {
-        self.patterns.iter().any(|pattern| pattern.server == *server && glob(&pattern.tool, tool))
+        self.patterns.iter().any(|pattern| pattern.server == *server && pattern.tool.matches(tool))
     }
 
     /// Whether anything of that server is held.
@@ -63,36 +64,6 @@ impl Grants {
         }
         servers
     }
-}
-
-/// Whether `text` matches `pattern`, in which `*` is any run of characters and `?` any single one. Linear in the
-/// product of the lengths: only the last star is ever returned to.
-fn glob(pattern: &str, text: &str) -> bool {
-    let pattern: Vec<char> = pattern.chars().collect();
-    let text: Vec<char> = text.chars().collect();
-    let (mut at_pattern, mut at_text) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while at_text < text.len() {
-        match pattern.get(at_pattern) {
-            Some('*') => {
-                star = Some((at_pattern, at_text));
-                at_pattern += 1;
-            }
-            Some(wanted) if *wanted == '?' || *wanted == text[at_text] => {
-                at_pattern += 1;
-                at_text += 1;
-            }
-            _ => match &mut star {
-                Some((star_pattern, star_text)) => {
-                    *star_text += 1;
-                    at_pattern = *star_pattern + 1;
-                    at_text = *star_text;
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[at_pattern..].iter().all(|rest| *rest == '*')
 }
 
 #[cfg(test)]
@@ -131,7 +102,7 @@ mod tests {
             ("**", "x", true),
             ("résumé_*", "résumé_x", true),
         ] {
-            assert_eq!(glob(pattern, text), expected, "{pattern} ~ {text}");
+            assert_eq!(Glob::new(pattern).matches(text), expected, "{pattern} ~ {text}");
         }
     }
 }

@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 /// A pattern, taken apart once. `*` stands for any characters, also none and also `/`; `?` for exactly one; there is
 /// no escape. The whole value has to fit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Glob {
+pub struct Glob {
     // INVARIANT: at least one piece; between two pieces stands a `*`, so one piece means that there is none.
     pieces: Box<[SmolStr]>,
 }
@@ -18,12 +18,13 @@ impl Glob {
         text.contains(['*', '?'])
     }
 
-    pub(crate) fn new(text: &str) -> Self {
+    /// Takes any text as a pattern.
+    pub fn new(text: &str) -> Self {
         Self { pieces: text.split('*').map(SmolStr::new).collect() }
     }
 
     /// Whether the whole value fits.
-    pub(crate) fn matches(&self, value: &str) -> bool {
+    pub fn matches(&self, value: &str) -> bool {
         let [first, rest @ ..] = &*self.pieces else { return false };
         let Some(mut value) = after(first, value) else { return false };
         let [middle @ .., last] = rest else { return value.is_empty() };

@@ -36,6 +36,7 @@ pub use cedar::cedar_schema;
 pub use change::{ChangeSubject, PolicyDifference, ReachChange, diff};
 pub use definition::{Change, DefinitionError, Difference, ToolDefinition, diff as diff_definitions};
 pub use explain::{ExplainedConstraint, ExplainedRule, Explanation, Standing, Unmet};
+pub use glob::Glob;
 pub use key::Key;
 pub use request::Request;
 pub use schema::{InputSchema, SchemaError, Violation};
