@@ -174,7 +174,7 @@ async fn what_ends_a_terminals_processes_or_a_service_does_not_end_the_spawner_b
     ready(&mut child).await;
     let (_, process) = common::state_and_parent(child.process.pid()).unwrap();
     let process = Pid::from_raw(process.cast_signed()).unwrap();
-    assert_ne!(rustix::process::getsid(Some(process)).unwrap(), rustix::process::getsid(None).unwrap());
+    assert_eq!(rustix::process::getsid(Some(process)).unwrap(), process, "it leads a session of its own");
     for signal in [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM, Signal::USR1] {
         kill_process(process, signal).unwrap();
     }
