@@ -1,5 +1,6 @@
 //! Every chore of the project, so that nothing has to be remembered.
 
+mod bench;
 mod error;
 mod install;
 mod place;
@@ -24,6 +25,15 @@ struct Command {
 
 #[derive(Subcommand)]
 enum Chore {
+    /// Measure the figures of docs/benchmarks.md, with the release build.
+    ///
+    /// Example: cargo xtask bench calls --quick
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// What to measure, and how; `--help` says what there is.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Install the real servers, clients and tools that the tests run against.
     ///
     /// They go to target/parts, or to the folder that RINGFENCE_PARTS names. A second run costs nothing.
@@ -41,6 +51,7 @@ enum Chore {
 fn main() -> ExitCode {
     let place = Place::here();
     let done = match Command::parse().chore {
+        Chore::Bench { arguments } => bench::run_benches(&place, &arguments),
         Chore::Install => install::everything(&place),
         Chore::Test { phases } => test::run(&place, &phases),
     };
