@@ -148,12 +148,29 @@ async fn a_result_that_breaks_the_output_schema_is_withheld() {
 async fn numbers_and_identifiers_arrive_as_they_were_written() {
     let (node, upstream) = legacy().await;
     let client = node.client().await.initialize(PATH).await;
-    let body = r#"{"jsonrpc":"2.0","id":123456789012345678901234567890,"method":"tools/call","params":{"name":"echo","arguments":{"n":1.10,"big":1e400},"later":[1]},"future":true}"#;
+    let body = r#"{"jsonrpc":"2.0","id":123456789012345678901234567890,"method":"tools/call","params":{"name":"echo","arguments":{"n":1.10,"big":1e400}}}"#;
     let answer = client.legacy(PATH, body).await;
     assert!(answer.body.contains(r#""id":123456789012345678901234567890"#), "{}", answer.body);
     let seen = &upstream.seen("tools/call")[0];
     assert_eq!(seen.text("/params/arguments"), r#"{"n":1.10,"big":1e400}"#);
-    assert_eq!((seen.text("/params/later"), seen.text("/future")), ("[1]".into(), "true".into()));
+}
+
+#[tokio::test]
+async fn what_no_rule_has_seen_does_not_reach_a_server() {
+    let (node, upstream) = legacy().await;
+    let client = node.client().await.initialize(PATH).await;
+    let ask = |params: &str| {
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params},"beside":"secret"}}"#)
+    };
+    let answer = client.legacy(PATH, &ask(r#"{"name":"echo","later":["secret"]}"#)).await;
+    assert!(answer.body.contains("`tools/call` has no parameter `later`"), "{}", answer.body);
+    assert!(upstream.seen("tools/call").is_empty());
+    let meta = r#"{"name":"echo","_meta":{"progressToken":"p","notes":"secret"}}"#;
+    let answer = client.legacy(PATH, &ask(meta)).await;
+    assert!(answer.body.contains(r#""result""#), "{}", answer.body);
+    let seen = &upstream.seen("tools/call")[0];
+    assert_eq!(seen.text("/params/_meta"), r#"{"progressToken":"p"}"#);
+    assert!(!seen.text("").contains("secret"));
 }
 
 /// A name, an answer, and what the agent is told.

@@ -149,3 +149,32 @@ async fn who_holds_nothing_of_a_server_does_not_reach_it() {
     assert_eq!(at(&answer.message(), "/error/data/code"), "not_granted");
     assert_eq!(upstream.all().len(), before);
 }
+
+#[tokio::test]
+async fn what_is_not_held_or_suspended_is_refused_on_the_record_also_where_it_is_no_action() {
+    let upstream = Upstream::legacy().await;
+    let servers = [("one", upstream.url.as_str()), ("two", upstream.url.as_str())];
+    let node = Node::start_with(&servers, &["one/*"], POLICY, limits()).await;
+    let client = node.client().await;
+    let initialize = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}"#;
+    for server in ["two", "nowhere"] {
+        let answer = client.legacy(&format!("/mcp/{server}"), initialize).await;
+        assert!(answer.body.contains(r#""code":"not_granted""#), "{}", answer.body);
+    }
+    let client = client.initialize("/mcp/one").await;
+    node.suspend(client.run).await;
+    let answer = client.legacy("/mcp/one", r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#).await;
+    assert!(answer.body.contains(r#""code":"suspended""#), "{}", answer.body);
+    let refusals = node.entries("refusal", 3).await;
+    let about = |entry: &ringfence_json::Object| {
+        ["server", "tool", "code"].map(|name| entry.text(name).unwrap().to_owned())
+    };
+    assert_eq!(
+        refusals.iter().map(about).collect::<Vec<_>>(),
+        [
+            ["two", "initialize", "not_granted"],
+            ["nowhere", "initialize", "not_granted"],
+            ["one", "tools/list", "suspended"],
+        ]
+    );
+}

@@ -9,14 +9,11 @@ use parking_lot::Mutex;
 use ringfence_json::{Limits, Object, Value, parse};
 use ringfence_ledger::{Faults, Ledger, Payload, PayloadClass, RoomFor, SealedPayload};
 use ringfence_policy::ToolDefinition;
-use ringfence_types::{Code, Digest, NodeName, Refusal, ServerName, Timestamp, WorkspaceName};
+use ringfence_types::{Code, Digest, NodeName, ServerName, Timestamp, WorkspaceName};
 use rustix::rand::{GetRandomFlags, getrandom};
 
-use crate::cancel::Cancel;
 use crate::fold::{Fold, Kept};
 use crate::journal::Journal;
-use crate::limits::LEASES_PER_RUN_MAX;
-use crate::live::LiveId;
 use crate::operator::{LedgerUnavailable, durable};
 use crate::record::{ConfigRecord, NodeEvent, Record, RunRecord};
 use crate::recover::{self, OpenError, Recovered};
@@ -56,14 +53,6 @@ pub struct Options {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the run token is unknown or has expired; mint a new one with `ringfence token mint`")]
 pub struct Unauthenticated;
-
-/// A stream that is no action but can be cut off like one.
-#[derive(Debug)]
-pub struct Lease {
-    shared: Shared,
-    live: LiveId,
-    cancel: Cancel,
-}
 
 /// The right of the node to ask a configured server something on its own behalf: its tool list, a greeting.
 #[derive(Debug)]
@@ -185,38 +174,6 @@ impl Kernel {
         view.workspace.policy.may_ever_allow(&request)
     }
 
-    /// Lets a run hold a stream that is no action open: it is cut off like one.
-    ///
-    /// # Errors
-    /// When something above the run is suspended, it has ended, or it holds too many.
-    pub fn lease(&self, run: &Arc<Run>, server: Option<&ServerName>) -> Result<Lease, Refusal> {
-        let scope = ringfence_types::Scope { server: server.cloned(), ..run.scope() };
-        let refuse = |code, reason: String| Refusal {
-            code,
-            action: self.0.new_id(ringfence_types::ActionId::new),
-            rule: None,
-            reason,
-            approval: None,
-            retry_after: None,
-        };
-        let now = self.0.clock.now();
-        let mut state = self.0.state.lock();
-        if let Some(suspension) = state.fold.suspensions.covering(&scope, now) {
-            return Err(refuse(Code::Suspended, crate::admit::suspended_reason(&suspension.reason)));
-        }
-        if state.fold.runs.get(run.id).is_none_or(|known| known.ended.is_some()) {
-            return Err(refuse(Code::Suspended, "This run has ended.".into()));
-        }
-        if state.live.leases_of(run.id) >= LEASES_PER_RUN_MAX {
-            return Err(refuse(
-                Code::RateLimited,
-                format!("This run holds {LEASES_PER_RUN_MAX} streams already."),
-            ));
-        }
-        let (live, cancel) = state.live.insert(scope, None);
-        Ok(Lease { shared: Arc::clone(&self.0), live, cancel })
-    }
-
     /// The node's own business with a server, if it is configured.
     pub fn errand(&self, workspace: &WorkspaceName, server: &ServerName) -> Option<Errand> {
         let setup = self.0.setup.load();
@@ -318,21 +275,6 @@ impl Inner {
 impl std::fmt::Debug for Inner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Inner(…)")
-    }
-}
-
-// === impl Lease ===
-
-impl Lease {
-    /// Cut off from above: asked before each byte is written.
-    pub fn cancel(&self) -> &Cancel {
-        &self.cancel
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        self.shared.state.lock().live.remove(self.live);
     }
 }
 

@@ -23,6 +23,7 @@ mod guard;
 mod housekeeping;
 mod journal;
 mod kernel;
+mod lease;
 mod limits;
 mod live;
 mod operator;
@@ -49,7 +50,8 @@ pub use cancel::{Cancel, CutOff};
 pub use clearance::{CancelledBy, Clearance, Failure, Outcome, Receipt};
 pub use clock::Clock;
 pub use grants::{GrantError, Grants};
-pub use kernel::{Errand, Kernel, Lease, Options, Unauthenticated};
+pub use kernel::{Errand, Kernel, Options, Unauthenticated};
+pub use lease::Lease;
 pub use operator::{
     ApprovalError, LedgerUnavailable, Mint, MintError, Minted, PinError, PinSelection, ResumeError, RunError,
     Suspend, SuspendError,

@@ -27,8 +27,11 @@ pub(crate) const WAITERS_PER_APPROVAL_MAX: usize = 64;
 /// Suspensions in force.
 pub(crate) const SUSPENSIONS_MAX: usize = 10_000;
 
-/// Streams that are no actions, of one run.
+/// Leases of one run, besides as many as it may have actions under way (whose answers are held by one each).
 pub(crate) const LEASES_PER_RUN_MAX: usize = 64;
+
+/// The same for a run whose actions under way are not bounded.
+pub(crate) const LEASES_WITHOUT_BOUND_MAX: usize = 10_000;
 
 /// Refusals of one kind that are recorded one by one within [`REFUSAL_WINDOW`]; those above are counted.
 pub(crate) const REFUSALS_SINGLE_MAX: u64 = 20;

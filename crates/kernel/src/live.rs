@@ -1,6 +1,7 @@
 //! What is under way right now and can be cut off: actions, streams, waiting calls.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use ringfence_types::{ActionId, RunId, Scope};
 
@@ -10,11 +11,13 @@ use crate::cancel::{Cancel, CutOff};
 #[derive(Debug, Default)]
 pub(crate) struct Live {
     next: u64,
-    entries: HashMap<u64, Entry>,
+    entries: HashMap<u64, Running>,
+    /// How many entries of each run are no actions.
+    leases: HashMap<RunId, usize>,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct Running {
     scope: Scope,
     action: Option<ActionId>,
     cancel: Cancel,
@@ -29,13 +32,25 @@ impl Live {
         let id = self.next;
         self.next += 1;
         let cancel = Cancel::default();
-        self.entries.insert(id, Entry { scope, action, cancel: cancel.clone() });
+        if let (None, Some(run)) = (action, scope.run) {
+            *self.leases.entry(run).or_default() += 1;
+        }
+        self.entries.insert(id, Running { scope, action, cancel: cancel.clone() });
         (LiveId(id), cancel)
     }
 
     /// Whether it was there.
     pub(crate) fn remove(&mut self, id: LiveId) -> bool {
-        self.entries.remove(&id.0).is_some()
+        let Some(entry) = self.entries.remove(&id.0) else { return false };
+        if let (None, Some(run)) = (entry.action, entry.scope.run)
+            && let Entry::Occupied(mut leases) = self.leases.entry(run)
+        {
+            *leases.get_mut() -= 1;
+            if *leases.get() == 0 {
+                leases.remove();
+            }
+        }
+        true
     }
 
     /// Cuts off one action and forgets it. Whether it was there.
@@ -53,7 +68,7 @@ impl Live {
 
     /// Streams of one run that are no actions.
     pub(crate) fn leases_of(&self, run: RunId) -> usize {
-        self.entries.values().filter(|entry| entry.action.is_none() && entry.scope.run == Some(run)).count()
+        self.leases.get(&run).copied().unwrap_or_default()
     }
 
     pub(crate) fn has_action(&self, action: ActionId) -> bool {

@@ -20,36 +20,39 @@ impl Inner {
         objection: Objection,
         arguments: Option<&Object>,
     ) -> Refusal {
-        let payload =
-            arguments.and_then(|arguments| self.seal(&proposal.run.workspace, &arguments.to_canonical()));
-        let record = self.refusal_record(proposal, action, &objection);
-        let now = self.clock.now();
-        let mut state = self.state.lock();
-        *state.counts.refused.entry(objection.code).or_default() += 1;
-        if state.refusals.is_single(&record, now) {
-            let record = RefusalRecord { arguments: payload.as_ref().map(SealedPayload::name), ..record };
-            // A refusal that the log cannot take is still a refusal: nothing was executed.
-            let _ = state.commit(
-                &self.clock,
-                &Record::Refusal(record),
-                payload.into_iter().collect(),
-                RoomFor::New,
-            );
-        }
-        Refusal {
-            code: objection.code,
-            action,
-            rule: objection.rule,
-            reason: objection.reason,
-            approval: objection.approval,
-            retry_after: objection.retry_after,
-        }
+        let subject = Subject::of(&proposal.run, &proposal.server, proposal.call.tool_name());
+        self.refuse_to(subject, action, objection, arguments)
     }
 
-    fn refusal_record(&self, proposal: &Proposal, action: ActionId, objection: &Objection) -> RefusalRecord {
+    /// As [`Inner::refuse`], also for what is no action.
+    pub(crate) fn refuse_to(
+        &self,
+        subject: Subject,
+        action: ActionId,
+        objection: Objection,
+        arguments: Option<&Object>,
+    ) -> Refusal {
+        let record = self.refusal_record(subject, action, &objection);
+        let single = {
+            let mut state = self.state.lock();
+            *state.counts.refused.entry(objection.code).or_default() += 1;
+            state.refusals.is_single(&record, self.clock.now())
+        };
+        if single {
+            let payload = arguments
+                .and_then(|arguments| self.seal(&record.subject.workspace, &arguments.to_canonical()));
+            let record = RefusalRecord { arguments: payload.as_ref().map(SealedPayload::name), ..record };
+            let payloads = payload.into_iter().collect();
+            // A refusal that the log cannot take is still a refusal: nothing was executed.
+            let _ = self.state.lock().commit(&self.clock, &Record::Refusal(record), payloads, RoomFor::New);
+        }
+        objection.into_refusal(action)
+    }
+
+    fn refusal_record(&self, subject: Subject, action: ActionId, objection: &Objection) -> RefusalRecord {
         let verdict = objection.verdict.as_deref();
         RefusalRecord {
-            subject: Subject::of(&proposal.run, &proposal.server, proposal.call.tool_name()),
+            subject,
             action,
             code: objection.code,
             rule: objection.rule.clone(),

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use ringfence_json::Object;
 use ringfence_policy::{Request, ToolDefinition, Verdict};
-use ringfence_types::{ActionType, ApprovalId, Code, Decision, Digest, Kind, Role, RuleName};
+use ringfence_types::{
+    ActionId, ActionType, ApprovalId, Code, Decision, Digest, Kind, Refusal, Role, RuleName,
+};
 
 use crate::fold::Pinned;
 use crate::proposal::digest_of;
@@ -75,6 +77,18 @@ impl Objection {
 
     pub(crate) fn rule(self, rule: Option<RuleName>) -> Self {
         Self { rule, ..self }
+    }
+
+    /// What the agent is told.
+    pub(crate) fn into_refusal(self, action: ActionId) -> Refusal {
+        Refusal {
+            code: self.code,
+            action,
+            rule: self.rule,
+            reason: self.reason,
+            approval: self.approval,
+            retry_after: self.retry_after,
+        }
     }
 }
 

@@ -215,7 +215,7 @@ async fn list_server(
         // Lists are given whole, so there is no such place.
         return Err(Fault::answer(fault::INVALID_PARAMS, "an unknown cursor").into());
     }
-    let lease = allowed(caller, server)?;
+    let lease = allowed(caller, server, list.method)?;
     let link = handler::link(caller, server).await?;
     let nothing = Object::new();
     let params = request.params.as_ref().unwrap_or(&nothing);
@@ -261,7 +261,7 @@ async fn set_log_level(caller: &Caller, server: &ServerName, request: Request) -
     let Some(level) = request.param("level").filter(|level| executor::is_log_level(Some(level))) else {
         return Err(Fault::answer(fault::INVALID_PARAMS, "`level` is not a log level").into());
     };
-    let _lease = allowed(caller, server)?;
+    let _lease = allowed(caller, server, &request.method)?;
     let link = handler::link(caller, server).await?;
     // Nothing but the word itself goes on.
     let own = Request::new(lists::next_id(), "logging/setLevel", Object::new().with("level", level.clone()));

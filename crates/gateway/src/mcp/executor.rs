@@ -205,8 +205,8 @@ fn respond(flight: Flight, end: End) -> Response<Outbound> {
     let limits = &flight.caller.gate.limits;
     let piece = limits.piece_bytes;
     let cancel = flight.cancel();
-    let (kernel, run, server) =
-        (flight.caller.gate.kernel.clone(), Arc::clone(&flight.caller.run), flight.server().clone());
+    let (kernel, run) = (flight.caller.gate.kernel.clone(), Arc::clone(&flight.caller.run));
+    let (server, tool) = (flight.server().clone(), flight.call().tool_name().to_owned());
     let was_cut = matches!(end, End::Cut(_));
     let Landed { status, body } = flight.land(end);
     if was_cut {
@@ -216,7 +216,7 @@ fn respond(flight: Flight, end: End) -> Response<Outbound> {
         return outbound::json(status, body, Some(cancel), piece);
     }
     // It takes a while to give out, and a suspension has to reach it after the call was settled, too.
-    match kernel.lease(&run, Some(&server)) {
+    match kernel.lease(&run, Some((&server, &tool))) {
         Ok(lease) => outbound::json_held(status, body, lease, piece),
         Err(_) => outbound::json(status, body, Some(cancel), piece),
     }

@@ -21,7 +21,7 @@ use super::message::{self, Id, Message, Request, Response as Answer};
 use super::method::{self, Kind};
 use super::session::Session;
 use super::upstream::UpstreamError;
-use super::{discovery, handshake, headers, inbox, listen, merged, refusal};
+use super::{discovery, handshake, headers, inbox, listen, merged, params, refusal};
 use crate::http::accept;
 use crate::http::guard;
 use crate::http::inbound::{self, BodyError};
@@ -195,6 +195,9 @@ async fn request(
     let Some(kind) = method::kind(era, &request.method) else {
         return unknown_method(&caller, &endpoint, headers, &request);
     };
+    if let Err(fault) = params::cut(&mut request) {
+        return respond_fault(gate, &fault, Some(request.id));
+    }
     if era == Era::Legacy && !matches!(kind, Kind::Initialize) {
         match session_of(gate, &caller.run, &endpoint, headers) {
             Some(Ok(session)) => caller.session = Some(session),
@@ -272,11 +275,9 @@ async fn named_versions(gate: &Arc<Gate>, run: &Run, endpoint: &Endpoint, fault:
 
 /// Whether something that is no action may go to a server: the agent holds something of it, and nothing above it is
 /// cut off. The lease goes with it.
-pub(crate) fn allowed(caller: &Caller, server: &ServerName) -> Result<Lease, Denied> {
-    if !caller.gate.holds(&caller.run, server) {
-        return Err(Denied::Fault(refusal::not_held(server)));
-    }
-    caller.gate.kernel.lease(&caller.run, Some(server)).map_err(|refusal| Denied::Refused(Box::new(refusal)))
+pub(crate) fn allowed(caller: &Caller, server: &ServerName, method: &str) -> Result<Lease, Denied> {
+    let leased = caller.gate.kernel.visit(&caller.run, server, method);
+    leased.map_err(|refusal| Denied::Refused(Box::new(refusal)))
 }
 
 /// The way to a server for a modern client, if it speaks that era.

@@ -70,7 +70,7 @@ async fn begin(
     handshake: Object,
 ) -> Result<(Arc<Session>, Object), Denied> {
     let gate = &caller.gate;
-    let _lease = allowed(caller, server)?;
+    let _lease = allowed(caller, server, "initialize")?;
     let spoken = discovery::spoken(gate, &caller.run.workspace, server).await?;
     if !spoken.speaks(Era::Legacy) {
         let requested: SmolStr = handshake.text("protocolVersion").unwrap_or_default().into();
@@ -155,7 +155,7 @@ pub(crate) async fn discover(caller: &Caller, endpoint: &Endpoint, request: &Req
 }
 
 async fn discover_server(caller: &Caller, server: &ServerName, request: &Request) -> Result<Object, Denied> {
-    let _lease = allowed(caller, server)?;
+    let _lease = allowed(caller, server, "server/discover")?;
     let link = handler::modern_link(caller, server).await?;
     let asking = async {
         let opened = link.request(&caller.gate, request, Load::default()).await?;

@@ -70,7 +70,7 @@ pub(super) async fn answer(
         return bare_fault(gate, &Fault::bad_request(fault::INVALID_REQUEST, message));
     };
     // Something above the run may have been cut off since it was asked.
-    if let Err(refusal) = gate.kernel.lease(run, Some(&question.server)) {
+    if let Err(refusal) = gate.kernel.visit(run, &question.server, "response") {
         return bare_fault(gate, &refusal::fault(&refusal));
     }
     answer.id = Some(question.id);

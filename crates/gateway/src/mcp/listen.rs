@@ -24,6 +24,9 @@ use super::upstream::{UpstreamError, http as upstream_http};
 use super::{list as lists, sse};
 use crate::http::outbound::{self, Outbound, Piece};
 
+/// What listening is called in the log, in all revisions.
+const LISTEN: &str = "subscriptions/listen";
+
 /// Answers GET: opens the stream on which legacy servers speak unasked.
 pub(crate) async fn listen(gate: &Arc<Gate>, session: Arc<Session>, streams: bool) -> Response<Outbound> {
     if !streams {
@@ -47,7 +50,7 @@ pub(crate) async fn listen(gate: &Arc<Gate>, session: Arc<Session>, streams: boo
 }
 
 async fn listen_one(caller: &Caller, server: &ServerName) -> Result<Option<Response<Outbound>>, Denied> {
-    let lease = allowed(caller, server)?;
+    let lease = allowed(caller, server, LISTEN)?;
     let link = handler::link(caller, server).await?;
     let Some(source) = unasked(caller, &link).await? else { return Ok(None) };
     let (sender, receiver) = mpsc::channel(caller.gate.limits.stream_backlog);
@@ -82,7 +85,7 @@ fn listen_all(caller: Caller, lease: Lease) -> Response<Outbound> {
         let (caller, sender) = (caller.clone(), sender.clone());
         tokio::spawn(async move {
             // A server that is suspended by itself is left out.
-            let Ok(own) = allowed(&caller, &server) else { return };
+            let Ok(own) = allowed(&caller, &server, LISTEN) else { return };
             let Ok(link) = handler::link(&caller, &server).await else { return };
             let Ok(Some(source)) = unasked(&caller, &link).await else { return };
             Pump::new(&caller, &server, link, sender, own.cancel().clone()).run(source).await;
@@ -139,7 +142,7 @@ async fn subscribe_one(
     server: &ServerName,
     request: &mut Request,
 ) -> Result<Response<Outbound>, Denied> {
-    let lease = allowed(caller, server)?;
+    let lease = allowed(caller, server, LISTEN)?;
     let link = handler::modern_link(caller, server).await?;
     if !caller.gate.kernel.may_use(&caller.run, server, "resources/subscribe") {
         let filter =
@@ -225,7 +228,7 @@ async fn subscribe_of_all(
     subscription: Id,
     sender: mpsc::Sender<Piece>,
 ) {
-    let Ok(lease) = allowed(&caller, &server) else { return };
+    let Ok(lease) = allowed(&caller, &server, LISTEN) else { return };
     let Ok(link) = handler::modern_link(&caller, &server).await else { return };
     let Ok(opened) = link.request(&caller.gate, &own, Load::default()).await else { return };
     let Some(exchange) = opened.exchange else { return };
@@ -240,10 +243,11 @@ pub(crate) async fn tell_upstreams(gate: &Arc<Gate>, session: &Session, notifica
         Endpoint::Server(server) => vec![server.clone()],
         Endpoint::Merged => gate.held(&session.run),
     };
+    let method = notification.method.clone();
     let message = Message::Notification(notification);
     for server in servers {
         let telling = async {
-            let _lease = gate.kernel.lease(&session.run, Some(&server)).ok()?;
+            let _lease = gate.kernel.visit(&session.run, &server, &method).ok()?;
             Link::legacy(gate, session, &server).await.ok()?.send(gate, &message).await.ok()
         };
         let told = tokio::time::timeout(gate.limits.errand_time, telling).await;

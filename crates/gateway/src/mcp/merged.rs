@@ -64,7 +64,7 @@ async fn one(
     list: &'static List,
     params: &Object,
 ) -> Result<Listed, &'static str> {
-    let lease = handler::allowed(caller, server).map_err(|_| "suspended")?;
+    let lease = handler::allowed(caller, server, list.method).map_err(|_| "suspended")?;
     let fetching = async {
         let link = handler::link(caller, server).await.map_err(|denied| reason(&denied))?;
         let mut listed = match lists::fetch(&caller.gate, &link, list, params).await {

@@ -6,7 +6,7 @@
 
 use ringfence_json::{Object, Value};
 use ringfence_policy::Narrowing;
-use ringfence_types::{ActionId, Code, Decision, Refusal, ServerName};
+use ringfence_types::{ActionId, Code, Decision, Refusal};
 
 use super::era::Era;
 use super::fault::{Fault, REFUSED};
@@ -39,16 +39,6 @@ pub(crate) fn outcome(era: Era, kind: Kind, refusal: &Refusal) -> Result<Object,
         Kind::Tool => Ok(tool_result(era, refusal)),
         _ => Err(fault(refusal).to_object()),
     }
-}
-
-/// The agent holds nothing of this server.
-pub(crate) fn not_held(server: &ServerName) -> Fault {
-    let reason = format!("This agent holds nothing of the server `{server}`.");
-    let data = Object::new()
-        .with("decision", Decision::Deny.as_str())
-        .with("code", Code::NotGranted.as_str())
-        .with("reason", reason.as_str());
-    Fault { data: Some(data), ..Fault::answer(REFUSED, reason) }
 }
 
 /// What the model reads: that it did not happen, why, and what it may do instead.

@@ -24,10 +24,11 @@ use crate::http::outbound::{self, Outbound, Piece};
 /// suspension from reaching the upstream.
 pub(crate) fn start(flight: Flight, exchange: Exchange, first: Option<Message>) -> http::Response<Outbound> {
     let gate = Arc::clone(&flight.caller.gate);
-    let lease = match gate.kernel.lease(&flight.caller.run, Some(flight.server())) {
-        Ok(lease) => lease,
-        Err(refusal) => return refuse(flight, &refusal),
-    };
+    let lease =
+        match gate.kernel.lease(&flight.caller.run, Some((flight.server(), flight.call().tool_name()))) {
+            Ok(lease) => lease,
+            Err(refusal) => return refuse(flight, &refusal),
+        };
     let (sender, receiver) = mpsc::channel(gate.limits.stream_backlog);
     let response = outbound::events(receiver, lease.cancel().clone(), gate.limits.piece_bytes);
     tokio::spawn(relay(flight, exchange, first, sender, lease));
