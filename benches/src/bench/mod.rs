@@ -1,0 +1,88 @@
+//! The benches, one file each.
+
+mod calls;
+mod decision;
+mod log;
+mod memory;
+mod suspension;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use tempfile::TempDir;
+
+use crate::failure::Failure;
+use crate::table::Table;
+
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Which {
+    /// What a decision costs as a policy grows
+    Decision,
+    /// What a tool call through the gateway costs, beside one without
+    Calls,
+    /// How fast the log takes entries, and how fast it is verified
+    Log,
+    /// What the node has in memory, and how fast it starts on a long log
+    Memory,
+    /// How soon a suspension stops what is under way
+    Suspension,
+}
+
+/// How to measure.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Shortly.
+    pub quick: bool,
+    /// Where the measured data goes.
+    pub folder: PathBuf,
+}
+
+// === impl Which ===
+
+impl Which {
+    /// Everything, in order.
+    pub const ALL: [Self; 5] = [Self::Decision, Self::Log, Self::Calls, Self::Suspension, Self::Memory];
+
+    /// In words.
+    pub fn what(self) -> &'static str {
+        match self {
+            Self::Decision => "decisions",
+            Self::Calls => "tool calls through the gateway and direct",
+            Self::Log => "the log",
+            Self::Memory => "memory, and starts on a long log",
+            Self::Suspension => "suspensions",
+        }
+    }
+
+    /// Measures.
+    pub async fn measure(self, plan: &Plan) -> Result<Vec<Table>, Failure> {
+        match self {
+            Self::Decision => decision::measure(plan),
+            Self::Calls => calls::measure(plan).await.map(|table| vec![table]),
+            Self::Log => log::measure(plan),
+            Self::Memory => memory::measure(plan).await,
+            Self::Suspension => suspension::measure(plan).await.map(|table| vec![table]),
+        }
+    }
+}
+
+// === impl Plan ===
+
+impl Plan {
+    /// One of two values.
+    pub fn choose<T>(&self, full: T, quick: T) -> T {
+        if self.quick { quick } else { full }
+    }
+
+    /// A duration in milliseconds.
+    pub fn millis(&self, full: u64, quick: u64) -> Duration {
+        Duration::from_millis(self.choose(full, quick))
+    }
+
+    /// A fresh folder on the file system that is measured; it goes when it is dropped.
+    pub fn fresh(&self) -> Result<TempDir, Failure> {
+        Ok(tempfile::tempdir_in(&self.folder)?)
+    }
+}
