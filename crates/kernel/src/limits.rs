@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ringfence_types::Rate;
+
 /// Room kept in the log for the outcome of a cleared action, in bytes. An outcome's texts are cut to fit.
 pub(crate) const OUTCOME_BYTES: usize = 4096;
 
@@ -10,6 +12,9 @@ pub(crate) const REASON_BYTES_MAX: usize = 1000;
 
 /// The largest tool definition that can be pinned, in bytes of canonical JSON: it stands in one entry of the log.
 pub(crate) const DEFINITION_BYTES_MAX: usize = 56 * 1024;
+
+/// How often a server may come with new definitions of its tools.
+pub(crate) const DEFINITIONS_RATE: Rate = Rate { count: 30, per: Duration::from_hours(1) };
 
 /// Tools of one server.
 pub(crate) const TOOLS_MAX: usize = 2_000;

@@ -23,6 +23,8 @@ pub(crate) struct State {
     pub runs: HashMap<RunId, RunGuard>,
     pub meters: HashMap<(WorkspaceName, RuleName), Meter>,
     pub breakers: HashMap<(WorkspaceName, ServerName), Breaker>,
+    /// How fast servers change the definitions of their tools.
+    pub definitions: HashMap<(WorkspaceName, ServerName), Meter>,
     pub waiters: HashMap<ApprovalId, VecDeque<Waiter>>,
     pub refusals: Refusals,
     /// Outcomes that came while the log was away; written as soon as it is back.
@@ -74,6 +76,7 @@ impl State {
             runs: HashMap::new(),
             meters: HashMap::new(),
             breakers: HashMap::new(),
+            definitions: HashMap::new(),
             waiters: HashMap::new(),
             refusals: Refusals::default(),
             unwritten: Vec::new(),

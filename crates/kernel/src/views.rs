@@ -207,6 +207,12 @@ impl Kernel {
         }
     }
 
+    /// How often a tool's definition was taken as the right one since the start: when this changes, a policy should be
+    /// held against the definitions again.
+    pub fn pin_changes(&self) -> u64 {
+        self.0.state.lock().fold.pins.changes
+    }
+
     /// The tools that were seen or pinned, by workspace, server and name.
     pub fn pins(&self) -> Vec<PinView> {
         let state = self.0.state.lock();

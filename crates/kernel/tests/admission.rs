@@ -109,6 +109,48 @@ async fn a_changed_definition_is_refused_until_a_person_approves_it() {
     node.cleared(&run, "query", "{}").await.settle(completed("{}"));
 }
 
+fn defined(description: usize) -> std::sync::Arc<ringfence_policy::ToolDefinition> {
+    let text =
+        format!(r#"{{"name":"query","description":"{description}","inputSchema":{{"type":"object"}}}}"#);
+    std::sync::Arc::new(
+        ringfence_policy::ToolDefinition::parse(&ringfence_json::Value::Object(json(&text))).unwrap(),
+    )
+}
+
+#[tokio::test]
+async fn a_server_that_keeps_changing_its_tools_does_not_fill_the_log() {
+    let folder = tempdir().unwrap();
+    let node = open(folder.path()).await;
+    let (_, run) = node.mint().await;
+    for description in 0..500 {
+        node.kernel.observe(&workspace(), &server(), &[defined(description)]).await.unwrap();
+    }
+    let written = node.entries("pin").len();
+    assert!(written < 50, "{written} entries");
+    assert_eq!(node.refused(&run, "query", "{}").await.code, Code::DefinitionChanged);
+    node.clock.advance(Duration::from_hours(1));
+    node.observe().await;
+    let (_, run) = node.mint().await;
+    node.cleared(&run, "query", "{}").await.settle(completed("{}"));
+}
+
+#[tokio::test]
+async fn a_tool_that_is_defined_in_two_ways_at_once_is_not_defined() {
+    let folder = tempdir().unwrap();
+    let node = open(folder.path()).await;
+    let (_, run) = node.mint().await;
+    let before = node.entries("pin").len();
+    for _ in 0..2 {
+        node.kernel
+            .observe(&workspace(), &server(), &[tool("query"), defined(1), tool("query")])
+            .await
+            .unwrap();
+    }
+    assert_eq!(node.refused(&run, "query", "{}").await.code, Code::DefinitionChanged);
+    let tools = 5;
+    assert_eq!(node.entries("pin").len(), before + tools, "each is gone, once");
+}
+
 #[tokio::test]
 async fn what_policy_can_never_allow_is_not_shown() {
     let folder = tempdir().unwrap();

@@ -22,6 +22,8 @@ pub(crate) struct InForce {
     pub people: People,
     /// Since when.
     pub since: Timestamp,
+    /// How often definitions had been taken as right when it was held against them.
+    pub pin_changes: u64,
 }
 
 /// A configuration that was refused while another stays in force.

@@ -66,19 +66,20 @@ impl Reloader {
 
     async fn attempt(&self, desk: &Desk, by: &Actor) -> Result<Reloaded, ReloadError> {
         let loaded = load(&self.path)?;
+        let pin_changes = desk.kernel.pin_changes();
         let tools = known_tools(&loaded.config.workspaces, &desk.kernel.pins());
         let compiled = compile(loaded, &tools)?;
         let (setup, table) = (kernel_setup(&compiled)?, gateway_table(&compiled)?);
         let digest = compiled.loaded.digest;
         let before = desk.in_force();
         let changed = digest != before.compiled.loaded.digest;
-        if changed {
+        if changed || pin_changes != before.pin_changes {
             desk.kernel.apply(setup, by).await?;
         }
         // Also when no text changed: a secret in a file may have.
         self.targets.replace(table);
         let since = if changed { desk.kernel.now() } else { before.since };
-        desk.in_force.store(Arc::new(in_force(compiled, since)));
+        desk.in_force.store(Arc::new(in_force(compiled, since, pin_changes)));
         if changed {
             self.discover();
         }
@@ -113,9 +114,9 @@ impl Reloader {
 }
 
 /// A compiled configuration with its people, in force from now on.
-pub(crate) fn in_force(compiled: Compiled, since: ringfence_types::Timestamp) -> InForce {
+pub(crate) fn in_force(compiled: Compiled, since: ringfence_types::Timestamp, pin_changes: u64) -> InForce {
     let people = People::new(&compiled.loaded.config.people);
-    InForce { compiled, people, since }
+    InForce { compiled, people, since, pin_changes }
 }
 
 impl From<&Person> for Actor {

@@ -115,6 +115,7 @@ impl Node {
         // Blocks for as long as it takes to read the end of the log; nothing is served yet.
         let (kernel, recovered) = Kernel::open(&options.data, open, kernel_setup(&compiled)?).await?;
         tracing::info!(?recovered, "the log is open");
+        let pin_changes = kernel.pin_changes();
         let compiled = with_pins(compiled, &kernel).await?;
         let control = listen(control).await?;
         let socket_path = options.data.join(SOCKET);
@@ -130,7 +131,7 @@ impl Node {
             books: Books::new(kernel.ledger().clone(), &options.data.join(INDEX)),
             reloader: Reloader::new(options.config, targets, agents.gateway().clone()),
             addresses,
-            in_force: ArcSwap::from_pointee(in_force(compiled, kernel.now())),
+            in_force: ArcSwap::from_pointee(in_force(compiled, kernel.now(), pin_changes)),
             refused: Mutex::new(None),
             followers: Arc::new(Semaphore::new(FOLLOWERS_MAX)),
             description: description(),
@@ -199,9 +200,18 @@ async fn with_pins(compiled: Compiled, kernel: &Kernel) -> Result<Compiled, Star
     if tools.is_empty() {
         return Ok(compiled);
     }
-    let compiled = compile(compiled.loaded, &tools)?;
-    kernel.apply(kernel_setup(&compiled)?, &Actor::node()).await?;
-    Ok(compiled)
+    match compile(compiled.loaded.clone(), &tools) {
+        Ok(compiled) => {
+            kernel.apply(kernel_setup(&compiled)?, &Actor::node()).await?;
+            Ok(compiled)
+        }
+        // The definitions came after the policy, which was right before. A rule that cannot be evaluated refuses; the
+        // first look at the files says in `status` what does not fit.
+        Err(rejected) => {
+            tracing::error!("the policy does not fit the definitions of the tools: {rejected}");
+            Ok(compiled)
+        }
+    }
 }
 
 /// Makes the data folder, for its owner alone, if it is not there; returns who that is. Done by [`Node::start`] too;

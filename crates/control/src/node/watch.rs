@@ -14,8 +14,8 @@ use crate::limits::WATCH_INTERVAL;
 /// What a file looks like from outside: enough to notice a change.
 type Look = Option<(SystemTime, u64)>;
 
-/// Looks every second and reloads when a file of the configuration looks different, or while one was refused: what
-/// was missing may have come.
+/// Looks every second and reloads when a file of the configuration looks different, when a tool's definition was taken
+/// as the right one, or while a file was refused: what was missing may have come.
 pub(super) async fn watch(desk: Arc<Desk>) {
     let mut ticks = interval(WATCH_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -25,7 +25,8 @@ pub(super) async fn watch(desk: Arc<Desk>) {
         ticks.tick().await;
         let seen = look(&desk).await;
         let is_refused = desk.refused.lock().is_some();
-        if seen == known && !is_refused {
+        let has_new_pins = desk.kernel.pin_changes() != desk.in_force().pin_changes;
+        if seen == known && !is_refused && !has_new_pins {
             continue;
         }
         let reloaded = desk.reloader.reload(&desk, &Actor::node()).await;

@@ -12,6 +12,8 @@ use crate::record::{PinRecord, PinState};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pins {
     servers: BTreeMap<(WorkspaceName, ServerName), BTreeMap<ToolName, Pin>>,
+    /// How often a definition was taken as the right one since the start.
+    pub(crate) changes: u64,
 }
 
 /// What is known of one tool's definition.
@@ -38,6 +40,7 @@ impl Pins {
         match (record.state, &record.definition) {
             (PinState::Seen, Some(definition)) => pin.seen = Some(definition.clone()),
             (PinState::Pinned, Some(definition)) => {
+                self.changes += 1;
                 pin.pinned = Some(Pinned {
                     definition: definition.clone(),
                     by: record.by.clone(),

@@ -1,5 +1,6 @@
 //! Tool definitions: what servers say, and what people take as right.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use ringfence_ledger::RoomFor;
@@ -9,7 +10,7 @@ use ringfence_types::{Digest, IncidentId, Scope, ServerName, ToolName, Workspace
 use super::{LedgerUnavailable, durable};
 use crate::actor::node_name;
 use crate::fold::Pin;
-use crate::limits::{DEFINITION_BYTES_MAX, TOOLS_MAX};
+use crate::limits::{DEFINITION_BYTES_MAX, DEFINITIONS_RATE, TOOLS_MAX};
 use crate::record::{IncidentRecord, PinRecord, PinState, Record};
 use crate::setup::Trust;
 use crate::state::State;
@@ -75,7 +76,19 @@ impl Kernel {
         let trust = setup.workspaces.get(workspace).map_or(Trust::Explicit, |workspace| workspace.trust);
         let ticket = {
             let mut state = self.0.state.lock();
-            let records = news(&state, workspace, server, definitions, trust);
+            let given = unambiguous(definitions);
+            let place = (workspace.clone(), server.clone());
+            let now = self.0.clock.now();
+            let meter = state.definitions.entry(place).or_default();
+            let is_calm = meter.check(DEFINITIONS_RATE, now).is_ok();
+            let mut records = news(&state, workspace, server, &given, trust);
+            if !is_calm {
+                hide_seen(&state, &mut records);
+            } else if records.iter().any(|record| record.state == PinState::Seen)
+                && let Some(meter) = state.definitions.get_mut(&(workspace.clone(), server.clone()))
+            {
+                meter.take(DEFINITIONS_RATE, now);
+            }
             let mut last = None;
             if let Some(incident) = self.changed_incident(&state, workspace, server, &records) {
                 last = Some(state.commit(
@@ -168,7 +181,7 @@ fn news(
     state: &State,
     workspace: &WorkspaceName,
     server: &ServerName,
-    definitions: &[Arc<ToolDefinition>],
+    definitions: &[&Arc<ToolDefinition>],
     trust: Trust,
 ) -> Vec<PinRecord> {
     let known = state.fold.pins.server(workspace, server);
@@ -184,7 +197,7 @@ fn news(
         person: false,
     };
     let mut records = Vec::new();
-    for definition in definitions.iter().filter(|definition| fits(definition)).take(TOOLS_MAX) {
+    for definition in definitions.iter().copied().filter(|definition| fits(definition)).take(TOOLS_MAX) {
         let seen = pin_of(&definition.name).and_then(|pin| pin.seen.as_ref());
         if seen.is_none_or(|seen| seen.digest != definition.digest) {
             records.push(record(&definition.name, PinState::Seen, Some(Arc::clone(definition))));
@@ -198,6 +211,33 @@ fn news(
     let gone = known.into_iter().flatten().filter(|(tool, pin)| pin.seen.is_some() && !given(tool));
     records.extend(gone.map(|(tool, _)| record(tool, PinState::Gone, None)));
     records
+}
+
+/// The definitions of tools that a list names once. A server that defines a tool in two ways does not define it.
+fn unambiguous(definitions: &[Arc<ToolDefinition>]) -> Vec<&Arc<ToolDefinition>> {
+    let mut digests = HashMap::new();
+    for definition in definitions {
+        digests
+            .entry(&definition.name)
+            .and_modify(|known: &mut Option<Digest>| {
+                *known = known.filter(|known| *known == definition.digest)
+            })
+            .or_insert(Some(definition.digest));
+    }
+    definitions.iter().filter(|definition| digests.remove(&definition.name).flatten().is_some()).collect()
+}
+
+/// Definitions that change faster than anybody can look at them are not recorded: the tools count as gone meanwhile.
+fn hide_seen(state: &State, records: &mut Vec<PinRecord>) {
+    records.retain_mut(|record| {
+        if record.state != PinState::Seen {
+            return true;
+        }
+        record.state = PinState::Gone;
+        record.definition = None;
+        let pin = state.fold.pins.get(&record.workspace, &record.server, record.tool.as_str());
+        pin.is_some_and(|pin| pin.seen.is_some())
+    });
 }
 
 /// Whether a definition can stand in an entry of the log.
