@@ -6,6 +6,7 @@ use ringfence_json::Object;
 use smol_str::SmolStr;
 
 use crate::Place;
+use crate::render::line;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,14 +65,15 @@ impl Diagnostic {
         Self::new(Severity::Warning, source.into(), place, message.into())
     }
 
+    /// What is quoted in a message comes from the text, which may be a stranger's: it must not steer a terminal or a log.
     fn new(severity: Severity, source: SmolStr, place: Place, message: String) -> Self {
-        Self { severity, source, place, message, hint: None, concealed: false }
+        Self { severity, source, place, message: line(message), hint: None, concealed: false }
     }
 
     /// Adds the way out.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(line(hint.into()));
         self
     }
 

@@ -41,6 +41,15 @@ fn excerpt(text: &str, place: Place) -> Option<(String, String)> {
     Some((excerpt.trim_end().to_owned(), caret))
 }
 
+/// A text on one line, fit to be read.
+pub(crate) fn line(text: String) -> String {
+    let readable = |character| printable(character) == character;
+    if text.chars().all(readable) {
+        return text;
+    }
+    text.chars().map(|character| if character == '\n' { ' ' } else { printable(character) }).collect()
+}
+
 /// Control characters and such as turn the direction of text must not reach a terminal.
 fn printable(character: char) -> char {
     match character {
@@ -68,6 +77,14 @@ mod tests {
     fn what_could_move_a_cursor_is_not_shown() {
         let (shown, _) = excerpt("a\u{1b}[2J\u{202e}b", Place { line: 1, column: 1, width: 1 }).unwrap();
         assert!(!shown.contains('\u{1b}') && !shown.contains('\u{202e}'), "{shown:?}");
+    }
+
+    #[test]
+    fn what_a_message_quotes_is_not_shown_raw_either() {
+        let place = Place { line: 1, column: 1, width: 1 };
+        let diagnostic = Diagnostic::error("f", place, "unknown key `a\u{1b}[2J`\nx").with_hint("\u{202e}b");
+        assert_eq!(diagnostic.to_string(), "f:1:1: error: unknown key `a\u{fffd}[2J` x (\u{fffd}b)");
+        assert!(!render(&diagnostic, "a").contains('\u{1b}'));
     }
 
     #[test]
