@@ -46,6 +46,10 @@ pub(crate) struct Permit {
     pub probe: bool,
     /// Whether the clearance left the kernel: before that, nothing can have happened.
     pub handed_out: bool,
+    /// Of the configuration that decided.
+    pub config: Digest,
+    /// Whether the deadline is the run's, and not the upstream's.
+    pub ends_with_run: bool,
 }
 
 /// How an execution ended.
@@ -70,7 +74,12 @@ pub enum Outcome {
         /// By whom.
         by: CancelledBy,
     },
-    /// Nothing was sent, so nothing happened.
+    /// There is no way to the upstream, so nothing was sent and nothing happened.
+    Unreachable {
+        /// How: a sentence in this program's words.
+        message: String,
+    },
+    /// Nothing was sent, so nothing happened, and that says nothing about the upstream.
     NotSent {
         /// Why: a sentence in this program's words.
         message: String,
@@ -88,8 +97,10 @@ pub enum Failure {
     ServerError,
     /// An answer that is none: another id, not JSON-RPC, duplicate keys.
     Malformed,
-    /// An answer over its size limit.
+    /// An answer over the size limit of the node.
     TooLarge,
+    /// A result over the size limit of a rule.
+    Withheld,
     /// A result that does not fit the tool's output schema.
     InvalidOutput,
     /// A JSON-RPC error: the server is well and says no.
@@ -176,9 +187,19 @@ impl Clearance {
         &self.permit().obligations
     }
 
+    /// The digest of the configuration that decided: what is executed is executed as it says.
+    pub fn config(&self) -> Digest {
+        self.permit().config
+    }
+
     /// When the upstream must have answered.
     pub fn deadline(&self) -> Instant {
         self.permit().deadline
+    }
+
+    /// Whether the deadline is the end of the run's own time: an upstream that is not done then has not failed.
+    pub fn ends_with_run(&self) -> bool {
+        self.permit().ends_with_run
     }
 
     /// Cut off from above: asked before each byte is written to the agent.
@@ -225,15 +246,15 @@ impl Outcome {
             Self::Completed { .. } => Status::Completed,
             Self::Failed { .. } => Status::Failed,
             Self::Cancelled { .. } => Status::Cancelled,
-            Self::NotSent { .. } => Status::NotSent,
+            Self::Unreachable { .. } | Self::NotSent { .. } => Status::NotSent,
         }
     }
 
     pub(crate) fn code(&self) -> Option<Code> {
         match self {
             Self::Completed { .. } | Self::Cancelled { by: CancelledBy::Client } => None,
-            Self::Failed { failure: Failure::TooLarge, .. } => Some(Code::TooLarge),
-            Self::Failed { .. } => Some(Code::UpstreamFailed),
+            Self::Failed { failure: Failure::TooLarge | Failure::Withheld, .. } => Some(Code::TooLarge),
+            Self::Failed { .. } | Self::Unreachable { .. } => Some(Code::UpstreamFailed),
             Self::Cancelled { by: CancelledBy::Suspension } => Some(Code::Suspended),
             Self::Cancelled { by: CancelledBy::Deadline } => Some(Code::Deadline),
             Self::Cancelled { by: CancelledBy::Shutdown } | Self::NotSent { .. } => Some(Code::Overloaded),
@@ -243,7 +264,9 @@ impl Outcome {
     pub(crate) fn reason(&self) -> Option<&str> {
         match self {
             Self::Completed { .. } => None,
-            Self::Failed { message, .. } | Self::NotSent { message } => Some(message),
+            Self::Failed { message, .. } | Self::Unreachable { message } | Self::NotSent { message } => {
+                Some(message)
+            }
             Self::Cancelled { by } => Some(match by {
                 CancelledBy::Client => "the agent cancelled the call or went away",
                 CancelledBy::Suspension => "cut off by a suspension",

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use ringfence_ledger::RoomFor;
-use ringfence_types::{Code, IncidentId, Scope};
+use ringfence_types::{Code, Scope};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::cancel::CutOff;
 use crate::kernel::Inner;
 use crate::limits::{CLOCK_JUMP, HOUSEKEEPING, OVERDUE};
-use crate::record::{Answer, IncidentRecord, Record};
+use crate::record::{Answer, Record};
 use crate::state::State;
 use crate::{Actor, Kernel};
 
@@ -100,16 +100,11 @@ impl Inner {
     fn watch_clock(&self, state: &mut State) {
         let Some(jump) = self.clock.jump(CLOCK_JUMP) else { return };
         let direction = if jump.forward { "forward" } else { "back" };
-        let incident = IncidentRecord {
-            incident: self.new_id(IncidentId::new),
-            scope: Scope::default(),
-            event: "clock_jump".into(),
-            reason: format!(
-                "the wall clock was set {direction} by {} s; log time goes on unmoved until the node starts again",
-                jump.by.as_secs()
-            ),
-        };
-        let _ = state.commit(&self.clock, &Record::Incident(incident), Vec::new(), RoomFor::Operator);
+        let reason = format!(
+            "the wall clock was set {direction} by {} s; log time goes on unmoved until the node starts again",
+            jump.by.as_secs()
+        );
+        let _ = self.incident(state, Scope::default(), "clock_jump", &reason, RoomFor::Operator);
     }
 
     /// Forgets what decides nothing any more.

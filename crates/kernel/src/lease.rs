@@ -66,6 +66,18 @@ impl Kernel {
         })
     }
 
+    /// Refuses, on the record, what an agent asked for and what never became a proposal: it is malformed, say.
+    pub fn turn_away(
+        &self,
+        run: &Run,
+        server: &ServerName,
+        tool: &str,
+        code: Code,
+        reason: impl Into<String>,
+    ) -> Refusal {
+        self.refuse_lease(run, server, tool, Objection::new(code, reason))
+    }
+
     fn objection(&self, state: &State, run: &Run, scope: &Scope) -> Option<Objection> {
         if let Some(suspension) = state.fold.suspensions.covering(scope, self.0.clock.now()) {
             return Some(Objection::new(Code::Suspended, crate::admit::suspended_reason(&suspension.reason)));

@@ -21,6 +21,7 @@ mod fold;
 mod grants;
 mod guard;
 mod housekeeping;
+mod incident;
 mod journal;
 mod kernel;
 mod lease;

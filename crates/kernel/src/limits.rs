@@ -26,6 +26,9 @@ pub(crate) const RUNS_MAX: usize = 100_000;
 pub(crate) const WAITING_PER_RUN_MAX: usize = 32;
 pub(crate) const WAITING_MAX: usize = 10_000;
 
+/// How long an agent is told to wait, at most, before it asks again whether a person has agreed.
+pub(crate) const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
+
 /// Calls that wait for one request for approval.
 pub(crate) const WAITERS_PER_APPROVAL_MAX: usize = 64;
 

@@ -1,11 +1,14 @@
 //! A call that waits for a person.
 
+use std::time::Duration;
+
 use ringfence_types::{ActionId, ApprovalId, Code, Refusal, RuleName};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use crate::admit::Attempt;
 use crate::cancel::{Cancel, CutOff};
+use crate::limits::RETRY_AFTER_MAX;
 use crate::live::LiveId;
 use crate::state::Shared;
 use crate::weigh::Objection;
@@ -60,7 +63,7 @@ impl Pending {
         let until = Instant::now() + self.shared.setup.load().approval_wait;
         loop {
             match self.woken(until).await {
-                Woken::TimeUp => return Admission::Refused(self.refuse(still_waiting())),
+                Woken::TimeUp => return Admission::Refused(self.refuse(still_waiting(self.valid()))),
                 Woken::Cut(cut) => {
                     return Admission::Refused(self.refuse(Objection::new(cut.code, cut.reason)));
                 }
@@ -85,6 +88,13 @@ impl Pending {
         }
     }
 
+    /// For how long the request can still be answered and used.
+    fn valid(&self) -> Duration {
+        let state = self.shared.state.lock();
+        let request = state.fold.approvals.get(self.approval);
+        request.map(|request| request.record.expires_at.since(self.shared.clock.now())).unwrap_or_default()
+    }
+
     fn refuse(&self, objection: Objection) -> Refusal {
         let objection = Objection { approval: Some(self.approval), ..objection.rule(self.rule.clone()) };
         self.shared.refuse(&self.proposal, self.action, objection, None)
@@ -100,7 +110,10 @@ impl Drop for Pending {
     }
 }
 
-fn still_waiting() -> Objection {
+/// `valid`: for how long the request still is.
+fn still_waiting(valid: Duration) -> Objection {
+    // Soon enough for the answer to be there to be used.
+    let wait = valid / 4;
     let reason = "This call waits for a person's approval. Make the same call again later: it goes through once it is approved.";
-    Objection::new(Code::ApprovalRequired, reason).retry_after(std::time::Duration::from_secs(30))
+    Objection::new(Code::ApprovalRequired, reason).retry_after(wait.min(RETRY_AFTER_MAX))
 }

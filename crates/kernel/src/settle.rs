@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringfence_ledger::{RoomFor, SealedPayload};
-use ringfence_types::{Code, Digest, IncidentId, Scope, WorkspaceName};
+use ringfence_types::{Code, Digest, Scope, WorkspaceName};
 
 use crate::clearance::{Failure, Outcome, Permit, Receipt};
 use crate::guard::{Health, Step};
 use crate::kernel::Inner;
-use crate::record::{IncidentRecord, OutcomeRecord, Record, Status};
+use crate::record::{OutcomeRecord, Record, Status};
 use crate::state::State;
 use crate::text::bounded;
 
@@ -140,6 +140,7 @@ fn result_digest(outcome: &Outcome) -> Option<Digest> {
     match outcome {
         Outcome::Completed { result, .. } => Some(Digest::of(result)),
         Outcome::Failed { failure, .. } => Some(Digest::of(format!("{failure:?}").as_bytes())),
+        Outcome::Unreachable { .. } => Some(Digest::of(b"unreachable")),
         Outcome::Cancelled { .. } | Outcome::NotSent { .. } => None,
     }
 }
@@ -154,23 +155,21 @@ fn health(outcome: Option<&Outcome>) -> Health {
             | Failure::ServerError
             | Failure::Malformed
             | Failure::TooLarge => Health::Failed,
-            Failure::InvalidOutput | Failure::UpstreamError => Health::Answered,
+            Failure::Withheld | Failure::InvalidOutput | Failure::UpstreamError => Health::Answered,
         },
+        Some(Outcome::Unreachable { .. }) => Health::Failed,
         Some(Outcome::Cancelled { .. } | Outcome::NotSent { .. }) | None => Health::Untold,
     }
 }
 
 fn breaker_opened(shared: &Inner, state: &mut State, permit: &Permit) {
-    let incident = IncidentRecord {
-        incident: shared.new_id(IncidentId::new),
-        scope: Scope {
-            workspace: Some(permit.run.workspace.clone()),
-            server: Some(permit.server.clone()),
-            ..Scope::default()
-        },
-        event: "breaker_open".into(),
-        reason: format!("{} failed too often in a row; calls to it are held back for a while", permit.server),
+    let scope = Scope {
+        workspace: Some(permit.run.workspace.clone()),
+        server: Some(permit.server.clone()),
+        ..Scope::default()
     };
+    let reason =
+        format!("{} failed too often in a row; calls to it are held back for a while", permit.server);
     // The breaker holds whether or not this is written.
-    let _ = state.commit(&shared.clock, &Record::Incident(incident), Vec::new(), RoomFor::New);
+    let _ = shared.incident(state, scope, "breaker_open", &reason, RoomFor::New);
 }

@@ -98,7 +98,7 @@ impl Inner {
         now: Timestamp,
     ) -> Result<Taken, Objection> {
         let room = state.journal.reserve_outcome().map_err(|_| Objection::unavailable())?;
-        let allowed = allowed_time(state, attempt, view, &weighed, now);
+        let (allowed, ends_with_run) = allowed_time(state, attempt, view, &weighed, now);
         let subject = Arc::new(attempt.subject());
         let intent = intent(state, attempt, &weighed, &payloads, approval, now.after(allowed));
         let ticket = state
@@ -129,24 +129,32 @@ impl Inner {
             room,
             probe,
             handed_out: false,
+            config: attempt.setup.digest,
+            ends_with_run,
         };
         Ok(Taken::Cleared(Clearance::new(Box::new(permit)), ticket))
     }
 }
 
-/// How long the upstream may take: the least of the server's bound, the rules' and what is left of the run.
+/// How long the upstream may take: the least of the server's bound, the rules' and what is left of the run and of its
+/// token; and whether it is one of the latter two.
 fn allowed_time(
     state: &State,
     attempt: &Attempt<'_>,
     view: View<'_>,
     weighed: &Weighed,
     now: Timestamp,
-) -> Duration {
+) -> (Duration, bool) {
     let run = state.fold.runs.get(attempt.proposal.run.id);
     let started = run.and_then(|run| run.first_used).unwrap_or(now);
     let left = view.agent.limits.wall.map(|wall| started.after(wall).since(now));
-    let bounds = [Some(view.server.call_timeout), weighed.verdict.obligations.timeout, left];
-    bounds.into_iter().flatten().min().unwrap_or_default()
+    let left = left.into_iter().chain([attempt.proposal.run.expires_at.since(now)]).min().unwrap_or_default();
+    let upstream = weighed
+        .verdict
+        .obligations
+        .timeout
+        .map_or(view.server.call_timeout, |timeout| timeout.min(view.server.call_timeout));
+    (upstream.min(left), left < upstream)
 }
 
 /// Takes what the limits allow. Returns whether this call is a breaker's probe.

@@ -18,6 +18,7 @@ use super::judge::{Withheld, judge};
 use super::link::Link;
 use super::message::{Request, Response};
 use super::method::Kind;
+use super::question::Asker;
 use super::refusal;
 use super::session::{InFlight, Session};
 use super::upstream::UpstreamError;
@@ -45,6 +46,8 @@ pub(crate) struct Flight {
     pub(crate) underway: Option<InFlight>,
     /// The way it took; `None` until something may have been sent.
     pub(crate) link: Option<Link>,
+    /// Asks the client while the call is under way.
+    pub(crate) asker: Option<Asker>,
     /// The HTTP status of the upstream's answer.
     pub(crate) status: StatusCode,
     // INVARIANT: `Some` until it is settled.
@@ -83,8 +86,16 @@ impl Flight {
         underway: Option<InFlight>,
         clearance: Clearance,
     ) -> Self {
-        let clearance = Some(clearance);
-        Self { caller, request, kind, underway, link: None, status: StatusCode::OK, clearance }
+        Self {
+            asker: caller.session.as_ref().map(Asker::new),
+            caller,
+            request,
+            kind,
+            underway,
+            link: None,
+            status: StatusCode::OK,
+            clearance: Some(clearance),
+        }
     }
 
     #[expect(
@@ -132,9 +143,9 @@ impl Flight {
                 self.failed(&UpstreamError::Malformed("an answer to another request"), sent)
             }
             End::Answered(Response { outcome: Ok(result), .. }) => self.result(result),
-            End::Answered(Response { outcome: Err(error), rest, .. }) => {
+            End::Answered(Response { outcome: Err(error), .. }) => {
                 let message = "the tool server answered with a JSON-RPC error".to_owned();
-                let answer = Response { id: Some(self.request.id.clone()), outcome: Err(error), rest };
+                let answer = Response { id: Some(self.request.id.clone()), outcome: Err(error) };
                 (Outcome::Failed { failure: Failure::UpstreamError, message }, answer.to_bytes())
             }
             End::Failed(error) => {
@@ -184,7 +195,7 @@ impl Flight {
 
     fn withheld(&self, withheld: &Withheld) -> (Outcome, Vec<u8>) {
         let (failure, code) = match withheld {
-            Withheld::TooLarge { .. } => (Failure::TooLarge, Code::TooLarge),
+            Withheld::TooLarge { .. } => (Failure::Withheld, Code::TooLarge),
             Withheld::Invalid(_) => (Failure::InvalidOutput, Code::UpstreamFailed),
         };
         let reason = format!("The call was executed, but its result is withheld: {withheld}.");
@@ -192,11 +203,21 @@ impl Flight {
     }
 
     fn failed(&self, error: &UpstreamError, sent: bool) -> (Outcome, Vec<u8>) {
+        let clearance = self.clearance();
+        if matches!(error, UpstreamError::Timeout) && clearance.ends_with_run() {
+            let reason = "This run's time is up. Finish with what you have.".to_owned();
+            return self.cut(CutOff { code: Code::Deadline, reason, action: None }, sent);
+        }
         let message = error.to_string();
         let said = as_sentence(&message);
         let Some(failure) = error.failure().filter(|_| sent) else {
             let reason = format!("{said} Nothing was sent.");
-            return (Outcome::NotSent { message }, self.refused(Code::UpstreamFailed, reason));
+            let outcome = if error.is_upstreams() {
+                Outcome::Unreachable { message }
+            } else {
+                Outcome::NotSent { message }
+            };
+            return (outcome, self.refused(Code::UpstreamFailed, reason));
         };
         let code = if failure == Failure::TooLarge { Code::TooLarge } else { Code::UpstreamFailed };
         let reason = format!("{said} It may have taken effect: check before you try again.");
@@ -229,7 +250,7 @@ impl Flight {
 /// The answer to a refused request, as JSON.
 pub(crate) fn refused_bytes(era: Era, kind: Kind, request: &Request, refusal: &Refusal) -> Vec<u8> {
     let outcome = refusal::outcome(era, kind, refusal);
-    Response { id: Some(request.id.clone()), outcome, rest: Object::new() }.to_bytes()
+    Response { id: Some(request.id.clone()), outcome }.to_bytes()
 }
 
 fn as_sentence(message: &str) -> String {

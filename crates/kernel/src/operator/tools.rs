@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use ringfence_ledger::RoomFor;
 use ringfence_policy::ToolDefinition;
-use ringfence_types::{Digest, IncidentId, Scope, ServerName, ToolName, WorkspaceName};
+use ringfence_types::{Digest, Scope, ServerName, ToolName, WorkspaceName};
 
 use super::{LedgerUnavailable, durable};
 use crate::actor::node_name;
 use crate::fold::Pin;
 use crate::limits::{DEFINITION_BYTES_MAX, DEFINITIONS_RATE, TOOLS_MAX};
-use crate::record::{IncidentRecord, PinRecord, PinState, Record};
+use crate::record::{PinRecord, PinState, Record};
 use crate::setup::Trust;
 use crate::state::State;
 use crate::{Actor, Kernel};
@@ -90,13 +90,13 @@ impl Kernel {
                 meter.take(DEFINITIONS_RATE, now);
             }
             let mut last = None;
-            if let Some(incident) = self.changed_incident(&state, workspace, server, &records) {
-                last = Some(state.commit(
-                    &self.0.clock,
-                    &Record::Incident(incident),
-                    Vec::new(),
-                    RoomFor::New,
-                )?);
+            if let Some((event, reason)) = worth_a_look(&state, workspace, server, &records, is_calm) {
+                let scope = Scope {
+                    workspace: Some(workspace.clone()),
+                    server: Some(server.clone()),
+                    ..Scope::default()
+                };
+                last = Some(self.0.incident(&mut state, scope, event, &reason, RoomFor::New)?);
             }
             for record in records {
                 last = Some(state.commit(&self.0.clock, &Record::Pin(record), Vec::new(), RoomFor::New)?);
@@ -146,34 +146,30 @@ impl Kernel {
         }
         Ok(tools)
     }
+}
 
-    fn changed_incident(
-        &self,
-        state: &State,
-        workspace: &WorkspaceName,
-        server: &ServerName,
-        records: &[PinRecord],
-    ) -> Option<IncidentRecord> {
-        let pinned = |tool: &ToolName| {
-            state.fold.pins.get(workspace, server, tool.as_str()).is_some_and(|pin| pin.pinned.is_some())
-        };
-        let seen = records.iter().filter(|record| record.state == PinState::Seen);
-        let changed: Vec<&str> =
-            seen.filter(|record| pinned(&record.tool)).map(|record| record.tool.as_str()).take(10).collect();
-        (!changed.is_empty()).then(|| IncidentRecord {
-            incident: self.0.new_id(IncidentId::new),
-            scope: Scope {
-                workspace: Some(workspace.clone()),
-                server: Some(server.clone()),
-                ..Scope::default()
-            },
-            event: "definition_changed".into(),
-            reason: crate::text::bounded(&format!(
-                "{server} gives other definitions of: {}",
-                changed.join(", ")
-            )),
-        })
+/// What people should look at in these records: that something is another thing than was taken as right, or that
+/// nobody could keep up with it.
+fn worth_a_look(
+    state: &State,
+    workspace: &WorkspaceName,
+    server: &ServerName,
+    records: &[PinRecord],
+    is_calm: bool,
+) -> Option<(&'static str, String)> {
+    if !is_calm {
+        let reason =
+            format!("{server} changes its tools faster than anybody can look at them; they are hidden");
+        return (!records.is_empty()).then_some(("definitions_unstable", reason));
     }
+    let pinned = |tool: &ToolName| {
+        state.fold.pins.get(workspace, server, tool.as_str()).is_some_and(|pin| pin.pinned.is_some())
+    };
+    let seen = records.iter().filter(|record| record.state == PinState::Seen);
+    let changed: Vec<&str> =
+        seen.filter(|record| pinned(&record.tool)).map(|record| record.tool.as_str()).take(10).collect();
+    let reason = format!("{server} gives other definitions of: {}", changed.join(", "));
+    (!changed.is_empty()).then_some(("definition_changed", reason))
 }
 
 /// The records that lead from what is known of a server's tools to what it gives now.

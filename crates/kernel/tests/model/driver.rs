@@ -218,6 +218,7 @@ impl Driver {
             How::Failed => failed(Failure::Timeout),
             How::Said => failed(Failure::UpstreamError),
             How::Cancelled => Outcome::Cancelled { by: CancelledBy::Client },
+            How::Unreachable => Outcome::Unreachable { message: "no".into() },
             How::NotSent => Outcome::NotSent { message: "no".into() },
             How::Dropped => {
                 drop(clearance);

@@ -295,6 +295,7 @@ impl Model {
         let (health, result) = match how {
             How::Completed { result } => (Health::Well, Some(format!("completed {result}"))),
             How::Failed => (Health::Ill, Some("failed".into())),
+            How::Unreachable => (Health::Ill, Some("unreachable".into())),
             How::Said => (Health::Well, Some("said".into())),
             How::Cancelled | How::NotSent | How::Dropped | How::Forgotten => (Health::Untold, None),
         };

@@ -71,6 +71,8 @@ pub enum How {
     Said,
     Cancelled,
     NotSent,
+    /// There was no way to the upstream.
+    Unreachable,
     Dropped,
     /// Neither settled nor dropped.
     Forgotten,
@@ -175,7 +177,8 @@ fn step(random: &mut Random, favourites: &[usize], ill: bool) -> Step {
 fn how(random: &mut Random) -> How {
     match random.below(20) {
         0..=8 => How::Completed { result: u8::from(random.once_in(6)) },
-        9..=13 => How::Failed,
+        9..=12 => How::Failed,
+        13 => How::Unreachable,
         14 => How::Said,
         15 => How::Cancelled,
         16 => How::NotSent,

@@ -69,6 +69,11 @@ pub(crate) enum UpstreamError {
 // === impl UpstreamError ===
 
 impl UpstreamError {
+    /// Whether it says something about the upstream, and not about what the node lacks to reach it.
+    pub(crate) fn is_upstreams(&self) -> bool {
+        !matches!(self, Self::SessionGone | Self::Source(_) | Self::Gone)
+    }
+
     /// What it is to the log; `None` when nothing was sent, so nothing happened.
     pub(crate) fn failure(&self) -> Option<Failure> {
         match self {
