@@ -11,6 +11,7 @@ mod serve;
 pub mod targets;
 
 pub use crate::http::guard::Doors;
+pub use crate::http::stall::Impatient;
 pub use limits::Limits;
 pub use mcp::discovery::{DiscoverError, Discovered};
 pub use mcp::upstream::children::ChildView;

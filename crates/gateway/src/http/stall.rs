@@ -11,7 +11,7 @@ use tokio::time::Sleep;
 
 /// A stream whose writes fail once no byte was taken for a while.
 #[derive(Debug)]
-pub(crate) struct Impatient<S> {
+pub struct Impatient<S> {
     stream: S,
     patience: Duration,
     /// Runs while a write waits; made when one has to, so that a write that never waits costs nothing.
@@ -21,7 +21,8 @@ pub(crate) struct Impatient<S> {
 // === impl Impatient ===
 
 impl<S> Impatient<S> {
-    pub(crate) fn new(stream: S, patience: Duration) -> Self {
+    /// A stream of which a write may wait for `patience`.
+    pub fn new(stream: S, patience: Duration) -> Self {
         Self { stream, patience, waiting: None }
     }
 

@@ -10,8 +10,9 @@ use super::fault::{self, Fault};
 use super::gate::Gate;
 use super::handler::{bare_fault, session_of};
 use super::message::{Id, Message, Notification, Response as Answer};
+use super::session::Session;
 use super::upstream::UpstreamError;
-use super::{listen, refusal};
+use super::{listen, question, refusal};
 use crate::http::outbound::{self, Outbound};
 
 /// Takes a notification. Only those pass that MCP has for clients: anything else would reach a server undecided.
@@ -35,12 +36,13 @@ pub(super) async fn notification(
                 session.call_off(&id);
             }
         }
-        "notifications/roots/list_changed" => listen::tell_upstreams(gate, &session, notification).await,
-        "notifications/progress" if session.has_questions() => {
-            listen::tell_upstreams(gate, &session, notification).await;
+        "notifications/roots/list_changed" => {
+            let changed = Notification { method: notification.method, params: None };
+            listen::tell_upstreams(gate, &session, changed).await;
         }
-        // The gate has greeted the upstreams itself; and nobody waits for progress who asked nothing.
-        "notifications/initialized" | "notifications/progress" => {}
+        "notifications/progress" => tell_asker(gate, &session, &notification).await,
+        // The gate has greeted the upstreams itself.
+        "notifications/initialized" => {}
         _ => {
             let message = "a notification that is not known here is not passed on";
             return bare_fault(gate, &Fault::bad_request(fault::METHOD_NOT_FOUND, message));
@@ -49,13 +51,28 @@ pub(super) async fn notification(
     outbound::status(StatusCode::ACCEPTED)
 }
 
+/// Tells a server how far the client is with its question; nobody else, and nobody who asked nothing.
+async fn tell_asker(gate: &Gate, session: &Session, notification: &Notification) {
+    let Some(progress) = question::progress(notification) else { return };
+    let Some(question) = progress.param("progressToken").and_then(|token| session.question_of_token(token))
+    else {
+        return;
+    };
+    let telling = async {
+        let _lease = gate.kernel.visit(&session.run, &question.server, "notifications/progress").ok()?;
+        question.back.link().ok()?.send(gate, &Message::Notification(progress)).await.ok()
+    };
+    let told = tokio::time::timeout(gate.limits.errand_time, telling).await;
+    tracing::debug!(server = %question.server, told = matches!(told, Ok(Some(()))), "progress was passed on");
+}
+
 /// Takes the client's answer to a question of a server, and passes it on.
 pub(super) async fn answer(
     gate: &Arc<Gate>,
     run: &Arc<Run>,
     endpoint: &Endpoint,
     headers: &HeaderMap,
-    mut answer: Answer,
+    answer: Answer,
 ) -> Response<Outbound> {
     let session = match session_of(gate, run, endpoint, headers) {
         Some(Ok(session)) => session,
@@ -73,9 +90,8 @@ pub(super) async fn answer(
     if let Err(refusal) = gate.kernel.visit(run, &question.server, "response") {
         return bare_fault(gate, &refusal::fault(&refusal));
     }
-    answer.id = Some(question.id);
-    let answer = Message::Response(answer);
-    let sending = question.link.send(gate, &answer);
+    let answer = Message::Response(question.answer(answer));
+    let sending = async { question.back.link()?.send(gate, &answer).await };
     match tokio::time::timeout(gate.limits.errand_time, sending).await {
         Ok(Ok(())) => outbound::status(StatusCode::ACCEPTED),
         Ok(Err(error)) => bare_fault(gate, &Fault::upstream(error.to_string())),

@@ -1,7 +1,7 @@
 //! The way to one upstream for one conversation: found anew for every message, so that a new address or key counts
 //! at once.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use ::http::HeaderMap;
 use ringfence_json::Object;
@@ -27,6 +27,15 @@ pub(crate) enum Link {
     Http(Address),
     /// To a child.
     Child(Arc<Child>),
+}
+
+/// The way back to an upstream that asked something. It keeps no child alive.
+#[derive(Debug, Clone)]
+pub(crate) enum WayBack {
+    /// Over HTTP.
+    Http(Address),
+    /// To a child, as long as it is there.
+    Child(Weak<Child>),
 }
 
 /// What a request carries beside itself.
@@ -123,6 +132,14 @@ impl Link {
         }
     }
 
+    /// The way back, for later.
+    pub(crate) fn way_back(&self) -> WayBack {
+        match self {
+            Self::Http(address) => WayBack::Http(address.clone()),
+            Self::Child(child) => WayBack::Child(Arc::downgrade(child)),
+        }
+    }
+
     /// Tells a legacy upstream over HTTP that a request is called off. The others see it: a modern one by the end of
     /// the connection, a child by the end of the exchange.
     pub(crate) async fn call_off(&self, gate: &Gate, id: &Id) {
@@ -134,6 +151,20 @@ impl Link {
         let cancelled = Message::Notification(Notification::new("notifications/cancelled", params));
         let told = tokio::time::timeout(gate.limits.connect_time, self.send(gate, &cancelled)).await;
         tracing::debug!(told = matches!(told, Ok(Ok(()))), "a call was called off upstream");
+    }
+}
+
+// === impl WayBack ===
+
+impl WayBack {
+    /// The way, if there is still somebody at its end.
+    pub(crate) fn link(&self) -> Result<Link, UpstreamError> {
+        match self {
+            Self::Http(address) => Ok(Link::Http(address.clone())),
+            Self::Child(child) => {
+                child.upgrade().map(Link::Child).ok_or_else(|| UpstreamError::Ended("stopped".to_owned()))
+            }
+        }
     }
 }
 
@@ -170,8 +201,7 @@ pub(crate) async fn greet(
     let revision = result.text("protocolVersion").filter(|revision| era::is_legacy(revision));
     let Some(revision) = revision else { return Err(UpstreamError::Handshake) };
     let welcome = UpstreamSession { target: Arc::clone(target), session, revision: revision.into() };
-    let ready =
-        Notification { method: "notifications/initialized".into(), params: None, rest: Object::new() };
+    let ready = Notification { method: "notifications/initialized".into(), params: None };
     let link = Link::Http(welcome.address(target));
     tokio::time::timeout(gate.limits.errand_time, link.send(gate, &Message::Notification(ready)))
         .await

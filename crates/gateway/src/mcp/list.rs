@@ -96,7 +96,7 @@ async fn fetch_page(gate: &Gate, link: &Link, list: &List, params: &Object) -> R
     let opened = link.request(gate, &request, Load::default()).await?;
     let answer = link::answer(opened.exchange, &request.id, &gate.limits).await?;
     answer.outcome.map_err(|error| {
-        let rejected = Response { id: None, outcome: Err(error), rest: answer.rest };
+        let rejected = Response { id: None, outcome: Err(error) };
         ListError::Rejected(Box::new(rejected), opened.status)
     })
 }

@@ -205,7 +205,6 @@ fn subscribe_all(caller: &Caller, request: &Request) -> Result<Response<Outbound
             id: lists::next_id(),
             params: Some(with_filter(request, &filter)),
             method: request.method.clone(),
-            rest: Object::new(),
         };
         tokio::spawn(subscribe_of_all(caller.clone(), server, own, request.id.clone(), sender.clone()));
     }

@@ -1,7 +1,8 @@
 //! JSON-RPC 2.0 as MCP uses it: one strict message at a time (MCP 2026-07-28, basic, "Messages").
 //!
 //! What is read here is the only thing that goes on: a message is forwarded by writing it anew, never by passing on
-//! the bytes it came in. Members nobody here knows are kept.
+//! the bytes it came in. Of its own members, those that JSON-RPC 2.0 knows (section 4 and 5) are kept and no others:
+//! a server that folds case would read `Method` as another method.
 
 use std::fmt;
 
@@ -39,8 +40,6 @@ pub struct Request {
     pub method: SmolStr,
     /// With what.
     pub params: Option<Object>,
-    /// Members that JSON-RPC does not know.
-    pub rest: Object,
 }
 
 /// A notification.
@@ -50,8 +49,6 @@ pub struct Notification {
     pub method: SmolStr,
     /// With what.
     pub params: Option<Object>,
-    /// Members that JSON-RPC does not know.
-    pub rest: Object,
 }
 
 /// An answer.
@@ -61,8 +58,6 @@ pub struct Response {
     pub id: Option<Id>,
     /// What came of it: the result, or the error object.
     pub outcome: Result<Object, Object>,
-    /// Members that JSON-RPC does not know.
-    pub rest: Object,
 }
 
 /// Why a text is not a message.
@@ -146,22 +141,33 @@ fn read(mut members: Object) -> Result<Message, MessageError> {
                 Some(_) => return fail(MessageErrorKind::Params),
             };
             Ok(match known {
-                Some(id) => Message::Request(Request { id, method, params, rest: members }),
-                None => Message::Notification(Notification { method, params, rest: members }),
+                Some(id) => Message::Request(Request { id, method, params }),
+                None => Message::Notification(Notification { method, params }),
             })
         }
         (Some(_), None, None) => fail(MessageErrorKind::Method),
         (None, Some(Value::Object(result)), None) if known.is_some() => {
-            Ok(Message::Response(Response { id: known, outcome: Ok(result), rest: members }))
+            Ok(Message::Response(Response { id: known, outcome: Ok(result) }))
         }
         (None, Some(Value::Object(_)), None) => fail(MessageErrorKind::Id),
         (None, Some(_), None) => fail(MessageErrorKind::Result),
         (None, None, Some(Value::Object(error))) if is_error(&error) => {
-            Ok(Message::Response(Response { id: known, outcome: Err(error), rest: members }))
+            Ok(Message::Response(Response { id: known, outcome: Err(known_of(&error, &ERROR_MEMBERS)) }))
         }
         (None, None, Some(_)) => fail(MessageErrorKind::Error),
         _ => fail(MessageErrorKind::Shape),
     }
+}
+
+/// What an error has (JSON-RPC 2.0, section 5.1).
+const ERROR_MEMBERS: [&str; 3] = ["code", "message", "data"];
+
+/// The members of an object that are known by name, in its order.
+pub(crate) fn known_of(object: &Object, names: &[&str]) -> Object {
+    object
+        .iter()
+        .filter(|(name, _)| names.contains(&name.as_str()))
+        .fold(Object::new(), |known, (name, value)| known.with(name.clone(), value.clone()))
 }
 
 fn is_error(error: &Object) -> bool {
@@ -231,7 +237,7 @@ impl Message {
 impl Request {
     /// A request of the node's own.
     pub fn new(id: Id, method: &str, params: Object) -> Self {
-        Self { id, method: method.into(), params: Some(params), rest: Object::new() }
+        Self { id, method: method.into(), params: Some(params) }
     }
 
     /// A parameter.
@@ -261,7 +267,7 @@ impl Request {
         } else if !name.is_empty() && !value.is_empty() {
             out.member("params", &Object::new().with(name, value.clone()).into());
         }
-        out.finish(&self.rest)
+        out.finish()
     }
 }
 
@@ -270,7 +276,7 @@ impl Request {
 impl Notification {
     /// A notification of the node's own.
     pub fn new(method: &str, params: Object) -> Self {
-        Self { method: method.into(), params: Some(params), rest: Object::new() }
+        Self { method: method.into(), params: Some(params) }
     }
 
     /// A parameter.
@@ -286,7 +292,7 @@ impl Notification {
             out.name("params");
             write_object(params, &mut out.bytes);
         }
-        out.finish(&self.rest)
+        out.finish()
     }
 }
 
@@ -295,12 +301,12 @@ impl Notification {
 impl Response {
     /// A result.
     pub fn result(id: Id, result: Object) -> Self {
-        Self { id: Some(id), outcome: Ok(result), rest: Object::new() }
+        Self { id: Some(id), outcome: Ok(result) }
     }
 
     /// An error.
     pub fn error(id: Option<Id>, error: Object) -> Self {
-        Self { id, outcome: Err(error), rest: Object::new() }
+        Self { id, outcome: Err(error) }
     }
 
     /// The answer as compact JSON.
@@ -315,7 +321,7 @@ impl Response {
         };
         out.name(name);
         write_object(object, &mut out.bytes);
-        out.finish(&self.rest)
+        out.finish()
     }
 }
 

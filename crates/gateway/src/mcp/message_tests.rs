@@ -14,10 +14,10 @@ fn kind_of(text: &str) -> String {
 }
 
 #[test]
-fn messages_are_read_and_written_back_with_what_nobody_knows() {
+fn messages_are_read_and_written_back_as_they_were() {
     for text in [
         r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#,
-        r#"{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"name":"x","new":[1.50]},"future":{"a":1}}"#,
+        r#"{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"name":"x","new":[1.50]}}"#,
         r#"{"jsonrpc":"2.0","id":123456789012345678901234567890,"method":"ping","params":{}}"#,
         r#"{"jsonrpc":"2.0","id":-7,"result":{"content":[],"later":null}}"#,
         r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"no","data":[1]}}"#,
@@ -26,6 +26,28 @@ fn messages_are_read_and_written_back_with_what_nobody_knows() {
     ] {
         let message = parse(text.as_bytes(), &limits()).unwrap();
         assert_eq!(String::from_utf8(message.to_bytes()).unwrap(), text);
+    }
+}
+
+#[test]
+fn members_that_json_rpc_does_not_know_go_nowhere() {
+    for (text, written) in [
+        (
+            r#"{"jsonrpc":"2.0","method":"notifications/roots/list_changed","Method":"tools/call","Params":{"name":"x"}}"#,
+            r#"{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}"#,
+        ),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"ping","ID":2}"#, r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"result":{},"Result":{"a":1}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":{}}"#,
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"Code":2,"message":"m","data":[]},"extra":1}"#,
+            r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"m","data":[]}}"#,
+        ),
+    ] {
+        let message = parse(text.as_bytes(), &limits()).unwrap();
+        assert_eq!(String::from_utf8(message.to_bytes()).unwrap(), written);
     }
 }
 

@@ -32,6 +32,7 @@ pub(crate) mod method;
 pub mod names;
 mod params;
 mod pump;
+pub(crate) mod question;
 pub mod refusal;
 pub(crate) mod relay;
 pub(crate) mod session;

@@ -34,8 +34,6 @@ const META_OWN: &str = "io.modelcontextprotocol/";
 /// # Errors
 /// When there is a parameter that the method does not have: it would mean something to the server that no rule has seen.
 pub(crate) fn cut(request: &mut Request) -> Result<(), Fault> {
-    // JSON-RPC 2.0, section 4, knows no other members than those that were taken.
-    request.rest = Object::new();
     let Some(params) = request.params.as_mut() else { return Ok(()) };
     let known =
         KNOWN.iter().find(|(method, _)| *method == request.method).map_or(&[][..], |(_, known)| known);
@@ -46,10 +44,15 @@ pub(crate) fn cut(request: &mut Request) -> Result<(), Fault> {
         let message = format!("`{}` has no parameter `{}`", request.method, name.escape_debug());
         return Err(Fault::answer(fault::INVALID_PARAMS, message));
     }
-    if let Some(meta) = params.get_mut("_meta").and_then(Value::as_object_mut) {
+    cut_meta(params);
+    Ok(())
+}
+
+/// Leaves the metadata that goes on.
+pub(crate) fn cut_meta(object: &mut Object) {
+    if let Some(meta) = object.get_mut("_meta").and_then(Value::as_object_mut) {
         *meta = kept(meta);
     }
-    Ok(())
 }
 
 fn kept(meta: &Object) -> Object {

@@ -13,8 +13,9 @@ use super::flight::Caller;
 use super::gate::Gate;
 use super::link::Link;
 use super::message::{Id, Message, Notification, Request};
+use super::question::{Asker, Question};
 use super::relay;
-use super::session::{Question, Session};
+use super::session::Session;
 use super::upstream::Exchange;
 use super::{discovery, method, sse};
 use crate::http::outbound::Piece;
@@ -25,6 +26,8 @@ pub(super) struct Pump {
     server: ServerName,
     session: Option<Arc<Session>>,
     caller: Caller,
+    /// Asks the client for as long as the stream lives.
+    asker: Option<Asker>,
     link: Link,
     sender: mpsc::Sender<Piece>,
     cancel: Cancel,
@@ -62,6 +65,7 @@ impl Pump {
             gate: Arc::clone(&caller.gate),
             server: server.clone(),
             session: caller.session.clone(),
+            asker: caller.session.as_ref().map(Asker::new),
             caller: caller.clone(),
             link,
             sender,
@@ -138,10 +142,9 @@ impl Pump {
     }
 
     async fn ask(&mut self, mut question: Request) -> Option<()> {
-        let noted =
-            Question { server: self.server.clone(), link: self.link.clone(), id: question.id.clone() };
-        let session = self.session.as_ref().filter(|_| method::is_question(&question.method));
-        if let Some(id) = session.and_then(|session| session.ask(noted, &self.gate.limits)) {
+        let noted = Question::new(&self.server, &self.link, &question);
+        let asker = self.asker.as_ref().filter(|_| method::is_question(&question.method));
+        if let Some(id) = asker.and_then(|asker| asker.ask(noted, &self.gate.limits)) {
             question.id = id;
             return self.offer(sse::event(&question.to_bytes()).into()).await;
         }

@@ -15,7 +15,7 @@ use super::fault::Fault;
 use super::flight::{End, Flight, refused_bytes};
 use super::message::{Id, Message, Notification, Request, Response};
 use super::method;
-use super::session::Question;
+use super::question::Question;
 use super::upstream::{Exchange, UpstreamError};
 use super::{discovery, sse};
 use crate::http::outbound::{self, Outbound, Piece};
@@ -189,15 +189,14 @@ fn withdraw(flight: &Flight, mut notification: Notification) -> Option<Notificat
 
 /// Asks the client what a legacy server wants to know. Gives the question under an identifier of the gate's own.
 async fn ask(flight: &mut Flight, mut question: Request) -> Result<Option<Request>, End> {
-    let Some(session) = flight.caller.session.clone() else {
+    if flight.caller.session.is_none() {
         // Modern servers ask in their results (MCP 2026-07-28, "Multi Round-Trip Requests").
         return Err(End::Failed(UpstreamError::Malformed("a request on the stream of an answer")));
-    };
+    }
     let asked = match (&flight.link, method::is_question(&question.method)) {
         (Some(link), true) => {
-            let noted =
-                Question { server: flight.server().clone(), link: link.clone(), id: question.id.clone() };
-            session.ask(noted, &flight.caller.gate.limits)
+            let noted = Question::new(flight.server(), link, &question);
+            flight.asker.as_ref().and_then(|asker| asker.ask(noted, &flight.caller.gate.limits))
         }
         _ => None,
     };

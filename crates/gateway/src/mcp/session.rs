@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use http::HeaderValue;
 use parking_lot::Mutex;
-use ringfence_json::Object;
+use ringfence_json::{Object, Value};
 use ringfence_kernel::Run;
 use ringfence_types::ServerName;
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -21,8 +21,8 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio_util::sync::CancellationToken;
 
 use super::endpoint::Endpoint;
-use super::link::Link;
 use super::message::Id;
+use super::question::{Question, Questions};
 use crate::Limits;
 use crate::targets::HttpTarget;
 
@@ -43,7 +43,7 @@ pub(crate) struct Session {
     pub(crate) handshake: Object,
     upstreams: Mutex<HashMap<ServerName, Arc<AsyncMutex<Option<UpstreamSession>>>>>,
     flights: Mutex<HashMap<Id, CancellationToken>>,
-    questions: Mutex<Questions>,
+    pub(super) questions: Mutex<Questions>,
     used: Mutex<Instant>,
     /// Ends what the session holds open when it ends.
     pub(crate) ended: CancellationToken,
@@ -58,24 +58,6 @@ pub(crate) struct UpstreamSession {
     pub(crate) session: Option<HeaderValue>,
     /// The revision that was agreed on.
     pub(crate) revision: SmolStr,
-}
-
-/// What a server asked the client, under the identifier the client knows.
-#[derive(Debug, Default)]
-struct Questions {
-    open: HashMap<Id, Question>,
-    asked: u64,
-}
-
-/// What a server asked the client.
-#[derive(Debug, Clone)]
-pub(crate) struct Question {
-    /// Who asked.
-    pub(crate) server: ServerName,
-    /// The way back.
-    pub(crate) link: Link,
-    /// Its identifier there.
-    pub(crate) id: Id,
 }
 
 /// A request under way. Dropped, it is not any more.
@@ -214,36 +196,19 @@ impl Session {
         }
     }
 
-    /// Notes a question for the client; gives the identifier under which it is asked, `None` when as many as
-    /// allowed are open.
-    pub(crate) fn ask(&self, question: Question, limits: &Limits) -> Option<Id> {
-        let mut questions = self.questions.lock();
-        if questions.open.len() >= limits.session_questions {
-            return None;
-        }
-        questions.asked += 1;
-        let id = Id::Text(smol_str::format_smolstr!("ringfence-{}", questions.asked));
-        questions.open.insert(id.clone(), question);
-        Some(id)
-    }
-
     /// The question that the client answers.
     pub(crate) fn answered(&self, id: &Id) -> Option<Question> {
-        self.questions.lock().open.remove(id)
+        self.questions.lock().answered(id)
+    }
+
+    /// The question whose server wants to hear of progress under this token.
+    pub(crate) fn question_of_token(&self, token: &Value) -> Option<Question> {
+        self.questions.lock().of_token(token)
     }
 
     /// A server withdraws a question; gives the identifier that the client knows it by.
     pub(crate) fn withdraw(&self, server: &ServerName, id: &Id) -> Option<Id> {
-        let mut questions = self.questions.lock();
-        let asked = |(_, question): &(&Id, &Question)| question.server == *server && question.id == *id;
-        let known = questions.open.iter().find(asked).map(|(known, _)| known.clone())?;
-        questions.open.remove(&known);
-        Some(known)
-    }
-
-    /// Whether the client has been asked something that is not answered.
-    pub(crate) fn has_questions(&self) -> bool {
-        !self.questions.lock().open.is_empty()
+        self.questions.lock().withdraw(server, id)
     }
 
     fn idle(&self) -> std::time::Duration {

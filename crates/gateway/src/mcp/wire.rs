@@ -56,7 +56,7 @@ pub(crate) fn result_bytes(id: &Id, result: &[u8]) -> Vec<u8> {
     out.member("id", &id.to_value());
     out.name("result");
     out.bytes.extend_from_slice(result);
-    out.finish(&Object::new())
+    out.finish()
 }
 
 /// Writes the members of a message after `jsonrpc`.
@@ -88,10 +88,7 @@ impl Writer {
         value.write(&mut self.bytes);
     }
 
-    pub(super) fn finish(mut self, rest: &Object) -> Vec<u8> {
-        for (name, value) in rest.iter() {
-            self.member(name, value);
-        }
+    pub(super) fn finish(mut self) -> Vec<u8> {
         self.bytes.push(b'}');
         self.bytes
     }

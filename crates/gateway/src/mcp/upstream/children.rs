@@ -268,7 +268,6 @@ pub(crate) async fn greet(child: &Arc<Child>, params: Object, limits: &Limits) -
         return Err(UpstreamError::Handshake);
     }
     child.set_handshake(result);
-    let ready =
-        Notification { method: "notifications/initialized".into(), params: None, rest: Object::new() };
+    let ready = Notification { method: "notifications/initialized".into(), params: None };
     child.send(&Message::Notification(ready)).await
 }
