@@ -17,11 +17,20 @@ pub const DURATION_DAYS_MAX: u64 = 3650;
 /// Length of a request's body, in bytes: an approval with narrowed arguments is the largest.
 pub const BODY_BYTES_MAX: usize = 4 << 20;
 
-/// How long a request's head, and then its body, may take to arrive.
+/// How long a request's body may take to arrive.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Connections of operators at once, on all listeners together.
-pub const CONNECTIONS_MAX: usize = 256;
+/// How long a connection may be idle, and the head of a request may take to arrive: both together.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// For how long a client may take no byte of an answer that is ready for it.
+pub const WRITE_STALL: Duration = Duration::from_secs(20);
+
+/// Connections of operators at once, by TCP.
+pub const TCP_CONNECTIONS_MAX: usize = 256;
+
+/// Connections of operators at once, by the socket; those on TCP take none of these.
+pub const SOCKET_CONNECTIONS_MAX: usize = 64;
 
 /// Entries in one page, at most and unless asked.
 pub const PAGE_MAX: usize = 1000;

@@ -12,7 +12,7 @@ mod operator;
 use std::time::Duration;
 
 use operator::{Answer, Place};
-use ringfence_control::StartError;
+use ringfence_control::{StartError, limits};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn loopback_alone_opens_nothing_but_the_health_checks() {
@@ -247,6 +247,21 @@ async fn metrics_are_in_the_exposition_format() {
         assert!(value.parse::<u64>().is_ok(), "{line}");
     }
     node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_fills_the_listener_keeps_nobody_from_the_switch() {
+    let place = Place::new();
+    let node = place.start().await;
+    let host = node.addresses().control.strip_prefix("http://").unwrap().to_owned();
+    let mut idle = Vec::new();
+    for _ in 0..=limits::TCP_CONNECTIONS_MAX {
+        idle.push(tokio::net::TcpStream::connect(&host).await.unwrap());
+    }
+    let made = place.socket(&node, "POST", "/api/v1/suspensions", r#"{"all":true,"reason":"test"}"#).await;
+    assert_eq!(made.status, 200, "{}", made.body);
+    node.stop().await;
+    drop(idle);
 }
 
 async fn eventually<F: Future<Output = Option<Answer>>>(look: impl Fn() -> F) -> Answer {

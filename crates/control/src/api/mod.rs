@@ -31,7 +31,7 @@ use ringfence_json::{Limits, Object, parse};
 pub use desk::Addresses;
 pub(crate) use desk::{Desk, InForce, Refused};
 pub(crate) use guard::Entrance;
-pub(crate) use serve::{Listeners, listen_socket, serve};
+pub(crate) use serve::{Bounds, Listeners, listen_socket, serve};
 
 use crate::limits::{BODY_BYTES_MAX, REQUEST_TIMEOUT};
 use call::Call;
@@ -66,17 +66,24 @@ pub(crate) fn router(desk: &Arc<Desk>) -> Router {
 }
 
 async fn handle(desk: Arc<Desk>, route: &'static Route, parts: RawPathParams, request: Request) -> Response {
-    match answer(desk, route, &parts, request).await {
+    let mut known = None;
+    let mut response = match answer(desk, route, &parts, request, &mut known).await {
         Ok(answer) => answer.into_response(),
         Err(problem) => problem.into_response(),
+    };
+    if let Some(known) = known {
+        response.extensions_mut().insert(known);
     }
+    response
 }
 
+/// Answers a request; `known` tells whether it is known who asked, also when the answer is no.
 async fn answer(
     desk: Arc<Desk>,
     route: &'static Route,
     parts: &RawPathParams,
     request: Request,
+    known: &mut Option<serve::Known>,
 ) -> Result<call::Answer, Problem> {
     let (head, body) = request.into_parts();
     let entrance = head.extensions.get::<Entrance>().copied();
@@ -86,6 +93,7 @@ async fn answer(
         crate::Person::nobody()
     } else {
         let caller = guard::authenticate(entrance, &head.headers, &desk.in_force().people)?;
+        *known = Some(serve::Known);
         guard::authorize(&caller, route.power)?;
         caller
     };

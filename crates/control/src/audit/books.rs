@@ -99,13 +99,26 @@ impl Books {
         Ok(progress.behind)
     }
 
+    /// The index, a step further, and how many entries it has. `None` where there is none, and while it cannot be
+    /// written: when the disk is full, the log itself still has every answer.
+    fn indexed(&self) -> Result<Option<(&Index, u64)>, BooksError> {
+        let Some(index) = &self.index else { return Ok(None) };
+        match index.step(&self.ledger) {
+            Ok(progress) => Ok(Some((index, progress.size))),
+            Err(error @ (StoreError::Database { .. } | StoreError::File { .. })) => {
+                tracing::debug!(%error, "a question is answered without the index");
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// At most `limit` entries that `filter` asks for, from entry `from` on.
     ///
     /// # Errors
     /// When the log cannot be read.
     pub fn page(&self, filter: &Filter, from: u64, limit: usize) -> Result<Page, BooksError> {
-        let Some(index) = &self.index else { return self.look_through(filter, from, limit) };
-        let indexed = index.step(&self.ledger)?.size;
+        let Some((index, indexed)) = self.indexed()? else { return self.look_through(filter, from, limit) };
         if from >= indexed {
             return self.look_through(filter, from, limit);
         }
@@ -160,8 +173,8 @@ impl Books {
     pub fn of_action(&self, action: ActionId) -> Result<Vec<EntryText>, BooksError> {
         let mut found = Vec::new();
         let mut from = 0;
-        if let Some(index) = &self.index {
-            from = index.step(&self.ledger)?.size;
+        if let Some((index, indexed)) = self.indexed()? {
+            from = indexed;
             let mut fetcher = Fetcher::new(&self.ledger);
             for row in index.entries_of(action)? {
                 found.push(fetch(&mut fetcher, &row)?);

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::agents::{AgentsSide, AgentsSideError};
 use super::reload::in_force;
 use super::{Exposed, ReloadError, Reloaded, Reloader, chores, loopback_only, watch};
-use crate::api::{Addresses, Desk, Listeners, description, listen_socket, router, serve};
+use crate::api::{Addresses, Bounds, Desk, Listeners, description, listen_socket, router, serve};
 use crate::audit::Books;
 use crate::compile::{Compiled, compile};
 use crate::config::{Rejected, load};
@@ -140,7 +140,7 @@ impl Node {
         });
         let stop = CancellationToken::new();
         let listeners = Listeners { tcp: control, socket, owner };
-        let serving = tokio::spawn(serve(listeners, router(&desk), stop.clone()));
+        let serving = tokio::spawn(serve(listeners, router(&desk), stop.clone(), Bounds::default()));
         let tasks = vec![
             tokio::spawn(kernel.housekeeping()),
             tokio::spawn(watch::watch(Arc::clone(&desk))),
