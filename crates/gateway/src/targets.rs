@@ -1,7 +1,11 @@
 //! Where the tool servers are, and what opens them: as the configuration has it now.
 //!
-//! `control` makes a [`Table`] and puts it in with [`Targets::replace`]. It is looked at anew for every call, so a
-//! change takes effect on sessions that are open.
+//! `control` makes a [`Table`] of each configuration. A call goes where the configuration says that decided it
+//! ([`Targets::of_config`]); everything else, where the one in force says ([`Targets::get`]). Both are looked at anew
+//! every time, so that a change takes effect on sessions that are open.
+//!
+//! A reload is exact in this order: [`Targets::prepare`], then the kernel, then [`Targets::switch`]. No call is ever
+//! cleared whose targets are not there.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,12 +14,30 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use http::{HeaderName, HeaderValue, Uri};
-use ringfence_types::{ServerName, WorkspaceName};
+use ringfence_types::{Digest, ServerName, WorkspaceName};
 use smol_str::SmolStr;
+
+/// Tables of other configurations that are kept: a call that was cleared looks its target up at once, so that even
+/// reloads in quick succession leave it its own.
+const OTHERS_MAX: usize = 4;
 
 /// The targets as they are now. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct Targets(Arc<ArcSwap<Table>>);
+pub struct Targets(Arc<ArcSwap<Tables>>);
+
+/// The table in force, and those of other configurations, the newest last.
+#[derive(Debug, Clone, Default)]
+struct Tables {
+    in_force: Arc<Kept>,
+    others: Vec<Arc<Kept>>,
+}
+
+/// A table and the configuration that it belongs to; without one it holds for every call.
+#[derive(Debug, Default)]
+struct Kept {
+    config: Option<Digest>,
+    table: Table,
+}
 
 /// All tool servers of all workspaces.
 #[derive(Debug, Default)]
@@ -90,40 +112,123 @@ pub enum SourceError {
 // === impl Targets ===
 
 impl Targets {
-    /// These targets.
+    /// These targets, whatever the configuration.
     pub fn new(table: Table) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(table)))
+        let targets = Self::default();
+        targets.replace(table);
+        targets
     }
 
-    /// Puts other targets in their place, for every call from now on.
+    /// The targets of a configuration.
+    pub fn of(config: Digest, table: Table) -> Self {
+        let targets = Self::default();
+        targets.prepare(config, table);
+        targets.switch(config);
+        targets
+    }
+
+    /// Puts other targets in their place, for everything from now on, whatever the configuration.
     pub fn replace(&self, table: Table) {
-        self.0.store(Arc::new(table));
+        let in_force = Arc::new(Kept { config: None, table });
+        self.0.store(Arc::new(Tables { in_force, others: Vec::new() }));
+    }
+
+    /// Has the targets of a configuration ready for the calls that it decides. Those of the same configuration are
+    /// replaced: a secret that they hold may be another.
+    pub fn prepare(&self, config: Digest, table: Table) {
+        let kept = Arc::new(Kept { config: Some(config), table });
+        self.0.rcu(|tables| {
+            let mut tables = Tables::clone(tables);
+            if tables.in_force.config == Some(config) {
+                tables.in_force = Arc::clone(&kept);
+            } else {
+                tables.keep(&kept);
+            }
+            tables
+        });
+    }
+
+    /// Puts the targets of a configuration that were prepared into force. Those before stay, for the calls that are
+    /// cleared already.
+    pub fn switch(&self, config: Digest) {
+        self.0.rcu(|tables| {
+            let mut tables = Tables::clone(tables);
+            if let Some(at) = tables.others.iter().position(|kept| kept.config == Some(config)) {
+                let next = tables.others.remove(at);
+                let before = std::mem::replace(&mut tables.in_force, next);
+                tables.keep(&before);
+            }
+            tables
+        });
     }
 
     /// The target of a server, as it is now.
     pub fn get(&self, workspace: &WorkspaceName, server: &ServerName) -> Option<Target> {
-        self.0.load().workspaces.get(workspace)?.get(server).cloned()
+        self.0.load().in_force.target(workspace, server)
+    }
+
+    /// The target of a server as the configuration has it that decided a call: the digest is its clearance's. `None`
+    /// where that configuration has no such server, or is not known any more; never another one's.
+    pub fn of_config(
+        &self,
+        config: Digest,
+        workspace: &WorkspaceName,
+        server: &ServerName,
+    ) -> Option<Target> {
+        let tables = self.0.load();
+        let mut all = std::iter::once(&tables.in_force).chain(tables.others.iter().rev());
+        all.find(|kept| kept.config.is_none_or(|own| own == config))?.target(workspace, server)
     }
 
     /// The servers of a workspace, by name.
     pub fn servers(&self, workspace: &WorkspaceName) -> Vec<ServerName> {
-        let table = self.0.load();
-        let mut names: Vec<_> =
-            table.workspaces.get(workspace).into_iter().flat_map(HashMap::keys).cloned().collect();
+        let tables = self.0.load();
+        let mut names: Vec<_> = tables
+            .in_force
+            .table
+            .workspaces
+            .get(workspace)
+            .into_iter()
+            .flat_map(HashMap::keys)
+            .cloned()
+            .collect();
         names.sort_unstable();
         names
     }
 
     /// Every server of every workspace.
     pub fn all(&self) -> Vec<(WorkspaceName, ServerName)> {
-        let table = self.0.load();
-        let mut all: Vec<_> = table
+        let tables = self.0.load();
+        let mut all: Vec<_> = tables
+            .in_force
+            .table
             .workspaces
             .iter()
             .flat_map(|(workspace, servers)| servers.keys().map(|server| (workspace.clone(), server.clone())))
             .collect();
         all.sort_unstable();
         all
+    }
+}
+
+// === impl Tables ===
+
+impl Tables {
+    /// Keeps a table beside the one in force, in the place of an older one of the same configuration.
+    fn keep(&mut self, kept: &Arc<Kept>) {
+        self.others.retain(|other| other.config.is_some() && other.config != kept.config);
+        self.others.push(Arc::clone(kept));
+        if self.others.len() > OTHERS_MAX {
+            self.others.remove(0);
+        }
+    }
+}
+
+// === impl Kept ===
+
+impl Kept {
+    fn target(&self, workspace: &WorkspaceName, server: &ServerName) -> Option<Target> {
+        self.table.workspaces.get(workspace)?.get(server).cloned()
     }
 }
 
@@ -181,18 +286,80 @@ impl fmt::Debug for Source {
 mod tests {
     use super::*;
 
+    fn names() -> (WorkspaceName, ServerName) {
+        (WorkspaceName::new("research").unwrap(), ServerName::new("search").unwrap())
+    }
+
+    /// A table that says where the server is.
+    fn at(url: &'static str) -> Table {
+        let (workspace, server) = names();
+        let target = HttpTarget { url: Uri::from_static(url), headers: Vec::new() };
+        let servers = HashMap::from([(server, Target::Http(Arc::new(target)))]);
+        Table { workspaces: HashMap::from([(workspace, servers)]) }
+    }
+
+    fn place(target: Option<Target>) -> String {
+        match target {
+            Some(Target::Http(target)) => target.url.to_string(),
+            _ => "nowhere".to_owned(),
+        }
+    }
+
+    const OLD: &str = "http://127.0.0.1:1/old";
+    const NEW: &str = "http://127.0.0.1:1/new";
+
+    fn digest(text: &str) -> Digest {
+        Digest::of(text.as_bytes())
+    }
+
     #[test]
     fn a_replaced_table_holds_at_once_for_every_clone() {
         let targets = Targets::default();
         let seen_by_a_session = targets.clone();
-        let (workspace, server) =
-            (WorkspaceName::new("research").unwrap(), ServerName::new("search").unwrap());
+        let (workspace, server) = names();
         assert_eq!(seen_by_a_session.get(&workspace, &server), None);
-        let target = HttpTarget { url: Uri::from_static("http://127.0.0.1:1/mcp"), headers: Vec::new() };
-        let servers = HashMap::from([(server.clone(), Target::Http(Arc::new(target)))]);
-        targets.replace(Table { workspaces: HashMap::from([(workspace.clone(), servers)]) });
-        assert!(seen_by_a_session.get(&workspace, &server).is_some());
+        targets.replace(at(OLD));
+        assert_eq!(place(seen_by_a_session.get(&workspace, &server)), OLD);
         assert_eq!(targets.all(), [(workspace, server)]);
+    }
+
+    #[test]
+    fn a_call_goes_where_the_configuration_says_that_decided_it() {
+        let targets = Targets::of(digest("old"), at(OLD));
+        let (workspace, server) = names();
+        let now = || place(targets.get(&workspace, &server));
+        let of = |config: &str| place(targets.of_config(digest(config), &workspace, &server));
+        assert_eq!((now(), of("old"), of("new")), (OLD.into(), OLD.into(), "nowhere".into()));
+        targets.prepare(digest("new"), at(NEW));
+        assert_eq!((now(), of("old"), of("new")), (OLD.into(), OLD.into(), NEW.into()));
+        targets.switch(digest("new"));
+        assert_eq!((now(), of("old"), of("new")), (NEW.into(), OLD.into(), NEW.into()));
+        targets.prepare(digest("old"), Table::default());
+        targets.switch(digest("old"));
+        assert_eq!((now(), of("old"), of("new")), ("nowhere".into(), "nowhere".into(), NEW.into()));
+    }
+
+    #[test]
+    fn a_secret_that_changed_holds_without_another_configuration() {
+        let targets = Targets::of(digest("old"), at(OLD));
+        let (workspace, server) = names();
+        targets.prepare(digest("old"), at(NEW));
+        assert_eq!(place(targets.get(&workspace, &server)), NEW);
+        assert_eq!(place(targets.of_config(digest("old"), &workspace, &server)), NEW);
+    }
+
+    #[test]
+    fn a_configuration_that_never_came_into_force_changes_nothing_and_few_are_kept() {
+        let targets = Targets::of(digest("old"), at(OLD));
+        let (workspace, server) = names();
+        for refused in 0..=OTHERS_MAX {
+            targets.prepare(digest(&refused.to_string()), at(NEW));
+        }
+        targets.switch(digest("unheard of"));
+        assert_eq!(place(targets.get(&workspace, &server)), OLD);
+        assert_eq!(place(targets.of_config(digest("old"), &workspace, &server)), OLD);
+        assert_eq!(targets.of_config(digest("0"), &workspace, &server), None);
+        assert!(targets.of_config(digest("1"), &workspace, &server).is_some());
     }
 
     #[test]

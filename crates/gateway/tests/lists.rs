@@ -108,7 +108,14 @@ async fn one_roof_survives_a_server_that_forgets_its_session() {
             Reply::Raw(404, "text/plain", Vec::new())
         }
     });
-    assert_eq!(client.call("/mcp", "tools__echo", "{}").await.text(), "{}");
+    let before = upstream.seen("tools/call").len();
+    let answer = client.call("/mcp", "tools__echo", "{}").await;
+    assert_eq!(upstream.seen("tools/call").len(), before + 1, "one clearance is one request");
+    assert_eq!(answer.code(), "upstream_failed");
+    assert!(answer.text().contains("may have taken effect"), "{}", answer.text());
+    let outcome = Value::from(node.entries("outcome", 2).await.pop().unwrap()).to_string();
+    assert!(outcome.contains(r#""failed""#), "{outcome}");
+    assert_eq!(client.call("/mcp", "tools__echo", "{}").await.text(), "{}", "the next begins a new session");
 }
 
 #[tokio::test]

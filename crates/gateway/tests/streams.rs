@@ -227,6 +227,25 @@ async fn a_stream_that_the_server_closes_early_is_taken_up_again() {
 }
 
 #[tokio::test]
+async fn a_call_whose_stream_cannot_be_taken_up_again_was_sent_all_the_same() {
+    let upstream = Upstream::legacy().await;
+    let (url, door) = common::door(&upstream.url).await;
+    let node = Node::start(&[("tools", &url)]).await;
+    let client = node.client().await.initialize(PATH).await;
+    upstream.on_call(|_| Reply::Raw(200, "text/event-stream", b"id: a\nretry: 600\ndata:\n\n".to_vec()));
+    let calling = client.clone();
+    let call = tokio::spawn(async move { calling.call(PATH, "echo", "{}").await });
+    upstream.wait("tools/call", 1).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    door.abort();
+    let answer = call.await.unwrap();
+    assert_eq!(answer.code(), "upstream_failed");
+    assert!(answer.text().contains("may have taken effect"), "{}", answer.text());
+    let outcome = Value::from(node.entries("outcome", 1).await[0].clone()).to_string();
+    assert!(outcome.contains(r#""failed""#), "{outcome}");
+}
+
+#[tokio::test]
 async fn what_a_legacy_server_says_unasked_reaches_who_listens_until_a_suspension() {
     let upstream = Upstream::legacy().await;
     let node = Node::start(&[("tools", &upstream.url)]).await;

@@ -42,7 +42,7 @@ pub(crate) async fn execute(
             Err(end) => respond(flight, end),
         },
         Err(End::Failed(UpstreamError::SessionGone)) if flight.caller.session.is_some() => {
-            session_gone(flight)
+            session_gone(flight).await
         }
         Err(end) => respond(flight, end),
     }
@@ -53,18 +53,6 @@ async fn depart(flight: &mut Flight) -> Result<Exchange, End> {
     let cancel = flight.cancel();
     let deadline = flight.deadline();
     let called_off = flight.underway.as_ref().map(|flight| flight.called_off.clone());
-    let merged = flight.caller.session.as_ref().is_some_and(|session| session.endpoint == Endpoint::Merged);
-    let sending = async {
-        match send(flight).await {
-            // The upstream has forgotten a session that only the gate knows: the call was not taken, so it is sent
-            // once more in a new one. On a path of its own the client is told instead.
-            Err(UpstreamError::SessionGone) if merged => {
-                forget_session(flight).await;
-                send(flight).await
-            }
-            other => other,
-        }
-    };
     let off = async {
         match called_off {
             Some(token) => token.cancelled_owned().await,
@@ -75,7 +63,7 @@ async fn depart(flight: &mut Flight) -> Result<Exchange, End> {
         biased;
         cut = cancel.cancelled() => Err(End::Cut(cut)),
         () = off => Err(End::CalledOff),
-        sent = timeout_at(deadline, sending) => match sent {
+        sent = timeout_at(deadline, send(flight)) => match sent {
             Ok(Ok(exchange)) => Ok(exchange),
             Ok(Err(error)) => Err(End::Failed(error)),
             Err(_) => Err(End::Failed(UpstreamError::Timeout)),
@@ -105,12 +93,6 @@ async fn send(flight: &mut Flight) -> Result<Exchange, UpstreamError> {
         flight.status = opened.status;
     }
     opened.exchange.ok_or(UpstreamError::Malformed("no answer to a request"))
-}
-
-async fn forget_session(flight: &Flight) {
-    if let Some(session) = &flight.caller.session {
-        session.upstream(flight.server()).lock().await.take();
-    }
 }
 
 fn repeated_headers(flight: &Flight) -> Option<Arc<ParamHeaders>> {
@@ -222,13 +204,21 @@ fn respond(flight: Flight, end: End) -> Response<Outbound> {
     }
 }
 
-/// The upstream has ended its session; so the client's ends, and it begins a new one.
-fn session_gone(flight: Flight) -> Response<Outbound> {
+/// The upstream says that it does not know its session any more. A clearance covers one request, so there is no
+/// second one: the revisions let a server answer 404 only to what it did not take, but a server that took it and
+/// answers so all the same would act twice. So the call has failed, perhaps with an effect, and whoever made it
+/// decides whether to make it again, in a new session: on `/mcp` one that the gate begins with the next call, on a
+/// path of its own one that the client begins.
+async fn session_gone(flight: Flight) -> Response<Outbound> {
     let gate = Arc::clone(&flight.caller.gate);
     let piece = gate.limits.piece_bytes;
     let id = flight.request.id.clone();
-    if let Some(session) = &flight.caller.session {
-        gate.sessions.end(session);
+    if let Some(session) = flight.caller.session.clone() {
+        if session.endpoint == Endpoint::Merged {
+            session.upstream(flight.server()).lock().await.take();
+            return respond(flight, End::Failed(UpstreamError::SessionGone));
+        }
+        gate.sessions.end(&session);
     }
     drop(flight.land(End::Failed(UpstreamError::SessionGone)));
     let fault = Fault::no_session();

@@ -210,7 +210,9 @@ impl Flight {
         }
         let message = error.to_string();
         let said = as_sentence(&message);
-        let Some(failure) = error.failure().filter(|_| sent) else {
+        // Once something was sent, nobody can say that nothing was, whatever went wrong then.
+        let failure = error.failure().unwrap_or(Failure::Transport);
+        if !sent {
             let reason = format!("{said} Nothing was sent.");
             let outcome = if error.is_upstreams() {
                 Outcome::Unreachable { message }
@@ -218,7 +220,7 @@ impl Flight {
                 Outcome::NotSent { message }
             };
             return (outcome, self.refused(Code::UpstreamFailed, reason));
-        };
+        }
         let code = if failure == Failure::TooLarge { Code::TooLarge } else { Code::UpstreamFailed };
         let reason = format!("{said} It may have taken effect: check before you try again.");
         (Outcome::Failed { failure, message }, self.refused(code, reason))

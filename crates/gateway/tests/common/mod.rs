@@ -205,6 +205,21 @@ impl Node {
     }
 }
 
+/// A way to an upstream that can be shut: aborted, nothing is behind its address any more.
+pub async fn door(url: &str) -> (String, tokio::task::JoinHandle<()>) {
+    let behind = url.parse::<http::Uri>().unwrap().authority().unwrap().to_string();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let front = format!("http://{}/mcp", listener.local_addr().unwrap());
+    let door = tokio::spawn(async move {
+        let mut open = tokio::task::JoinSet::new();
+        while let Ok((mut near, _)) = listener.accept().await {
+            let mut far = tokio::net::TcpStream::connect(&behind).await.unwrap();
+            open.spawn(async move { tokio::io::copy_bidirectional(&mut near, &mut far).await });
+        }
+    });
+    (front, door)
+}
+
 /// A value by JSON Pointer, as text.
 pub fn at(value: &Value, pointer: &str) -> String {
     value.pointer(pointer).map_or_else(

@@ -26,7 +26,7 @@ pub(crate) enum UpstreamError {
     )]
     Credential(u16),
     /// The session is not known there any more.
-    #[error("the tool server has ended its session")]
+    #[error("the tool server does not know its session any more")]
     SessionGone,
     /// An answer that is none.
     #[error("the tool server gave a malformed answer: {0}")]
@@ -74,17 +74,19 @@ impl UpstreamError {
         !matches!(self, Self::SessionGone | Self::Source(_) | Self::Gone)
     }
 
-    /// What it is to the log; `None` when nothing was sent, so nothing happened.
+    /// What it is to the log; `None` when nothing was sent, so nothing happened: that is said only of what goes wrong
+    /// before a request is written.
     pub(crate) fn failure(&self) -> Option<Failure> {
         match self {
             Self::Unreachable
-            | Self::SessionGone
             | Self::Spawn(_)
             | Self::Resting { .. }
             | Self::Source(_)
             | Self::Gone
             | Self::Handshake => None,
-            Self::Broken | Self::Ended(_) | Self::Credential(_) => Some(Failure::Transport),
+            Self::Broken | Self::Ended(_) | Self::Credential(_) | Self::SessionGone => {
+                Some(Failure::Transport)
+            }
             Self::Timeout => Some(Failure::Timeout),
             Self::Server(_) => Some(Failure::ServerError),
             Self::Malformed(_) | Self::TooMany { .. } => Some(Failure::Malformed),

@@ -315,7 +315,11 @@ impl Events {
         let wait =
             Duration::from_millis(self.reader.retry_ms().unwrap_or(500)).min(self.limits.resumption_wait);
         tokio::time::sleep(wait).await;
-        let response = get(&self.wires, &self.address, Some(last)).await?;
+        // Whatever stops this, the request of the stream was taken long ago.
+        let response = get(&self.wires, &self.address, Some(last)).await.map_err(|error| {
+            tracing::debug!(%error, "an upstream's stream cannot be taken up again");
+            UpstreamError::Broken
+        })?;
         let (head, body) = response.into_parts();
         if head.status != StatusCode::OK || media_type(&head.headers) != "text/event-stream" {
             return Ok(false);
