@@ -11,6 +11,11 @@ pub async fn entries(node: &Node, kind: &str) -> Vec<Value> {
     node.cli(&["audit", "query", "--kind", kind, "--json"]).await.expect(0).lines()
 }
 
+/// The whole log, oldest first, without the index: every durable entry.
+pub async fn exported(node: &Node) -> Vec<Value> {
+    node.cli(&["audit", "export"]).await.expect(0).lines()
+}
+
 /// Waits until there are `count` entries of a kind, since the index follows the log.
 pub async fn at_least(node: &Node, kind: &str, count: usize) -> Vec<Value> {
     eventually(EFFECT, &format!("{count} entries of kind {kind}"), async || {

@@ -1,6 +1,7 @@
 //! What the end-to-end tests are made of: a real node, real servers, real clients, and patience with a limit.
 //!
 //! - [`node`]: a Ringfence node in a folder of its own, its command line, and its sudden death
+//! - [`disk`], [`wall_clock`]: a disk that is small, and a clock that can be set
 //! - [`upstream`]: the tool servers of these tests; [`everything`] and the stdio servers come from [`parts`]
 //! - [`mcp`]: a strict client for both eras, down to raw bytes
 //! - [`script`]: the agent frameworks, each with a model that follows a script
@@ -17,6 +18,7 @@ pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod differences;
+pub mod disk;
 pub mod everything;
 pub mod limits;
 pub mod mcp;
@@ -29,3 +31,4 @@ pub mod shim;
 pub mod stdio;
 pub mod suite;
 pub mod upstream;
+pub mod wall_clock;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader, Lines};
@@ -14,6 +15,7 @@ use crate::patience::within;
 pub struct Process {
     name: String,
     child: Child,
+    said: Arc<Mutex<String>>,
     /// Kept open, so that the program never writes into a closed pipe.
     _output: Lines<BufReader<ChildStdout>>,
 }
@@ -31,19 +33,25 @@ impl Process {
             .kill_on_drop(true)
             .spawn()
             .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
+        let said = Arc::default();
         if let Some(stderr) = child.stderr.take() {
-            tokio::spawn(relay(name.clone(), stderr));
+            tokio::spawn(relay(name.clone(), stderr, Arc::clone(&said)));
         }
         let stdout = child.stdout.take().unwrap_or_else(|| panic!("{name} has no standard output"));
         let mut output = BufReader::new(stdout).lines();
         let first = within(START, &format!("{name} prints its address"), first_json(&mut output)).await;
         let first = first.unwrap_or_else(|| panic!("{name} ended before it printed its address"));
-        (Self { name, child, _output: output }, first)
+        (Self { name, child, said, _output: output }, first)
     }
 
     /// The process id, while it runs.
     pub fn pid(&self) -> Option<u32> {
         self.child.id()
+    }
+
+    /// What it has said on standard error.
+    pub fn said(&self) -> String {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Ends it as a power cut would: SIGKILL, nothing is flushed.
@@ -82,9 +90,12 @@ async fn first_json(output: &mut Lines<BufReader<ChildStdout>>) -> Option<Value>
     None
 }
 
-async fn relay(name: String, output: impl AsyncRead + Unpin) {
+async fn relay(name: String, output: impl AsyncRead + Unpin, said: Arc<Mutex<String>>) {
     let mut lines = BufReader::new(output).lines();
     while let Ok(Some(line)) = lines.next_line().await {
         eprintln!("[{name}] {line}");
+        let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.push_str(&line);
+        said.push('\n');
     }
 }

@@ -42,6 +42,12 @@ impl Upstream {
         http::get(&url).await.json()
     }
 
+    /// Lets go of the calls of the tool `wait` of the hand-written server.
+    pub async fn release(&self) {
+        let url = self.url.replace("/mcp", "/release");
+        http::post(&url, &[], "").await;
+    }
+
     /// Changes the description of every tool of the hand-written server.
     pub async fn redefine(&self, description: &str) {
         let url = self.url.replace("/mcp", &format!("/definitions/{description}"));

@@ -1,5 +1,6 @@
 //! HTTP down to the bytes: a connection for each request, nothing reused, nothing repaired.
 
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -9,8 +10,8 @@ use hyper::client::conn::http1;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
 
 use super::strict;
 use crate::limits::ANSWER;
@@ -89,9 +90,6 @@ pub async fn open(
     let authority = uri.authority().ok_or("a URL without a host")?.to_string();
     let stream = TcpStream::connect(&authority).await?;
     stream.set_nodelay(true)?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let connection = tokio::spawn(async move { drop(connection.await) });
-
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let mut request = Request::builder().method(method).uri(path);
     if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
@@ -100,7 +98,27 @@ pub async fn open(
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let response = sender.send_request(request.body(Full::new(body))?).await?;
+    open_on(stream, request.body(Full::new(body))?).await
+}
+
+/// Sends a GET over a Unix socket and reads the whole answer.
+pub async fn get_over(socket: &Path, path: &str) -> Answer {
+    let whole = async {
+        let stream = UnixStream::connect(socket).await?;
+        let request = Request::get(path).header("host", "localhost").body(Full::default())?;
+        open_on(stream, request).await?.whole().await
+    };
+    let what = format!("GET {path} over {}", socket.display());
+    within(ANSWER, &what, whole).await.unwrap_or_else(|error: Failure| panic!("{what}: {error}"))
+}
+
+async fn open_on(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    request: Request<Full<Bytes>>,
+) -> Result<OpenAnswer, Failure> {
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let connection = tokio::spawn(async move { drop(connection.await) });
+    let response = sender.send_request(request).await?;
     Ok(OpenAnswer { response, buffer: BytesMut::new(), connection })
 }
 

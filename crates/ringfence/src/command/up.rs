@@ -7,6 +7,8 @@ use std::time::Duration;
 use clap::Args;
 use ringfence_control::{Node, NodeOptions, StartError};
 use ringfence_json::Object;
+use ringfence_kernel::OpenError;
+use ringfence_ledger::OpenError as LogError;
 use ringfence_sandbox::Spawner;
 use ringfence_types::NodeName;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -89,6 +91,8 @@ fn refused(error: &StartError) -> Failure {
             eprint_text(&report(rejected));
             Failure::said(Exit::Usage)
         }
+        // It says itself what to do instead.
+        StartError::Open(OpenError::Ledger(LogError::InUse { .. })) => Failure::usage(error.to_string()),
         StartError::Setup(_) | StartError::Exposed(_) | StartError::Folder { .. } => {
             Failure::usage(error.to_string())
         }

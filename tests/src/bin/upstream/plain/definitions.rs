@@ -7,6 +7,7 @@ const TOOLS: &[&str] = &[
     "echo",
     "record",
     "slow",
+    "wait",
     "hang",
     "hang_in_stream",
     "garbage",

@@ -123,6 +123,18 @@ fn never_ends(
                 })
             })
         }
+        "wait" => {
+            let released = server.released.clone();
+            Box::new(move |running| {
+                events(running, move |pieces, running| async move {
+                    released.cancelled().await;
+                    let result = json!({ "content": [{ "type": "text", "text": "at last" }] });
+                    if pieces.send(event(&whole(&id, result, modern).to_string())).await {
+                        running.finish();
+                    }
+                })
+            })
+        }
         "after_cancellation" => {
             let cancelled = server.cancellation(&id);
             Box::new(move |running| {

@@ -1,7 +1,8 @@
 //! A small server written by hand, because a library would not let it misbehave.
 //!
 //! Every tool misbehaves in the way its name says; `record` and `echo` behave. `GET /state` tells what happened to the
-//! calls, and `POST /definitions/{text}` changes the description of every tool, as an attacker would.
+//! calls, `POST /release` lets go of the calls of `wait`, and `POST /definitions/{text}` changes the description of every tool,
+//! as an attacker would.
 
 mod body;
 mod definitions;
@@ -39,6 +40,7 @@ pub fn router(calls: Calls, era: Era) -> Router {
     Router::new()
         .route("/mcp", post(protocol::receive).get(no_stream).delete(no_stream))
         .route("/state", get(state))
+        .route("/release", post(release))
         .route("/definitions/{text}", post(redefine))
         .with_state(server)
 }
@@ -50,6 +52,11 @@ async fn no_stream() -> Response {
 
 async fn state(State(server): State<Arc<Server>>) -> Json<Value> {
     Json(server.counts())
+}
+
+async fn release(State(server): State<Arc<Server>>) -> StatusCode {
+    server.released.cancel();
+    StatusCode::NO_CONTENT
 }
 
 async fn redefine(State(server): State<Arc<Server>>, Path(text): Path<String>) -> StatusCode {

@@ -20,6 +20,8 @@ pub struct Server {
     description: Mutex<String>,
     /// Calls that wait to be cancelled, by the text of their request id.
     cancellations: Mutex<BTreeMap<String, CancellationToken>>,
+    /// Goes off when the test lets go of the calls that wait for it.
+    pub released: CancellationToken,
 }
 
 #[derive(Default)]
@@ -39,6 +41,7 @@ impl Server {
             counts: Counts::default(),
             description: Mutex::new("As its name says.".to_owned()),
             cancellations: Mutex::default(),
+            released: CancellationToken::new(),
         }
     }
 
