@@ -163,7 +163,9 @@ impl Pair {
 
 fn table(pairs: &[Pair], probe: &Probe) -> Table {
     let mut table = Table::new("calls", "A tool call through the gateway", COLUMNS);
-    pairs.iter().for_each(|pair| table.row(pair.row()));
+    for pair in pairs {
+        table.row(pair.row());
+    }
     table.fsync(probe.times());
     table.note(
         "ten rules of which four meet the call, with bounds on three arguments, a rate and general bounds; 200-byte \
