@@ -41,6 +41,9 @@ pub enum Error {
     /// Some phases of the tests failed.
     #[error("failed: {0}")]
     Phases(String),
+    /// An input broke what must hold.
+    #[error("fuzzing found something: {0}")]
+    Found(String),
 }
 
 /// Adds the path to a failed use of a file.

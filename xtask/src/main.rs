@@ -2,9 +2,11 @@
 
 mod bench;
 mod error;
+mod fuzz;
 mod install;
 mod place;
 mod program;
+mod soak;
 mod test;
 
 use std::process::ExitCode;
@@ -34,10 +36,32 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Fuzz what strangers send: messages, policies, logs.
+    ///
+    /// Example: cargo xtask fuzz policy --seconds 300
+    Fuzz {
+        /// Only these targets.
+        #[arg(value_enum)]
+        targets: Vec<fuzz::Target>,
+        /// How long each.
+        #[arg(long, default_value_t = fuzz::IN_TESTS.as_secs())]
+        seconds: u64,
+        /// Give one target this one input again.
+        #[arg(long, requires = "targets")]
+        input: Option<std::path::PathBuf>,
+    },
     /// Install the real servers, clients and tools that the tests run against.
     ///
     /// They go to target/parts, or to the folder that RINGFENCE_PARTS names. A second run costs nothing.
     Install,
+    /// Run the long tests, about an hour: kills, the model, fuzzing. docs/soak.md has the last results.
+    ///
+    /// Example: cargo xtask soak kills model
+    Soak {
+        /// Only these parts.
+        #[arg(value_enum)]
+        parts: Vec<soak::Part>,
+    },
     /// Check and test everything, in the order in which problems are cheapest to find.
     ///
     /// Example: cargo xtask test format lints
@@ -52,7 +76,11 @@ fn main() -> ExitCode {
     let place = Place::here();
     let done = match Command::parse().chore {
         Chore::Bench { arguments } => bench::run_benches(&place, &arguments),
+        Chore::Fuzz { targets, seconds, input } => {
+            fuzz::chore(&place, &targets, std::time::Duration::from_secs(seconds), input.as_deref())
+        }
         Chore::Install => install::everything(&place),
+        Chore::Soak { parts } => soak::run(&place, &parts),
         Chore::Test { phases } => test::run(&place, &phases),
     };
     match done {

@@ -22,6 +22,12 @@ impl Place {
         Self { repository, parts }
     }
 
+    /// Where Cargo puts what it builds.
+    pub fn target(&self) -> PathBuf {
+        let folder = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+        self.repository.join(folder)
+    }
+
     /// A file of the repository's tests/parts.
     pub fn manifest(&self, path: &str) -> PathBuf {
         self.repository.join("tests/parts").join(path)

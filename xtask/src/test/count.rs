@@ -7,17 +7,23 @@ pub struct Count {
     pub passed: u64,
     /// Failed, or did not come to an end.
     pub failed: u64,
+    /// Inputs that were tried by fuzzing.
+    pub executions: u64,
 }
 
 impl Count {
     /// A single check.
     pub fn one(passed: bool) -> Self {
-        Self { passed: u64::from(passed), failed: u64::from(!passed) }
+        Self { passed: u64::from(passed), failed: u64::from(!passed), executions: 0 }
     }
 
     /// Both together.
     pub fn plus(self, other: Self) -> Self {
-        Self { passed: self.passed + other.passed, failed: self.failed + other.failed }
+        Self {
+            passed: self.passed + other.passed,
+            failed: self.failed + other.failed,
+            executions: self.executions + other.executions,
+        }
     }
 
     /// Reads a runner's closing line; `None` for any other line.
@@ -71,7 +77,7 @@ mod tests {
                 2,
             ),
         ] {
-            assert_eq!(Count::read(line), Some(Count { passed, failed }), "{line}");
+            assert_eq!(Count::read(line), Some(Count { passed, failed, executions: 0 }), "{line}");
         }
     }
 

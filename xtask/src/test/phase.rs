@@ -7,6 +7,7 @@ use clap::ValueEnum;
 
 use super::count::Count;
 use crate::error::Error;
+use crate::fuzz;
 use crate::install;
 use crate::place::Place;
 use crate::program::{answers, cargo, watch};
@@ -22,6 +23,8 @@ pub enum Phase {
     Dependencies,
     /// Unit tests, the tests of each crate, and the examples in the documentation.
     Unit,
+    /// What strangers send is fuzzed, half a minute for each target.
+    Fuzz,
     /// The parts that the end-to-end tests need are installed.
     Install,
     /// The node and the servers of the end-to-end tests are built.
@@ -32,11 +35,12 @@ pub enum Phase {
 
 impl Phase {
     /// All of them, in their order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Format,
         Self::Lints,
         Self::Dependencies,
         Self::Unit,
+        Self::Fuzz,
         Self::Install,
         Self::Build,
         Self::EndToEnd,
@@ -49,6 +53,7 @@ impl Phase {
             Self::Lints => "lints",
             Self::Dependencies => "dependencies",
             Self::Unit => "unit",
+            Self::Fuzz => "fuzz",
             Self::Install => "install",
             Self::Build => "build",
             Self::EndToEnd => "end-to-end",
@@ -70,7 +75,10 @@ impl Phase {
     pub fn run(self, place: &Place) -> Result<Count, Error> {
         let at = || cargo(&place.repository);
         match self {
-            Self::Format => check(at().args(["fmt", "--all", "--check"])),
+            Self::Format => {
+                let fuzz = ["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"];
+                Ok(check(at().args(["fmt", "--all", "--check"]))?.plus(check(at().args(fuzz))?))
+            }
             Self::Lints => {
                 let everything = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
                 // Targets that plain test runs leave out are left out there too.
@@ -82,6 +90,7 @@ impl Phase {
                 check(deny.current_dir(&place.repository).args(["check", "bans", "licenses", "sources"]))
             }
             Self::Unit => unit(place),
+            Self::Fuzz => fuzzing(place),
             Self::Install => install::everything(place).map(|()| Count::one(true)),
             Self::Build => check(at().args(["build", "-p", "ringfence", "-p", "ringfence-tests", "--bins"])),
             Self::EndToEnd => end_to_end(place),
@@ -107,6 +116,12 @@ fn unit(place: &Place) -> Result<Count, Error> {
     // Which nextest leaves out.
     let examples = tests(at().args(["test", "--workspace", "--doc", "--no-fail-fast"]))?;
     Ok(units.plus(examples))
+}
+
+fn fuzzing(place: &Place) -> Result<Count, Error> {
+    let fuzzed = fuzz::all(place, fuzz::IN_TESTS)?;
+    let counts = fuzzed.iter().map(|one| Count { executions: one.executions, ..Count::one(!one.found) });
+    Ok(counts.fold(Count::default(), Count::plus))
 }
 
 fn end_to_end(place: &Place) -> Result<Count, Error> {

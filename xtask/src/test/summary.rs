@@ -50,7 +50,11 @@ impl Summary {
         let mut text = String::from("\n");
         for line in &self.lines {
             let result = if line.ok { "ok" } else { "FAILED" };
-            let _ = writeln!(text, "{:<14}{result:<8}{:>10}", line.phase.name(), spoken(line.took));
+            let _ = write!(text, "{:<14}{result:<8}{:>10}", line.phase.name(), spoken(line.took));
+            if line.count.executions > 0 {
+                let _ = write!(text, "   {} executions", line.count.executions);
+            }
+            text.push('\n');
         }
         let all = self.lines.iter().fold(Count::default(), |all, line| all.plus(line.count));
         let _ = writeln!(text, "{:<22}{:>10}", "together", spoken(took));
@@ -81,9 +85,16 @@ mod tests {
         let mut summary = Summary::default();
         summary.add(Line::new(Phase::Format, Some(Count::one(true)), Duration::from_millis(1_500)));
         summary.add(Line::new(Phase::Lints, None, Duration::from_secs(61)));
-        summary.add(Line::new(Phase::Unit, Some(Count { passed: 40, failed: 1 }), Duration::from_secs(5)));
-        let text = summary.render(Duration::from_secs(68));
-        assert_eq!(text.lines().last(), Some("41 passed, 2 failed"));
+        summary.add(Line::new(
+            Phase::Unit,
+            Some(Count { passed: 40, failed: 1, executions: 0 }),
+            Duration::from_secs(5),
+        ));
+        let fuzzed = Count { passed: 3, failed: 0, executions: 1_234 };
+        summary.add(Line::new(Phase::Fuzz, Some(fuzzed), Duration::from_secs(90)));
+        let text = summary.render(Duration::from_secs(158));
+        assert_eq!(text.lines().last(), Some("44 passed, 2 failed"));
+        assert!(text.contains("fuzz          ok      1 min 30 s   1234 executions\n"), "{text}");
         assert!(text.contains("lints         FAILED   1 min 1 s"), "{text}");
         assert_eq!(summary.failed(), ["lints", "unit"]);
         assert!(summary.has_failed(Phase::Unit) && !summary.has_failed(Phase::Format));
