@@ -18,7 +18,7 @@ use crate::proposal::digest_of;
 use crate::state::State;
 use crate::take::Payloads;
 use crate::weigh::{Objection, View};
-use crate::{Admission, Call, Kernel, Pending, Proposal, Setup};
+use crate::{Admission, Call, Kernel, Pending, Proposal, Run, Setup};
 
 /// One proposal on its way.
 pub(crate) struct Attempt<'a> {
@@ -132,7 +132,13 @@ impl Inner {
 
     /// `narrowed`: whether what an approver made of the arguments counts.
     fn decide(self: &Arc<Self>, attempt: &Attempt<'_>, narrowed: bool) -> Result<Taken, Objection> {
-        standing(&self.state.lock(), attempt, self.clock.now())?;
+        standing(
+            &self.state.lock(),
+            &attempt.setup,
+            &attempt.proposal.run,
+            &attempt.scope,
+            self.clock.now(),
+        )?;
         let view = View::of(&attempt.setup, attempt.proposal)?;
         let mut glance = self.glance(attempt)?;
         if !narrowed {
@@ -217,21 +223,26 @@ pub(crate) fn narrowed(state: &State, binding: &Binding, now: Timestamp) -> Opti
 }
 
 /// Step 1: is anything above this run cut off, and is the run still to act at all?
-pub(crate) fn standing(state: &State, attempt: &Attempt<'_>, now: Timestamp) -> Result<(), Objection> {
+pub(crate) fn standing(
+    state: &State,
+    setup: &Setup,
+    run: &Run,
+    scope: &Scope,
+    now: Timestamp,
+) -> Result<(), Objection> {
     if state.stopping {
         return Err(Objection::new(Code::Overloaded, "The node is stopping. Try again in a moment."));
     }
-    if let Some(suspension) = state.fold.suspensions.covering(&attempt.scope, now) {
+    if let Some(suspension) = state.fold.suspensions.covering(scope, now) {
         return Err(Objection::new(Code::Suspended, suspended_reason(&suspension.reason)));
     }
-    let run = &attempt.proposal.run;
     let Some(known) = state.fold.runs.get(run.id).filter(|_| now < run.expires_at) else {
         return Err(Objection::new(Code::Deadline, "This run's token has expired."));
     };
     if let Some((_, reason)) = &known.ended {
         return Err(Objection::new(Code::Suspended, format!("This run was ended: {reason}")));
     }
-    let agent = attempt.setup.agent(&run.workspace, &run.agent);
+    let agent = setup.agent(&run.workspace, &run.agent);
     let wall = agent.and_then(|(_, agent)| agent.limits.wall);
     match (wall, known.first_used) {
         (Some(wall), Some(first_used)) if now >= first_used.after(wall) => {

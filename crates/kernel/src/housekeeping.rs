@@ -39,6 +39,7 @@ impl Kernel {
             self.0.write_unwritten(&mut state);
             self.0.expire(&mut state);
             self.0.settle_overdue(&mut state);
+            self.0.cut_leases(&mut state);
             self.0.write_due_refusals(&mut state, false);
             self.0.watch_clock(&mut state);
             self.0.forget(&mut state);

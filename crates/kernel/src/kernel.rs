@@ -95,16 +95,22 @@ impl Kernel {
     /// # Errors
     /// When the log cannot take it; the old configuration then stays.
     pub async fn apply(&self, setup: Setup, by: &Actor) -> Result<(), LedgerUnavailable> {
-        let ticket = {
+        let setup = Arc::new(setup);
+        let (ticket, before) = {
             let mut state = self.0.state.lock();
             let record = ConfigRecord { config: setup.digest, by: by.person.clone() };
             let ticket =
                 state.commit(&self.0.clock, &Record::Config(record), Vec::new(), RoomFor::Operator)?;
             // Swapped under the lock: an admission that started on the old one sees that it is stale.
-            self.0.setup.store(Arc::new(setup));
-            ticket
+            (ticket, self.0.setup.swap(Arc::clone(&setup)))
         };
-        durable(ticket).await.map(drop)
+        durable(ticket).await.map(drop).inspect_err(|_| {
+            // Nothing was cleared on it: an intent stands behind it in the log and is lost with it.
+            let _state = self.0.state.lock();
+            if Arc::ptr_eq(&self.0.setup.load(), &setup) {
+                self.0.setup.store(before);
+            }
+        })
     }
 
     /// The configuration in force.

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use ringfence_types::{ActionId, Code, Refusal, Scope, ServerName, ToolName};
 
+use crate::Kernel;
 use crate::Run;
-use crate::cancel::Cancel;
-use crate::kernel::Kernel;
+use crate::admit::standing;
+use crate::cancel::{Cancel, CutOff};
+use crate::kernel::Inner;
 use crate::limits::{LEASES_PER_RUN_MAX, LEASES_WITHOUT_BOUND_MAX};
 use crate::live::LiveId;
 use crate::record::Subject;
@@ -79,15 +81,12 @@ impl Kernel {
     }
 
     fn objection(&self, state: &State, run: &Run, scope: &Scope) -> Option<Objection> {
-        if let Some(suspension) = state.fold.suspensions.covering(scope, self.0.clock.now()) {
-            return Some(Objection::new(Code::Suspended, crate::admit::suspended_reason(&suspension.reason)));
-        }
-        if state.fold.runs.get(run.id).is_none_or(|known| known.ended.is_some()) {
-            return Some(Objection::new(Code::Suspended, "This run has ended."));
-        }
         let setup = self.setup();
-        let concurrent =
-            setup.agent(&run.workspace, &run.agent).and_then(|(_, agent)| agent.limits.concurrent);
+        if let Err(objection) = standing(state, &setup, run, scope, self.0.clock.now()) {
+            return Some(objection);
+        }
+        let agent = setup.agent(&run.workspace, &run.agent);
+        let concurrent = agent.and_then(|(_, agent)| agent.limits.concurrent);
         let bound = LEASES_PER_RUN_MAX + concurrent.map_or(LEASES_WITHOUT_BOUND_MAX, |bound| bound as usize);
         (state.live.leases_of(run.id) >= bound)
             .then(|| Objection::new(Code::RateLimited, format!("This run holds {bound} streams already.")))
@@ -96,6 +95,31 @@ impl Kernel {
     fn refuse_lease(&self, run: &Run, server: &ServerName, tool: &str, objection: Objection) -> Refusal {
         let action = self.0.new_id(ActionId::new);
         self.0.refuse_to(Subject::of(run, server, tool), action, objection, None)
+    }
+}
+
+impl Inner {
+    /// Ends what is held open by runs that may no longer hold it: their time is over, or the grant is gone.
+    pub(crate) fn cut_leases(&self, state: &mut State) {
+        let (setup, now) = (self.setup.load(), self.clock.now());
+        let over = |scope: &Scope| {
+            let cut = |code, reason: String| Some(CutOff { code, reason, action: None });
+            let Some(known) = state.fold.runs.get(scope.run?) else {
+                return cut(Code::Deadline, "This run is over.".into());
+            };
+            let run = &known.run;
+            let holds = |server| {
+                setup
+                    .agent(&run.workspace, &run.agent)
+                    .is_some_and(|(_, agent)| agent.grants.holds_server(server))
+            };
+            match standing(state, &setup, run, scope, now) {
+                Err(objection) => cut(objection.code, objection.reason),
+                Ok(()) if scope.server.as_ref().is_none_or(holds) => None,
+                Ok(()) => cut(Code::NotGranted, "This agent no longer holds anything of that server.".into()),
+            }
+        };
+        state.live.cut_leases(over);
     }
 }
 

@@ -27,6 +27,7 @@ mod kernel;
 mod lease;
 mod limits;
 mod live;
+mod narrower;
 mod operator;
 mod pending;
 mod proposal;

@@ -51,6 +51,10 @@ pub(crate) const REFUSAL_WINDOW: Duration = Duration::from_secs(10);
 /// there are few, so that a run writes a bounded number of refusals in that time.
 pub(crate) const REFUSAL_KINDS_PER_RUN_MAX: usize = 32;
 
+/// What agents asked for and were refused is kept up to this many bytes per run, as long as refusals of that run are
+/// being counted (see [`REFUSAL_WINDOW`]).
+pub(crate) const REFUSAL_PAYLOADS_PER_RUN_MAX: usize = 256 << 10;
+
 /// The longest a run token can last.
 pub(crate) const TOKEN_TTL_MAX: Duration = Duration::from_hours(30 * 24);
 

@@ -66,6 +66,15 @@ impl Live {
         covered.map(|entry| entry.cancel.cut(CutOff { action: entry.action, ..cut.clone() })).count()
     }
 
+    /// Cuts off those that are no actions and for which there is a reason.
+    pub(crate) fn cut_leases(&self, over: impl Fn(&Scope) -> Option<CutOff>) {
+        for entry in self.entries.values().filter(|entry| entry.action.is_none()) {
+            if let Some(cut) = over(&entry.scope) {
+                entry.cancel.cut(cut);
+            }
+        }
+    }
+
     /// Streams of one run that are no actions.
     pub(crate) fn leases_of(&self, run: RunId) -> usize {
         self.leases.get(&run).copied().unwrap_or_default()

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use ringfence_types::{Code, RuleName, RunId, ServerName, Timestamp};
 
-use crate::limits::{REFUSAL_KINDS_PER_RUN_MAX, REFUSAL_WINDOW, REFUSALS_SINGLE_MAX};
+use crate::limits::{
+    REFUSAL_KINDS_PER_RUN_MAX, REFUSAL_PAYLOADS_PER_RUN_MAX, REFUSAL_WINDOW, REFUSALS_SINGLE_MAX,
+};
 use crate::record::RefusalRecord;
 
 /// What makes two refusals alike.
@@ -29,8 +31,14 @@ struct Window {
 #[derive(Debug, Default)]
 pub(crate) struct Refusals {
     windows: HashMap<Alike, Window>,
-    /// How many windows each run has.
-    kinds: HashMap<RunId, usize>,
+    /// What each run has used of its bounds.
+    used: HashMap<RunId, Used>,
+}
+
+#[derive(Debug, Default)]
+struct Used {
+    windows: usize,
+    payload_bytes: usize,
 }
 
 impl Refusals {
@@ -38,12 +46,12 @@ impl Refusals {
     /// [`Refusals::due`].
     pub(crate) fn is_single(&mut self, record: &RefusalRecord, now: Timestamp) -> bool {
         let mut alike = Alike::of(record);
-        let kinds = self.kinds.entry(record.subject.run).or_default();
-        if !self.windows.contains_key(&alike) && *kinds >= REFUSAL_KINDS_PER_RUN_MAX {
+        let used = self.used.entry(record.subject.run).or_default();
+        if !self.windows.contains_key(&alike) && used.windows >= REFUSAL_KINDS_PER_RUN_MAX {
             alike.what = None;
         }
         let window = self.windows.entry(alike).or_insert_with(|| {
-            *kinds += 1;
+            used.windows += 1;
             Window { since: now, seen: 0, held_back: None }
         });
         window.seen += 1;
@@ -53,6 +61,16 @@ impl Refusals {
         let count = window.held_back.as_ref().map_or(0, |held| held.count) + 1;
         window.held_back = Some(RefusalRecord { count, arguments: None, ..record.clone() });
         false
+    }
+
+    /// Whether what was asked for is kept with the refusal: `bytes` of it.
+    pub(crate) fn keeps(&mut self, run: RunId, bytes: usize) -> bool {
+        let used = self.used.entry(run).or_default();
+        let fits = used.payload_bytes + bytes <= REFUSAL_PAYLOADS_PER_RUN_MAX;
+        if fits {
+            used.payload_bytes += bytes;
+        }
+        fits
     }
 
     /// The counted ones whose time has come; all of them when `all`.
@@ -65,9 +83,11 @@ impl Refusals {
             }
             !over
         });
-        self.kinds.clear();
+        let before = std::mem::take(&mut self.used);
         for alike in self.windows.keys() {
-            *self.kinds.entry(alike.run).or_default() += 1;
+            let kept = before.get(&alike.run).map_or(0, |used| used.payload_bytes);
+            let used = self.used.entry(alike.run).or_default();
+            *used = Used { windows: used.windows + 1, payload_bytes: kept };
         }
         due
     }

@@ -39,8 +39,10 @@ impl Inner {
             state.refusals.is_single(&record, self.clock.now())
         };
         if single {
-            let payload = arguments
-                .and_then(|arguments| self.seal(&record.subject.workspace, &arguments.to_canonical()));
+            let asked = arguments.map(Object::to_canonical);
+            let kept =
+                asked.filter(|asked| self.state.lock().refusals.keeps(record.subject.run, asked.len()));
+            let payload = kept.and_then(|kept| self.seal(&record.subject.workspace, &kept));
             let record = RefusalRecord { arguments: payload.as_ref().map(SealedPayload::name), ..record };
             let payloads = payload.into_iter().collect();
             // A refusal that the log cannot take is still a refusal: nothing was executed.

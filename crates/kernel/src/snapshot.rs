@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use ringfence_json::{Limits, Value, parse};
@@ -109,7 +110,7 @@ fn write(directory: &Path, covers: u64, text: &[u8]) -> io::Result<()> {
     let folder = folder(directory);
     fs::create_dir_all(&folder)?;
     let unfinished = folder.join("unfinished");
-    let mut file = File::create(&unfinished)?;
+    let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
     file.write_all(text)?;
     file.sync_all()?;
     fs::rename(&unfinished, folder.join(format!("{covers}.json")))?;

@@ -64,7 +64,7 @@ impl Inner {
         let mut state = self.state.lock();
         let state = &mut *state;
         let now = self.clock.now();
-        standing(state, attempt, now)?;
+        standing(state, &attempt.setup, &attempt.proposal.run, &attempt.scope, now)?;
         let definition = current_definition(state, attempt.proposal)?.map(|pinned| pinned.definition.digest);
         let stale = definition != glance.binding.definition
             || !Arc::ptr_eq(&attempt.setup, &self.setup.load())

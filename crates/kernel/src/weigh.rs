@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringfence_json::Object;
-use ringfence_policy::{Request, ToolDefinition, Verdict};
+use ringfence_policy::{Request, ToolDefinition, Verdict, lookalike};
 use ringfence_types::{
     ActionId, ActionType, ApprovalId, Code, Decision, Digest, Kind, Refusal, Role, RuleName,
 };
@@ -12,6 +12,7 @@ use ringfence_types::{
 use crate::fold::Pinned;
 use crate::proposal::digest_of;
 use crate::setup::{AgentSetup, ServerSetup, ToolWords, WorkspaceSetup};
+use crate::text::bounded;
 use crate::{Call, Proposal, Run, Setup};
 
 /// A proposal with all that follows from configuration and policy alone.
@@ -184,6 +185,13 @@ impl<'a> View<'a> {
             self.request(&proposal.run, proposal.server.as_str(), &proposal.call, pinned, arguments);
         let facts = facts(&request);
         let object = |code, reason| Objection { facts: facts.clone(), ..Objection::new(code, reason) };
+        if let Some(pointer) = lookalike(arguments, pinned.map(|pinned| &*pinned.definition.input)) {
+            let reason = format!(
+                "The argument {} can be taken for another one. Send each argument once, as the tool names it.",
+                bounded(&pointer.escape_debug().to_string())
+            );
+            return Err(object(Code::InvalidInput, reason));
+        }
         if let Some(pinned) = pinned {
             pinned.definition.input.validate(arguments).map_err(|violation| {
                 object(

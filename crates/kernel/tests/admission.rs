@@ -68,6 +68,46 @@ async fn refusals_say_why_and_stand_in_the_log() {
 }
 
 #[tokio::test]
+async fn what_is_refused_is_kept_only_up_to_a_bound() {
+    let folder = tempdir().unwrap();
+    let node = open(folder.path()).await;
+    let (_, run) = node.mint().await;
+    let large = format!(r#"{{"q":"{}"}}"#, "x".repeat(100 << 10));
+    for number in 0..10 {
+        node.refused(&run, &format!("invented-{number}"), &large).await;
+    }
+    let refusals = node.entries("refusal");
+    let kept = refusals.iter().filter(|refusal| refusal.contains("arguments")).count();
+    assert_eq!((refusals.len(), kept), (10, 2));
+}
+
+#[tokio::test]
+async fn an_argument_that_can_be_taken_for_another_is_refused() {
+    let folder = tempdir().unwrap();
+    let node = open(folder.path()).await;
+    let (_, run) = node.mint().await;
+    for arguments in [r#"{"replicas":5,"Replicas":500}"#, r#"{"replicas":5,"replica\u017f":500}"#] {
+        let refusal = node.refused(&run, "scale", arguments).await;
+        assert_eq!(refusal.code, Code::InvalidInput, "{}", refusal.reason);
+        assert!(refusal.reason.contains("can be taken for another"), "{}", refusal.reason);
+    }
+}
+
+#[tokio::test]
+async fn what_is_held_open_ends_with_the_run() {
+    let folder = tempdir().unwrap();
+    let node = open(folder.path()).await;
+    let (_, run) = node.mint().await;
+    let lease = node.kernel.visit(&run, &server(), "subscriptions/listen").unwrap();
+    node.kernel.tend().await;
+    assert!(lease.cancel().check().is_ok());
+    node.clock.advance(Duration::from_hours(2));
+    node.kernel.tend().await;
+    assert_eq!(lease.cancel().check().unwrap_err().code, Code::Deadline);
+    assert!(node.kernel.visit(&run, &server(), "tools/list").is_err());
+}
+
+#[tokio::test]
 async fn a_flood_of_refusals_is_counted_not_written() {
     let folder = tempdir().unwrap();
     let node = open(folder.path()).await;

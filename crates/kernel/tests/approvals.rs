@@ -110,12 +110,24 @@ async fn the_approver_sees_what_the_rules_leave_and_can_leave_less() {
     assert!(matches!(more.unwrap_err(), ApprovalError::Arguments(_)), "the rules would narrow that");
     let other = node.kernel.approve(approval, &dana(), Some(json(r#"{"amount":1,"q":"x"}"#)), None).await;
     assert!(matches!(other.unwrap_err(), ApprovalError::Arguments(_)), "nothing can be added");
+    let more = node.kernel.approve(approval, &dana(), Some(json(r#"{"amount":-1}"#)), None).await;
+    assert!(matches!(more.unwrap_err(), ApprovalError::Arguments(_)), "that is not less");
+    let stranger = person("eve", &["viewer"]);
+    let looked = node.kernel.approve(approval, &stranger, Some(json(r#"{"x":1}"#)), None).await;
+    assert!(
+        matches!(looked.unwrap_err(), ApprovalError::NotAllowed { .. }),
+        "nor do they learn what was asked"
+    );
     node.kernel.approve(approval, &dana(), Some(json(r#"{"amount":20}"#)), None).await.unwrap();
     node.kernel.approve(approval, &person("max", &["approver"]), None, None).await.unwrap();
     let clearance = node.cleared(&run, "pay", r#"{"amount":5000}"#).await;
     assert_eq!(arguments_of(clearance.call()), r#"{"amount":20}"#);
     assert_eq!(clearance.narrowed()[0].pointer, "/amount", "the agent is told");
     clearance.settle(completed("{}"));
+    node.kernel.tend().await;
+    assert_eq!(node.kernel.approval(approval).unwrap().status, ApprovalStatus::Spent);
+    let again = node.kernel.approve(approval, &person("ann", &["admin"]), None, None).await;
+    assert_eq!(again.unwrap_err(), ApprovalError::NotWaiting(approval));
 }
 
 #[tokio::test]

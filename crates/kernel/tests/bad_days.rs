@@ -110,14 +110,14 @@ async fn a_yes_is_for_what_would_be_sent_then_and_not_for_what_another_makes_of_
     let folder = tempdir().unwrap();
     let node = open(folder.path()).await;
     let (_, run) = node.mint().await;
-    let approval = node.pending(&run, "pay", r#"{"amount":50}"#).await.approval();
+    let approval = node.pending(&run, "pay", r#"{"amount":95}"#).await.approval();
     let max = person("max", &["approver"]);
     node.kernel.approve(approval, &dana(), Some(json(r#"{"amount":20}"#)), None).await.unwrap();
     let view = node.kernel.approve(approval, &max, Some(json(r#"{"amount":90}"#)), None).await.unwrap();
     assert_eq!(view.given.len(), 1, "dana said yes to 20");
-    assert!(matches!(node.admit(&run, "pay", r#"{"amount":50}"#).await, Admission::Pending(_)));
+    assert!(matches!(node.admit(&run, "pay", r#"{"amount":95}"#).await, Admission::Pending(_)));
     node.kernel.approve(approval, &dana(), None, None).await.unwrap();
-    let clearance = node.cleared(&run, "pay", r#"{"amount":50}"#).await;
+    let clearance = node.cleared(&run, "pay", r#"{"amount":95}"#).await;
     assert_eq!(common::arguments_of(clearance.call()), r#"{"amount":90}"#);
     clearance.settle(completed("{}"));
 }

@@ -20,6 +20,7 @@ mod junit;
 mod key;
 mod limits;
 mod lint;
+mod lookalike;
 mod matcher;
 mod request;
 mod rule;
@@ -38,6 +39,7 @@ pub use definition::{Change, DefinitionError, Difference, ToolDefinition, diff a
 pub use explain::{ExplainedConstraint, ExplainedRule, Explanation, Standing, Unmet};
 pub use glob::Glob;
 pub use key::Key;
+pub use lookalike::lookalike;
 pub use request::Request;
 pub use schema::{InputSchema, SchemaError, Violation};
 pub use set::{Compiled, PolicySet};

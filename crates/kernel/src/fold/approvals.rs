@@ -71,7 +71,7 @@ pub(crate) enum State {
     /// Refused; the same call is refused with it until then.
     Denied { by: Option<PersonName>, note: Option<String>, until: Timestamp },
     /// Used by this action.
-    Spent { action: ActionId },
+    Spent { action: ActionId, at: Timestamp },
     /// Nobody answered in time.
     Expired { at: Timestamp },
 }
@@ -121,9 +121,9 @@ impl Approvals {
         }
     }
 
-    pub(super) fn spent(&mut self, approval: ApprovalId, action: ActionId) {
+    pub(super) fn spent(&mut self, approval: ApprovalId, action: ActionId, at: Timestamp) {
         if let Some(request) = self.requests.get_mut(&approval) {
-            request.state = State::Spent { action };
+            request.state = State::Spent { action, at };
         }
     }
 
@@ -170,8 +170,8 @@ impl Approvals {
             State::Waiting { .. } | State::Approved { .. } => true,
             State::Denied { until, .. } => now < *until,
             // A call that has waited for it is still to be told, also when the machine slept long past its time.
-            State::Expired { at } => now < at.after(KEPT_AFTER_EXPIRY),
-            State::Spent { .. } => false,
+            // Of one that was used, people see what became of it.
+            State::Expired { at } | State::Spent { at, .. } => now < at.after(KEPT_AFTER_EXPIRY),
         });
         let requests = &self.requests;
         self.by_binding.retain(|_, approval| requests.contains_key(approval));

@@ -77,7 +77,7 @@ impl Fold {
         self.runs.used(intent.subject.run, at);
         self.runs.acted(intent.subject.run, intent.action);
         if let Some(approval) = intent.approval {
-            self.approvals.spent(approval, intent.action);
+            self.approvals.spent(approval, intent.action, at);
         }
         let open = OpenAction { subject: intent.subject.clone(), cleared_at: at, deadline: intent.deadline };
         self.open.insert(intent.action, open);

@@ -182,7 +182,7 @@ fn state_document(state: &State) -> Object {
             .with_some("by", by.as_ref())
             .with_some("note", note.as_deref())
             .with("until", *until),
-        State::Spent { action } => document("spent").with("action", action.to_string()),
+        State::Spent { action, at } => document("spent").with("action", action.to_string()).with("at", *at),
         State::Expired { at } => document("expired").with("at", *at),
     }
 }
@@ -196,7 +196,7 @@ fn read_state(members: Members<'_>) -> Result<State, Damaged> {
             note: members.optional("note")?,
             until: members.parse("until")?,
         },
-        "spent" => ApprovalState::Spent { action: members.parse("action")? },
+        "spent" => ApprovalState::Spent { action: members.parse("action")?, at: members.parse("at")? },
         "expired" => ApprovalState::Expired { at: members.parse("at")? },
         _ => return Err(Damaged("is".into())),
     })

@@ -2,11 +2,12 @@
 
 use ringfence_json::Object;
 use ringfence_ledger::{RoomFor, SealedPayload};
-use ringfence_types::{ApprovalId, Digest, RuleName};
+use ringfence_types::{ApprovalId, Digest, RuleName, Timestamp};
 
 use super::{LedgerUnavailable, durable};
 use crate::fold::{Pinned, Request};
 use crate::kernel::Inner;
+use crate::narrower;
 use crate::proposal::digest_of;
 use crate::record::{Answer, ApprovalRecord, Record, milliseconds};
 use crate::text::bounded;
@@ -62,6 +63,7 @@ impl Kernel {
         arguments: Option<Object>,
         note: Option<&str>,
     ) -> Result<ApprovalView, ApprovalError> {
+        self.0.may_approve(approval, by)?;
         let narrowed =
             arguments.map(|arguments| self.0.narrowed_by_approver(approval, arguments)).transpose()?;
         let payload = match &narrowed {
@@ -72,10 +74,7 @@ impl Kernel {
             let mut state = self.0.state.lock();
             let now = self.0.clock.now();
             let request = state.fold.approvals.get(approval).ok_or(ApprovalError::Unknown(approval))?;
-            if !request.is_waiting(now) {
-                return Err(ApprovalError::NotWaiting(approval));
-            }
-            let answers = answers(request, by)?;
+            let answers = answers(request, by, now)?;
             let record = ApprovalRecord {
                 answers,
                 narrowed: payload.as_ref().map(SealedPayload::name),
@@ -147,6 +146,13 @@ impl Inner {
         }
     }
 
+    /// Asked before anything of the request is looked at, so that errors tell it to nobody else.
+    fn may_approve(&self, approval: ApprovalId, by: &Actor) -> Result<(), ApprovalError> {
+        let state = self.state.lock();
+        let request = state.fold.approvals.get(approval).ok_or(ApprovalError::Unknown(approval))?;
+        answers(request, by, self.clock.now()).map(drop)
+    }
+
     fn seal_narrowed(
         &self,
         approval: ApprovalId,
@@ -169,9 +175,11 @@ impl Inner {
         let request = self.state.lock().fold.approvals.get(approval).cloned();
         let request = request.ok_or(ApprovalError::Unknown(approval))?;
         let asked = self.object_payload(&request.requested()).ok_or(LedgerUnavailable)?;
-        if let Some(added) = arguments.iter().map(|(name, _)| name).find(|name| !asked.contains(name)) {
-            let what =
-                format!("`{added}` is not among what the agent asked for; an approver can only narrow");
+        if let Some(pointer) = narrower::beyond(&asked, &arguments) {
+            let what = format!(
+                "{} is not less than what the agent asked for; an approver can lower numbers, and leave out members and elements",
+                bounded(&pointer.escape_debug().to_string())
+            );
             return Err(ApprovalError::Arguments(what));
         }
         let proposal = self.proposal_of(&request, &asked).ok_or(ApprovalError::NotWaiting(approval))?;
@@ -200,8 +208,11 @@ impl Inner {
 }
 
 /// The rules whose requirement this person can answer; at least one.
-fn answers(request: &Request, by: &Actor) -> Result<Vec<RuleName>, ApprovalError> {
+fn answers(request: &Request, by: &Actor, now: Timestamp) -> Result<Vec<RuleName>, ApprovalError> {
     let answers = answering_roles(request, by)?;
+    if !request.is_waiting(now) {
+        return Err(ApprovalError::NotWaiting(request.record.approval));
+    }
     if request.given.iter().any(|given| given.approver == by.person) {
         return Err(ApprovalError::Already);
     }

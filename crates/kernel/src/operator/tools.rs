@@ -216,7 +216,7 @@ fn unambiguous(definitions: &[Arc<ToolDefinition>]) -> Vec<&Arc<ToolDefinition>>
         digests
             .entry(&definition.name)
             .and_modify(|known: &mut Option<Digest>| {
-                *known = known.filter(|known| *known == definition.digest)
+                *known = known.filter(|known| *known == definition.digest);
             })
             .or_insert(Some(definition.digest));
     }
