@@ -138,6 +138,46 @@ async fn a_suspension_cuts_a_call_without_a_stream() {
 }
 
 #[tokio::test]
+async fn a_server_that_asks_and_takes_no_answer_cannot_keep_a_call_from_its_end() {
+    let upstream = Upstream::legacy().await;
+    let node = Node::start(&[("tools", &upstream.url)]).await;
+    let ping = r#"{"jsonrpc":"2.0","id":5,"method":"ping"}"#;
+    upstream.behave(move |seen| match seen.text("/method").as_str() {
+        "tools/call" => Reply::EventsThenHang(vec![(0, ping.into())]),
+        _ if seen.method == http::Method::GET => Reply::EventsThenHang(vec![(0, ping.into())]),
+        _ if seen.body.get("result").is_some() => Reply::Hang,
+        _ => Reply::Usual,
+    });
+    let pinged = async |count: usize| {
+        while upstream.all().iter().filter(|seen| seen.body.get("result").is_some()).count() < count {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    for (count, accept) in [(1, "application/json, text/event-stream"), (2, "application/json")] {
+        let client = node.client().await.initialize(PATH).await;
+        let calling = client.clone();
+        let call = tokio::spawn(async move {
+            let headers = [("mcp-session-id", calling.session.as_deref().unwrap()), ("accept", accept)];
+            calling.send(http::Method::POST, PATH, &headers, &call_body(7, "echo", "{}", "")).await
+        });
+        pinged(count).await;
+        node.suspend(client.run).await;
+        let answer = tokio::time::timeout(Duration::from_secs(1), call).await.expect(accept).unwrap();
+        assert_eq!(answer.code(), "suspended", "{accept}");
+    }
+    let client = node.client().await.initialize(PATH).await;
+    let stream = client.get(PATH).await;
+    pinged(3).await;
+    node.suspend(client.run).await;
+    tokio::time::timeout(Duration::from_secs(1), stream.drain()).await.expect("the stream ends");
+    let client = node.client().await.initialize(PATH).await;
+    let stream = client.legacy_stream(PATH, &call_body(7, "echo", "{}", "")).await;
+    pinged(4).await;
+    drop(stream);
+    upstream.wait("notifications/cancelled", 3).await;
+}
+
+#[tokio::test]
 async fn a_client_that_does_not_read_cannot_keep_a_suspension_from_the_server() {
     let upstream = Upstream::legacy().await;
     let node = Node::start(&[("tools", &upstream.url)]).await;

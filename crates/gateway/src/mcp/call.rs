@@ -11,10 +11,10 @@ use super::era::{self, Era};
 use super::fault::{self, Fault};
 use super::flight::{Caller, refused_bytes};
 use super::handler::{self, Denied, allowed};
-use super::link::{self, Load};
 use super::list::{self as lists, ListError};
 use super::message::{Request, Response as Answer};
 use super::method::{Kind, List};
+use super::passage::Passage;
 use super::session::{Crowded, InFlight};
 use super::upstream::UpstreamError;
 use super::{discovery, executor};
@@ -216,20 +216,18 @@ async fn list_server(
         return Err(Fault::answer(fault::INVALID_PARAMS, "an unknown cursor").into());
     }
     let lease = allowed(caller, server, list.method)?;
-    let link = handler::link(caller, server).await?;
     let nothing = Object::new();
     let params = request.params.as_ref().unwrap_or(&nothing);
     let fetching = async {
-        let mut listed = lists::fetch(&caller.gate, &link, list, params).await?;
-        lists::filter(&caller.gate, &caller.run, server, list, &mut listed).await?;
-        Ok::<_, ListError>(lists::result(caller.era, list, listed))
+        let link = handler::link(caller, &lease, server).await?;
+        let fetched = async {
+            let mut listed = lists::fetch(&caller.gate, Passage::Visit(&lease), &link, list, params).await?;
+            lists::filter(&caller.gate, &caller.run, server, list, &mut listed).await?;
+            Ok::<_, ListError>(lists::result(caller.era, list, listed))
+        };
+        fetched.await.map_err(|error| denied(caller, error))
     };
-    let result = tokio::select! {
-        biased;
-        cut = lease.cancel().cancelled() => return Err(Fault::answer(fault::REFUSED, cut.reason).into()),
-        result = fetching => result,
-    };
-    result.map_err(|error| denied(caller, error))
+    handler::while_leased(&lease, fetching).await
 }
 
 fn denied(caller: &Caller, error: ListError) -> Denied {
@@ -261,16 +259,14 @@ async fn set_log_level(caller: &Caller, server: &ServerName, request: Request) -
     let Some(level) = request.param("level").filter(|level| executor::is_log_level(Some(level))) else {
         return Err(Fault::answer(fault::INVALID_PARAMS, "`level` is not a log level").into());
     };
-    let _lease = allowed(caller, server, &request.method)?;
-    let link = handler::link(caller, server).await?;
+    let lease = allowed(caller, server, &request.method)?;
     // Nothing but the word itself goes on.
     let own = Request::new(lists::next_id(), "logging/setLevel", Object::new().with("level", level.clone()));
     let asking = async {
-        let opened = link.request(&caller.gate, &own, Load::default()).await?;
-        link::answer(opened.exchange, &own.id, &caller.gate.limits).await
+        let link = handler::link(caller, &lease, server).await?;
+        Ok(link.ask(&caller.gate, Passage::Visit(&lease), &own).await?)
     };
-    let asked = tokio::time::timeout(caller.gate.limits.errand_time, asking).await;
-    let answer = asked.unwrap_or(Err(UpstreamError::Timeout))?;
+    let (_, answer) = handler::while_leased(&lease, asking).await?;
     Ok(Answer { id: Some(request.id), ..answer })
 }
 

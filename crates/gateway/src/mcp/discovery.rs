@@ -9,10 +9,11 @@ use ringfence_types::{ServerName, ToolName, WorkspaceName};
 use super::era::{self, Era, Spoken};
 use super::fault;
 use super::gate::Gate;
-use super::link::{self, Greeting, Link, Load};
+use super::link::{self, Greeting, Link};
 use super::list::{self, ListError};
 use super::message::{Request, Response};
 use super::method::TOOLS;
+use super::passage::Passage;
 use super::upstream::UpstreamError;
 use super::upstream::child::Child;
 use super::upstream::children::greet;
@@ -130,31 +131,22 @@ fn own_address(target: &Arc<HttpTarget>) -> Link {
     Link::Http(Address { target: Arc::clone(target), revision, session: None })
 }
 
-async fn probe_http(
-    gate: &Gate,
-    _errand: &Errand,
-    target: &Arc<HttpTarget>,
-) -> Result<Spoken, UpstreamError> {
+async fn probe_http(gate: &Gate, errand: &Errand, target: &Arc<HttpTarget>) -> Result<Spoken, UpstreamError> {
     let request = Request::new(list::next_id(), "server/discover", own_params());
     let link = own_address(target);
-    let probing = async {
-        let opened = link.request(gate, &request, Load::default()).await?;
-        link::answer(opened.exchange, &request.id, &gate.limits).await
-    };
-    match tokio::time::timeout(gate.limits.errand_time, probing).await.unwrap_or(Err(UpstreamError::Timeout))
-    {
-        Ok(answer) => Ok(interpret(&answer)),
+    match link.ask(gate, Passage::Own(errand), &request).await {
+        Ok((_, answer)) => Ok(interpret(&answer)),
         // What is no modern answer is a legacy server's (MCP 2026-07-28, Streamable HTTP, "Backward Compatibility").
         Err(UpstreamError::Malformed(_)) => Ok(Spoken::legacy()),
         Err(error) => Err(error),
     }
 }
 
-async fn probe_child(gate: &Gate, _errand: &Errand, child: &Arc<Child>) -> Result<Spoken, UpstreamError> {
+async fn probe_child(gate: &Gate, errand: &Errand, child: &Arc<Child>) -> Result<Spoken, UpstreamError> {
     let request = Request::new(list::next_id(), "server/discover", own_params());
     let probing = async {
         let id = request.id.clone();
-        let exchange = child.request(request, None, false).await?;
+        let exchange = child.request(Passage::Own(errand), request, None, false).await?;
         link::answer(Some(super::upstream::Exchange::Child(exchange)), &id, &gate.limits).await
     };
     match tokio::time::timeout(gate.limits.probe_time, probing).await {
@@ -194,14 +186,16 @@ async fn look_http(
 ) -> Result<(Spoken, Vec<Value>), ListError> {
     let spoken = probe_http(gate, errand, target).await?;
     if spoken.speaks(Era::Modern) {
-        return Ok((spoken, tools(gate, &own_address(target), &own_params()).await?));
+        return Ok((spoken, tools(gate, errand, &own_address(target), &own_params()).await?));
     }
-    let Greeting::Welcome(welcome, result) = link::greet(gate, target, own_handshake()).await? else {
+    let Greeting::Welcome(welcome, result) =
+        link::greet(gate, Passage::Own(errand), target, own_handshake()).await?
+    else {
         return Err(UpstreamError::Handshake.into());
     };
     let address = welcome.address(target);
     let listed = if has_tools(&result) {
-        tools(gate, &Link::Http(address.clone()), &Object::new()).await
+        tools(gate, errand, &Link::Http(address.clone()), &Object::new()).await
     } else {
         Ok(Vec::new())
     };
@@ -220,18 +214,18 @@ async fn look_child(
     let child = gate.children.start_own(target).await?;
     let spoken = probe_child(gate, errand, &child).await?;
     if spoken.speaks(Era::Modern) {
-        return Ok((spoken, tools(gate, &Link::Child(child), &own_params()).await?));
+        return Ok((spoken, tools(gate, errand, &Link::Child(child), &own_params()).await?));
     }
-    greet(&child, own_handshake(), &gate.limits).await?;
+    greet(&child, Passage::Own(errand), own_handshake(), &gate.limits).await?;
     if !child.handshake().as_ref().is_some_and(has_tools) {
         return Ok((spoken, Vec::new()));
     }
-    Ok((spoken, tools(gate, &Link::Child(child), &Object::new()).await?))
+    Ok((spoken, tools(gate, errand, &Link::Child(child), &Object::new()).await?))
 }
 
 /// A server's tools; none where it does not know the method.
-async fn tools(gate: &Gate, link: &Link, params: &Object) -> Result<Vec<Value>, ListError> {
-    match list::fetch(gate, link, &TOOLS, params).await {
+async fn tools(gate: &Gate, errand: &Errand, link: &Link, params: &Object) -> Result<Vec<Value>, ListError> {
+    match list::fetch(gate, Passage::Own(errand), link, &TOOLS, params).await {
         Ok(listed) => Ok(listed.elements),
         Err(error) if error.is_unknown_method() => Ok(Vec::new()),
         Err(error) => Err(error),

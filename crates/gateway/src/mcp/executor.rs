@@ -65,7 +65,7 @@ async fn depart(flight: &mut Flight) -> Result<Exchange, End> {
         () = off => Err(End::CalledOff),
         sent = timeout_at(deadline, send(flight)) => match sent {
             Ok(Ok(exchange)) => Ok(exchange),
-            Ok(Err(error)) => Err(End::Failed(error)),
+            Ok(Err(error)) => Err(error.into()),
             Err(_) => Err(End::Failed(UpstreamError::Timeout)),
         },
     }
@@ -74,8 +74,8 @@ async fn depart(flight: &mut Flight) -> Result<Exchange, End> {
 async fn send(flight: &mut Flight) -> Result<Exchange, UpstreamError> {
     let gate = Arc::clone(&flight.caller.gate);
     let link = match &flight.caller.session {
-        None => Link::modern(&gate, &flight.caller.run, flight.server()).await?,
-        Some(session) => Link::legacy(&gate, session, flight.server()).await?,
+        None => Link::modern(&gate, flight.passage(), &flight.caller.run, flight.server()).await?,
+        Some(session) => Link::legacy(&gate, flight.passage(), session, flight.server()).await?,
     };
     let repeated = repeated_headers(flight);
     let (replace, arguments) = finalize(flight);
@@ -84,7 +84,7 @@ async fn send(flight: &mut Flight) -> Result<Exchange, UpstreamError> {
         repeat: repeated.as_deref().map(|repeated| (repeated, &arguments)),
     };
     flight.link = Some(link.clone());
-    let opened = link.request(&gate, &flight.request, load).await;
+    let opened = link.request(&gate, flight.passage(), &flight.request, load).await;
     if opened.as_ref().is_err_and(|error| error.failure().is_none()) {
         flight.link = None;
     }
@@ -137,7 +137,7 @@ async fn arrive(flight: &mut Flight, exchange: &mut Exchange) -> Result<Option<M
             Some(message) if flight.caller.streams => return Ok(Some(message)),
             // A client that takes no stream cannot be told, nor asked.
             Some(Message::Notification(_)) => {}
-            Some(Message::Request(question)) => relay::decline(flight, &question).await,
+            Some(Message::Request(question)) => waits.for_the(relay::decline(flight, &question)).await?,
         }
     }
 }
@@ -162,7 +162,7 @@ impl Waits {
 
     /// The next message of an upstream, unless something ends the wait before.
     pub(crate) async fn next(&self, exchange: &mut Exchange) -> Result<Option<Message>, End> {
-        self.for_the(exchange.next()).await?.map_err(End::Failed)
+        self.for_the(exchange.next()).await?.map_err(End::from)
     }
 
     /// What `future` gives, unless something ends the wait before.

@@ -18,6 +18,7 @@ use super::judge::{Withheld, judge};
 use super::link::Link;
 use super::message::{Request, Response};
 use super::method::Kind;
+use super::passage::Passage;
 use super::question::Asker;
 use super::refusal;
 use super::session::{InFlight, Session};
@@ -116,6 +117,11 @@ impl Flight {
 
     pub(crate) fn call(&self) -> &Call {
         self.clearance().call()
+    }
+
+    /// What lets messages of this call go out.
+    pub(crate) fn passage(&self) -> Passage<'_> {
+        Passage::Cleared(self.clearance())
     }
 
     pub(crate) fn cancel(&self) -> Cancel {
@@ -266,6 +272,15 @@ fn called_off(sent: bool) -> Outcome {
         return Outcome::Cancelled { by: CancelledBy::Client };
     }
     Outcome::NotSent { message: "the client called it off before anything was sent".to_owned() }
+}
+
+impl From<UpstreamError> for End {
+    fn from(error: UpstreamError) -> Self {
+        match error {
+            UpstreamError::Cut(cut) => Self::Cut(cut),
+            error => Self::Failed(error),
+        }
+    }
 }
 
 impl Drop for Flight {

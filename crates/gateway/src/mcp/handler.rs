@@ -19,6 +19,7 @@ use super::gate::Gate;
 use super::link::Link;
 use super::message::{self, Id, Message, Request, Response as Answer};
 use super::method::{self, Kind};
+use super::passage::Passage;
 use super::session::Session;
 use super::upstream::UpstreamError;
 use super::{discovery, handshake, headers, inbox, listen, merged, params, refusal};
@@ -281,19 +282,31 @@ pub(crate) fn allowed(caller: &Caller, server: &ServerName, method: &str) -> Res
 }
 
 /// The way to a server for a modern client, if it speaks that era.
-pub(crate) async fn modern_link(caller: &Caller, server: &ServerName) -> Result<Link, Denied> {
+pub(crate) async fn modern_link(caller: &Caller, lease: &Lease, server: &ServerName) -> Result<Link, Denied> {
     let spoken = discovery::spoken(&caller.gate, &caller.run.workspace, server).await?;
     if !spoken.speaks(Era::Modern) {
         return Err(spoken.refuse(server.as_str(), era::MODERN).into());
     }
-    Ok(Link::modern(&caller.gate, &caller.run, server).await?)
+    Ok(Link::modern(&caller.gate, Passage::Visit(lease), &caller.run, server).await?)
 }
 
 /// The way to a server in the era of the client.
-pub(crate) async fn link(caller: &Caller, server: &ServerName) -> Result<Link, Denied> {
+pub(crate) async fn link(caller: &Caller, lease: &Lease, server: &ServerName) -> Result<Link, Denied> {
     match &caller.session {
-        None => modern_link(caller, server).await,
-        Some(session) => Ok(Link::legacy(&caller.gate, session, server).await?),
+        None => modern_link(caller, lease, server).await,
+        Some(session) => Ok(Link::legacy(&caller.gate, Passage::Visit(lease), session, server).await?),
+    }
+}
+
+/// What `future` gives, unless what allowed it is cut off before.
+pub(crate) async fn while_leased<T>(
+    lease: &Lease,
+    future: impl Future<Output = Result<T, Denied>>,
+) -> Result<T, Denied> {
+    tokio::select! {
+        biased;
+        cut = lease.cancel().cancelled() => Err(UpstreamError::Cut(cut).into()),
+        done = future => done,
     }
 }
 
@@ -347,6 +360,7 @@ impl From<UpstreamError> for Denied {
     fn from(error: UpstreamError) -> Self {
         match error {
             UpstreamError::SessionGone => Self::Fault(Fault::no_session()),
+            UpstreamError::Cut(cut) => Self::Fault(Fault::answer(fault::REFUSED, cut.reason)),
             UpstreamError::Gone => Self::Fault(Fault {
                 status: StatusCode::NOT_FOUND,
                 ..Fault::answer(fault::INVALID_REQUEST, "there is no such tool server")

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderValue, Response};
 use ringfence_json::{Object, Value};
+use ringfence_kernel::Lease;
 use ringfence_types::ServerName;
 use smol_str::SmolStr;
 
@@ -13,8 +14,9 @@ use super::fault::{self, Fault};
 use super::flight::Caller;
 use super::handler::{self, Denied, allowed};
 use super::headers;
-use super::link::{self, Greeting, Link, Load};
+use super::link::{self, Greeting, Link};
 use super::message::{Request, Response as Answer};
+use super::passage::Passage;
 use super::session::Session;
 use super::{discovery, list};
 use crate::http::outbound::Outbound;
@@ -69,8 +71,17 @@ async fn begin(
     server: &ServerName,
     handshake: Object,
 ) -> Result<(Arc<Session>, Object), Denied> {
+    let lease = allowed(caller, server, "initialize")?;
+    handler::while_leased(&lease, begin_leased(caller, &lease, server, handshake)).await
+}
+
+async fn begin_leased(
+    caller: &Caller,
+    lease: &Lease,
+    server: &ServerName,
+    handshake: Object,
+) -> Result<(Arc<Session>, Object), Denied> {
     let gate = &caller.gate;
-    let _lease = allowed(caller, server, "initialize")?;
     let spoken = discovery::spoken(gate, &caller.run.workspace, server).await?;
     if !spoken.speaks(Era::Legacy) {
         let requested: SmolStr = handshake.text("protocolVersion").unwrap_or_default().into();
@@ -79,19 +90,21 @@ async fn begin(
     let begin =
         |handshake| gate.sessions.begin(Arc::clone(&caller.run), Endpoint::Server(server.clone()), handshake);
     let (session, mut result) = match gate.target(&caller.run.workspace, server)? {
-        Target::Http(target) => match link::greet(gate, &target, handshake.clone()).await? {
-            Greeting::Rejected(answer) => {
-                return Err(Denied::Rejected(Box::new(answer), http::StatusCode::OK));
+        Target::Http(target) => {
+            match link::greet(gate, Passage::Visit(lease), &target, handshake.clone()).await? {
+                Greeting::Rejected(answer) => {
+                    return Err(Denied::Rejected(Box::new(answer), http::StatusCode::OK));
+                }
+                Greeting::Welcome(welcome, result) => {
+                    let session = begin(handshake);
+                    *session.upstream(server).lock().await = Some(welcome);
+                    (session, result)
+                }
             }
-            Greeting::Welcome(welcome, result) => {
-                let session = begin(handshake);
-                *session.upstream(server).lock().await = Some(welcome);
-                (session, result)
-            }
-        },
+        }
         Target::Stdio(_) => {
             let session = begin(handshake);
-            match Link::legacy(gate, &session, server).await {
+            match Link::legacy(gate, Passage::Visit(lease), &session, server).await {
                 Ok(Link::Child(child)) => (session, child.handshake().unwrap_or_default()),
                 Ok(Link::Http(_)) => return Err(Fault::no_session().into()),
                 Err(error) => {
@@ -155,14 +168,12 @@ pub(crate) async fn discover(caller: &Caller, endpoint: &Endpoint, request: &Req
 }
 
 async fn discover_server(caller: &Caller, server: &ServerName, request: &Request) -> Result<Object, Denied> {
-    let _lease = allowed(caller, server, "server/discover")?;
-    let link = handler::modern_link(caller, server).await?;
+    let lease = allowed(caller, server, "server/discover")?;
     let asking = async {
-        let opened = link.request(&caller.gate, request, Load::default()).await?;
-        Ok((opened.status, link::answer(opened.exchange, &request.id, &caller.gate.limits).await?))
+        let link = handler::modern_link(caller, &lease, server).await?;
+        Ok(link.ask(&caller.gate, Passage::Visit(&lease), request).await?)
     };
-    let asked = tokio::time::timeout(caller.gate.limits.errand_time, asking).await;
-    let (status, answer) = asked.unwrap_or(Err(super::upstream::UpstreamError::Timeout))?;
+    let (status, answer) = handler::while_leased(&lease, asking).await?;
     match answer.outcome {
         Ok(mut result) => {
             era::narrow_versions(&mut result);

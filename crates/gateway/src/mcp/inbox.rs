@@ -10,6 +10,7 @@ use super::fault::{self, Fault};
 use super::gate::Gate;
 use super::handler::{bare_fault, session_of};
 use super::message::{Id, Message, Notification, Response as Answer};
+use super::passage::Passage;
 use super::session::Session;
 use super::upstream::UpstreamError;
 use super::{listen, question, refusal};
@@ -59,8 +60,9 @@ async fn tell_asker(gate: &Gate, session: &Session, notification: &Notification)
         return;
     };
     let telling = async {
-        let _lease = gate.kernel.visit(&session.run, &question.server, "notifications/progress").ok()?;
-        question.back.link().ok()?.send(gate, &Message::Notification(progress)).await.ok()
+        let lease = gate.kernel.visit(&session.run, &question.server, "notifications/progress").ok()?;
+        let told = Message::Notification(progress);
+        question.back.link().ok()?.send(gate, Passage::Visit(&lease), &told).await.ok()
     };
     let told = tokio::time::timeout(gate.limits.errand_time, telling).await;
     tracing::debug!(server = %question.server, told = matches!(told, Ok(Some(()))), "progress was passed on");
@@ -87,11 +89,12 @@ pub(super) async fn answer(
         return bare_fault(gate, &Fault::bad_request(fault::INVALID_REQUEST, message));
     };
     // Something above the run may have been cut off since it was asked.
-    if let Err(refusal) = gate.kernel.visit(run, &question.server, "response") {
-        return bare_fault(gate, &refusal::fault(&refusal));
-    }
+    let lease = match gate.kernel.visit(run, &question.server, "response") {
+        Ok(lease) => lease,
+        Err(refusal) => return bare_fault(gate, &refusal::fault(&refusal)),
+    };
     let answer = Message::Response(question.answer(answer));
-    let sending = async { question.back.link()?.send(gate, &answer).await };
+    let sending = async { question.back.link()?.send(gate, Passage::Visit(&lease), &answer).await };
     match tokio::time::timeout(gate.limits.errand_time, sending).await {
         Ok(Ok(())) => outbound::status(StatusCode::ACCEPTED),
         Ok(Err(error)) => bare_fault(gate, &Fault::upstream(error.to_string())),

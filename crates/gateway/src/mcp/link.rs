@@ -12,6 +12,7 @@ use super::era::{self, Era};
 use super::gate::Gate;
 use super::headers::{self, ParamHeaders};
 use super::message::{Id, Message, Notification, Request, Response};
+use super::passage::Passage;
 use super::session::{Session, UpstreamSession};
 use super::upstream::child::Child;
 use super::upstream::children::Key;
@@ -59,14 +60,19 @@ pub(crate) enum Greeting {
 
 impl Link {
     /// The way to a server for a modern client.
-    pub(crate) async fn modern(gate: &Gate, run: &Run, server: &ServerName) -> Result<Self, UpstreamError> {
+    pub(crate) async fn modern(
+        gate: &Gate,
+        passage: Passage<'_>,
+        run: &Run,
+        server: &ServerName,
+    ) -> Result<Self, UpstreamError> {
         match gate.target(&run.workspace, server)? {
             Target::Http(target) => {
                 Ok(Self::Http(Address { target, revision: Some(era::MODERN.into()), session: None }))
             }
             Target::Stdio(target) => {
                 let key = Key::new(&run.workspace, server, run.id, target.share, Era::Modern);
-                Ok(Self::Child(Box::pin(gate.children.get(&key, &target, &Object::new())).await?))
+                Ok(Self::Child(Box::pin(gate.children.get(&key, passage, &target, &Object::new())).await?))
             }
         }
     }
@@ -74,6 +80,7 @@ impl Link {
     /// The way to a server for a legacy client, with the upstream's session begun if it has not been.
     pub(crate) async fn legacy(
         gate: &Gate,
+        passage: Passage<'_>,
         session: &Session,
         server: &ServerName,
     ) -> Result<Self, UpstreamError> {
@@ -84,7 +91,7 @@ impl Link {
                 let known = begun.as_ref().filter(|known| known.target.url == target.url).cloned();
                 let known = match known {
                     Some(known) => known,
-                    None => match Box::pin(greet(gate, &target, session.handshake.clone())).await? {
+                    None => match Box::pin(greet(gate, passage, &target, session.handshake.clone())).await? {
                         Greeting::Welcome(welcome, _) => begun.insert(welcome).clone(),
                         Greeting::Rejected(_) => return Err(UpstreamError::Handshake),
                     },
@@ -94,7 +101,9 @@ impl Link {
             Target::Stdio(target) => {
                 let run = &session.run;
                 let key = Key::new(&run.workspace, server, run.id, target.share, Era::Legacy);
-                Ok(Self::Child(Box::pin(gate.children.get(&key, &target, &session.handshake)).await?))
+                Ok(Self::Child(
+                    Box::pin(gate.children.get(&key, passage, &target, &session.handshake)).await?,
+                ))
             }
         }
     }
@@ -103,6 +112,7 @@ impl Link {
     pub(crate) async fn request(
         &self,
         gate: &Gate,
+        passage: Passage<'_>,
         request: &Request,
         load: Load<'_>,
     ) -> Result<Opened, UpstreamError> {
@@ -112,23 +122,44 @@ impl Link {
                 let body = request.to_bytes_with(name, value);
                 let modern = address.revision.as_deref() == Some(era::MODERN);
                 let routing = modern.then(|| routing(request, load));
-                http::post(&gate.wires, address, body, routing, &gate.limits).await
+                http::post(&gate.wires, passage, address, body, routing, &gate.limits).await
             }
             Self::Child(child) => {
-                let exchange = child.request(request.clone(), load.replace, true).await?;
+                let exchange = child.request(passage, request.clone(), load.replace, true).await?;
                 let exchange = Some(Exchange::Child(exchange));
                 Ok(Opened { status: ::http::StatusCode::OK, session: None, exchange })
             }
         }
     }
 
+    /// Asks something that is no action, and waits for the answer.
+    pub(crate) async fn ask(
+        &self,
+        gate: &Gate,
+        passage: Passage<'_>,
+        request: &Request,
+    ) -> Result<(::http::StatusCode, Response), UpstreamError> {
+        let asking = async {
+            let opened = self.request(gate, passage, request, Load::default()).await?;
+            Ok((opened.status, answer(opened.exchange, &request.id, &gate.limits).await?))
+        };
+        passage.hold(&gate.limits, asking).await
+    }
+
     /// Sends a notification, or the answer to a question.
-    pub(crate) async fn send(&self, gate: &Gate, message: &Message) -> Result<(), UpstreamError> {
+    pub(crate) async fn send(
+        &self,
+        gate: &Gate,
+        passage: Passage<'_>,
+        message: &Message,
+    ) -> Result<(), UpstreamError> {
         match self {
             Self::Http(address) => {
-                http::post(&gate.wires, address, message.to_bytes(), None, &gate.limits).await.map(drop)
+                http::post(&gate.wires, passage, address, message.to_bytes(), None, &gate.limits)
+                    .await
+                    .map(drop)
             }
-            Self::Child(child) => child.send(message).await,
+            Self::Child(child) => child.send(passage, message).await,
         }
     }
 
@@ -147,10 +178,7 @@ impl Link {
         if address.revision.as_deref() == Some(era::MODERN) {
             return;
         }
-        let params = Object::new().with("requestId", id.to_value()).with("reason", "the call was called off");
-        let cancelled = Message::Notification(Notification::new("notifications/cancelled", params));
-        let told = tokio::time::timeout(gate.limits.connect_time, self.send(gate, &cancelled)).await;
-        tracing::debug!(told = matches!(told, Ok(Ok(()))), "a call was called off upstream");
+        http::call_off(&gate.wires, address, id, &gate.limits).await;
     }
 }
 
@@ -186,16 +214,18 @@ fn routing(request: &Request, load: Load<'_>) -> HeaderMap {
 /// Begins a session with a legacy upstream over HTTP: `initialize`, then `notifications/initialized`.
 pub(crate) async fn greet(
     gate: &Gate,
+    passage: Passage<'_>,
     target: &Arc<HttpTarget>,
     params: Object,
 ) -> Result<Greeting, UpstreamError> {
     let address = Address { target: Arc::clone(target), revision: None, session: None };
     let request = Request::new(Id::from(0), "initialize", params);
     let greeting = async {
-        let opened = http::post(&gate.wires, &address, request.to_bytes(), None, &gate.limits).await?;
+        let opened =
+            http::post(&gate.wires, passage, &address, request.to_bytes(), None, &gate.limits).await?;
         Ok((opened.session, answer(opened.exchange, &request.id, &gate.limits).await?))
     };
-    let greeting = tokio::time::timeout(gate.limits.errand_time, greeting).await;
+    let greeting = tokio::time::timeout(gate.limits.errand_time, passage.hold(&gate.limits, greeting)).await;
     let (session, answer) = greeting.unwrap_or(Err(UpstreamError::Timeout))?;
     let Ok(result) = answer.outcome else { return Ok(Greeting::Rejected(answer)) };
     let revision = result.text("protocolVersion").filter(|revision| era::is_legacy(revision));
@@ -203,7 +233,7 @@ pub(crate) async fn greet(
     let welcome = UpstreamSession { target: Arc::clone(target), session, revision: revision.into() };
     let ready = Notification { method: "notifications/initialized".into(), params: None };
     let link = Link::Http(welcome.address(target));
-    tokio::time::timeout(gate.limits.errand_time, link.send(gate, &Message::Notification(ready)))
+    tokio::time::timeout(gate.limits.errand_time, link.send(gate, passage, &Message::Notification(ready)))
         .await
         .unwrap_or(Err(UpstreamError::Timeout))?;
     Ok(Greeting::Welcome(welcome, result))

@@ -13,9 +13,10 @@ use super::era::Era;
 use super::fault::METHOD_NOT_FOUND;
 use super::gate::Gate;
 use super::headers::ParamHeaders;
-use super::link::{self, Link, Load};
+use super::link::Link;
 use super::message::{Id, Request, Response};
 use super::method::List;
+use super::passage::Passage;
 use super::upstream::UpstreamError;
 
 /// One list of one server.
@@ -58,22 +59,29 @@ impl From<UpstreamError> for ListError {
 /// Fetches all pages of a list. `params` are those of the client, or the node's own.
 pub(crate) async fn fetch(
     gate: &Gate,
+    passage: Passage<'_>,
     link: &Link,
     list: &List,
     params: &Object,
 ) -> Result<Listed, ListError> {
-    let fetching = fetch_pages(gate, link, list, params);
+    let fetching = fetch_pages(gate, passage, link, list, params);
     tokio::time::timeout(gate.limits.errand_time, fetching)
         .await
         .unwrap_or(Err(ListError::Upstream(UpstreamError::Timeout)))
 }
 
-async fn fetch_pages(gate: &Gate, link: &Link, list: &List, params: &Object) -> Result<Listed, ListError> {
+async fn fetch_pages(
+    gate: &Gate,
+    passage: Passage<'_>,
+    link: &Link,
+    list: &List,
+    params: &Object,
+) -> Result<Listed, ListError> {
     let mut params = params.clone();
     params.remove("cursor");
     let mut listed: Option<Listed> = None;
     for _ in 0..gate.limits.list_pages {
-        let mut page = fetch_page(gate, link, list, &params).await?;
+        let mut page = fetch_page(gate, passage, link, list, &params).await?;
         let Some(Value::Array(elements)) = page.remove(list.member) else {
             return Err(UpstreamError::Malformed("a list without elements").into());
         };
@@ -91,13 +99,18 @@ async fn fetch_pages(gate: &Gate, link: &Link, list: &List, params: &Object) -> 
     listed.ok_or_else(|| UpstreamError::Malformed("a list without pages").into())
 }
 
-async fn fetch_page(gate: &Gate, link: &Link, list: &List, params: &Object) -> Result<Object, ListError> {
+async fn fetch_page(
+    gate: &Gate,
+    passage: Passage<'_>,
+    link: &Link,
+    list: &List,
+    params: &Object,
+) -> Result<Object, ListError> {
     let request = Request::new(next_id(), list.method, params.clone());
-    let opened = link.request(gate, &request, Load::default()).await?;
-    let answer = link::answer(opened.exchange, &request.id, &gate.limits).await?;
+    let (status, answer) = link.ask(gate, passage, &request).await?;
     answer.outcome.map_err(|error| {
         let rejected = Response { id: None, outcome: Err(error) };
-        ListError::Rejected(Box::new(rejected), opened.status)
+        ListError::Rejected(Box::new(rejected), status)
     })
 }
 

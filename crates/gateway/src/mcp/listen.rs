@@ -18,6 +18,7 @@ use super::gate::Gate;
 use super::handler::{self, Denied, allowed};
 use super::link::{Link, Load};
 use super::message::{Id, Message, Notification, Request, Response as Answer};
+use super::passage::Passage;
 use super::pump::{Pump, Source, ended};
 use super::session::Session;
 use super::upstream::{UpstreamError, http as upstream_http};
@@ -51,28 +52,28 @@ pub(crate) async fn listen(gate: &Arc<Gate>, session: Arc<Session>, streams: boo
 
 async fn listen_one(caller: &Caller, server: &ServerName) -> Result<Option<Response<Outbound>>, Denied> {
     let lease = allowed(caller, server, LISTEN)?;
-    let link = handler::link(caller, server).await?;
-    let Some(source) = unasked(caller, &link).await? else { return Ok(None) };
+    let opening = async {
+        let link = handler::link(caller, &lease, server).await?;
+        let source = unasked(caller, &lease, &link).await?;
+        Ok(source.map(|source| (link, source)))
+    };
+    let Some((link, source)) = handler::while_leased(&lease, opening).await? else { return Ok(None) };
     let (sender, receiver) = mpsc::channel(caller.gate.limits.stream_backlog);
     let response = outbound::events(receiver, lease.cancel().clone(), caller.gate.limits.piece_bytes);
-    let pump = Pump::new(caller, server, link, sender, lease.cancel().clone());
-    tokio::spawn(async move {
-        pump.run(source).await;
-        drop(lease);
-    });
+    let pump = Pump::new(caller, server, link, sender, lease);
+    tokio::spawn(pump.run(source));
     Ok(Some(response))
 }
 
 /// What a legacy server says unasked; `None` when it never does.
-async fn unasked(caller: &Caller, link: &Link) -> Result<Option<Source>, UpstreamError> {
+async fn unasked(caller: &Caller, lease: &Lease, link: &Link) -> Result<Option<Source>, UpstreamError> {
     Ok(match link {
         Link::Child(child) => Some(Source::Channel(child.listen())),
         Link::Http(address) => {
-            let opening = upstream_http::listen(&caller.gate.wires, address, &caller.gate.limits);
-            let opened = tokio::time::timeout(caller.gate.limits.errand_time, opening).await;
-            opened
-                .unwrap_or(Err(UpstreamError::Timeout))?
-                .map(|exchange| Source::Exchange(Box::new(exchange)))
+            let passage = Passage::Visit(lease);
+            let opened =
+                upstream_http::listen(&caller.gate.wires, passage, address, &caller.gate.limits).await?;
+            opened.map(|exchange| Source::Exchange(Box::new(exchange)))
         }
     })
 }
@@ -86,9 +87,9 @@ fn listen_all(caller: Caller, lease: Lease) -> Response<Outbound> {
         tokio::spawn(async move {
             // A server that is suspended by itself is left out.
             let Ok(own) = allowed(&caller, &server, LISTEN) else { return };
-            let Ok(link) = handler::link(&caller, &server).await else { return };
-            let Ok(Some(source)) = unasked(&caller, &link).await else { return };
-            Pump::new(&caller, &server, link, sender, own.cancel().clone()).run(source).await;
+            let Ok(link) = handler::link(&caller, &own, &server).await else { return };
+            let Ok(Some(source)) = unasked(&caller, &own, &link).await else { return };
+            Pump::new(&caller, &server, link, sender, own).run(source).await;
         });
     }
     tokio::spawn(stay(caller, sender, lease, None));
@@ -143,32 +144,31 @@ async fn subscribe_one(
     request: &mut Request,
 ) -> Result<Response<Outbound>, Denied> {
     let lease = allowed(caller, server, LISTEN)?;
-    let link = handler::modern_link(caller, server).await?;
+    let link = handler::while_leased(&lease, handler::modern_link(caller, &lease, server)).await?;
     if !caller.gate.kernel.may_use(&caller.run, server, "resources/subscribe") {
         let filter =
             request.params.as_mut().and_then(|params| params.get_mut("notifications")?.as_object_mut());
         filter.map(|filter| filter.remove("resourceSubscriptions"));
     }
-    let opening = link.request(&caller.gate, request, Load::default());
-    let opened = tokio::time::timeout(caller.gate.limits.errand_time, opening).await;
-    let opened = opened.unwrap_or(Err(UpstreamError::Timeout))?;
+    let passage = Passage::Visit(&lease);
+    let opened = link.request(&caller.gate, passage, request, Load::default()).await?;
     let mut exchange = opened.exchange.ok_or(UpstreamError::Malformed("no answer to a request"))?;
     if exchange.streams() == Some(false) {
-        let answer = super::link::answer(Some(exchange), &request.id, &caller.gate.limits).await?;
+        let answering = super::link::answer(Some(exchange), &request.id, &caller.gate.limits);
+        let answer = passage.hold(&caller.gate.limits, answering).await?;
         return Err(Denied::Rejected(Box::new(answer), opened.status));
     }
     // A child answers at once, one way or the other; over HTTP the head has said that it streams.
     let mut first = None;
     if exchange.streams().is_none() {
-        let next = tokio::time::timeout(caller.gate.limits.errand_time, exchange.next()).await;
-        match next.unwrap_or(Err(UpstreamError::Timeout))? {
+        match passage.hold(&caller.gate.limits, exchange.next()).await? {
             Some(Message::Response(answer)) => return Err(Denied::Rejected(Box::new(answer), opened.status)),
             other => first = other,
         }
     }
     let (sender, receiver) = mpsc::channel(caller.gate.limits.stream_backlog);
     let response = outbound::events(receiver, lease.cancel().clone(), caller.gate.limits.piece_bytes);
-    let mut pump = Pump::new(caller, server, link, sender, lease.cancel().clone());
+    let mut pump = Pump::new(caller, server, link, sender, lease);
     pump.request = Some(request.id.clone());
     tokio::spawn(async move {
         if let Some(first) = first
@@ -177,7 +177,6 @@ async fn subscribe_one(
             return;
         }
         pump.run(Source::Exchange(Box::new(exchange))).await;
-        drop(lease);
     });
     Ok(response)
 }
@@ -228,10 +227,11 @@ async fn subscribe_of_all(
     sender: mpsc::Sender<Piece>,
 ) {
     let Ok(lease) = allowed(&caller, &server, LISTEN) else { return };
-    let Ok(link) = handler::modern_link(&caller, &server).await else { return };
-    let Ok(opened) = link.request(&caller.gate, &own, Load::default()).await else { return };
+    let Ok(link) = handler::modern_link(&caller, &lease, &server).await else { return };
+    let passage = Passage::Visit(&lease);
+    let Ok(opened) = link.request(&caller.gate, passage, &own, Load::default()).await else { return };
     let Some(exchange) = opened.exchange else { return };
-    let mut pump = Pump::new(&caller, &server, link, sender, lease.cancel().clone());
+    let mut pump = Pump::new(&caller, &server, link, sender, lease);
     pump.subscription = Some(subscription);
     pump.run(Source::Exchange(Box::new(exchange))).await;
 }
@@ -246,8 +246,10 @@ pub(crate) async fn tell_upstreams(gate: &Arc<Gate>, session: &Session, notifica
     let message = Message::Notification(notification);
     for server in servers {
         let telling = async {
-            let _lease = gate.kernel.visit(&session.run, &server, &method).ok()?;
-            Link::legacy(gate, session, &server).await.ok()?.send(gate, &message).await.ok()
+            let lease = gate.kernel.visit(&session.run, &server, &method).ok()?;
+            let passage = Passage::Visit(&lease);
+            let link = Link::legacy(gate, passage, session, &server).await.ok()?;
+            link.send(gate, passage, &message).await.ok()
         };
         let told = tokio::time::timeout(gate.limits.errand_time, telling).await;
         tracing::debug!(%server, told = matches!(told, Ok(Some(()))), "a notification was passed on");

@@ -14,6 +14,7 @@ use super::handler::{self, Denied};
 use super::list::{self as lists, ListError, Listed};
 use super::message::{Request, Response as Answer};
 use super::method::{Kind, List};
+use super::passage::Passage;
 use super::{call as calls, names};
 use crate::http::outbound::Outbound;
 
@@ -66,8 +67,8 @@ async fn one(
 ) -> Result<Listed, &'static str> {
     let lease = handler::allowed(caller, server, list.method).map_err(|_| "suspended")?;
     let fetching = async {
-        let link = handler::link(caller, server).await.map_err(|denied| reason(&denied))?;
-        let mut listed = match lists::fetch(&caller.gate, &link, list, params).await {
+        let link = handler::link(caller, &lease, server).await.map_err(|denied| reason(&denied))?;
+        let mut listed = match lists::fetch(&caller.gate, Passage::Visit(&lease), &link, list, params).await {
             Ok(listed) => listed,
             Err(error) if error.is_unknown_method() => Listed { elements: Vec::new(), rest: Object::new() },
             Err(_) => return Err("it did not answer"),

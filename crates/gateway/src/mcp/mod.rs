@@ -2,9 +2,9 @@
 //!
 //! - [`handler`], [`inbox`]: what becomes of an agent's HTTP request; the place to begin reading;
 //! - [`message`], [`wire`], [`sse`], [`headers`], [`era`], [`method`], [`names`], [`endpoint`]: the protocol, without I/O;
-//! - [`gate`], [`session`], [`eras`], [`catalog`]: what is remembered between requests;
+//! - [`gate`], [`session`], [`question`], [`eras`], [`catalog`]: what is remembered between requests;
 //! - [`call`], [`executor`], [`flight`], [`relay`], [`judge`]: what holds a clearance, and what it does with it;
-//! - [`link`], [`upstream`]: the way to the tool servers;
+//! - [`passage`], [`link`], [`upstream`]: the way to the tool servers, and what opens it;
 //! - [`list`], [`merged`], [`handshake`], [`listen`], [`pump`], [`discovery`]: what is not an action;
 //! - [`refusal`], [`fault`]: what agents are told when the answer is no.
 
@@ -31,6 +31,7 @@ pub mod message;
 pub(crate) mod method;
 pub mod names;
 mod params;
+pub(crate) mod passage;
 mod pump;
 pub(crate) mod question;
 pub mod refusal;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ringfence_json::{Object, Value};
-use ringfence_kernel::Cancel;
+use ringfence_kernel::Lease;
 use ringfence_types::ServerName;
 use tokio::sync::mpsc;
 
@@ -13,6 +13,7 @@ use super::flight::Caller;
 use super::gate::Gate;
 use super::link::Link;
 use super::message::{Id, Message, Notification, Request};
+use super::passage::Passage;
 use super::question::{Asker, Question};
 use super::relay;
 use super::session::Session;
@@ -30,7 +31,8 @@ pub(super) struct Pump {
     asker: Option<Asker>,
     link: Link,
     sender: mpsc::Sender<Piece>,
-    cancel: Cancel,
+    /// What allows the stream.
+    lease: Lease,
     /// The client's own subscription, where the gate asked under another name.
     pub(super) subscription: Option<Id>,
     /// The request whose answer ends the stream.
@@ -59,7 +61,7 @@ impl Pump {
         server: &ServerName,
         link: Link,
         sender: mpsc::Sender<Piece>,
-        cancel: Cancel,
+        lease: Lease,
     ) -> Self {
         Self {
             gate: Arc::clone(&caller.gate),
@@ -69,7 +71,7 @@ impl Pump {
             caller: caller.clone(),
             link,
             sender,
-            cancel,
+            lease,
             subscription: None,
             request: None,
         }
@@ -80,20 +82,32 @@ impl Pump {
         let keep_alive = self.gate.limits.keep_alive;
         let session = self.session.clone();
         let gate = Arc::clone(&self.gate);
-        let cancel = self.cancel.clone();
+        let cancel = self.lease.cancel().clone();
+        let sender = self.sender.clone();
         loop {
             let came = tokio::select! {
                 biased;
-                () = self.sender.closed() => return,
+                () = sender.closed() => return,
                 _ = cancel.cancelled() => return,
                 () = gate.shutdown.cancelled() => return,
                 () = ended(session.as_ref()) => return,
                 came = tokio::time::timeout(keep_alive, source.next()) => came,
             };
-            let passed = match came {
-                Err(_) => self.offer(Bytes::from_static(sse::COMMENT)).await,
-                Ok(Some(message)) => self.pass(message).await,
-                Ok(None) => return,
+            let passing = async {
+                match came {
+                    Err(_) => self.offer(Bytes::from_static(sse::COMMENT)).await,
+                    Ok(Some(message)) => self.pass(message).await,
+                    Ok(None) => None,
+                }
+            };
+            // A server that does not take an answer, and a client that takes nothing, keep nobody from ending it.
+            let passed = tokio::select! {
+                biased;
+                () = sender.closed() => return,
+                _ = cancel.cancelled() => return,
+                () = gate.shutdown.cancelled() => return,
+                () = ended(session.as_ref()) => return,
+                passed = passing => passed,
             };
             if passed.is_none() {
                 return;
@@ -149,7 +163,7 @@ impl Pump {
             return self.offer(sse::event(&question.to_bytes()).into()).await;
         }
         let declined = Message::Response(relay::declined(&question));
-        let sending = self.link.send(&self.gate, &declined);
+        let sending = self.link.send(&self.gate, Passage::Visit(&self.lease), &declined);
         let sent = tokio::time::timeout(self.gate.limits.errand_time, sending).await;
         tracing::debug!(sent = matches!(sent, Ok(Ok(()))), "a question was declined");
         Some(())
@@ -158,7 +172,7 @@ impl Pump {
     async fn offer(&self, event: Bytes) -> Option<()> {
         tokio::select! {
             biased;
-            _ = self.cancel.cancelled() => None,
+            _ = self.lease.cancel().cancelled() => None,
             sent = self.sender.send(Piece::Event(event)) => sent.ok(),
         }
     }

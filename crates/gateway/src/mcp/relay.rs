@@ -142,11 +142,18 @@ async fn converse(
                 Some(notification) => sse::event(&notification.to_bytes()).into(),
                 None => continue,
             },
-            Ok(Ok(Some(Message::Request(question)))) => match ask(flight, question).await {
-                Ok(Some(question)) => sse::event(&question.to_bytes()).into(),
-                Ok(None) => continue,
-                Err(end) => return Some(end),
-            },
+            Ok(Ok(Some(Message::Request(question)))) => {
+                let asked = tokio::select! {
+                    biased;
+                    () = sender.closed() => return None,
+                    asked = waits.for_the(ask(flight, question)) => asked,
+                };
+                match asked.and_then(|asked| asked) {
+                    Ok(Some(question)) => sse::event(&question.to_bytes()).into(),
+                    Ok(None) => continue,
+                    Err(end) => return Some(end),
+                }
+            }
         };
         match waits.for_the(sender.send(Piece::Event(piece))).await {
             Ok(Ok(())) => {}
@@ -212,9 +219,11 @@ async fn ask(flight: &mut Flight, mut question: Request) -> Result<Option<Reques
 pub(crate) async fn decline(flight: &Flight, question: &Request) {
     let Some(link) = &flight.link else { return };
     let answer = declined(question);
-    if link.send(&flight.caller.gate, &Message::Response(answer)).await.is_err() {
-        tracing::debug!("a tool server did not take an answer");
-    }
+    let gate = &flight.caller.gate;
+    let answer = Message::Response(answer);
+    let sending = link.send(gate, flight.passage(), &answer);
+    let sent = tokio::time::timeout(gate.limits.errand_time, sending).await;
+    tracing::debug!(sent = matches!(sent, Ok(Ok(()))), "a question was declined");
 }
 
 /// The gate's own answer to a server's request.

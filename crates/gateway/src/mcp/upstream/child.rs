@@ -20,6 +20,7 @@ use super::http::read;
 use super::routes::{Route, Routes};
 use crate::Limits;
 use crate::mcp::message::{Id, Message, Notification, Request, Response};
+use crate::mcp::passage::Passage;
 
 /// A tool server that runs. Dropped, its input is closed; what does not end then is killed.
 #[derive(Debug)]
@@ -84,6 +85,7 @@ impl Child {
     /// Sends a request; what comes for it comes with the identifier and progress token that it has here.
     pub(crate) async fn request(
         self: &Arc<Self>,
+        passage: Passage<'_>,
         mut request: Request,
         argument: Option<(&str, &Object)>,
         cancels: bool,
@@ -98,14 +100,14 @@ impl Child {
         let mut exchange =
             ChildExchange { child: Arc::clone(self), id, messages, answer: Some(answer), cancels: false };
         let (name, value) = argument.unwrap_or(("", const { &Object::new() }));
-        self.write(request.to_bytes_with(name, value)).await?;
+        passage.hold(&self.limits, self.write(request.to_bytes_with(name, value))).await?;
         exchange.cancels = cancels;
         Ok(exchange)
     }
 
     /// Sends a notification, or the answer to a question.
-    pub(crate) async fn send(&self, message: &Message) -> Result<(), UpstreamError> {
-        self.write(message.to_bytes()).await
+    pub(crate) async fn send(&self, passage: Passage<'_>, message: &Message) -> Result<(), UpstreamError> {
+        passage.hold(&self.limits, self.write(message.to_bytes())).await
     }
 
     async fn write(&self, mut line: Vec<u8>) -> Result<(), UpstreamError> {
@@ -239,7 +241,7 @@ async fn refuse(child: std::sync::Weak<Child>, mut questions: mpsc::Receiver<Id>
         let Some(child) = child.upgrade() else { return };
         let error =
             Object::new().with("code", -32_601_i64).with("message", "no client can be asked this now");
-        let _ = child.send(&Message::Response(Response::error(Some(id), error))).await;
+        let _ = child.write(Response::error(Some(id), error).to_bytes()).await;
     }
 }
 
@@ -306,7 +308,7 @@ impl Drop for ChildExchange {
             runtime.spawn(async move {
                 let params = Object::new().with("requestId", id).with("reason", "the call was called off");
                 let cancelled = Notification::new("notifications/cancelled", params);
-                let _ = child.send(&Message::Notification(cancelled)).await;
+                let _ = child.write(cancelled.to_bytes()).await;
             });
         }
     }

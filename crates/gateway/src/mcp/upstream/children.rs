@@ -18,6 +18,7 @@ use super::child::Child;
 use crate::Limits;
 use crate::mcp::era::{self, Era};
 use crate::mcp::message::{Id, Message, Notification, Request};
+use crate::mcp::passage::Passage;
 use crate::targets::{Share, StdioTarget};
 
 /// All children.
@@ -107,6 +108,7 @@ impl Children {
     pub(crate) async fn get(
         &self,
         key: &Key,
+        passage: Passage<'_>,
         target: &Arc<StdioTarget>,
         handshake: &Object,
     ) -> Result<Arc<Child>, UpstreamError> {
@@ -118,7 +120,7 @@ impl Children {
         }
         state.bury(&self.limits);
         state.wait().await?;
-        let started = self.start(key, target, handshake).await;
+        let started = self.start(key, passage, target, handshake).await;
         match started {
             Ok(child) => {
                 state.child = Some(Arc::clone(&child));
@@ -143,6 +145,7 @@ impl Children {
     async fn start(
         &self,
         key: &Key,
+        passage: Passage<'_>,
         target: &StdioTarget,
         handshake: &Object,
     ) -> Result<Arc<Child>, UpstreamError> {
@@ -157,7 +160,7 @@ impl Children {
             } else {
                 handshake.clone()
             };
-            greet(&child, params, &self.limits).await?;
+            greet(&child, passage, params, &self.limits).await?;
         }
         Ok(child)
     }
@@ -250,10 +253,15 @@ fn command(target: &StdioTarget) -> Result<Command, UpstreamError> {
 }
 
 /// Goes through the legacy handshake.
-pub(crate) async fn greet(child: &Arc<Child>, params: Object, limits: &Limits) -> Result<(), UpstreamError> {
+pub(crate) async fn greet(
+    child: &Arc<Child>,
+    passage: Passage<'_>,
+    params: Object,
+    limits: &Limits,
+) -> Result<(), UpstreamError> {
     let request = Request::new(Id::from(0), "initialize", params);
     let greeting = async {
-        let mut exchange = child.request(request, None, false).await?;
+        let mut exchange = child.request(passage, request, None, false).await?;
         while let Some(message) = exchange.next().await? {
             if let Message::Response(response) = message {
                 return response.outcome.map_err(|_| UpstreamError::Handshake);
@@ -261,13 +269,13 @@ pub(crate) async fn greet(child: &Arc<Child>, params: Object, limits: &Limits) -
         }
         Err(UpstreamError::Handshake)
     };
-    let result =
-        tokio::time::timeout(limits.errand_time, greeting).await.unwrap_or(Err(UpstreamError::Timeout))?;
+    let result = tokio::time::timeout(limits.errand_time, passage.hold(limits, greeting)).await;
+    let result = result.unwrap_or(Err(UpstreamError::Timeout))?;
     let known = result.text("protocolVersion").is_some_and(era::is_legacy);
     if !known {
         return Err(UpstreamError::Handshake);
     }
     child.set_handshake(result);
     let ready = Notification { method: "notifications/initialized".into(), params: None };
-    child.send(&Message::Notification(ready)).await
+    child.send(passage, &Message::Notification(ready)).await
 }

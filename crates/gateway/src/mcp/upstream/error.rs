@@ -1,6 +1,6 @@
 //! How the way to an upstream fails.
 
-use ringfence_kernel::Failure;
+use ringfence_kernel::{CutOff, Failure};
 use ringfence_sandbox::SpawnError;
 
 use crate::targets::SourceError;
@@ -14,6 +14,9 @@ pub(crate) enum UpstreamError {
     /// The connection broke after something was sent.
     #[error("the connection to the tool server broke")]
     Broken,
+    /// It was cut off from above.
+    #[error("cut off: {}", .0.reason)]
+    Cut(CutOff),
     /// No answer in time.
     #[error("the tool server did not answer in time")]
     Timeout,
@@ -71,7 +74,7 @@ pub(crate) enum UpstreamError {
 impl UpstreamError {
     /// Whether it says something about the upstream, and not about what the node lacks to reach it.
     pub(crate) fn is_upstreams(&self) -> bool {
-        !matches!(self, Self::SessionGone | Self::Source(_) | Self::Gone)
+        !matches!(self, Self::SessionGone | Self::Source(_) | Self::Gone | Self::Cut(_))
     }
 
     /// What it is to the log; `None` when nothing was sent, so nothing happened: that is said only of what goes wrong
@@ -84,7 +87,7 @@ impl UpstreamError {
             | Self::Source(_)
             | Self::Gone
             | Self::Handshake => None,
-            Self::Broken | Self::Ended(_) | Self::Credential(_) | Self::SessionGone => {
+            Self::Broken | Self::Ended(_) | Self::Credential(_) | Self::SessionGone | Self::Cut(_) => {
                 Some(Failure::Transport)
             }
             Self::Timeout => Some(Failure::Timeout),

@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
+use ringfence_json::Object;
 use smol_str::SmolStr;
 
 use super::UpstreamError;
@@ -17,7 +18,8 @@ use super::exchange::Exchange;
 use super::wires::{AnswerBody, Wires};
 use crate::Limits;
 use crate::mcp::headers;
-use crate::mcp::message::{self, Message, Response as Answer};
+use crate::mcp::message::{self, Id, Message, Notification, Response as Answer};
+use crate::mcp::passage::Passage;
 use crate::mcp::sse::Reader;
 use crate::targets::HttpTarget;
 
@@ -77,6 +79,26 @@ const PRODUCT: &str = concat!("ringfence/", env!("CARGO_PKG_VERSION"));
 /// Posts one message. `routing` are the headers that repeat it, for modern revisions.
 pub(crate) async fn post(
     wires: &Arc<Wires>,
+    passage: Passage<'_>,
+    address: &Address,
+    body: Vec<u8>,
+    routing: Option<HeaderMap>,
+    limits: &Limits,
+) -> Result<Opened, UpstreamError> {
+    passage.hold(limits, post_now(wires, address, body, routing, limits)).await
+}
+
+/// Tells a legacy upstream that a request is called off: all that goes out after an action was settled.
+pub(crate) async fn call_off(wires: &Arc<Wires>, address: &Address, id: &Id, limits: &Limits) {
+    let params = Object::new().with("requestId", id.to_value()).with("reason", "the call was called off");
+    let cancelled = Notification::new("notifications/cancelled", params).to_bytes();
+    let telling = post_now(wires, address, cancelled, None, limits);
+    let told = tokio::time::timeout(limits.connect_time, telling).await;
+    tracing::debug!(told = matches!(told, Ok(Ok(_))), "a call was called off upstream");
+}
+
+async fn post_now(
+    wires: &Arc<Wires>,
     address: &Address,
     body: Vec<u8>,
     routing: Option<HeaderMap>,
@@ -96,14 +118,18 @@ pub(crate) async fn post(
 /// Opens the stream on which a legacy upstream speaks unasked. `None` when it has none.
 pub(crate) async fn listen(
     wires: &Arc<Wires>,
+    passage: Passage<'_>,
     address: &Address,
     limits: &Limits,
 ) -> Result<Option<Exchange>, UpstreamError> {
-    let response = get(wires, address, None).await?;
-    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
-        return Ok(None);
-    }
-    Ok(open(wires, address, response, limits).await?.exchange)
+    let opening = async {
+        let response = get(wires, address, None).await?;
+        if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+            return Ok(None);
+        }
+        Ok(open(wires, address, response, limits).await?.exchange)
+    };
+    passage.hold(limits, opening).await
 }
 
 /// Ends a legacy upstream's session. Nobody waits for what it says to that.

@@ -4,7 +4,7 @@
 //! - [`http`]: an exchange over streamable HTTP;
 //! - [`child`], [`children`]: tool servers that are children of the node, and an exchange with one.
 //!
-//! Only an executor that holds a `Clearance`, and the node itself with an `Errand`, comes here.
+//! Whatever sends something asks for a [`Passage`](super::passage::Passage).
 
 pub(crate) mod child;
 pub(crate) mod children;
