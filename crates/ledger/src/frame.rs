@@ -291,8 +291,9 @@ impl<R: Read + Seek> Frames<R> {
 }
 
 fn is_zero(bytes: &[u8]) -> bool {
-    // In words, which the compiler turns into wide instructions.
-    bytes.chunks(512).all(|chunk| chunk.iter().fold(0, |seen, byte| seen | byte) == 0)
+    // By memcmp, which is quick in every build: a start after a crash looks at a whole segment.
+    const ZEROS: [u8; 4096] = [0; 4096];
+    bytes.chunks(ZEROS.len()).all(|chunk| chunk == &ZEROS[..chunk.len()])
 }
 
 fn find_header(window: &[u8], than: u64) -> Option<usize> {

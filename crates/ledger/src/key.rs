@@ -18,6 +18,9 @@ use crate::wal::{Start, numbered_files, start_of};
 /// What a key's text starts with; the format of Go's `note` package.
 const PREFIX: &str = "PRIVATE+KEY+";
 
+/// The file with the public half: what a verifier needs, and may go to anybody.
+pub(crate) const PUBLIC: &str = "key.pub";
+
 /// Signs checkpoints. `Debug` shows the public half.
 pub(crate) struct SigningKey {
     pair: Ed25519KeyPair,
@@ -35,6 +38,16 @@ impl std::fmt::Debug for SigningKey {
 impl SigningKey {
     /// The key of the log in `folder`; a new one if there is none.
     pub(crate) fn open(folder: &Path, node: &NodeName) -> Result<Self, OpenError> {
+        let key = Self::read_or_make(folder, node)?;
+        let path = folder.join(PUBLIC);
+        let text = format!("{}\n", key.verifier);
+        if fs::read_to_string(&path).ok().as_deref() != Some(&text) {
+            fs::write(&path, text).at("write", &path)?;
+        }
+        Ok(key)
+    }
+
+    fn read_or_make(folder: &Path, node: &NodeName) -> Result<Self, OpenError> {
         let path = folder.join("key");
         let refuse = |what| OpenError::Key { path: path.clone(), what };
         match fs::read_to_string(&path) {

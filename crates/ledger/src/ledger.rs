@@ -12,7 +12,7 @@ use parking_lot::{Condvar, Mutex};
 use ringfence_types::{Digest, NodeName, Timestamp};
 use tokio::sync::Notify;
 
-use crate::check::{check_entry, payload_refs};
+use crate::archive::payload_in;
 use crate::derive::{self, Ask, Deriver, Published};
 use crate::disk::{Faults, is_full, sync_folder};
 use crate::error::{At, OpenError, ReadError};
@@ -23,7 +23,7 @@ use crate::limits::{
 };
 use crate::lock::Lock;
 use crate::note::VerifierKey;
-use crate::payload::{Book, Payload, PayloadClass, Pruned, classes_of, is_begun_before, payload_of, prune};
+use crate::payload::{Book, Payload, PayloadClass, Pruned, classes_of, is_begun_before, prune};
 use crate::queue::{Queue, charge};
 use crate::reader::Reader;
 use crate::session::Session;
@@ -205,15 +205,7 @@ impl Ledger {
     /// # Errors
     /// When it cannot be read, or is missing without having been pruned.
     pub fn payload(&self, entry: u64, name: &Digest) -> Result<Option<Payload>, ReadError> {
-        let mut reader = self.read(entry)?;
-        let Some((_, bytes)) = reader.read_next()? else { return Ok(None) };
-        let named = check_entry(bytes).ok().and_then(|view| payload_refs(view.payloads?).ok());
-        let text = name.to_string();
-        let class = named.and_then(|named| {
-            let found = named.iter().find(|payload| payload.name == text)?;
-            PayloadClass::new(found.class).ok()
-        });
-        class.map(|class| payload_of(&self.shared().payloads, &class, entry, name)).transpose()
+        payload_in(self.read(entry)?, &self.shared().payloads, entry, name)
     }
 
     /// Removes the payloads of a class that were written before `before`, in whole segments; proofs are not touched.

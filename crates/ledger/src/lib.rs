@@ -9,13 +9,15 @@
 //! | `tile/…`, `checkpoint` | derived: C2SP tlog-tiles and a signed checkpoint |
 //! | `state` | derived: up to where tiles are known to be on disk |
 //! | `key` | signs checkpoints; for its owner only |
+//! | `key.pub` | its public half, for everybody |
 //! | `lock` | held by the node that writes |
 //!
 //! [`Ledger`] opens it; a [`Session`] appends to one incarnation of it, and a [`Ticket`] says when an entry is durable.
 //! A failed sync ends the incarnation: what was not durable is lost and said to be lost, and appenders begin again with
 //! the next session. [`Room`] is space set aside, so that the outcome of what was begun can be written when the disk is
-//! full. [`verify()`] needs none of that: it reads a folder and says whether it is whole.
+//! full. [`Archive`] reads a log that belongs to somebody else. [`verify()`] needs none of that: it reads a folder and says whether it is whole.
 
+mod archive;
 mod batch;
 mod check;
 mod derive;
@@ -41,6 +43,7 @@ mod verify;
 mod wal;
 mod writer;
 
+pub use archive::Archive;
 pub use batch::Ticket;
 pub use check::{EntryError, EntryView, PayloadRef, check_entry, payload_refs};
 pub use disk::Faults;
