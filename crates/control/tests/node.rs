@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use operator::{Answer, Place};
 use ringfence_control::{StartError, limits};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn loopback_alone_opens_nothing_but_the_health_checks() {
@@ -111,6 +112,9 @@ async fn what_is_not_known_is_refused_with_a_way_out() {
         ("POST", "/api/v1/suspensions/sus_00000000000000000000000000/resume", "", 404, "suspension"),
         ("GET", "/api/v1/runs/me", "", 400, "identifier"),
         ("GET", "/api/v1/audit/entries?kind=intents", "", 400, "did you mean"),
+        ("GET", "/api/v1/approvals?state=aproved", "", 400, "did you mean `approved`?"),
+        ("GET", "/api/v1/tools?state=bogus", "", 400, "known are: pinned, new"),
+        ("GET", "/api/v1/tools/diff?state=pinned", "", 400, "known are: new"),
         ("GET", "/api/v1/audit/entries/999999", "", 404, "no entry"),
         ("DELETE", "/api/v1/runs", "", 405, "openapi"),
     ] {
@@ -262,6 +266,38 @@ async fn whoever_fills_the_listener_keeps_nobody_from_the_switch() {
     assert_eq!(made.status, 200, "{}", made.body);
     node.stop().await;
     drop(idle);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_are_served_while_a_tool_server_hangs_and_agents_after_that() {
+    let place = Place::new();
+    let hanging = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/mcp", hanging.local_addr().unwrap());
+    let server = format!("lab:\n    tools: {{ slow: {{ url: '{url}' }} }}");
+    place.write("ringfence.yaml", &place.configuration().replace("lab:", &server));
+    let started = std::time::Instant::now();
+    let node = place.start().await;
+    let (asked, _) = hanging.accept().await.unwrap();
+    let address = node.addresses().gateway.strip_prefix("http://").unwrap().to_owned();
+    let mut agent = tokio::net::TcpStream::connect(&address).await.unwrap();
+    agent.write_all(format!("POST /mcp HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes()).await.unwrap();
+    for (method, path, body) in [
+        ("GET", "/api/v1/status", ""),
+        ("POST", "/api/v1/suspensions", r#"{"all":true,"reason":"test"}"#),
+        ("GET", "/api/v1/suspensions", ""),
+    ] {
+        assert_eq!(place.socket(&node, method, path, body).await.status, 200, "{path}");
+    }
+    let mut answer = [0; 12];
+    // On a machine so slow that the wait is over by now, there is nothing to see.
+    if started.elapsed() < Duration::from_secs(4) {
+        let early = agent.try_read(&mut answer).expect_err("agents are served before the first look is over");
+        assert_eq!(early.kind(), std::io::ErrorKind::WouldBlock);
+    }
+    drop((asked, hanging));
+    agent.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 401");
+    node.stop().await;
 }
 
 async fn eventually<F: Future<Output = Option<Answer>>>(look: impl Fn() -> F) -> Answer {

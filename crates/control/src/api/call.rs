@@ -67,6 +67,18 @@ impl Call {
         self.asked(name).map(|text| read(name, text)).transpose()
     }
 
+    /// A word of the query, one of those known.
+    pub fn asked_word(&self, name: &str, known: &[&'static str]) -> Result<Option<&'static str>, Problem> {
+        let Some(text) = self.asked(name) else { return Ok(None) };
+        let word = known.iter().find(|word| **word == text).copied();
+        word.map(Some).ok_or_else(|| {
+            let near = ringfence_document::nearest(text, known.iter().copied());
+            let meant = near.map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
+            Problem::wrong(format!("`{name}` cannot be `{}`{meant}", crate::shown::line(text)))
+                .hint(format!("known are: {}", known.join(", ")))
+        })
+    }
+
     /// How many are asked for: at most a page.
     pub fn limit(&self) -> Result<usize, Problem> {
         let asked: Option<usize> = self.asked_as("limit")?;

@@ -21,7 +21,7 @@ pub struct Filter {
     pub tool: Option<String>,
     /// With this decision.
     pub decision: Option<Decision>,
-    /// Where this rule decided or matched.
+    /// Where this rule decided or matched, in force: what it would have decided in shadow is not asked for.
     pub rule: Option<String>,
     /// Answered by this person.
     pub approver: Option<String>,
@@ -172,7 +172,7 @@ fn has_rule(entry: &Object, wanted: &str) -> bool {
         value.as_str() == Some(wanted) || value.get("rule").and_then(Value::as_str) == Some(wanted)
     };
     entry.text("rule") == Some(wanted)
-        || ["rules", "shadow", "requirements", "answers"].iter().any(|name| listed(name).iter().any(named))
+        || ["rules", "requirements", "answers"].iter().any(|name| listed(name).iter().any(named))
 }
 
 #[cfg(test)]
@@ -190,6 +190,7 @@ mod tests {
             .with("decision", "ALLOW")
             .with("rule", "reads")
             .with("rules", Value::Array(vec!["reads".into(), "all".into()]))
+            .with("shadow", Value::Array(vec!["tried".into()]))
             .with("approver", "dana")
     }
 
@@ -209,6 +210,8 @@ mod tests {
             ("decision", "DENY", false),
             ("rule", "all", true),
             ("rule", "other", false),
+            // The index knows no rules in shadow, so nobody else may.
+            ("rule", "tried", false),
             ("approver", "dana", true),
             ("approver", "kim", false),
             ("since", "2026-11-21T10:00:00Z", true),

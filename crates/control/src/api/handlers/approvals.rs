@@ -1,7 +1,7 @@
 //! Requests for approval, and their answers.
 
 use ringfence_json::Object;
-use ringfence_kernel::{Actor, ApprovalError, ApprovalStatus, ApprovalView};
+use ringfence_kernel::{Actor, ApprovalError, ApprovalView};
 use ringfence_types::ApprovalId;
 
 use super::super::call::{Answer, Call};
@@ -21,13 +21,13 @@ impl From<ApprovalError> for Problem {
     }
 }
 
+/// What requests can be asked for by: where they stand, or all.
+const STATES: [&str; 6] = ["waiting", "approved", "denied", "spent", "expired", "all"];
+
 pub(in crate::api) async fn approvals(call: Call) -> Result<Answer, Problem> {
     let limit = call.limit()?;
-    let wanted = |view: &ApprovalView| match call.asked("state") {
-        None | Some("waiting") => view.status == ApprovalStatus::Waiting,
-        Some("all") => true,
-        Some(state) => show::approval_state(view.status) == state,
-    };
+    let state = call.asked_word("state", &STATES)?.unwrap_or("waiting");
+    let wanted = |view: &ApprovalView| state == "all" || show::approval_state(view.status) == state;
     let workspace = call.asked("workspace");
     let in_workspace = |view: &ApprovalView| {
         workspace.is_none_or(|name| view.scope.workspace.as_ref().is_some_and(|own| own.as_str() == name))

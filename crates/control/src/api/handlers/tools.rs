@@ -18,21 +18,27 @@ impl From<PinError> for Problem {
     }
 }
 
-fn wanted(call: &Call) -> Vec<PinView> {
+/// Where a definition can stand.
+const STATES: [&str; 4] = ["pinned", "new", "changed", "gone"];
+
+/// The same, of those that are not the pinned ones.
+const DIFFERENT: [&str; 3] = ["new", "changed", "gone"];
+
+fn wanted(call: &Call, states: &[&'static str]) -> Result<Vec<PinView>, Problem> {
     let (workspace, server) = (call.asked("workspace"), call.asked("server"));
-    let (tool, state) = (call.asked("tool"), call.asked("state"));
+    let (tool, state) = (call.asked("tool"), call.asked_word("state", states)?);
     let wanted = |view: &PinView| {
         workspace.is_none_or(|name| view.workspace.as_str() == name)
             && server.is_none_or(|name| view.server.as_str() == name)
             && tool.is_none_or(|name| view.tool.as_str() == name)
             && state.is_none_or(|state| show::pin_state(view) == state)
     };
-    call.desk.kernel.pins().into_iter().filter(wanted).collect()
+    Ok(call.desk.kernel.pins().into_iter().filter(wanted).collect())
 }
 
 pub(in crate::api) async fn tools(call: Call) -> Result<Answer, Problem> {
     let limit = call.limit()?;
-    let all = wanted(&call);
+    let all = wanted(&call, &STATES)?;
     let more = all.len() > limit;
     let shown = show::list(all.into_iter().take(limit), show::pin);
     Ok(Answer::Document(Object::new().with("tools", shown).with("more", more)))
@@ -41,7 +47,7 @@ pub(in crate::api) async fn tools(call: Call) -> Result<Answer, Problem> {
 pub(in crate::api) async fn tools_diff(call: Call) -> Result<Answer, Problem> {
     let limit = call.limit()?;
     let differs = |view: &PinView| show::pin_state(view) != "pinned";
-    let all: Vec<PinView> = wanted(&call).into_iter().filter(differs).collect();
+    let all: Vec<PinView> = wanted(&call, &DIFFERENT)?.into_iter().filter(differs).collect();
     let more = all.len() > limit;
     let shown = show::list(all.into_iter().take(limit), show::pin_difference);
     Ok(Answer::Document(Object::new().with("tools", shown).with("more", more)))

@@ -58,7 +58,7 @@ pub struct Wanted {
     /// Only with this decision: ALLOW, ALLOW_WITH_CONSTRAINTS, REQUIRE_APPROVAL, DENY
     #[arg(long)]
     decision: Option<String>,
-    /// Only where this rule decided or matched
+    /// Only where this rule decided or matched; rules in shadow stand under `shadow` in the entries and are not found
     #[arg(long)]
     rule: Option<String>,
     /// Only answered by this person
