@@ -10,7 +10,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// How long a start waits for the tool lists of all servers; those that take longer are noted when they come.
+/// How long agents wait at a start for the tool lists of all servers, so that what they may call is known; lists that
+/// take longer are noted when they come, or when an agent asks for them.
 const DISCOVERY_WAIT: Duration = Duration::from_secs(5);
 
 /// Why there is no agents' side.
@@ -20,20 +21,19 @@ pub type AgentsSideError = StartError;
 pub(super) struct AgentsSide {
     gateway: Gateway,
     stop: CancellationToken,
-    serving: JoinHandle<()>,
-    url: String,
+    /// `None` until it serves.
+    serving: Option<JoinHandle<()>>,
     missing_layers: Vec<(String, String)>,
 }
 
 // === impl AgentsSide ===
 
 impl AgentsSide {
-    /// Serves agents, and has the kernel note what tools there are.
-    pub(super) async fn start(
+    /// A side that serves nobody yet.
+    pub(super) fn new(
         kernel: &Kernel,
         targets: &Targets,
         spawner: Option<Spawner>,
-        listener: TcpListener,
     ) -> Result<Self, AgentsSideError> {
         let missing =
             spawner.iter().flat_map(|spawner| spawner.layers().missing().cloned().collect::<Vec<_>>());
@@ -46,37 +46,28 @@ impl AgentsSide {
                 (layer.name.to_string(), why)
             })
             .collect();
-        let url = listener.local_addr().map_or_else(|_| String::new(), |address| format!("http://{address}"));
         let gateway =
             Gateway::new(kernel.clone(), targets.clone(), spawner, Doors::default(), Limits::default())?;
-        let stop = CancellationToken::new();
-        let (serving, stopped) = (gateway.clone(), stop.clone());
-        let serving = tokio::spawn(async move {
-            if let Err(error) = serving.serve(listener, stopped.cancelled()).await {
+        Ok(Self { gateway, stop: CancellationToken::new(), serving: None, missing_layers })
+    }
+
+    /// Asks every server for its tools, then serves agents. Those who come before that wait in the machine's queue, for
+    /// [`DISCOVERY_WAIT`] at most: one server that hangs must not keep the others from them.
+    pub(super) fn serve(&mut self, listener: TcpListener) {
+        let (gateway, stop) = (self.gateway.clone(), self.stop.clone());
+        let looking = discover(&gateway);
+        self.serving = Some(tokio::spawn(async move {
+            let goes_on = looking.abort_handle();
+            tokio::select! {
+                () = stop.cancelled() => {}
+                // The lists go on being fetched when the wait is over.
+                _ = tokio::time::timeout(DISCOVERY_WAIT, looking) => {}
+            }
+            if let Err(error) = gateway.serve(listener, stop.cancelled()).await {
                 tracing::error!(%error, "the agents' side has ended");
             }
-        });
-        let side = Self { gateway, stop, serving, url, missing_layers };
-        // The lists go on being fetched when the wait is over.
-        let _ = tokio::time::timeout(DISCOVERY_WAIT, side.discover()).await;
-        Ok(side)
-    }
-
-    /// Asks every server for its tools, in the background.
-    pub(super) fn discover(&self) -> JoinHandle<()> {
-        let gateway = self.gateway.clone();
-        tokio::spawn(async move {
-            for (workspace, server, found) in gateway.discover_all().await {
-                if let Err(error) = found {
-                    tracing::warn!(%workspace, %server, %error, "the tools of a server cannot be listed");
-                }
-            }
-        })
-    }
-
-    /// Where agents come in.
-    pub(super) fn url(&self) -> String {
-        self.url.clone()
+            goes_on.abort();
+        }));
     }
 
     /// Layers of isolation that this machine refuses: name and reason.
@@ -92,8 +83,22 @@ impl AgentsSide {
     /// Takes no more requests and lets those under way end, for `grace` at most.
     pub(super) async fn stop(&mut self, grace: Duration) {
         self.stop.cancel();
-        if tokio::time::timeout(grace, &mut self.serving).await.is_err() {
-            self.serving.abort();
+        if let Some(mut serving) = self.serving.take()
+            && tokio::time::timeout(grace, &mut serving).await.is_err()
+        {
+            serving.abort();
         }
     }
+}
+
+/// Asks every server for its tools, in the background.
+pub(super) fn discover(gateway: &Gateway) -> JoinHandle<()> {
+    let gateway = gateway.clone();
+    tokio::spawn(async move {
+        for (workspace, server, found) in gateway.discover_all().await {
+            if let Err(error) = found {
+                tracing::warn!(%workspace, %server, %error, "the tools of a server cannot be listed");
+            }
+        }
+    })
 }

@@ -8,8 +8,8 @@ use ringfence_gateway::targets::Targets;
 use ringfence_kernel::{Actor, LedgerUnavailable};
 use ringfence_types::Digest;
 
-use crate::api::Desk;
-use crate::api::{InForce, Refused};
+use super::agents::discover;
+use crate::api::{Desk, InForce, Refused};
 use crate::compile::{Compiled, compile};
 use crate::config::{Rejected, load};
 use crate::setup::{SetupError, gateway_table, kernel_setup, known_tools};
@@ -73,29 +73,19 @@ impl Reloader {
         let digest = compiled.loaded.digest;
         let before = desk.in_force();
         let changed = digest != before.compiled.loaded.digest;
+        // Before the kernel decides anything by it, and also when no text changed: a secret in a file may have.
+        self.targets.prepare(digest, table);
         if changed || pin_changes != before.pin_changes {
             desk.kernel.apply(setup, by).await?;
         }
-        // Also when no text changed: a secret in a file may have.
-        self.targets.replace(table);
+        self.targets.switch(digest);
         let since = if changed { desk.kernel.now() } else { before.since };
         desk.in_force.store(Arc::new(in_force(compiled, since, pin_changes)));
         if changed {
-            self.discover();
+            // Servers may be new.
+            discover(&self.gateway);
         }
         Ok(Reloaded { changed, digest })
-    }
-
-    /// Has the kernel note the tools of servers that may be new, in the background.
-    fn discover(&self) {
-        let gateway = self.gateway.clone();
-        tokio::spawn(async move {
-            for (workspace, server, found) in gateway.discover_all().await {
-                if let Err(error) = found {
-                    tracing::warn!(%workspace, %server, %error, "the tools of a server cannot be listed");
-                }
-            }
-        });
     }
 
     fn remember(&self, desk: &Desk, error: Option<&ReloadError>) {

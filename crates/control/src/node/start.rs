@@ -108,7 +108,7 @@ impl Node {
     pub async fn start(options: NodeOptions) -> Result<Self, StartError> {
         let (gateway, control) = (loopback_only(options.gateway)?, loopback_only(options.control)?);
         let compiled = compile(load(&options.config)?, &[])?;
-        let targets = Targets::new(gateway_table(&compiled)?);
+        let targets = Targets::of(compiled.loaded.digest, gateway_table(&compiled)?);
         let owner = prepare_folder(&options.data)?;
         let name = options.name.unwrap_or_else(machine_name);
         let open = Options { node: name.clone(), clock: Clock::system(), segment_bytes: None };
@@ -123,8 +123,10 @@ impl Node {
             address: format!("unix:{}", socket_path.display()),
             cause,
         })?;
-        let agents = AgentsSide::start(&kernel, &targets, options.spawner, listen(gateway).await?).await?;
-        let addresses = Addresses { gateway: agents.url(), control: url_of(&control), socket: socket_path };
+        let gateway = listen(gateway).await?;
+        let mut agents = AgentsSide::new(&kernel, &targets, options.spawner)?;
+        let addresses =
+            Addresses { gateway: url_of(&gateway), control: url_of(&control), socket: socket_path };
         let warnings = compiled.render_warnings();
         let desk = Arc::new(Desk {
             node: name,
@@ -141,6 +143,8 @@ impl Node {
         let stop = CancellationToken::new();
         let listeners = Listeners { tcp: control, socket, owner };
         let serving = tokio::spawn(serve(listeners, router(&desk), stop.clone(), Bounds::default()));
+        // Operators first: the switch works before there is anything to switch off.
+        agents.serve(gateway);
         let tasks = vec![
             tokio::spawn(kernel.housekeeping()),
             tokio::spawn(watch::watch(Arc::clone(&desk))),
