@@ -155,6 +155,43 @@ async fn a_suspension_is_made_listed_and_lifted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_nobody_knows_is_not_suspended_by_mistake() {
+    let place = Place::new();
+    let server =
+        "lab:\n    tools: { search: { url: 'http://127.0.0.1:9/mcp', actions: { find: { risk: low } } } }";
+    let configuration = place.configuration().replace("lab:", server);
+    place.write("ringfence.yaml", &configuration.replace("tools: []", "tools: ['search/read_*']"));
+    let node = place.start().await;
+    let suspend = |scope: &str, more: &str| {
+        let body = format!(r#"{{{scope},"reason":"test"{more}}}"#);
+        let (place, node) = (&place, &node);
+        async move { place.socket(node, "POST", "/api/v1/suspensions", &body).await }
+    };
+    for (scope, said) in [
+        (r#""workspace":"lap""#, "no workspace `lap` here, so nothing was suspended; did you mean `lab`?"),
+        (r#""agent":"asistant""#, "did you mean `assistant`?"),
+        (r#""server":"serach""#, "did you mean `search`?"),
+        (r#""server":"search","tool":"fnd""#, "did you mean `find`?"),
+        (r#""tool":"read_*""#, "no tool"),
+        (r#""run":"run_00000000000000000000000000""#, "no run"),
+        (r#""model":"smart""#, "no model"),
+    ] {
+        let answer = suspend(scope, "").await;
+        assert_eq!(answer.status, 404, "{scope}: {}", answer.body);
+        assert!(answer.body.contains(said) && answer.body.contains("even-if-unknown"), "{}", answer.body);
+    }
+    let none = place.socket(&node, "GET", "/api/v1/suspensions", "").await;
+    assert!(none.body.contains(r#""suspensions":[]"#), "{}", none.body);
+    for scope in
+        [r#""server":"search","tool":"find""#, r#""tool":"resources/read""#, r#""agent":"assistant""#]
+    {
+        assert_eq!(suspend(scope, "").await.status, 200, "{scope}");
+    }
+    assert_eq!(suspend(r#""server":"later""#, r#","even_if_unknown":true"#).await.status, 200);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_bad_file_keeps_the_old_configuration_and_says_so() {
     let place = Place::new();
     let node = place.start().await;

@@ -8,6 +8,7 @@ mod call;
 mod desk;
 mod guard;
 mod handlers;
+mod known;
 mod metrics;
 mod openapi;
 mod problem;

@@ -38,6 +38,9 @@ pub struct Suspend {
     /// The whole node
     #[arg(long, conflicts_with_all = ["workspace", "agent", "run", "server", "tool", "model"])]
     all: bool,
+    /// Also names of which the node knows nothing
+    #[arg(long)]
+    even_if_unknown: bool,
     /// Why; agents are told
     #[arg(long, required_unless_present = "list")]
     reason: Option<String>,
@@ -45,7 +48,7 @@ pub struct Suspend {
     #[arg(long = "for", value_name = "DURATION")]
     duration: Option<String>,
     /// Show what is suspended instead
-    #[arg(long, conflicts_with_all = ["all", "workspace", "agent", "run", "server", "tool", "model", "reason", "duration"])]
+    #[arg(long, conflicts_with_all = ["all", "workspace", "agent", "run", "server", "tool", "model", "reason", "duration", "even_if_unknown"])]
     list: bool,
 }
 
@@ -70,6 +73,7 @@ impl Suspend {
             .with_some("tool", self.tool)
             .with_some("model", self.model)
             .with("all", self.all)
+            .with("even_if_unknown", self.even_if_unknown)
             .with_some("reason", self.reason)
             .with_some("for", self.duration);
         let answer = global.client()?.post("/api/v1/suspensions", body).await?;
@@ -96,7 +100,7 @@ async fn list(global: &Global) -> Result<(), Failure> {
     let mut table = Table::new(["id", "covers", "reason", "by", "until"]);
     for one in all {
         let until = moment(one, "until");
-        let until = if until.is_empty() { "lifted".to_owned() } else { until };
+        let until = if until.is_empty() { "until lifted".to_owned() } else { until };
         table.row([field(one, "id"), field(one, "covers"), field(one, "reason"), field(one, "by"), until]);
     }
     output.table(&table, "nothing is suspended")

@@ -6,7 +6,7 @@ use ringfence_types::{Scope, SuspensionId};
 
 use super::super::call::{Answer, Call};
 use super::super::problem::Problem;
-use super::super::show;
+use super::super::{known, show};
 use super::runs::note;
 
 impl From<SuspendError> for Problem {
@@ -49,6 +49,9 @@ pub(in crate::api) async fn suspend(call: Call) -> Result<Answer, Problem> {
             "`all` suspends everything, the other members only a part: give one or the other"
         };
         return Err(Problem::wrong(detail).hint("name a scope, or say `all: true` for the whole node"));
+    }
+    if !call.flag("even_if_unknown")? {
+        known::check(&call.desk, &scope)?;
     }
     let reason = note(&call, "reason")?.ok_or(SuspendError::NoReason)?.to_owned();
     let duration = call.duration("for")?;
