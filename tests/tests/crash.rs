@@ -123,6 +123,7 @@ async fn whenever_the_node_dies_every_executed_call_has_its_intent_and_nothing_a
     let intended: BTreeSet<&str> = calls.values().map(String::as_str).collect();
     let executed = executed(&list);
     assert!(!executed.is_empty());
+    println!("{} calls executed, {} intents", executed.len(), intended.len());
     for call in &executed {
         let id = call["arguments"]["id"].as_str().unwrap();
         assert!(intended.contains(id), "{id} was executed without an intent");
