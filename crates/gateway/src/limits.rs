@@ -40,6 +40,11 @@ pub struct Limits {
     /// Questions of servers (elicitation, sampling, roots) waiting for their answer in one session.
     pub session_questions: usize,
 
+    /// Questions of servers in their results (`input_required`) that one run may still answer; more push out the oldest.
+    pub rounds_per_run: usize,
+    /// For how long such a question can be answered.
+    pub round_time: Duration,
+
     /// Bytes of one message of an upstream: a JSON body, an event, a line.
     pub message_bytes: usize,
     /// Bytes of the head of an upstream's answer.
@@ -120,6 +125,8 @@ impl Default for Limits {
             session_idle: Duration::from_mins(30),
             session_requests: 64,
             session_questions: 16,
+            rounds_per_run: 256,
+            round_time: Duration::from_hours(1),
             message_bytes: 16 << 20,
             upstream_head_bytes: 32 << 10,
             messages_per_call: 10_000,

@@ -4,6 +4,7 @@
 //! Steps 1 to 4 only look, without the lock but for a glance; the critical section (`take`) does 1 and 5 to 7 again
 //! and takes everything together with the intent's place in the log, or nothing.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use ringfence_json::{Object, Value};
@@ -14,7 +15,7 @@ use ringfence_types::{ActionId, ApprovalId, Code, Digest, Refusal, RuleName, Sco
 use crate::clearance::Clearance;
 use crate::fold::{Binding, Kept, Pinned};
 use crate::kernel::Inner;
-use crate::proposal::digest_of;
+use crate::proposal::{digest_of, take_continuation};
 use crate::state::State;
 use crate::take::Payloads;
 use crate::weigh::{Objection, View};
@@ -119,7 +120,7 @@ impl Inner {
         resumed: Option<ApprovalId>,
     ) -> Result<Taken, Refusal> {
         let arguments = proposal.call.arguments();
-        let requested = digest_of(&arguments);
+        let requested = digest_of(&proposal.call.recorded(&arguments));
         let setup = self.setup.load_full();
         let attempt =
             Attempt { proposal, action, scope: proposal.scope(), resumed, arguments, requested, setup };
@@ -127,7 +128,7 @@ impl Inner {
             Ok(Taken::AsAsked) => self.decide(&attempt, false),
             taken => taken,
         };
-        taken.map_err(|objection| self.refuse(proposal, action, objection, Some(&attempt.arguments)))
+        taken.map_err(|objection| self.refuse(proposal, action, objection, Some(&attempt.recorded())))
     }
 
     /// `narrowed`: whether what an approver made of the arguments counts.
@@ -190,8 +191,20 @@ impl Inner {
     fn effective_arguments(&self, attempt: &Attempt<'_>, glance: &Glance) -> Result<Object, Objection> {
         match glance.narrowed {
             None => Ok(attempt.arguments.clone()),
-            Some(kept) => self.object_payload(&kept).ok_or_else(Objection::unavailable),
+            Some(kept) => {
+                let mut recorded = self.object_payload(&kept).ok_or_else(Objection::unavailable)?;
+                // What was approved was approved with the continuation that the call has: it is in the binding.
+                take_continuation(&mut recorded);
+                Ok(recorded)
+            }
         }
+    }
+}
+
+impl Attempt<'_> {
+    /// All that the agent asked for.
+    pub(crate) fn recorded(&self) -> Cow<'_, Object> {
+        self.proposal.call.recorded(&self.arguments)
     }
 }
 

@@ -148,7 +148,7 @@ impl Kernel {
     /// Whether a tool is shown to this run: it holds it, the definition is the pinned one, and some arguments could
     /// be allowed.
     pub fn may_show(&self, run: &Arc<Run>, server: &ServerName, definition: &ToolDefinition) -> bool {
-        let call = Call::Tool { tool: definition.name.clone(), arguments: Object::new() };
+        let call = Call::Tool { tool: definition.name.clone(), arguments: Object::new(), continuation: None };
         self.could_be_allowed(
             &Proposal { run: Arc::clone(run), server: server.clone(), call },
             Some(definition.digest),

@@ -59,7 +59,7 @@ pub use operator::{
     Suspend, SuspendError,
 };
 pub use pending::Pending;
-pub use proposal::{Call, OTHER_METHODS, Proposal};
+pub use proposal::{CONTINUATION, Call, OTHER_METHODS, Proposal};
 pub use record::Damaged;
 pub use recover::{OpenError, Recovered};
 pub use run::{RUN_TOKEN_PREFIX, Run, RunToken};

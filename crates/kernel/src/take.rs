@@ -35,9 +35,12 @@ impl Payloads {
         let final_arguments = if weighed.final_digest == attempt.requested {
             None
         } else {
-            Some(seal(&weighed.final_call.arguments())?)
+            {
+                let sent = weighed.final_call.arguments();
+                Some(seal(&weighed.final_call.recorded(&sent))?)
+            }
         };
-        Some(Self { arguments: seal(&attempt.arguments)?, final_arguments })
+        Some(Self { arguments: seal(&attempt.recorded())?, final_arguments })
     }
 
     pub(crate) fn final_name(&self) -> Option<Digest> {

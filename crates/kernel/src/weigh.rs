@@ -10,7 +10,7 @@ use ringfence_types::{
 };
 
 use crate::fold::Pinned;
-use crate::proposal::digest_of;
+use crate::proposal::{CONTINUATION, digest_of};
 use crate::setup::{AgentSetup, ServerSetup, ToolWords, WorkspaceSetup};
 use crate::text::bounded;
 use crate::{Call, Proposal, Run, Setup};
@@ -185,6 +185,11 @@ impl<'a> View<'a> {
             self.request(&proposal.run, proposal.server.as_str(), &proposal.call, pinned, arguments);
         let facts = facts(&request);
         let object = |code, reason| Objection { facts: facts.clone(), ..Objection::new(code, reason) };
+        if arguments.contains(CONTINUATION) {
+            // Recorded beside the arguments under this name: an argument of it would pass for one.
+            let reason = format!("No argument may be called `{CONTINUATION}`.");
+            return Err(object(Code::InvalidInput, reason));
+        }
         if let Some(pointer) = lookalike(arguments, pinned.map(|pinned| &*pinned.definition.input)) {
             let reason = format!(
                 "The argument {} can be taken for another one. Send each argument once, as the tool names it.",
@@ -217,7 +222,7 @@ impl<'a> View<'a> {
             object(Code::InvalidInput, "Within the rules nothing is left of this call.".to_owned())
         })?;
         Ok(Weighed {
-            final_digest: digest_of(narrowed),
+            final_digest: digest_of(&proposal.call.recorded(narrowed)),
             final_call,
             facts,
             definition: pinned.map(|pinned| Arc::clone(&pinned.definition)),

@@ -7,7 +7,7 @@ mod common;
 use std::time::Duration;
 
 use common::{POLICY, arguments_of, completed, dana, json, limits, open, open_at, person, setup};
-use ringfence_kernel::{Admission, ApprovalError, ApprovalStatus};
+use ringfence_kernel::{Admission, ApprovalError, ApprovalStatus, CONTINUATION, Call, Proposal};
 use ringfence_types::Code;
 use tempfile::tempdir;
 
@@ -226,4 +226,44 @@ async fn a_suspension_ends_the_waiting() {
     node.kernel.suspend(request, &dana()).await.unwrap();
     let Admission::Refused(refusal) = waiting.await.unwrap() else { panic!("not refused") };
     assert_eq!(refusal.code, Code::Suspended);
+}
+
+/// The call of a tool that answers what its server asked for in the last round.
+fn continued(run: &std::sync::Arc<ringfence_kernel::Run>, arguments: &str, said: &str) -> Proposal {
+    let mut proposal = common::proposal(run, "send", arguments);
+    let Call::Tool { continuation, .. } = &mut proposal.call else { panic!("a tool") };
+    *continuation = Some(json(&format!(r#"{{"requestState":"s","inputResponses":{{"a":"{said}"}}}}"#)));
+    proposal
+}
+
+#[tokio::test]
+async fn an_approval_is_for_one_continuation_and_shows_it() {
+    let folder = tempdir().unwrap();
+    let node = open(folder.path()).await;
+    let (_, run) = node.mint().await;
+    let pending = async |said: &str| match node.kernel.admit(continued(&run, r#"{"q":"a"}"#, said)).await {
+        Admission::Pending(pending) => pending.approval(),
+        other => panic!("{other:?}"),
+    };
+    let approval = pending("yes").await;
+    assert_ne!(node.pending(&run, "send", r#"{"q":"a"}"#).await.approval(), approval, "without it");
+    assert_ne!(pending("no").await, approval, "with another");
+    let shown = node.kernel.approval(approval).unwrap().requested.unwrap();
+    assert!(format!("{}", ringfence_json::Value::from(shown.clone())).contains(r#""a":"yes""#));
+    let mut changed = shown.clone();
+    changed.insert(CONTINUATION, json(r#"{"inputResponses":{"a":"no"}}"#));
+    let refused = node.kernel.approve(approval, &dana(), Some(changed), None).await.unwrap_err();
+    assert!(matches!(refused, ApprovalError::Arguments(_)), "{refused:?}");
+    // Less of the arguments, the same continuation.
+    node.kernel.approve(approval, &dana(), Some(json("{}")), None).await.unwrap();
+    let Admission::Cleared(clearance) = node.kernel.admit(continued(&run, r#"{"q":"a"}"#, "yes")).await
+    else {
+        panic!("not cleared")
+    };
+    assert_eq!(arguments_of(clearance.call()), "{}");
+    assert_eq!(clearance.call().continuation(), continued(&run, "{}", "yes").call.continuation());
+    clearance.settle(completed("{}"));
+    let arguments = format!(r#"{{"{CONTINUATION}":{{}}}}"#);
+    let refusal = node.refused(&run, "send", &arguments).await;
+    assert_eq!(refusal.code, Code::InvalidInput, "an argument that would pass for a continuation");
 }

@@ -17,7 +17,7 @@ use super::method::{Kind, List};
 use super::passage::Passage;
 use super::session::{Crowded, InFlight};
 use super::upstream::UpstreamError;
-use super::{discovery, executor};
+use super::{discovery, executor, rounds};
 use crate::http::outbound::{self, Outbound};
 
 /// Proposes an action, and executes it if it is cleared.
@@ -164,13 +164,17 @@ pub(crate) fn take_call(kind: Kind, request: &mut Request) -> Result<Call, Fault
         Kind::Tool => {
             let tool = ToolName::new(&text(params, "name")?)
                 .map_err(|error| invalid(&format!("`name`: {error}")))?;
-            Ok(Call::Tool { tool, arguments: take_arguments(params).map_err(invalid)? })
+            let arguments = take_arguments(params).map_err(invalid)?;
+            Ok(Call::Tool { tool, arguments, continuation: rounds::take(params) })
         }
         Kind::Prompt => {
             let name = text(params, "name")?;
-            Ok(Call::Prompt { name, arguments: take_arguments(params).map_err(invalid)? })
+            let arguments = take_arguments(params).map_err(invalid)?;
+            Ok(Call::Prompt { name, arguments, continuation: rounds::take(params) })
         }
-        Kind::Resource => Ok(Call::Resource { uri: text(params, "uri")? }),
+        Kind::Resource => {
+            Ok(Call::Resource { uri: text(params, "uri")?, continuation: rounds::take(params) })
+        }
         Kind::Other(method) => {
             let mut parameters = params.clone();
             parameters.remove("_meta");
@@ -286,10 +290,16 @@ mod tests {
         let tool = ToolName::new("t").unwrap();
         assert_eq!(
             taken(Kind::Tool, r#"{"name":"t","arguments":{"n":1}}"#),
-            Ok(Call::Tool { tool: tool.clone(), arguments })
+            Ok(Call::Tool { tool: tool.clone(), arguments, continuation: None })
         );
-        assert_eq!(taken(Kind::Tool, r#"{"name":"t"}"#), Ok(Call::Tool { tool, arguments: Object::new() }));
-        assert_eq!(taken(Kind::Resource, r#"{"uri":"a:b"}"#), Ok(Call::Resource { uri: "a:b".into() }));
+        assert_eq!(
+            taken(Kind::Tool, r#"{"name":"t"}"#),
+            Ok(Call::Tool { tool, arguments: Object::new(), continuation: None })
+        );
+        assert_eq!(
+            taken(Kind::Resource, r#"{"uri":"a:b"}"#),
+            Ok(Call::Resource { uri: "a:b".into(), continuation: None })
+        );
         for (kind, wrong) in [
             (Kind::Tool, "{}"),
             (Kind::Tool, r#"{"name":7}"#),

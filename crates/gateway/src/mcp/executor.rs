@@ -106,16 +106,19 @@ fn finalize(flight: &mut Flight) -> (Option<&'static str>, Object) {
     let call = flight.call().clone();
     let params = flight.request.params.get_or_insert_with(Object::new);
     match call {
-        Call::Tool { tool, arguments } => {
+        Call::Tool { tool, arguments, continuation } => {
             params.insert("name", tool.as_str());
+            go_on(params, continuation);
             (Some("arguments"), arguments)
         }
-        Call::Prompt { name, arguments } => {
+        Call::Prompt { name, arguments, continuation } => {
             params.insert("name", name);
+            go_on(params, continuation);
             (Some("arguments"), arguments)
         }
-        Call::Resource { uri } => {
+        Call::Resource { uri, continuation } => {
             params.insert("uri", uri);
+            go_on(params, continuation);
             (None, Object::new())
         }
         Call::Other { parameters, .. } => {
@@ -123,6 +126,13 @@ fn finalize(flight: &mut Flight) -> (Option<&'static str>, Object) {
             *params = parameters.with_some("_meta", meta.filter(|meta| !meta.is_null()));
             (None, Object::new())
         }
+    }
+}
+
+/// Puts back what the agent answers to an earlier round, as it was decided.
+fn go_on(params: &mut Object, continuation: Option<Object>) {
+    for (name, value) in continuation.iter().flat_map(Object::iter) {
+        params.insert(name.clone(), value.clone());
     }
 }
 

@@ -192,6 +192,8 @@ impl Flight {
             Kind::Resource if result.contains("cacheScope") => drop(result.insert("cacheScope", "private")),
             _ => {}
         }
+        let gate = &self.caller.gate;
+        gate.rounds.note(self.caller.run.id, self.server(), self.call(), &result, &gate.limits);
         let is_error = result.get("isError").and_then(Value::as_bool) == Some(true);
         let mut bytes = Vec::with_capacity(512);
         write_object(&result, &mut bytes);

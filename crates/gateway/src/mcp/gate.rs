@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::catalog::Catalog;
 use super::eras::Eras;
+use super::rounds::Rounds;
 use super::session::{Session, Sessions};
 use super::upstream::UpstreamError;
 use super::upstream::children::Children;
@@ -30,6 +31,7 @@ pub(crate) struct Gate {
     pub(crate) sessions: Sessions,
     pub(crate) eras: Eras,
     pub(crate) catalog: Catalog,
+    pub(crate) rounds: Rounds,
     /// The servers whose tools are about to be listed again.
     pub(crate) refreshing: Mutex<HashSet<(WorkspaceName, ServerName)>>,
     /// Cancelled when the node stops: streams end.
@@ -71,6 +73,7 @@ impl Gate {
         }
         self.children.sweep(|run| self.lives(run));
         self.wires.sweep();
+        self.rounds.sweep(&self.limits);
     }
 
     fn lives(&self, run: RunId) -> bool {

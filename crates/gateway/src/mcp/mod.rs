@@ -2,7 +2,7 @@
 //!
 //! - [`handler`], [`inbox`]: what becomes of an agent's HTTP request; the place to begin reading;
 //! - [`message`], [`wire`], [`sse`], [`headers`], [`era`], [`method`], [`names`], [`endpoint`]: the protocol, without I/O;
-//! - [`gate`], [`session`], [`question`], [`eras`], [`catalog`]: what is remembered between requests;
+//! - [`gate`], [`session`], [`question`], [`rounds`], [`eras`], [`catalog`]: what is remembered between requests;
 //! - [`call`], [`executor`], [`flight`], [`relay`], [`judge`]: what holds a clearance, and what it does with it;
 //! - [`passage`], [`link`], [`upstream`]: the way to the tool servers, and what opens it;
 //! - [`list`], [`merged`], [`handshake`], [`listen`], [`pump`], [`discovery`]: what is not an action;
@@ -36,6 +36,7 @@ mod pump;
 pub(crate) mod question;
 pub mod refusal;
 pub(crate) mod relay;
+pub(crate) mod rounds;
 pub(crate) mod session;
 pub mod sse;
 pub(crate) mod upstream;

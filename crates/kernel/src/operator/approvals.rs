@@ -8,7 +8,7 @@ use super::{LedgerUnavailable, durable};
 use crate::fold::{Pinned, Request};
 use crate::kernel::Inner;
 use crate::narrower;
-use crate::proposal::digest_of;
+use crate::proposal::{CONTINUATION, digest_of, take_continuation};
 use crate::record::{Answer, ApprovalRecord, Record, milliseconds};
 use crate::text::bounded;
 use crate::views::ApprovalView;
@@ -170,19 +170,25 @@ impl Inner {
     fn narrowed_by_approver(
         &self,
         approval: ApprovalId,
-        arguments: Object,
+        mut arguments: Object,
     ) -> Result<Narrowed, ApprovalError> {
         let request = self.state.lock().fold.approvals.get(approval).cloned();
         let request = request.ok_or(ApprovalError::Unknown(approval))?;
         let asked = self.object_payload(&request.requested()).ok_or(LedgerUnavailable)?;
-        if let Some(pointer) = narrower::beyond(&asked, &arguments) {
+        let proposal = self.proposal_of(&request, &asked).ok_or(ApprovalError::NotWaiting(approval))?;
+        // An approver may leave the continuation out where it is shown among the arguments, but not change it.
+        let kept = take_continuation(&mut arguments);
+        if kept.is_some() && kept.as_ref() != proposal.call.continuation() {
+            let what = format!("{CONTINUATION} is what the agent answers the server; it cannot be changed");
+            return Err(ApprovalError::Arguments(what));
+        }
+        if let Some(pointer) = narrower::beyond(&proposal.call.arguments(), &arguments) {
             let what = format!(
                 "{} is not less than what the agent asked for; an approver can lower numbers, and leave out members and elements",
                 bounded(&pointer.escape_debug().to_string())
             );
             return Err(ApprovalError::Arguments(what));
         }
-        let proposal = self.proposal_of(&request, &asked).ok_or(ApprovalError::NotWaiting(approval))?;
         let setup = self.setup.load_full();
         let pinned = {
             let state = self.state.lock();
@@ -191,6 +197,7 @@ impl Inner {
         let weighed = pinned
             .and_then(|pinned| View::of(&setup, &proposal)?.weigh(&proposal, pinned.as_ref(), &arguments));
         let weighed = weighed.map_err(|objection| ApprovalError::Arguments(objection.reason))?;
+        let arguments = proposal.call.recorded(&arguments).into_owned();
         if weighed.final_digest != digest_of(&arguments) {
             let what = "the rules would narrow them further; approve what the rules leave".to_owned();
             return Err(ApprovalError::Arguments(what));

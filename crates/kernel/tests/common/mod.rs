@@ -192,7 +192,11 @@ pub fn proposal(run: &Arc<Run>, tool: &str, arguments: &str) -> Proposal {
     Proposal {
         run: Arc::clone(run),
         server: server(),
-        call: Call::Tool { tool: ToolName::new(tool).unwrap(), arguments: json(arguments) },
+        call: Call::Tool {
+            tool: ToolName::new(tool).unwrap(),
+            arguments: json(arguments),
+            continuation: None,
+        },
     }
 }
 

@@ -155,6 +155,7 @@ impl Driver {
             call: ringfence_kernel::Call::Tool {
                 tool: ToolName::new(call.tool).unwrap(),
                 arguments: json(&call.args.json()),
+                continuation: None,
             },
         };
         let admission = self.node().kernel.admit(proposal).await;
