@@ -221,3 +221,43 @@ fn quiet(faults: &Faults) {
         std::thread::sleep(Duration::from_millis(150));
     }
 }
+
+#[tokio::test]
+async fn payloads_are_kept_as_long_as_their_workspace_says_and_their_end_is_on_record() {
+    let folder = tempdir().unwrap();
+    let node = open(folder.path()).await;
+    let act = async |query: &str| {
+        let (_, run) = node.mint().await;
+        let clearance = node.cleared(&run, "query", &format!(r#"{{"q":"{query}"}}"#)).await;
+        let action = clearance.action();
+        clearance.settle(completed("{}"));
+        action
+    };
+    let ledger = node.kernel.ledger().clone();
+    act("old").await;
+    for _ in 0..4 {
+        node.clock.advance(Duration::from_hours(25));
+        node.kernel.tend().await;
+        act("new").await;
+    }
+    let pruned: Vec<_> =
+        node.entries("run").into_iter().filter(|entry| entry.text("event") == Some("pruned")).collect();
+    assert!(!pruned.is_empty());
+    assert!(pruned[0].text("reason").unwrap().starts_with("the payloads of research before entry"));
+    let reads = (0..ledger.durable()).map(|entry| kept(&ledger, entry)).collect::<Vec<_>>();
+    assert_eq!(reads.iter().flatten().next(), Some(&false), "the first is gone");
+    assert_eq!(reads.iter().flatten().last(), Some(&true), "the last is there");
+    drop(ledger);
+    node.kernel.stop().await;
+    drop(node);
+    open(folder.path()).await;
+}
+
+/// Whether an entry's arguments are still there; `None` when it has none.
+fn kept(ledger: &ringfence_ledger::Ledger, entry: u64) -> Option<bool> {
+    let bytes = ledger.read(entry).unwrap().next().unwrap().unwrap().bytes;
+    let object =
+        ringfence_json::parse(&bytes, &ringfence_json::Limits::default()).unwrap().into_object().unwrap();
+    let name = object.text("arguments")?.parse().unwrap();
+    ledger.payload(entry, &name).unwrap().map(|payload| payload != ringfence_ledger::Payload::Pruned)
+}

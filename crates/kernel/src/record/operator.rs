@@ -36,6 +36,8 @@ pub(crate) enum NodeEvent {
     Started,
     Stopped,
     Ended,
+    /// Payloads whose time was over were removed.
+    Pruned,
 }
 
 /// A run ended, or the node started or stopped.
@@ -135,6 +137,7 @@ impl NodeEvent {
             Self::Started => "started",
             Self::Stopped => "stopped",
             Self::Ended => "ended",
+            Self::Pruned => "pruned",
         }
     }
 }
@@ -143,7 +146,10 @@ impl std::str::FromStr for NodeEvent {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        [Self::Started, Self::Stopped, Self::Ended].into_iter().find(|each| each.as_str() == text).ok_or(())
+        [Self::Started, Self::Stopped, Self::Ended, Self::Pruned]
+            .into_iter()
+            .find(|each| each.as_str() == text)
+            .ok_or(())
     }
 }
 
