@@ -67,6 +67,8 @@ pub const ALLOWED_VALUES_MAX: usize = 10_000;
 pub const NUMBER_BYTES_MAX: usize = 64;
 /// Names in the dotted path of a constraint.
 pub const PATH_SEGMENTS_MAX: usize = 16;
+/// Names in a dotted path up to which each of its dots may also belong to a name.
+pub const DOTTED_NAMES_SEGMENTS_MAX: usize = 6;
 /// Values of a list that a refusal names.
 pub const REASON_VALUES_MAX: usize = 10;
 /// Length of the reason of a rule, in bytes.

@@ -113,7 +113,51 @@ fn a_constraint_cannot_be_diverted_to_an_argument_that_nobody_declared() {
         ("max_n: 10", r#"{"max_n":1,"n":50}"#, None, Ok(r#"{"max_n":1,"n":10}"#)),
         ("max_n: 10", r#"{"max_n":1}"#, plain, DENIED),
         ("max_a.n: 10", r#"{"a.n":1,"a":{"n":50}}"#, None, Ok(r#"{"a":{"n":10},"a.n":1}"#)),
+        ("max_a.n: 10", r#"{"a.n":1,"a":{}}"#, None, DENIED),
+        ("max_a.n: 10", r#"{"a.n":1}"#, Some(r#"{"type":"object","properties":{"a":{}}}"#), DENIED),
+        (
+            "allowed_labels.team.name: [red]",
+            r#"{"labels":{"team":{"name":"red"},"team.name":"blue"}}"#,
+            Some(r#"{"type":"object","properties":{"labels":{"properties":{"team.name":{}}}}}"#),
+            DENIED,
+        ),
     ]);
+}
+
+#[test]
+fn a_name_with_dots_is_found_wherever_it_stands() {
+    check(&[
+        ("max_a.n: 10", r#"{"a.n":50}"#, None, Ok(r#"{"a.n":10}"#)),
+        ("max_a.b.n: 10", r#"{"a":{"b.n":50}}"#, None, Ok(r#"{"a":{"b.n":10}}"#)),
+        ("max_a.b.n: 10", r#"{"a.b":{"n":50}}"#, None, Ok(r#"{"a.b":{"n":10}}"#)),
+        ("max_a.b.n: 10", r#"{"a":{"b.n":5,"b":{"n":50}}}"#, None, Ok(r#"{"a":{"b":{"n":10},"b.n":5}}"#)),
+        ("max_a.b.n: 10", r#"{"a":{"b.m":5}}"#, None, DENIED),
+        ("max_a.b.c.d.e.n: 10", r#"{"a":{"b.c":{"d.e.n":50}}}"#, None, Ok(r#"{"a":{"b.c":{"d.e.n":10}}}"#)),
+        ("max_a.b.c.d.e.f.n: 10", r#"{"a.b.c.d.e.f.n":50}"#, None, Ok(r#"{"a.b.c.d.e.f.n":10}"#)),
+    ]);
+}
+
+#[test]
+fn a_refusal_names_the_rule_that_refuses() {
+    let two = |first: &str, second: &str| {
+        policy(&format!(
+            "rules:
+  - {{name: fine, match: {{}}, decision: ALLOW_WITH_CONSTRAINTS, constraints: {{{first}}}}}
+  - {{name: refuses, match: {{}}, decision: ALLOW_WITH_CONSTRAINTS, constraints: {{{second}}}}}"
+        ))
+    };
+    let schema = r#"{"type":"object","properties":{"n":{"default":20}}}"#;
+    let cases = [
+        ("allowed_n: [20]", "denied_n: [20]", "{}"),
+        ("min_n: 1", "max_n: 10", "{}"),
+        ("allowed_n: [20]", "max_n: 10", "{}"),
+        ("allowed_n: [a]", "max_n: 10", r#"{"n":"a"}"#),
+    ];
+    for (first, second, arguments) in cases {
+        let call = Call::with(arguments).and_schema(schema);
+        let misfit = call.decide(&two(first, second)).misfit.unwrap();
+        assert_eq!(misfit.rule.as_str(), "refuses", "{first}, {second} on {arguments}");
+    }
 }
 
 #[test]
@@ -128,6 +172,10 @@ fn lists_name_their_argument_in_the_singular_or_the_plural() {
         ("denied_namespaces: [kube-system]", r#"{"namespace":"kube-system"}"#, None, DENIED),
         ("denied_namespace: kube-system", r#"{"namespace":"app"}"#, None, Ok(r#"{"namespace":"app"}"#)),
         ("max_ns: 1", r#"{"n":5}"#, None, DENIED),
+        ("allowed_to.tags: [a]", r#"{"to":[{"tag":"a"}]}"#, None, Ok(r#"{"to":[{"tag":"a"}]}"#)),
+        ("allowed_to.tags: [a]", r#"{"to":{"tags":["a"]}}"#, None, Ok(r#"{"to":{"tags":["a"]}}"#)),
+        ("allowed_to.tags: [a]", r#"{"to":[{"tag":"a"},{"tags":["b"]}]}"#, None, DENIED),
+        ("allowed_to.tags: [a]", r#"{"to":{}}"#, None, DENIED),
     ]);
 }
 
@@ -188,6 +236,9 @@ fn what_a_call_lacks_needs_a_default_within_the_limits() {
         ("denied_n: [a]", n("\"default\":\"b\""), "{}", true),
         ("denied_n: [a]", n("\"default\":\"b\""), r#"{"n":null}"#, true),
         ("denied_n: [a]", n(""), "{}", false),
+        ("denied_n: [a]", n("\"default\":null"), "{}", false),
+        ("allowed_n: [~], denied_n: [a]", n("\"default\":\"b\""), r#"{"n":null}"#, true),
+        ("allowed_n: [~], denied_n: [a]", n("\"default\":\"a\""), r#"{"n":null}"#, false),
         ("max_spec.n: 10", nested("", "\"default\":5"), "{}", true),
         ("max_spec.n: 10", nested("", "\"default\":5"), r#"{"spec":{}}"#, true),
         ("max_spec.n: 10", nested(",\"default\":{\"n\":50}", "\"default\":5"), "{}", false),
@@ -195,6 +246,7 @@ fn what_a_call_lacks_needs_a_default_within_the_limits() {
         ("max_spec.n: 10", nested(",\"default\":{}", ""), "{}", false),
         ("max_spec.n: 10", nested(",\"default\":[{},{\"n\":50}]", "\"default\":5"), "{}", false),
         ("max_spec.n: 10", nested(",\"default\":[{},{\"n\":7}]", "\"default\":5"), "{}", true),
+        ("max_spec.n.m: 10", nested(",\"default\":{\"n\":{}}", "\"default\":{\"m\":5}"), "{}", false),
     ];
     for (constraints, schema, arguments, passes) in cases {
         let found = fate(constraints, arguments, Some(&schema));

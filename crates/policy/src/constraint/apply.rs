@@ -45,7 +45,8 @@ struct Source<'c> {
 #[derive(Default)]
 struct Findings {
     misfit: Option<(usize, Misfit)>,
-    narrowed: Vec<Narrowing>,
+    /// With the rank of the constraint that narrows.
+    narrowed: Vec<(usize, Narrowing)>,
 }
 
 /// Applies constraints, each with the name of its rule, in the order of the rules.
@@ -59,7 +60,7 @@ pub(crate) fn apply<'c>(
     for bounds in &all {
         bounds.check(arguments, schema, &mut findings);
     }
-    let narrowed = findings.narrowed;
+    let narrowed: Vec<Narrowing> = findings.narrowed.into_iter().map(|(_, narrowing)| narrowing).collect();
     Fitted {
         arguments: (!narrowed.is_empty()).then(|| rewritten(arguments, &narrowed)),
         narrowed,
@@ -114,6 +115,14 @@ impl Findings {
             self.misfit = Some((source.rank, Misfit { code, rule: source.rule.clone(), reason }));
         }
     }
+
+    /// A constraint that has something against a value: the first that would narrow it, else the first that refuses
+    /// it. Lists were also asked about what it would be narrowed to, and that is not what is wrong with it.
+    fn objection(&self) -> Option<Source<'_>> {
+        let narrowed = self.narrowed.iter().map(|(rank, one)| Source { rank: *rank, rule: &one.rule });
+        let misfit = self.misfit.as_ref().map(|(rank, misfit)| Source { rank: *rank, rule: &misfit.rule });
+        narrowed.min_by_key(|source| source.rank).or(misfit)
+    }
 }
 
 // === impl Bounds ===
@@ -134,8 +143,12 @@ impl<'c> Bounds<'c> {
 
     /// The constraint that stands first, to name it when all are concerned.
     fn first(&self) -> Option<Source<'c>> {
-        let bounds = self.least.iter().chain(&self.most).map(|bound| bound.source);
-        bounds.chain(self.lists.iter().map(|(_, source)| *source)).min_by_key(|source| source.rank)
+        let lists = self.lists.iter().map(|(_, source)| *source);
+        self.first_bound().into_iter().chain(lists).min_by_key(|source| source.rank)
+    }
+
+    fn first_bound(&self) -> Option<Source<'c>> {
+        self.least.iter().chain(&self.most).map(|bound| bound.source).min_by_key(|source| source.rank)
     }
 
     fn check(&self, arguments: &Object, schema: Option<&InputSchema>, findings: &mut Findings) {
@@ -196,13 +209,13 @@ impl<'c> Bounds<'c> {
                 }
             }
             Value::Object(object) if !is_end => self.member(object, depth, pointer, schema, findings),
-            _ if !is_end => self.wrong_type("stands in something that is no object", findings),
+            _ if !is_end => self.wrong_type(self.first(), "stands in something that is no object", findings),
             _ => self.leaf(value, pointer, schema, findings),
         }
     }
 
-    fn wrong_type(&self, what: &str, findings: &mut Findings) {
-        if let Some(source) = self.first() {
+    fn wrong_type(&self, source: Option<Source<'c>>, what: &str, findings: &mut Findings) {
+        if let Some(source) = source {
             let reason = format!("Argument `{}` {what}; rule `{}` limits it.", self.path, source.rule);
             findings.misfit(source, Code::InvalidInput, reason);
         }
@@ -213,19 +226,31 @@ impl<'c> Bounds<'c> {
         let bounded = self.least.or(self.most).is_some();
         let narrowed = match value {
             Value::Number(number) => self.narrowed(number),
-            _ if bounded => return self.wrong_type("must be a number", findings),
+            _ if bounded => return self.wrong_type(self.first_bound(), "must be a number", findings),
             _ => None,
         };
         self.lists(value, findings);
-        if value.is_null() && self.lists.iter().any(|(limit, _)| matches!(limit, Limit::Denied(_))) {
-            // Tools take their default for a null, and that may be what is denied.
-            self.missing(self.path.segments().len() - 1, schema, findings);
+        if value.is_null() {
+            self.denying().missing(self.path.segments().len() - 1, schema, findings);
         }
         if let Some(bound) = narrowed {
             let to = Value::Number(bound.value.clone());
             self.lists(&to, findings);
             let rule = bound.source.rule.clone();
-            findings.narrowed.push(Narrowing { pointer: pointer.to_owned(), from: value.clone(), to, rule });
+            let narrowing = Narrowing { pointer: pointer.to_owned(), from: value.clone(), to, rule };
+            findings.narrowed.push((bound.source.rank, narrowing));
+        }
+    }
+
+    /// Only the lists that deny. Tools take their default for a null, and that may be what is denied; who allows null
+    /// has accepted it.
+    fn denying(&self) -> Self {
+        let denies = |(limit, _): &&(&Limit, Source<'_>)| matches!(limit, Limit::Denied(_));
+        Self {
+            path: self.path,
+            least: None,
+            most: None,
+            lists: self.lists.iter().filter(denies).copied().collect(),
         }
     }
 
@@ -251,39 +276,58 @@ impl<'c> Bounds<'c> {
     /// The call lacks the argument, from segment `depth` on: every default that the pinned schema has for it, on its
     /// own or within what is around it, has to be within the limits, and there has to be one.
     fn missing(&self, depth: usize, schema: Option<&InputSchema>, findings: &mut Findings) {
+        let Some(first) = self.first() else { return };
         let mut trial = Findings::default();
-        let segments = self.path.segments();
-        let mut found = false;
-        for length in depth + 1..=segments.len() {
+        let known = self.has_defaults(depth, schema, &mut trial);
+        let (why, source) = match trial.objection() {
+            _ if !known => ("it has no known default", first),
+            Some(source) => ("its default is outside of that", source),
+            None => return,
+        };
+        let reason = format!(
+            "Argument `{}` is missing and {why}: rule `{}` limits it, so send a value.",
+            self.path, source.rule
+        );
+        findings.misfit(source, Code::DeniedByPolicy, reason);
+    }
+
+    /// Looks at all defaults for what is missing from segment `depth` on; false if there are none, or one of what is
+    /// around leaves open what the argument is.
+    fn has_defaults(&self, depth: usize, schema: Option<&InputSchema>, trial: &mut Findings) -> bool {
+        let mut found = 0;
+        let mut known = 0;
+        for length in depth + 1..=self.path.segments().len() {
             let default =
                 self.path.with_strs(|strs| schema.and_then(|schema| schema.default_of(&strs[..length])));
             if let Some(default) = default {
-                found |= self.within_default(default, length, &mut trial);
+                found += 1;
+                known += usize::from(self.within_default(default, length, schema, trial));
             }
         }
-        let Some(source) = self.first() else { return };
-        if !found || trial.misfit.is_some() || !trial.narrowed.is_empty() {
-            let why = if found { "its default is outside of that" } else { "it has no known default" };
-            let reason = format!(
-                "Argument `{}` is missing and {why}: rule `{}` limits it, so send a value.",
-                self.path, source.rule
-            );
-            findings.misfit(source, Code::DeniedByPolicy, reason);
-        }
+        found > 0 && known == found
     }
 
-    /// Looks at the argument inside a default that stands `depth` segments deep; false if it is not in there.
-    fn within_default(&self, default: &Value, depth: usize, trial: &mut Findings) -> bool {
+    /// Looks at the argument inside a default that stands `depth` segments deep. Where it is not in there, the
+    /// defaults further down have to say; false if they do not.
+    fn within_default(
+        &self,
+        default: &Value,
+        depth: usize,
+        schema: Option<&InputSchema>,
+        trial: &mut Findings,
+    ) -> bool {
         match default {
             Value::Object(object) if depth < self.path.segments().len() => {
-                let member = self.path.segments().get(depth).and_then(|name| object.get(name));
-                member.is_some_and(|value| self.within_default(value, depth + 1, trial))
+                match self.path.segments().get(depth).and_then(|name| object.get(name)) {
+                    Some(value) => self.within_default(value, depth + 1, schema, trial),
+                    None => self.has_defaults(depth, schema, trial),
+                }
             }
-            Value::Array(elements) if !elements.is_empty() => {
+            Value::Array(elements) => {
                 // Each element has to have it, and each is looked at even if one lacks it.
                 let mut all = true;
                 for element in elements {
-                    all &= self.within_default(element, depth, trial);
+                    all &= self.within_default(element, depth, schema, trial);
                 }
                 all
             }

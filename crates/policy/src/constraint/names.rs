@@ -1,10 +1,10 @@
 //! Which arguments a constraint means.
 
-use ringfence_json::Object;
+use ringfence_json::{Object, Value};
 use smol_str::SmolStr;
 
 use crate::InputSchema;
-use crate::limits::PATH_SEGMENTS_MAX;
+use crate::limits::{DOTTED_NAMES_SEGMENTS_MAX, PATH_SEGMENTS_MAX};
 
 /// The names that a constraint's key can stand for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +12,7 @@ pub(crate) struct Names {
     /// The key itself.
     exact: Vec<Path>,
     /// What follows the prefix; of lists also without a final `s`.
+    // INVARIANT: paths of one first segment stand together, that with the most segments first; `grouped` sees to it.
     prefixed: Vec<Path>,
 }
 
@@ -25,12 +26,12 @@ pub(crate) struct Path(Box<[SmolStr]>);
 impl Names {
     /// The names for a key and what follows its prefix; `None` if that is no path.
     pub(crate) fn new(key: &str, rest: &str, is_list: bool) -> Option<Self> {
-        let mut prefixed = paths(rest)?;
+        let mut prefixed = readings(rest)?;
         let singular = if is_list { rest.strip_suffix('s') } else { None };
-        if let Some(more) = singular.and_then(paths) {
+        if let Some(more) = singular.and_then(readings) {
             prefixed.extend(more);
         }
-        Some(Self { exact: paths(key)?, prefixed })
+        Some(Self { exact: readings(key)?, prefixed: grouped(prefixed) })
     }
 
     /// The arguments that the constraint applies to in this call.
@@ -39,22 +40,30 @@ impl Names {
     /// and that the schema lists or the call has: an agent must not be able to divert a constraint from one argument
     /// by sending another that the schema knows nothing of.
     pub(crate) fn targets<'n>(&'n self, arguments: &Object, schema: Option<&InputSchema>) -> Vec<&'n Path> {
-        let declared =
-            |path: &Path| schema.is_some_and(|schema| path.with_strs(|strs| schema.has_path(strs)));
-        let present = |path: &Path| arguments.contains(path.first());
-        let mut targets: Vec<&Path> = Vec::with_capacity(1);
-        let mut exact_declared = false;
-        for path in &self.exact {
-            let is_declared = declared(path);
-            exact_declared |= is_declared;
-            if is_declared || present(path) {
+        let exact_declared: Vec<&Path> = self.exact.iter().filter(|path| path.is_declared(schema)).collect();
+        if !exact_declared.is_empty() {
+            return exact_declared;
+        }
+        let mut targets: Vec<&Path> = self.exact.iter().filter(|path| path.is_sent(arguments)).collect();
+        for group in self.prefixed.chunk_by(|one, other| one.first() == other.first()) {
+            let others = targets.len();
+            targets.extend(group.iter().filter(|path| path.is_sent(arguments) || path.is_declared(schema)));
+            // The argument is there, and nothing in it that could be meant: the call lacks it.
+            if let [path, ..] = group
+                && targets.len() == others
+                && path.segments().len() > 1
+                && (arguments.contains(path.first())
+                    || schema.is_some_and(|schema| schema.has_argument(path.first())))
+            {
                 targets.push(path);
             }
         }
-        if !exact_declared {
-            targets.extend(self.prefixed.iter().filter(|path| present(path) || declared(path)));
-        }
         targets
+    }
+
+    /// Whether the schema lists an argument that the constraint can mean.
+    pub(crate) fn are_declared(&self, schema: &InputSchema) -> bool {
+        self.exact.iter().chain(&self.prefixed).any(|path| path.is_declared(Some(schema)))
     }
 
     /// The name that a reader would take it for first.
@@ -63,11 +72,44 @@ impl Names {
     }
 }
 
-/// A name as a path, and, if it has dots, also as the name of one argument.
-fn paths(name: &str) -> Option<Vec<Path>> {
+/// A name as a path, and in every other way that its dots can be read: each may part two names or belong to one. Of
+/// long paths only all dots together.
+fn readings(name: &str) -> Option<Vec<Path>> {
     let path = Path::dotted(name)?;
-    let literal = (path.0.len() > 1).then(|| Path(Box::new([SmolStr::new(name)])));
-    Some(std::iter::once(path).chain(literal).collect())
+    let dots = path.0.len() - 1;
+    let last = (1_u32 << dots) - 1;
+    let all: Vec<u32> =
+        if path.0.len() <= DOTTED_NAMES_SEGMENTS_MAX { (0..=last).collect() } else { vec![0, last] };
+    Some(all.into_iter().map(|joined| path.joined(joined)).collect())
+}
+
+/// Brings paths of one first segment together, that with the most segments first, else in their order.
+fn grouped(paths: Vec<Path>) -> Vec<Path> {
+    let mut groups: Vec<Vec<Path>> = Vec::new();
+    for path in paths {
+        match groups.iter_mut().find(|group| group[0].first() == path.first()) {
+            Some(group) => group.push(path),
+            None => groups.push(vec![path]),
+        }
+    }
+    for group in &mut groups {
+        group.sort_by_key(|path| std::cmp::Reverse(path.segments().len()));
+    }
+    groups.into_iter().flatten().collect()
+}
+
+/// Whether a value has something at a path, in any element of the arrays on the way.
+fn has(value: &Value, path: &[SmolStr]) -> bool {
+    match (value, path) {
+        (_, []) => true,
+        (Value::Array(elements), _) => {
+            elements.is_empty() || elements.iter().any(|element| has(element, path))
+        }
+        (Value::Object(object), [first, rest @ ..]) => {
+            object.get(first).is_some_and(|value| has(value, rest))
+        }
+        _ => false,
+    }
 }
 
 // === impl Path ===
@@ -86,6 +128,30 @@ impl Path {
 
     fn first(&self) -> &str {
         self.0.first().map_or("", SmolStr::as_str)
+    }
+
+    /// The path with the dot after segment `n` taken as part of a name where bit `n` of `joined` is set.
+    fn joined(&self, joined: u32) -> Self {
+        let mut segments: Vec<String> = Vec::new();
+        for (place, segment) in self.0.iter().enumerate() {
+            match segments.last_mut() {
+                Some(last) if joined & (1 << (place - 1)) != 0 => {
+                    last.push('.');
+                    last.push_str(segment);
+                }
+                _ => segments.push(segment.to_string()),
+            }
+        }
+        Self(segments.into_iter().map(SmolStr::from).collect())
+    }
+
+    fn is_declared(&self, schema: Option<&InputSchema>) -> bool {
+        schema.is_some_and(|schema| self.with_strs(|strs| schema.has_path(strs)))
+    }
+
+    /// Whether a call has something there. An array without elements has all that its elements could have.
+    fn is_sent(&self, arguments: &Object) -> bool {
+        arguments.get(self.first()).is_some_and(|value| has(value, &self.0[1..]))
     }
 
     /// Lends the segments in the form that schemas take.

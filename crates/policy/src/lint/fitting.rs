@@ -1,7 +1,6 @@
 //! Constraints that fit no argument of a tool they will meet.
 
 use ringfence_document::{Diagnostic, nearest};
-use ringfence_json::Object;
 
 use super::Origin;
 use crate::constraint::ArgumentConstraint;
@@ -49,7 +48,7 @@ pub(super) fn check(rule: &Rule, origin: &Origin, vocabulary: &Vocabulary, found
 }
 
 fn fits_nothing(constraint: &ArgumentConstraint, schema: &InputSchema) -> bool {
-    constraint.names.targets(&Object::new(), Some(schema)).is_empty()
+    !constraint.names.are_declared(schema)
 }
 
 fn suggestion(constraint: &ArgumentConstraint, schema: &InputSchema) -> Option<String> {
