@@ -43,12 +43,22 @@ impl Inner {
         if self.ledger.durable() < fold.next && !self.wait_durable(fold.next).await {
             return;
         }
-        let text = fold.to_document().to_canonical();
-        let record = SnapshotRecord { covers: fold.next, digest: Digest::of(&text) };
-        if let Err(error) = write(&self.directory, fold.next, &text) {
-            tracing::warn!(%error, "no snapshot was written; the next start reads more of the log");
-            return;
-        }
+        let directory = self.directory.clone();
+        // Formats, writes and syncs; nobody is to wait for that.
+        let writing = tokio::task::spawn_blocking(move || {
+            let text = fold.to_document().to_canonical();
+            let record = SnapshotRecord { covers: fold.next, digest: Digest::of(&text) };
+            write(&directory, fold.next, &text).map(|()| record)
+        });
+        let record = match writing.await {
+            Ok(Ok(record)) => record,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "no snapshot was written; the next start reads more of the log");
+                return;
+            }
+            // The runtime is stopping.
+            Err(_) => return,
+        };
         let mut state = self.state.lock();
         // The log may have failed meanwhile, lost entries that the snapshot has, and given their places to others.
         if state.journal.incarnation() != incarnation || state.journal.is_spent() {

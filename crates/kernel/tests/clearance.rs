@@ -127,3 +127,24 @@ async fn a_stopped_node_admits_nothing_and_starts_from_its_snapshot() {
     assert_eq!(node.kernel.run(run.id).unwrap().actions, 20);
     node.cleared(&run, "query", "{}").await.settle(completed("{}"));
 }
+
+#[tokio::test]
+async fn a_snapshot_that_is_not_what_the_log_vouches_for_is_not_believed() {
+    let folder = tempdir().unwrap();
+    let node = open(folder.path()).await;
+    let (token, run) = node.mint().await;
+    node.cleared(&run, "query", "{}").await.settle(completed("{}"));
+    node.kernel.stop().await;
+    let clock = node.clock.clone();
+    drop(node);
+    for file in std::fs::read_dir(folder.path().join("snapshots")).unwrap() {
+        let path = file.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains(r#""actions":1"#), "{text}");
+        std::fs::write(&path, text.replace(r#""actions":1"#, r#""actions":0"#)).unwrap();
+    }
+    let node = open_at(folder.path(), clock, setup(POLICY, limits())).await;
+    assert!(node.recovered.replayed > 5, "from the log alone: {:?}", node.recovered);
+    let run = node.kernel.authenticate(&token).unwrap();
+    assert_eq!(node.kernel.run(run.id).unwrap().actions, 1);
+}
