@@ -6,6 +6,7 @@
 
 pub mod log;
 pub mod message;
+pub mod mutate;
 pub mod policy;
 mod segment;
 
