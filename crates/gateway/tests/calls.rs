@@ -163,7 +163,8 @@ async fn what_no_rule_has_seen_does_not_reach_a_server() {
         format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params},"beside":"secret"}}"#)
     };
     let answer = client.legacy(PATH, &ask(r#"{"name":"echo","later":["secret"]}"#)).await;
-    assert!(answer.body.contains("`tools/call` has no parameter `later`"), "{}", answer.body);
+    assert_eq!(answer.code(), "invalid_input");
+    assert!(answer.text().contains("`tools/call` has no parameter `later`"), "{}", answer.body);
     assert!(upstream.seen("tools/call").is_empty());
     let meta = r#"{"name":"echo","_meta":{"progressToken":"p","notes":"secret"}}"#;
     let answer = client.legacy(PATH, &ask(meta)).await;
@@ -268,6 +269,21 @@ async fn more_input_is_asked_for_and_given_byte_by_byte() {
     let seen = &upstream.seen("tools/call")[1];
     assert_eq!(seen.text("/params/requestState"), given);
     assert_eq!(seen.text("/params/inputResponses/a/action"), "accept");
+    let other = node.client().await;
+    let forged = params.replace("opaque", "forged");
+    let another = params.replace(r#""echo""#, r#""drop""#);
+    for (client, name, params) in
+        [(&other, "echo", &params), (&client, "echo", &forged), (&client, "drop", &another)]
+    {
+        let answer = client.modern(PATH, "tools/call", Some(name), params).await;
+        assert_eq!(answer.code(), "invalid_input", "{name}: {}", answer.body);
+        assert!(answer.text().contains("answer nothing that this tool asked"), "{}", answer.text());
+    }
+    let alone = r#""name":"echo","inputResponses":{"a":{"action":"accept"}}"#;
+    assert_eq!(client.modern(PATH, "tools/call", Some("echo"), alone).await.code(), "invalid_input");
+    assert_eq!(upstream.seen("tools/call").len(), 2);
+    let recorded = node.kernel.ledger().size();
+    assert!(recorded > 0 && node.entries("refusal", 4).await.len() == 4);
 }
 
 #[tokio::test]
@@ -275,7 +291,7 @@ async fn tasks_are_refused_because_no_clearance_would_cover_their_results() {
     let (node, upstream) = legacy().await;
     let client = node.client().await.initialize(PATH).await;
     let answer = client.legacy(PATH, &call_body(7, "echo", "{}", r#","task":{}"#)).await;
-    assert_eq!(answer.error_code(), "-32602");
+    assert_eq!(answer.code(), "invalid_input");
     let answer = client.legacy(PATH, r#"{"jsonrpc":"2.0","id":8,"method":"tasks/result","params":{}}"#).await;
     assert_eq!(answer.error_code(), "-32601");
     assert!(upstream.seen("tools/call").is_empty());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ringfence_ledger::Room;
 use ringfence_policy::{Narrowing, Obligations, ToolDefinition};
-use ringfence_types::{ActionId, Code, Digest, ServerName};
+use ringfence_types::{ActionId, Code, Decision, Digest, ServerName};
 use tokio::time::Instant;
 
 use crate::cancel::Cancel;
@@ -50,6 +50,8 @@ pub(crate) struct Permit {
     pub config: Digest,
     /// Whether the deadline is the run's, and not the upstream's.
     pub ends_with_run: bool,
+    /// What the rules said.
+    pub decision: Decision,
 }
 
 /// How an execution ended.
@@ -190,6 +192,11 @@ impl Clearance {
     /// The digest of the configuration that decided: what is executed is executed as it says.
     pub fn config(&self) -> Digest {
         self.permit().config
+    }
+
+    /// What the rules said of it.
+    pub fn decision(&self) -> Decision {
+        self.permit().decision
     }
 
     /// When the upstream must have answered.

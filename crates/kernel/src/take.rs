@@ -104,6 +104,7 @@ impl Inner {
         let (allowed, ends_with_run) = allowed_time(state, attempt, view, &weighed, now);
         let subject = Arc::new(attempt.subject());
         let intent = intent(state, attempt, &weighed, &payloads, approval, now.after(allowed));
+        let decision = intent.decision;
         let ticket = state
             .commit(&self.clock, &Record::Intent(intent), payloads.into_list(), RoomFor::New)
             .map_err(|_| Objection::unavailable())?;
@@ -134,6 +135,7 @@ impl Inner {
             handed_out: false,
             config: attempt.setup.digest,
             ends_with_run,
+            decision,
         };
         Ok(Taken::Cleared(Clearance::new(Box::new(permit)), ticket))
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use http::{HeaderMap, Response};
 use ringfence_json::{Object, Value};
-use ringfence_kernel::{Admission, Call, Clearance, Proposal};
-use ringfence_types::{Refusal, ServerName, ToolName};
+use ringfence_kernel::{Admission, Call, Clearance, Lease, Proposal};
+use ringfence_types::{Code, Refusal, ServerName, ToolName};
 
 use super::era::{self, Era};
 use super::fault::{self, Fault};
@@ -15,9 +15,10 @@ use super::list::{self as lists, ListError};
 use super::message::{Request, Response as Answer};
 use super::method::{Kind, List};
 use super::passage::Passage;
+use super::refusal::Effect;
 use super::session::{Crowded, InFlight};
 use super::upstream::UpstreamError;
-use super::{discovery, executor, rounds};
+use super::{discovery, executor, rounds, turned_away};
 use crate::http::outbound::{self, Outbound};
 
 /// Proposes an action, and executes it if it is cleared.
@@ -33,14 +34,31 @@ pub(crate) async fn call(
     }
     let call = match take_call(kind, &mut request) {
         Ok(call) => call,
-        Err(fault) => return handler::fault(&caller, &fault, Some(request.id)),
+        Err(fault) => {
+            return turned_away::answer(&caller, &server, kind, &request, Code::InvalidInput, &fault);
+        }
     };
+    if !caller.gate.rounds.knows(caller.run.id, &server, &call, &caller.gate.limits) {
+        let message = "`requestState` and `inputResponses` answer nothing that this tool asked this run for; \
+                       call it without them";
+        let fault = Fault::answer(fault::INVALID_PARAMS, message);
+        return turned_away::answer(&caller, &server, kind, &request, Code::InvalidInput, &fault);
+    }
     if let Err(denied) = check_era(&caller, &server).await {
         return denied.respond(&caller, Some(request.id));
     }
     let in_flight = match depart(&caller, &request) {
         Ok(in_flight) => in_flight,
-        Err(fault) => return handler::fault(&caller, &fault, Some(request.id)),
+        Err(Crowded::Twice) => {
+            let message = "a request of this `id` is under way already";
+            let fault = Fault::bad_request(fault::INVALID_REQUEST, message);
+            return handler::fault(&caller, &fault, Some(request.id));
+        }
+        Err(Crowded::Full) => {
+            let message = "too many requests are under way in this session; wait for one to end";
+            let fault = Fault::answer(fault::REFUSED, message);
+            return turned_away::answer(&caller, &server, kind, &request, Code::Overloaded, &fault);
+        }
     };
     let proposal = Proposal { run: Arc::clone(&caller.run), server, call };
     match decide(&caller, proposal, in_flight.as_ref()).await {
@@ -92,7 +110,7 @@ pub(crate) fn refused(
     request: &Request,
     refusal: &Refusal,
 ) -> Response<Outbound> {
-    let body = refused_bytes(caller.era, kind, request, refusal);
+    let body = refused_bytes(caller.era, kind, request, refusal, Effect::Refused);
     outbound::json(http::StatusCode::OK, body, None, caller.gate.limits.piece_bytes)
 }
 
@@ -135,18 +153,9 @@ async fn check_era(caller: &Caller, server: &ServerName) -> Result<(), Denied> {
     if spoken.speaks(Era::Modern) { Ok(()) } else { Err(spoken.refuse(server.as_str(), era::MODERN).into()) }
 }
 
-fn depart(caller: &Caller, request: &Request) -> Result<Option<InFlight>, Fault> {
+fn depart(caller: &Caller, request: &Request) -> Result<Option<InFlight>, Crowded> {
     let Some(session) = &caller.session else { return Ok(None) };
-    match session.depart(&request.id, &caller.gate.limits) {
-        Ok(in_flight) => Ok(Some(in_flight)),
-        Err(Crowded::Twice) => {
-            Err(Fault::bad_request(fault::INVALID_REQUEST, "a request of this `id` is under way already"))
-        }
-        Err(Crowded::Full) => Err(Fault::answer(
-            fault::REFUSED,
-            "too many requests are under way in this session; wait for one to end",
-        )),
-    }
+    session.depart(&request.id, &caller.gate.limits).map(Some)
 }
 
 /// The action that a request asks for. Its arguments are taken out, and put back as they were decided.
@@ -199,12 +208,8 @@ pub(crate) async fn list(
     list: &'static List,
     request: Request,
 ) -> Response<Outbound> {
-    let listed = match list_server(caller, server, list, &request).await {
-        Ok(result) => Ok(Answer::result(request.id.clone(), result)),
-        Err(denied) => Err(denied),
-    };
-    match listed {
-        Ok(answer) => handler::json(caller, &answer),
+    match list_server(caller, server, list, &request).await {
+        Ok((result, lease)) => handler::json_held(caller, &Answer::result(request.id, result), lease),
         Err(denied) => denied.respond(caller, Some(request.id)),
     }
 }
@@ -214,7 +219,7 @@ async fn list_server(
     server: &ServerName,
     list: &'static List,
     request: &Request,
-) -> Result<Object, Denied> {
+) -> Result<(Object, Lease), Denied> {
     if request.param("cursor").is_some_and(|cursor| !cursor.is_null()) {
         // Lists are given whole, so there is no such place.
         return Err(Fault::answer(fault::INVALID_PARAMS, "an unknown cursor").into());
@@ -231,7 +236,8 @@ async fn list_server(
         };
         fetched.await.map_err(|error| denied(caller, error))
     };
-    handler::while_leased(&lease, fetching).await
+    let result = handler::while_leased(&lease, fetching).await?;
+    Ok((result, lease))
 }
 
 fn denied(caller: &Caller, error: ListError) -> Denied {

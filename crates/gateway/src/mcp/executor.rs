@@ -197,20 +197,13 @@ fn respond(flight: Flight, end: End) -> Response<Outbound> {
     let limits = &flight.caller.gate.limits;
     let piece = limits.piece_bytes;
     let cancel = flight.cancel();
-    let (kernel, run) = (flight.caller.gate.kernel.clone(), Arc::clone(&flight.caller.run));
-    let (server, tool) = (flight.server().clone(), flight.call().tool_name().to_owned());
-    let was_cut = matches!(end, End::Cut(_));
-    let Landed { status, body } = flight.land(end);
-    if was_cut {
-        return outbound::json(status, body, None, piece);
-    }
-    if body.len() <= piece {
-        return outbound::json(status, body, Some(cancel), piece);
-    }
-    // It takes a while to give out, and a suspension has to reach it after the call was settled, too.
-    match kernel.lease(&run, Some((&server, &tool))) {
-        Ok(lease) => outbound::json_held(status, body, lease, piece),
-        Err(_) => outbound::json(status, body, Some(cancel), piece),
+    let answered = matches!(end, End::Answered(_));
+    let Landed { status, body, lease, .. } = flight.land(end, false);
+    match lease {
+        Some(lease) => outbound::json_held(status, body, lease, piece),
+        // One piece, which goes out at once; but not after it was cut off.
+        None if answered && cancel.check().is_ok() => outbound::json(status, body, Some(cancel), piece),
+        None => outbound::json(status, body, None, piece),
     }
 }
 
@@ -230,7 +223,7 @@ async fn session_gone(flight: Flight) -> Response<Outbound> {
         }
         gate.sessions.end(&session);
     }
-    drop(flight.land(End::Failed(UpstreamError::SessionGone)));
+    drop(flight.land(End::Failed(UpstreamError::SessionGone), false));
     let fault = Fault::no_session();
     debug_assert_eq!(fault.status, StatusCode::NOT_FOUND);
     outbound::json(fault.status, fault.to_response(Some(id)).to_bytes(), None, piece)

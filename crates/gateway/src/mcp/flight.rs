@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use ringfence_json::{Object, Value};
-use ringfence_kernel::{Call, Cancel, CancelledBy, Clearance, CutOff, Failure, Outcome, Run};
+use ringfence_kernel::{Call, Cancel, CancelledBy, Clearance, CutOff, Failure, Lease, Outcome, Run};
 use ringfence_types::{ActionId, Code, Refusal, ServerName};
 use tokio::time::Instant;
 
@@ -20,7 +20,7 @@ use super::message::{Request, Response};
 use super::method::Kind;
 use super::passage::Passage;
 use super::question::Asker;
-use super::refusal;
+use super::refusal::{self, Effect};
 use super::session::{InFlight, Session};
 use super::upstream::UpstreamError;
 use super::wire::{result_bytes, write_object};
@@ -75,6 +75,18 @@ pub(crate) struct Landed {
     pub(crate) status: StatusCode,
     /// The answer, as JSON.
     pub(crate) body: Vec<u8>,
+    /// What cuts off an answer that takes a while to give out.
+    pub(crate) lease: Option<Lease>,
+    /// What is known of the effect.
+    pub(crate) effect: Effect,
+}
+
+/// What a flight comes to.
+#[derive(Debug)]
+struct Landing {
+    outcome: Outcome,
+    body: Vec<u8>,
+    effect: Effect,
 }
 
 // === impl Flight ===
@@ -138,22 +150,33 @@ impl Flight {
         self.clearance().obligations().redact.is_empty()
     }
 
-    /// Settles the call and says what the client is given.
-    pub(crate) fn land(mut self, end: End) -> Landed {
+    /// Settles the call and says what the client is given. `leased`: whether something else cuts off the answer while
+    /// it is given out.
+    pub(crate) fn land(mut self, end: End, leased: bool) -> Landed {
         let sent = self.link.is_some();
         if matches!(end, End::Cut(_) | End::CalledOff | End::Failed(UpstreamError::Timeout)) {
             self.tell_upstream();
         }
-        let (outcome, answer) = match end {
+        let mut landing = self.landing(end, sent);
+        let lease = if leased { Ok(None) } else { self.lease(&landing) };
+        let lease = lease.unwrap_or_else(|cut| {
+            // Cut off in the moment between: the answer is not given out.
+            landing = self.held_back(cut);
+            None
+        });
+        if let Some(clearance) = self.clearance.take() {
+            clearance.settle(landing.outcome);
+        }
+        Landed { status: self.status, body: landing.body, lease, effect: landing.effect }
+    }
+
+    fn landing(&mut self, end: End, sent: bool) -> Landing {
+        match end {
             End::Answered(response) if response.id.as_ref() != Some(&self.request.id) => {
                 self.failed(&UpstreamError::Malformed("an answer to another request"), sent)
             }
             End::Answered(Response { outcome: Ok(result), .. }) => self.result(result),
-            End::Answered(Response { outcome: Err(error), .. }) => {
-                let message = "the tool server answered with a JSON-RPC error".to_owned();
-                let answer = Response { id: Some(self.request.id.clone()), outcome: Err(error) };
-                (Outcome::Failed { failure: Failure::UpstreamError, message }, answer.to_bytes())
-            }
+            End::Answered(Response { outcome: Err(error), .. }) => self.rejected(error),
             End::Failed(error) => {
                 self.status = StatusCode::OK;
                 self.failed(&error, sent)
@@ -161,14 +184,45 @@ impl Flight {
             End::Cut(cut) => self.cut(cut, sent),
             End::CalledOff => {
                 let fault = Fault::answer(INTERNAL_ERROR, "the client called the request off");
-                let answer = fault.to_response(Some(self.request.id.clone()));
-                (called_off(sent), answer.to_bytes())
+                let body = fault.to_response(Some(self.request.id.clone())).to_bytes();
+                Landing { outcome: called_off(sent), body, effect: self.effect(sent) }
             }
-        };
-        if let Some(clearance) = self.clearance.take() {
-            clearance.settle(outcome);
         }
-        Landed { status: self.status, body: answer }
+    }
+
+    /// The server has answered, and its answer is cut off.
+    fn held_back(&self, cut: CutOff) -> Landing {
+        let outcome = match cut.code {
+            Code::Suspended => Outcome::Cancelled { by: CancelledBy::Suspension },
+            _ => Outcome::Failed { failure: Failure::Withheld, message: cut.reason.clone() },
+        };
+        self.refused(outcome, cut.code, cut.reason, Effect::Executed(self.clearance().decision()))
+    }
+
+    /// What cuts off an answer that takes a while to give out, once the call is settled.
+    fn lease(&self, landing: &Landing) -> Result<Option<Lease>, CutOff> {
+        let gate = &self.caller.gate;
+        if landing.body.len() <= gate.limits.piece_bytes {
+            return Ok(None);
+        }
+        let leased = gate.kernel.lease(&self.caller.run, Some((self.server(), self.call().tool_name())));
+        leased.map(Some).map_err(|refusal| CutOff {
+            code: refusal.code,
+            reason: refusal.reason,
+            action: None,
+        })
+    }
+
+    fn effect(&self, sent: bool) -> Effect {
+        let decision = self.clearance().decision();
+        if sent { Effect::Unknown(decision) } else { Effect::NotSent(decision) }
+    }
+
+    fn rejected(&self, error: Object) -> Landing {
+        let message = "the tool server answered with a JSON-RPC error".to_owned();
+        let answer = Response { id: Some(self.request.id.clone()), outcome: Err(error) };
+        let outcome = Outcome::Failed { failure: Failure::UpstreamError, message };
+        Landing { outcome, body: answer.to_bytes(), effect: Effect::Executed(self.clearance().decision()) }
     }
 
     /// Tells the upstream that nobody waits for the answer any more, in a task of its own.
@@ -180,7 +234,7 @@ impl Flight {
         runtime.spawn(async move { link.call_off(&gate, &id).await });
     }
 
-    fn result(&self, result: Object) -> (Outcome, Vec<u8>) {
+    fn result(&self, result: Object) -> Landing {
         let clearance = self.clearance();
         let definition = clearance.definition().map(Arc::as_ref);
         let mut result = match judge(result, clearance.obligations(), definition) {
@@ -198,68 +252,77 @@ impl Flight {
         let mut bytes = Vec::with_capacity(512);
         write_object(&result, &mut bytes);
         let answer = result_bytes(&self.request.id, &bytes);
-        (Outcome::Completed { result: bytes, is_error }, answer)
+        let effect = Effect::Executed(clearance.decision());
+        Landing { outcome: Outcome::Completed { result: bytes, is_error }, body: answer, effect }
     }
 
-    fn withheld(&self, withheld: &Withheld) -> (Outcome, Vec<u8>) {
+    fn withheld(&self, withheld: &Withheld) -> Landing {
         let (failure, code) = match withheld {
             Withheld::TooLarge { .. } => (Failure::Withheld, Code::TooLarge),
             Withheld::Invalid(_) => (Failure::InvalidOutput, Code::UpstreamFailed),
         };
-        let reason = format!("The call was executed, but its result is withheld: {withheld}.");
-        (Outcome::Failed { failure, message: withheld.to_string() }, self.refused(code, reason))
+        let message = withheld.to_string();
+        let reason = as_sentence(&message);
+        let effect = Effect::Executed(self.clearance().decision());
+        self.refused(Outcome::Failed { failure, message }, code, reason, effect)
     }
 
-    fn failed(&self, error: &UpstreamError, sent: bool) -> (Outcome, Vec<u8>) {
+    fn failed(&self, error: &UpstreamError, sent: bool) -> Landing {
         let clearance = self.clearance();
         if matches!(error, UpstreamError::Timeout) && clearance.ends_with_run() {
             let reason = "This run's time is up. Finish with what you have.".to_owned();
             return self.cut(CutOff { code: Code::Deadline, reason, action: None }, sent);
         }
         let message = error.to_string();
-        let said = as_sentence(&message);
-        // Once something was sent, nobody can say that nothing was, whatever went wrong then.
-        let failure = error.failure().unwrap_or(Failure::Transport);
+        let reason = as_sentence(&message);
+        let effect = self.effect(sent);
         if !sent {
-            let reason = format!("{said} Nothing was sent.");
             let outcome = if error.is_upstreams() {
                 Outcome::Unreachable { message }
             } else {
                 Outcome::NotSent { message }
             };
-            return (outcome, self.refused(Code::UpstreamFailed, reason));
+            return self.refused(outcome, Code::UpstreamFailed, reason, effect);
         }
+        // Once something was sent, nobody can say that nothing was, whatever went wrong then.
+        let failure = error.failure().unwrap_or(Failure::Transport);
         let code = if failure == Failure::TooLarge { Code::TooLarge } else { Code::UpstreamFailed };
-        let reason = format!("{said} It may have taken effect: check before you try again.");
-        (Outcome::Failed { failure, message }, self.refused(code, reason))
+        self.refused(Outcome::Failed { failure, message }, code, reason, effect)
     }
 
-    fn cut(&self, cut: CutOff, sent: bool) -> (Outcome, Vec<u8>) {
+    fn cut(&self, cut: CutOff, sent: bool) -> Landing {
         let by = match cut.code {
             Code::Deadline => CancelledBy::Deadline,
             Code::Overloaded => CancelledBy::Shutdown,
             _ => CancelledBy::Suspension,
         };
+        let effect = self.effect(sent);
         if !sent {
             let message = "cut off before anything was sent".to_owned();
-            return (Outcome::NotSent { message }, self.refused(cut.code, cut.reason));
+            return self.refused(Outcome::NotSent { message }, cut.code, cut.reason, effect);
         }
-        let reason =
-            format!("{} The call was cut off while it was under way; it may have taken effect.", cut.reason);
-        (Outcome::Cancelled { by }, self.refused(cut.code, reason))
+        let reason = format!("{} The call was cut off while it was under way.", cut.reason);
+        self.refused(Outcome::Cancelled { by }, cut.code, reason, effect)
     }
 
     /// The answer that says why there is no other.
-    fn refused(&self, code: Code, reason: String) -> Vec<u8> {
+    fn refused(&self, outcome: Outcome, code: Code, reason: String, effect: Effect) -> Landing {
         let action = self.clearance().action();
         let refusal = Refusal { code, action, rule: None, reason, approval: None, retry_after: None };
-        refused_bytes(self.caller.era, self.kind, &self.request, &refusal)
+        let body = refused_bytes(self.caller.era, self.kind, &self.request, &refusal, effect);
+        Landing { outcome, body, effect }
     }
 }
 
 /// The answer to a refused request, as JSON.
-pub(crate) fn refused_bytes(era: Era, kind: Kind, request: &Request, refusal: &Refusal) -> Vec<u8> {
-    let outcome = refusal::outcome(era, kind, refusal);
+pub(crate) fn refused_bytes(
+    era: Era,
+    kind: Kind,
+    request: &Request,
+    refusal: &Refusal,
+    effect: Effect,
+) -> Vec<u8> {
+    let outcome = refusal::outcome(era, kind, refusal, effect);
     Response { id: Some(request.id.clone()), outcome }.to_bytes()
 }
 

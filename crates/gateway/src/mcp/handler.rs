@@ -20,9 +20,10 @@ use super::link::Link;
 use super::message::{self, Id, Message, Request, Response as Answer};
 use super::method::{self, Kind};
 use super::passage::Passage;
+use super::refusal::Effect;
 use super::session::Session;
 use super::upstream::UpstreamError;
-use super::{discovery, handshake, headers, inbox, listen, merged, params, refusal};
+use super::{discovery, handshake, headers, inbox, listen, merged, params, refusal, turned_away};
 use crate::http::accept;
 use crate::http::guard;
 use crate::http::inbound::{self, BodyError};
@@ -196,9 +197,6 @@ async fn request(
     let Some(kind) = method::kind(era, &request.method) else {
         return unknown_method(&caller, &endpoint, headers, &request);
     };
-    if let Err(fault) = params::cut(&mut request) {
-        return respond_fault(gate, &fault, Some(request.id));
-    }
     if era == Era::Legacy && !matches!(kind, Kind::Initialize) {
         match session_of(gate, &caller.run, &endpoint, headers) {
             Some(Ok(session)) => caller.session = Some(session),
@@ -213,7 +211,10 @@ async fn request(
             }
         }
     }
-    dispatch(caller, endpoint, headers, kind, request).await
+    match params::cut(&mut request) {
+        Ok(()) => dispatch(caller, endpoint, headers, kind, request).await,
+        Err(fault) => turned_away::misfit(&caller, &endpoint, kind, &request, &fault),
+    }
 }
 
 /// A method that nothing is behind. Legacy clients have a session to be told in.
@@ -315,6 +316,11 @@ pub(crate) fn json(caller: &Caller, answer: &Answer) -> Response<Outbound> {
     outbound::json(StatusCode::OK, answer.to_bytes(), None, caller.gate.limits.piece_bytes)
 }
 
+/// As [`json`], for what a lease allowed: it is cut off with it on its way out.
+pub(crate) fn json_held(caller: &Caller, answer: &Answer, lease: Lease) -> Response<Outbound> {
+    outbound::json_held(StatusCode::OK, answer.to_bytes(), lease, caller.gate.limits.piece_bytes)
+}
+
 /// The answer to a request that is wrong.
 pub(crate) fn fault(caller: &Caller, fault: &Fault, id: Option<Id>) -> Response<Outbound> {
     respond_fault(&caller.gate, fault, id)
@@ -340,7 +346,9 @@ impl Denied {
         let piece = caller.gate.limits.piece_bytes;
         match self {
             Self::Fault(fault) => respond_fault(&caller.gate, &fault, id),
-            Self::Refused(refusal) => respond_fault(&caller.gate, &refusal::fault(&refusal), id),
+            Self::Refused(refusal) => {
+                respond_fault(&caller.gate, &refusal::fault(&refusal, Effect::Refused), id)
+            }
             Self::Rejected(mut answer, status) => {
                 answer.id = id;
                 let status = if caller.era == Era::Modern { status } else { StatusCode::OK };

@@ -11,6 +11,7 @@ use super::gate::Gate;
 use super::handler::{bare_fault, session_of};
 use super::message::{Id, Message, Notification, Response as Answer};
 use super::passage::Passage;
+use super::refusal::Effect;
 use super::session::Session;
 use super::upstream::UpstreamError;
 use super::{listen, question, refusal};
@@ -91,7 +92,7 @@ pub(super) async fn answer(
     // Something above the run may have been cut off since it was asked.
     let lease = match gate.kernel.visit(run, &question.server, "response") {
         Ok(lease) => lease,
-        Err(refusal) => return bare_fault(gate, &refusal::fault(&refusal)),
+        Err(refusal) => return bare_fault(gate, &refusal::fault(&refusal, Effect::Refused)),
     };
     let answer = Message::Response(question.answer(answer));
     let sending = async { question.back.link()?.send(gate, Passage::Visit(&lease), &answer).await };

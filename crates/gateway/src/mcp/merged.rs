@@ -15,7 +15,7 @@ use super::list::{self as lists, ListError, Listed};
 use super::message::{Request, Response as Answer};
 use super::method::{Kind, List};
 use super::passage::Passage;
-use super::{call as calls, names};
+use super::{call as calls, names, turned_away};
 use crate::http::outbound::Outbound;
 
 /// The member of `_meta` that says which servers a list is missing, and why.
@@ -32,8 +32,15 @@ pub(crate) async fn list(caller: &Caller, list: &'static List, request: Request)
         let fault = Fault::answer(fault::INVALID_PARAMS, "an unknown cursor");
         return handler::fault(caller, &fault, Some(request.id));
     }
-    let result = gather(caller, list, &request).await;
-    handler::json(caller, &Answer::result(request.id, result))
+    let lease = match caller.gate.kernel.lease(&caller.run, None) {
+        Ok(lease) => lease,
+        Err(refusal) => return Denied::Refused(Box::new(refusal)).respond(caller, Some(request.id)),
+    };
+    let gathering = async { Ok(gather(caller, list, &request).await) };
+    match handler::while_leased(&lease, gathering).await {
+        Ok(result) => handler::json_held(caller, &Answer::result(request.id, result), lease),
+        Err(denied) => denied.respond(caller, Some(request.id)),
+    }
 }
 
 /// Fetches the lists of all servers at once.
@@ -150,7 +157,7 @@ pub(crate) async fn call(
     };
     let exposed = name.as_str().unwrap_or_default();
     let Some((server, own)) = caller.gate.catalog.resolve(&caller.run.workspace, exposed) else {
-        return unknown(&caller, kind, &request);
+        return turned_away::unknown(&caller, kind, &request);
     };
     *name = Value::String(own);
     calls::call(caller, server, headers, kind, request).await
@@ -170,20 +177,4 @@ fn named(kind: Kind, request: &mut Request) -> Option<&mut Value> {
         }
         _ => None,
     }
-}
-
-/// There is nothing of that name. A model that made it up reads this and can go on.
-fn unknown(caller: &Caller, kind: Kind, request: &Request) -> Response<Outbound> {
-    let message = "There is nothing of this name. Names here are `{server}__{name}`, as the lists give them.";
-    if kind != Kind::Tool {
-        let fault = Fault::answer(fault::INVALID_PARAMS, message);
-        return handler::fault(caller, &fault, Some(request.id.clone()));
-    }
-    let block = Value::from(Object::new().with("type", "text").with("text", message));
-    let result = match caller.session {
-        None => Object::new().with("resultType", "complete"),
-        Some(_) => Object::new(),
-    };
-    let result = result.with("content", vec![block]).with("isError", true);
-    handler::json(caller, &Answer::result(request.id.clone(), result))
 }

@@ -6,7 +6,7 @@
 //! - [`call`], [`executor`], [`flight`], [`relay`], [`judge`]: what holds a clearance, and what it does with it;
 //! - [`passage`], [`link`], [`upstream`]: the way to the tool servers, and what opens it;
 //! - [`list`], [`merged`], [`handshake`], [`listen`], [`pump`], [`discovery`]: what is not an action;
-//! - [`refusal`], [`fault`]: what agents are told when the answer is no.
+//! - [`refusal`], [`turned_away`], [`fault`]: what agents are told when the answer is no.
 
 pub(crate) mod call;
 pub(crate) mod catalog;
@@ -39,5 +39,6 @@ pub(crate) mod relay;
 pub(crate) mod rounds;
 pub(crate) mod session;
 pub mod sse;
+pub(crate) mod turned_away;
 pub(crate) mod upstream;
 mod wire;

@@ -2,7 +2,7 @@
 //!
 //! A refused tool call is an ordinary result with `isError`, because that is what reaches a model through every
 //! client; a protocol error aborts many of them. Requests that have no such result get a JSON-RPC error with the same
-//! object as `data`.
+//! object as `data`. What was sent to a server is never called "not executed".
 
 use ringfence_json::{Object, Value};
 use ringfence_policy::Narrowing;
@@ -15,9 +15,22 @@ use crate::mcp::method::Kind;
 /// The member of `_meta` that says what was decided.
 pub const DECISION: &str = "dev.ringfence/decision";
 
+/// What is known of a call that gave no result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// It never went out: it was refused.
+    Refused,
+    /// It was allowed, and did not go out.
+    NotSent(Decision),
+    /// It was allowed and went out; nobody knows what the server did.
+    Unknown(Decision),
+    /// It was allowed, and the server did it; the agent is not given the result.
+    Executed(Decision),
+}
+
 /// What a refused tool call gives back.
-pub fn tool_result(era: Era, refusal: &Refusal) -> Object {
-    let block = Object::new().with("type", "text").with("text", text(refusal));
+pub fn tool_result(era: Era, refusal: &Refusal, effect: Effect) -> Object {
+    let block = Object::new().with("type", "text").with("text", text(refusal, effect));
     let result = match era {
         Era::Modern => Object::new().with("resultType", "complete"),
         Era::Legacy => Object::new(),
@@ -25,25 +38,35 @@ pub fn tool_result(era: Era, refusal: &Refusal) -> Object {
     result
         .with("content", vec![Value::from(block)])
         .with("isError", true)
-        .with("_meta", Object::new().with(DECISION, refusal.to_object()))
+        .with("_meta", Object::new().with(DECISION, object(refusal, effect)))
+}
+
+/// The object for programs, with what was decided in truth: a call that the rules allowed was not denied because it
+/// failed.
+fn object(refusal: &Refusal, effect: Effect) -> Object {
+    let mut object = refusal.to_object();
+    if let Effect::NotSent(decision) | Effect::Unknown(decision) | Effect::Executed(decision) = effect {
+        object.insert("decision", decision.as_str());
+    }
+    object
 }
 
 /// What another refused request gives back.
-pub fn fault(refusal: &Refusal) -> Fault {
-    Fault { data: Some(refusal.to_object()), ..Fault::answer(REFUSED, text(refusal)) }
+pub fn fault(refusal: &Refusal, effect: Effect) -> Fault {
+    Fault { data: Some(object(refusal, effect)), ..Fault::answer(REFUSED, text(refusal, effect)) }
 }
 
 /// The result or error of a refused request.
-pub(crate) fn outcome(era: Era, kind: Kind, refusal: &Refusal) -> Result<Object, Object> {
+pub(crate) fn outcome(era: Era, kind: Kind, refusal: &Refusal, effect: Effect) -> Result<Object, Object> {
     match kind {
-        Kind::Tool => Ok(tool_result(era, refusal)),
-        _ => Err(fault(refusal).to_object()),
+        Kind::Tool => Ok(tool_result(era, refusal, effect)),
+        _ => Err(fault(refusal, effect).to_object()),
     }
 }
 
-/// What the model reads: that it did not happen, why, and what it may do instead.
-pub fn text(refusal: &Refusal) -> String {
-    let mut text = format!("{} {}", opening(refusal.code), refusal.reason);
+/// What the model reads: whether it happened, why there is no result, and what it may do instead.
+pub fn text(refusal: &Refusal, effect: Effect) -> String {
+    let mut text = format!("{} {}", opening(refusal.code, effect), refusal.reason);
     if let Some(approval) = refusal.approval {
         text.push_str(" (approval ");
         text.push_str(&approval.to_string());
@@ -55,7 +78,7 @@ pub fn text(refusal: &Refusal) -> String {
         text.push_str(&seconds);
         text.push_str(" s at the earliest.");
     }
-    let advice = advice(refusal.code);
+    let advice = advice(refusal.code, effect);
     if !advice.is_empty() {
         text.push(' ');
         text.push_str(advice);
@@ -63,18 +86,26 @@ pub fn text(refusal: &Refusal) -> String {
     text
 }
 
-fn opening(code: Code) -> &'static str {
-    match code {
-        Code::OutcomeUnknown => "It is not known whether this took effect.",
-        Code::UpstreamFailed => "The tool gave no usable result.",
-        Code::ApprovalRequired => "Not executed yet: a person has to agree first.",
+fn opening(code: Code, effect: Effect) -> &'static str {
+    match (effect, code) {
+        (Effect::Unknown(_), _) | (Effect::Refused, Code::OutcomeUnknown) => {
+            "It is not known whether this took effect: it may have taken effect, so check before you try again."
+        }
+        (Effect::Executed(_), _) => "The call was executed, but its result is withheld.",
+        (Effect::NotSent(_), Code::UpstreamFailed) => {
+            "Not executed: the tool server could not be used. Nothing was sent."
+        }
+        (_, Code::ApprovalRequired) => "Not executed yet: a person has to agree first.",
         _ => "Not executed: Ringfence refused it.",
     }
 }
 
 /// What the reason alone does not say.
-fn advice(code: Code) -> &'static str {
+fn advice(code: Code, effect: Effect) -> &'static str {
     match code {
+        // What was done is not asked for again, whatever became of its result.
+        _ if matches!(effect, Effect::Executed(_)) => "",
+
         Code::DeniedByPolicy | Code::NotGranted | Code::ApprovalDenied | Code::DefinitionChanged => {
             "Calling it again will not help; go on without it, or tell the user what you would need."
         }
@@ -142,18 +173,40 @@ mod tests {
 
     #[test]
     fn a_refused_tool_call_reads_like_this() {
-        let result = Value::from(tool_result(Era::Modern, &refusal(Code::DeniedByPolicy)));
+        let result = Value::from(tool_result(Era::Modern, &refusal(Code::DeniedByPolicy), Effect::Refused));
         insta::assert_snapshot!(result.to_string(), @r#"{"resultType":"complete","content":[{"type":"text","text":"Not executed: Ringfence refused it. Deleting records is not allowed here. Try again in 2 s at the earliest. Calling it again will not help; go on without it, or tell the user what you would need."}],"isError":true,"_meta":{"dev.ringfence/decision":{"decision":"DENY","code":"denied_by_policy","rule":"no-deletes","reason":"Deleting records is not allowed here.","action":"act_00000000000000000000000000","retry_after_ms":1500}}}"#);
-        assert!(!tool_result(Era::Legacy, &refusal(Code::Suspended)).contains("resultType"));
+        assert!(!tool_result(Era::Legacy, &refusal(Code::Suspended), Effect::Refused).contains("resultType"));
     }
 
     #[test]
     fn every_other_refusal_carries_the_same_object() {
         for code in Code::ALL {
             let refusal = refusal(*code);
-            let fault = fault(&refusal);
+            let fault = fault(&refusal, Effect::Refused);
             assert_eq!((fault.code, fault.data), (REFUSED, Some(refusal.to_object())));
-            assert!(outcome(Era::Legacy, Kind::Resource, &refusal).is_err());
+            assert!(outcome(Era::Legacy, Kind::Resource, &refusal, Effect::Refused).is_err());
+        }
+    }
+
+    #[test]
+    fn no_text_says_that_a_call_was_executed_and_that_it_was_not() {
+        let allow = Decision::Allow;
+        for code in Code::ALL {
+            for (effect, sent) in [
+                (Effect::Refused, *code == Code::OutcomeUnknown),
+                (Effect::NotSent(allow), false),
+                (Effect::Unknown(allow), true),
+                (Effect::Executed(allow), true),
+            ] {
+                let text = text(&refusal(*code), effect);
+                let says_not = text.contains("Not executed") || text.contains("Nothing was sent");
+                let says_maybe = text.contains("took effect") || text.contains("was executed");
+                assert_eq!((says_not, says_maybe), (!sent, sent), "{code} {effect:?}: {text}");
+                let told = tool_result(Era::Modern, &refusal(*code), effect);
+                let decided = Value::from(told).pointer("/_meta/dev.ringfence~1decision/decision").cloned();
+                let truth = if effect == Effect::Refused { code.decision() } else { allow };
+                assert_eq!(decided, Some(truth.as_str().into()), "{code} {effect:?}");
+            }
         }
     }
 

@@ -16,6 +16,7 @@ use super::flight::{End, Flight, refused_bytes};
 use super::message::{Id, Message, Notification, Request, Response};
 use super::method;
 use super::question::Question;
+use super::refusal::Effect;
 use super::upstream::{Exchange, UpstreamError};
 use super::{discovery, sse};
 use crate::http::outbound::{self, Outbound, Piece};
@@ -27,7 +28,7 @@ pub(crate) fn start(flight: Flight, exchange: Exchange, first: Option<Message>) 
     let lease =
         match gate.kernel.lease(&flight.caller.run, Some((flight.server(), flight.call().tool_name()))) {
             Ok(lease) => lease,
-            Err(refusal) => return refuse(flight, &refusal),
+            Err(refusal) => return refuse(flight, refusal),
         };
     let (sender, receiver) = mpsc::channel(gate.limits.stream_backlog);
     let response = outbound::events(receiver, lease.cancel().clone(), gate.limits.piece_bytes);
@@ -36,12 +37,11 @@ pub(crate) fn start(flight: Flight, exchange: Exchange, first: Option<Message>) 
 }
 
 /// Cut off in the moment between.
-fn refuse(flight: Flight, refusal: &Refusal) -> http::Response<Outbound> {
+fn refuse(flight: Flight, refusal: Refusal) -> http::Response<Outbound> {
     let piece = flight.caller.gate.limits.piece_bytes;
-    let body = refused_bytes(flight.caller.era, flight.kind, &flight.request, refusal);
-    let cut = ringfence_kernel::CutOff { code: refusal.code, reason: refusal.reason.clone(), action: None };
-    let landed = flight.land(End::Cut(cut));
-    outbound::json(landed.status, body, None, piece)
+    let cut = ringfence_kernel::CutOff { code: refusal.code, reason: refusal.reason, action: None };
+    let landed = flight.land(End::Cut(cut), true);
+    outbound::json(landed.status, landed.body, None, piece)
 }
 
 async fn relay(
@@ -59,15 +59,17 @@ async fn relay(
         // Ends the way to the upstream before anything else is done.
         drop(exchange);
     }
-    let last = LastWord {
+    let mut last = LastWord {
         era: flight.caller.era,
         kind: flight.kind,
         request: flight.request.clone(),
         action: flight.action(),
+        effect: Effect::Refused,
         stall: flight.caller.gate.limits.write_stall,
     };
     let (was_cut, called_off) = (matches!(end, End::Cut(_)), matches!(end, End::CalledOff));
-    let landed = flight.land(end);
+    let landed = flight.land(end, true);
+    last.effect = landed.effect;
     if !called_off {
         // Nobody waits for the answer to what was called off (MCP 2025-11-25, "Cancellation").
         last.give(landed.body, was_cut, &sender, lease).await;
@@ -80,6 +82,7 @@ struct LastWord {
     kind: method::Kind,
     request: Request,
     action: ActionId,
+    effect: Effect,
     stall: Duration,
 }
 
@@ -108,7 +111,7 @@ impl LastWord {
     fn refused(&self, code: Code, reason: String) -> Vec<u8> {
         let refusal =
             Refusal { code, action: self.action, rule: None, reason, approval: None, retry_after: None };
-        refused_bytes(self.era, self.kind, &self.request, &refusal)
+        refused_bytes(self.era, self.kind, &self.request, &refusal, self.effect)
     }
 }
 

@@ -10,7 +10,6 @@ use ringfence_json::{Object, Value};
 use ringfence_kernel::Call;
 use ringfence_types::{Digest, RunId, ServerName};
 
-use super::method::Kind;
 use crate::Limits;
 
 /// The parameters that only a later round has.
@@ -89,9 +88,4 @@ impl Rounds {
             !asked.is_empty()
         });
     }
-}
-
-/// Whether requests of this kind have rounds.
-pub(crate) fn has_rounds(kind: Kind) -> bool {
-    matches!(kind, Kind::Tool | Kind::Prompt | Kind::Resource)
 }
