@@ -40,8 +40,13 @@ fn unshare(folder: &Path, command: &[OsString]) -> bool {
     let way = WAYS.iter().find(possible).unwrap_or_else(|| {
         panic!("no disk can be mounted here: allow user namespaces (sysctl kernel.unprivileged_userns_clone=1), or run as root")
     });
-    let status = Command::new("unshare").arg(way).args(command).env(VARIABLE, folder).status();
-    status.is_ok_and(|status| status.success())
+    let output = Command::new("unshare").arg(way).args(command).env(VARIABLE, folder).output();
+    let output = output.unwrap_or_else(|error| panic!("unshare: {error}"));
+    // Indented, so that nobody takes its closing line for this test's.
+    for text in [&output.stdout, &output.stderr] {
+        String::from_utf8_lossy(text).lines().for_each(|line| println!("    {line}"));
+    }
+    output.status.success()
 }
 
 /// A file that takes all the space there is; the space comes back when this goes.
