@@ -11,10 +11,6 @@ use crate::plain::Json;
 /// Every difference, one a line; none if they agree.
 pub fn differences(expected: &Answer, verdict: &Verdict, sent: &Json) -> Vec<String> {
     let mut differ = Differences(Vec::new());
-    let list = |rules: &[(String, String)]| format!("{rules:?}");
-    let expected_list = |rules: &[(String, &'static str)]| {
-        list(&rules.iter().map(|(rule, decision)| (rule.clone(), (*decision).to_owned())).collect::<Vec<_>>())
-    };
     differ.unless_equal("decision", expected.decision, verdict.decision.as_str());
     differ.unless("rule", &expected.rules, &verdict.rule, |rules| match &verdict.rule {
         None => rules.is_empty(),
@@ -24,11 +20,11 @@ pub fn differences(expected: &Answer, verdict: &Verdict, sent: &Json) -> Vec<Str
         reason.as_ref().is_none_or(|reason| verdict.reason.contains(reason.as_str()))
     });
     let matched: Vec<_> =
-        verdict.matched.iter().map(|one| (one.rule.to_string(), one.decision.to_string())).collect();
-    differ.unless_equal("matched", &expected_list(&expected.matched), &list(&matched));
+        verdict.matched.iter().map(|one| (one.rule.to_string(), one.decision.as_str())).collect();
+    differ.unless_equal("matched", &expected.matched, &matched);
     let shadowed: Vec<_> =
-        verdict.shadowed.iter().map(|one| (one.rule.to_string(), one.decision.to_string())).collect();
-    differ.unless_equal("shadowed", &expected_list(&expected.shadowed), &list(&shadowed));
+        verdict.shadowed.iter().map(|one| (one.rule.to_string(), one.decision.as_str())).collect();
+    differ.unless_equal("shadowed", &expected.shadowed, &shadowed);
     let misfit = verdict.misfit.as_ref().map(|misfit| (misfit.rule.to_string(), code(misfit.code)));
     differ.unless("misfit", &expected.misfits, &misfit, |misfits| match &misfit {
         None => misfits.is_empty(),

@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 use crate::model::{Call, DECISIONS, File, KEYS, Rule};
 use crate::naive::{Answer, Code, Truth, condition, key_fits, unmet};
 
+/// What constraints begin with, or are called.
+const CONSTRAINTS: [&str; 8] =
+    ["max_result_bytes", "timeout", "rate", "redact", "max_", "min_", "allowed_", "denied_"];
+
 /// Outcomes that are rarer than keys, decisions and constraints, and happen all the same.
 const OUTCOMES: [&str; 46] = [
     "narrowed by max_",
@@ -59,26 +63,29 @@ const OUTCOMES: [&str; 46] = [
 #[derive(Default)]
 pub struct Coverage {
     calls: usize,
-    counts: BTreeMap<String, usize>,
+    counts: BTreeMap<Met, usize>,
 }
+
+/// The name of something a call met, in two parts: a key and whether it fits, say.
+type Met = (&'static str, &'static str);
 
 impl Coverage {
     pub fn add(&mut self, policy: &[File], call: &Call, answer: &Answer) {
         self.calls += 1;
         let rules: Vec<&Rule> = policy.iter().flat_map(|file| &file.rules).collect();
-        let mut met: Vec<String> = Vec::new();
+        let mut met: Vec<Met> = Vec::new();
         for rule in &rules {
             for (key, patterns) in &rule.on {
                 let fits = if key_fits(key, patterns, call) { "fits" } else { "does not fit" };
-                met.push(format!("{key} {fits}"));
+                met.push((key, fits));
             }
             if unmet(rule, call).is_empty() {
                 Self::add_rule(rule, call, answer, &mut met);
             }
         }
-        met.push(format!("decided {}", answer.decision));
-        met.extend(answer.seen.iter().map(ToString::to_string));
-        met.extend(of_answer(policy, call, answer).into_iter().map(ToOwned::to_owned));
+        met.push(("decided", answer.decision));
+        met.extend(answer.seen.iter().map(|seen| outcome(seen)));
+        met.extend(of_answer(policy, call, answer).map(outcome));
         met.sort_unstable();
         met.dedup();
         for one in met {
@@ -86,69 +93,65 @@ impl Coverage {
         }
     }
 
-    fn add_rule(rule: &Rule, call: &Call, answer: &Answer, met: &mut Vec<String>) {
+    fn add_rule(rule: &Rule, call: &Call, answer: &Answer, met: &mut Vec<Met>) {
         let truth = condition(rule.when.as_ref(), call);
         if rule.when.is_some() {
-            met.push(
-                match truth {
-                    Truth::Holds => "a condition that holds",
-                    Truth::DoesNot => "a condition that does not",
-                    Truth::CannotBeEvaluated if rule.shadow => "such a condition in shadow",
-                    Truth::CannotBeEvaluated => "a condition that cannot be evaluated",
-                }
-                .to_owned(),
-            );
+            met.push(outcome(match truth {
+                Truth::Holds => "a condition that holds",
+                Truth::DoesNot => "a condition that does not",
+                Truth::CannotBeEvaluated if rule.shadow => "such a condition in shadow",
+                Truth::CannotBeEvaluated => "a condition that cannot be evaluated",
+            }));
         }
         if truth == Truth::Holds && !rule.shadow {
-            met.push(format!("matched {}", rule.decision));
-            met.extend(rule.on.is_empty().then(|| "a rule that matches everything".to_owned()));
-            met.extend(rule.constraints.iter().map(|(key, _)| constraint(key)));
-            met.extend(
-                (rule.reason.is_some() && answer.reason == rule.reason)
-                    .then(|| "a reason that a person wrote".to_owned()),
-            );
+            met.push(("matched", rule.decision));
+            met.extend(rule.on.is_empty().then(|| outcome("a rule that matches everything")));
+            met.extend(rule.constraints.iter().map(|(key, _)| ("constraint", constraint(key))));
+            let told = rule.reason.is_some() && answer.reason == rule.reason;
+            met.extend(told.then(|| outcome("a reason that a person wrote")));
         }
     }
 
     /// Everything that is too rare; each key, decision and constraint in one of a hundred calls, each outcome in one
     /// of a thousand.
     pub fn gaps(&self) -> Vec<String> {
-        let keys = KEYS.iter().flat_map(|key| [format!("{key} fits"), format!("{key} does not fit")]);
-        let decisions = DECISIONS.iter().flat_map(|one| [format!("decided {one}"), format!("matched {one}")]);
-        let constraints =
-            ["max_x", "min_x", "allowed_x", "denied_x", "timeout", "max_result_bytes", "rate", "redact"];
-        let often = keys.chain(decisions).chain(constraints.map(constraint));
-        let seldom = OUTCOMES.iter().map(ToString::to_string);
+        let keys = KEYS.iter().flat_map(|key| [(*key, "fits"), (*key, "does not fit")]);
+        let decisions = DECISIONS.iter().flat_map(|one| [("decided", *one), ("matched", *one)]);
+        let often = keys.chain(decisions).chain(CONSTRAINTS.map(|one| ("constraint", one)));
+        let seldom = OUTCOMES.map(outcome).into_iter();
         let wanted = often.map(|one| (one, 100)).chain(seldom.map(|one| (one, 1_000)));
         wanted
-            .filter(|(one, part)| self.count(one) * part < self.calls)
-            .map(|(one, part)| {
-                format!("{one}: {} of {}, less than one of {part}", self.count(&one), self.calls)
+            .map(|(one, part)| (one, self.counts.get(&one).copied().unwrap_or(0), part))
+            .filter(|(_, count, part)| count * part < self.calls)
+            .map(|((of, one), count, part)| {
+                format!("{of} {one}: {count} of {}, less than one of {part}", self.calls)
             })
             .collect()
-    }
-
-    fn count(&self, what: &str) -> usize {
-        self.counts.get(what).copied().unwrap_or(0)
     }
 
     /// How often each thing was met, for people.
     pub fn table(&self) -> String {
         let share =
             |count: usize| format!("{}.{:02} %", count * 100 / self.calls, count * 10_000 / self.calls % 100);
-        let lines =
-            self.counts.iter().map(|(one, count)| format!("{:>8} {:>9}  {one}", count, share(*count)));
+        let lines = self
+            .counts
+            .iter()
+            .map(|((of, one), count)| format!("{count:>8} {:>9}  {of} {one}", share(*count)));
         lines.collect::<Vec<_>>().join("\n")
     }
 }
 
-/// The constraint of a key, whatever the argument.
-fn constraint(key: &str) -> String {
-    let prefix = ["max_", "min_", "allowed_", "denied_"].into_iter().find(|prefix| key.starts_with(prefix));
-    format!("constraint {}", prefix.filter(|_| key != "max_result_bytes").unwrap_or(key))
+fn outcome(name: &'static str) -> Met {
+    ("outcome:", name)
 }
 
-fn of_answer(policy: &[File], call: &Call, answer: &Answer) -> Vec<&'static str> {
+/// The constraint of a key, whatever the argument.
+fn constraint(key: &str) -> &'static str {
+    // Those that are whole names stand first.
+    CONSTRAINTS.into_iter().find(|known| key.starts_with(known)).unwrap()
+}
+
+fn of_answer(policy: &[File], call: &Call, answer: &Answer) -> impl Iterator<Item = &'static str> {
     let by_default = answer.rules.is_empty();
     let met = [
         (answer.narrowed.len() > 1 && answer.misfits.is_empty(), "several arguments narrowed"),
@@ -170,5 +173,5 @@ fn of_answer(policy: &[File], call: &Call, answer: &Answer) -> Vec<&'static str>
         (call.schema.is_some(), "a definition"),
         (answer.rates.len() > 1, "several rates"),
     ];
-    met.into_iter().filter(|(is_met, _)| *is_met).map(|(_, name)| name).collect()
+    met.into_iter().filter(|(is_met, _)| *is_met).map(|(_, name)| name)
 }

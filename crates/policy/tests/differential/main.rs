@@ -13,12 +13,13 @@ mod plain;
 mod product;
 mod random;
 mod shrink;
+mod standing;
 mod write;
 
 use std::time::Instant;
 
 use coverage::Coverage;
-use model::Call;
+use model::{Call, File};
 use naive::Answer;
 use random::Random;
 use ringfence_policy::{InputSchema, PolicySet};
@@ -26,6 +27,8 @@ use shrink::{Example, shrink};
 
 const POLICIES: u64 = 2_000;
 const CALLS_PER_POLICY: usize = 50;
+/// Of so many calls one is also explained, rule by rule.
+const CALLS_PER_EXPLANATION: usize = 8;
 
 fn number_from(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
@@ -37,13 +40,33 @@ fn differences(set: &PolicySet, call: &Call, schema: Option<&InputSchema>, expec
     answer::differences(expected, &verdict, &call.arguments)
 }
 
+/// What else is said of a call: of each rule, and that what is hidden is denied.
+fn differences_explained(
+    set: &PolicySet,
+    policy: &[File],
+    call: &Call,
+    schema: Option<&InputSchema>,
+    expected: &Answer,
+) -> Vec<String> {
+    let asked = product::Asked::of(call);
+    let request = asked.request(call, schema);
+    let mut found = standing::differences(policy, call, &set.explain(&request));
+    if !set.may_ever_allow(&request) && expected.decision != "DENY" {
+        found.push("it is said that this can never be allowed".to_owned());
+    }
+    found
+}
+
 /// The same, of an example by itself; a policy that does not compile is a difference too.
 fn differences_of(example: &Example) -> Vec<String> {
     let schema = example.call.schema.as_ref().map(product::schema);
     match product::compile(&example.policy) {
         Ok(set) => {
             let expected = naive::decide(&example.policy, &example.call);
-            differences(&set, &example.call, schema.as_ref(), &expected)
+            let Example { policy, call } = example;
+            let mut found = differences(&set, call, schema.as_ref(), &expected);
+            found.extend(differences_explained(&set, policy, call, schema.as_ref(), &expected));
+            found
         }
         Err(errors) => vec![errors],
     }
@@ -77,11 +100,14 @@ fn check(seed: u64, coverage: &mut Coverage) -> Result<(), String> {
     let set = product::compile(&policy).map_err(|errors| {
         format!("RINGFENCE_SEED={seed}: {errors}\n{}", policy.iter().map(write::yaml).collect::<String>())
     })?;
-    for call in calls {
+    for (index, call) in calls.into_iter().enumerate() {
         let schema = call.schema.as_ref().and_then(|schema| schemas.iter().position(|known| known == schema));
         let schema = schema.map(|place| &parsed[place]);
         let expected = naive::decide(&policy, &call);
-        if !differences(&set, &call, schema, &expected).is_empty() {
+        let explained = index % CALLS_PER_EXPLANATION == 0;
+        if !differences(&set, &call, schema, &expected).is_empty()
+            || explained && !differences_explained(&set, &policy, &call, schema, &expected).is_empty()
+        {
             return Err(report(seed, Example { policy, call }));
         }
         coverage.add(&policy, &call, &expected);

@@ -55,6 +55,8 @@ fn pattern(random: &mut Random, key: &str) -> String {
         13 => format!("*{}", part(at, end)),
         14 => format!("{}*{}", part(0, at), part(at, end)),
         15 => format!("{}?{}", part(0, at), part(at + 1, end)),
+        // One character too many.
+        16 if random.percent(50) => format!("{word}?"),
         16 => format!("{}?{}", part(0, at), part(at, end)),
         17 => format!("*{}*", part(at, end)),
         18 => word.to_uppercase(),
