@@ -8,6 +8,7 @@ mod read;
 mod run;
 mod value;
 
+use std::collections::HashSet;
 use std::fmt;
 
 use ringfence_document::{Diagnostic, Place};
@@ -102,6 +103,8 @@ pub struct CaseResult {
     pub mismatches: Vec<CaseMismatch>,
     /// What the agent would be told.
     pub reason: String,
+    /// Every rule that applied, in force or in shadow.
+    pub reached: Vec<RuleName>,
 }
 
 /// One thing that was not as expected.
@@ -144,6 +147,14 @@ impl CaseReport {
     /// Whether all passed.
     pub fn passed(&self) -> bool {
         self.failed() == 0
+    }
+
+    /// The rules that no case of these reports reached: nothing is known of what they do. Several files of cases can
+    /// be about one policy, so that is for all of them together.
+    pub fn unreached<'p>(reports: &[Self], policy: &'p PolicySet) -> Vec<&'p RuleName> {
+        let results = reports.iter().flat_map(|report| &report.results);
+        let reached: HashSet<&RuleName> = results.flat_map(|result| &result.reached).collect();
+        policy.rule_names().filter(|rule| !reached.contains(rule)).collect()
     }
 
     /// The report in JUnit's XML, as build servers read it: one suite, one test a case.

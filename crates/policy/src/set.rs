@@ -8,7 +8,7 @@ pub(crate) use self::when::can_match;
 use std::fmt;
 
 use ringfence_document::Diagnostic;
-use ringfence_types::{Decision, Digest};
+use ringfence_types::{Decision, Digest, RuleName};
 use smol_str::SmolStr;
 
 use crate::cedar::{CedarSet, Condition, Facts, Outcome, Outlook};
@@ -98,6 +98,12 @@ impl PolicySet {
         let is_denied = enforced.iter().any(Outlook::denies);
         let has_permit = enforced.iter().any(|outlook| outlook.effect().decision != Decision::Deny);
         !is_denied && (has_permit || self.default.decision != Decision::Deny)
+    }
+
+    /// The names of all rules: those of YAML, then those of Cedar, each in the order of the files.
+    pub fn rule_names(&self) -> impl Iterator<Item = &RuleName> {
+        let yaml = self.rules.iter().map(|rule| &rule.effect.name);
+        yaml.chain(self.cedar.rules().iter().map(|rule| &rule.effect.name))
     }
 
     /// SHA-256 over all files, their languages and their order: the policy's version.

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use ringfence_json::{Limits, parse};
-use ringfence_policy::{Cases, KnownServer, KnownTool, PolicySet, Source, ToolDefinition, Vocabulary};
+use ringfence_policy::{
+    CaseReport, Cases, KnownServer, KnownTool, PolicySet, Source, ToolDefinition, Vocabulary,
+};
 use ringfence_types::ActionType;
 
 const POLICY: &str = r"
@@ -87,6 +89,20 @@ fn a_policy_passes_its_cases() {
     assert!(report.passed(), "{report}");
     insta::assert_snapshot!(report.to_string());
     insta::assert_snapshot!(report.to_junit());
+}
+
+#[test]
+fn rules_that_no_case_reaches_are_known() {
+    let policy = policy();
+    let run =
+        |cases: &str| Cases::parse("policy-cases.yaml", cases).unwrap().run(&policy, &Vocabulary::default());
+    let unreached = |reports: &[CaseReport]| -> Vec<String> {
+        CaseReport::unreached(reports, &policy).into_iter().map(ToString::to_string).collect()
+    };
+    let reading = "cases: [{name: r, request: {agent: other, action_type: read}, expect: {decision: ALLOW}}]";
+    assert_eq!(unreached(&[run(GOOD)]), ["reads"]);
+    assert_eq!(unreached(&[run(reading)]), ["deploys", "production-deploys", "would-deny"]);
+    assert!(unreached(&[run(GOOD), run(reading)]).is_empty(), "several files are about one policy");
 }
 
 #[test]

@@ -108,8 +108,18 @@ fn policies_are_explained_tested_and_compared_offline() {
     );
     let tested = place.run(&["policy", "test", "cases.yaml", "--junit", "report.xml"]).expect(1);
     assert!(tested.stdout.contains("FAILED reading is not"), "{}", tested.stdout);
+    assert!(!tested.stdout.contains("no case reaches"), "{}", tested.stdout);
     let report = std::fs::read_to_string(place.path().join("report.xml")).unwrap();
     assert!(report.contains("failures=\"1\""), "{report}");
+
+    place.write(
+        "few.yaml",
+        "cases:\n  - name: moving is forbidden\n    request: { capability: filesystem, tool: move_file }\n    expect: { decision: DENY }\n",
+    );
+    let tested = place.run(&["policy", "test", "few.yaml"]).expect(0);
+    assert!(tested.stdout.ends_with("no case reaches `reads`\n"), "{}", tested.stdout);
+    let tested = place.run(&["policy", "test", "few.yaml", "--json"]).expect(0);
+    assert!(tested.stdout.ends_with("{\"unreached\":[\"reads\"]}\n"), "{}", tested.stdout);
 
     let policy = std::fs::read_to_string(place.path().join("safety-policy.yaml")).unwrap();
     place.write(

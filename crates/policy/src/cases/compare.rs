@@ -35,6 +35,11 @@ impl Came {
         }
     }
 
+    /// Every rule that applied, in force or in shadow.
+    pub(super) fn reached(&self) -> Vec<RuleName> {
+        self.matched.iter().chain(&self.shadowed).cloned().collect()
+    }
+
     pub(super) fn of(verdict: Verdict, asked: &Object) -> Self {
         let code = match verdict.decision {
             Decision::Deny => {

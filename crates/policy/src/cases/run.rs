@@ -15,6 +15,7 @@ pub(super) fn run(case: &Case, policy: &PolicySet, vocabulary: &Vocabulary) -> C
         name: case.name.clone(),
         place: case.place,
         mismatches: compare(&case.expect, &outcome),
+        reached: outcome.reached(),
         reason: outcome.reason,
     }
 }

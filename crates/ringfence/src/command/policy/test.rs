@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use ringfence_json::{Object, Value};
 use ringfence_policy::{CaseReport, Cases, Source, Vocabulary};
+use ringfence_types::RuleName;
 
 use super::files::{POLICY, compiled_or_said, rendered};
 use crate::cli::Global;
@@ -12,9 +13,12 @@ use crate::command::check::eprint_text;
 use crate::failure::{Exit, Failure};
 use crate::input::read_text;
 
+/// Rules that the note on those without a case names.
+const UNREACHED_SHOWN_MAX: usize = 20;
+
 /// Run the cases that stand beside a policy
 ///
-/// Exit status 1 when one of them fails.
+/// Exit status 1 when one of them fails. Rules that no case reaches are listed.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  ringfence policy test safety-policy.test.yaml --policy safety-policy.yaml --junit report.xml"
@@ -50,8 +54,29 @@ impl Test {
                 output.text(&report.to_string())?;
             }
         }
+        let unreached = CaseReport::unreached(&reports, &policy.set);
+        if output.is_json() {
+            output.document(&Object::new().with("unreached", names(&unreached)).into())?;
+        } else if !unreached.is_empty() {
+            output.text(&note(&unreached))?;
+        }
         if reports.iter().all(CaseReport::passed) { Ok(()) } else { Err(Failure::said(Exit::No)) }
     }
+}
+
+fn names(rules: &[&RuleName]) -> Vec<Value> {
+    rules.iter().map(|rule| Value::from(rule.as_str())).collect()
+}
+
+/// Not a failure: nobody said what these rules have to do.
+fn note(unreached: &[&RuleName]) -> String {
+    let mut shown: Vec<String> =
+        unreached.iter().take(UNREACHED_SHOWN_MAX).map(|rule| format!("`{rule}`")).collect();
+    let more = unreached.len() - shown.len();
+    if more > 0 {
+        shown.push(format!("{more} more"));
+    }
+    format!("no case reaches {}\n", shown.join(", "))
 }
 
 fn read(path: &std::path::Path) -> Result<Cases, Failure> {
