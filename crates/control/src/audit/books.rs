@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ringfence_json::{Limits, Object, Value, parse};
-use ringfence_ledger::{Ledger, OpenError, Options, Payload, ReadError};
+use ringfence_ledger::{Archive, Ledger, Payload, ReadError, Reader};
 use ringfence_store::{Fetcher, Index, Progress, Row, StoreError};
-use ringfence_types::{ActionId, Digest, NodeName};
+use ringfence_types::{ActionId, Digest};
 
 use super::Filter;
 use super::read::{EntryText, entry_object};
@@ -16,9 +16,15 @@ const LOOKED_AT_MAX: u64 = 200_000;
 
 /// The log, for reading. Everything here blocks. Clones share log and index.
 #[derive(Clone)]
-pub struct Books {
-    ledger: Ledger,
-    index: Option<Arc<Index>>,
+pub struct Books(Log);
+
+/// Where the log is.
+#[derive(Clone)]
+enum Log {
+    /// This node's own, and its index if that can be used.
+    Own { ledger: Ledger, index: Option<Arc<Index>> },
+    /// In a folder. Nothing there is changed, and a node may be using it.
+    Folder(Archive),
 }
 
 /// The log cannot be read.
@@ -30,9 +36,9 @@ pub enum BooksError {
     /// Nothing there.
     #[error("there is no log in {}", .0.display())]
     NoLog(PathBuf),
-    /// It cannot be opened, or a node has it.
-    #[error(transparent)]
-    Open(#[from] OpenError),
+    /// Nothing was signed yet.
+    #[error("the log has no signed checkpoint yet; a node signs one within a second of its first entry")]
+    NoCheckpoint,
     /// The index cannot be used.
     #[error(transparent)]
     Index(#[from] StoreError),
@@ -62,28 +68,42 @@ impl Books {
         if let Err(error) = &index {
             tracing::warn!(%error, "questions to the log are answered without an index, slowly");
         }
-        Self { ledger, index: index.ok() }
+        Self(Log::Own { ledger, index: index.ok() })
     }
 
-    /// The books in a data folder whose node does not run.
+    /// The books in a data folder, for reading alone: whether its node runs does not matter.
     ///
     /// # Errors
-    /// When there is no log, a node has it, or it is damaged.
-    #[expect(clippy::missing_panics_doc, reason = "the literal is a name, so it does not panic")]
+    /// When there is no log, or it is damaged where a crash cannot have damaged it.
     pub fn open(data: &Path) -> Result<Self, BooksError> {
         let folder = data.join("ledger");
         if !folder.join("wal").is_dir() {
             return Err(BooksError::NoLog(data.to_path_buf()));
         }
-        #[expect(clippy::expect_used, reason = "the literal is a name: letters only")]
-        let reader = NodeName::new("reader").expect("a literal name");
-        let (ledger, _) = Ledger::open(&folder, Options::new(reader))?;
-        Ok(Self { ledger, index: None })
+        Ok(Self(Log::Folder(Archive::open(&folder)?)))
     }
 
     /// How many entries are durable.
     pub fn size(&self) -> u64 {
-        self.ledger.durable()
+        match &self.0 {
+            Log::Own { ledger, .. } => ledger.durable(),
+            Log::Folder(archive) => archive.size(),
+        }
+    }
+
+    /// The log and its index, if there is one.
+    fn own(&self) -> Option<(&Ledger, &Index)> {
+        match &self.0 {
+            Log::Own { ledger, index: Some(index) } => Some((ledger, index)),
+            Log::Own { index: None, .. } | Log::Folder(_) => None,
+        }
+    }
+
+    fn read(&self, from: u64) -> Result<Reader, ReadError> {
+        match &self.0 {
+            Log::Own { ledger, .. } => ledger.read(from),
+            Log::Folder(archive) => Ok(archive.read(from)),
+        }
     }
 
     /// Brings the index a step further; whether there is more to do.
@@ -91,8 +111,8 @@ impl Books {
     /// # Errors
     /// When log or index cannot be used.
     pub fn follow(&self) -> Result<bool, BooksError> {
-        let Some(index) = &self.index else { return Ok(false) };
-        let progress: Progress = index.step(&self.ledger)?;
+        let Some((ledger, index)) = self.own() else { return Ok(false) };
+        let progress: Progress = index.step(ledger)?;
         if let Some(why) = progress.rebuilt {
             tracing::info!(?why, "the index of the log is built again");
         }
@@ -101,10 +121,10 @@ impl Books {
 
     /// The index, a step further, and how many entries it has. `None` where there is none, and while it cannot be
     /// written: when the disk is full, the log itself still has every answer.
-    fn indexed(&self) -> Result<Option<(&Index, u64)>, BooksError> {
-        let Some(index) = &self.index else { return Ok(None) };
-        match index.step(&self.ledger) {
-            Ok(progress) => Ok(Some((index, progress.size))),
+    fn indexed(&self) -> Result<Option<(&Ledger, &Index, u64)>, BooksError> {
+        let Some((ledger, index)) = self.own() else { return Ok(None) };
+        match index.step(ledger) {
+            Ok(progress) => Ok(Some((ledger, index, progress.size))),
             Err(error @ (StoreError::Database { .. } | StoreError::File { .. })) => {
                 tracing::debug!(%error, "a question is answered without the index");
                 Ok(None)
@@ -118,12 +138,14 @@ impl Books {
     /// # Errors
     /// When the log cannot be read.
     pub fn page(&self, filter: &Filter, from: u64, limit: usize) -> Result<Page, BooksError> {
-        let Some((index, indexed)) = self.indexed()? else { return self.look_through(filter, from, limit) };
+        let Some((ledger, index, indexed)) = self.indexed()? else {
+            return self.look_through(filter, from, limit);
+        };
         if from >= indexed {
             return self.look_through(filter, from, limit);
         }
         let query = filter.query(from, limit);
-        let mut fetcher = Fetcher::new(&self.ledger);
+        let mut fetcher = Fetcher::new(ledger);
         let (mut entries, mut rows, mut last) = (Vec::new(), 0, from);
         for row in index.query(&query)? {
             let entry = fetch(&mut fetcher, &row?)?;
@@ -140,7 +162,7 @@ impl Books {
             return Ok(Page { entries, ..rest });
         }
         let reached = last + 1;
-        Ok(Page { entries, next: (reached < self.ledger.durable()).then_some(reached), reached })
+        Ok(Page { entries, next: (reached < self.size()).then_some(reached), reached })
     }
 
     /// As [`Books::page`], reading the entries themselves: for the end of the log, and where there is no index.
@@ -148,7 +170,7 @@ impl Books {
     /// # Errors
     /// When the log cannot be read.
     pub fn look_through(&self, filter: &Filter, from: u64, limit: usize) -> Result<Page, BooksError> {
-        let mut reader = self.ledger.read(from)?;
+        let mut reader = self.read(from)?;
         let mut entries = Vec::new();
         let last = from.saturating_add(LOOKED_AT_MAX);
         while let Some((id, bytes)) = reader.read_next()? {
@@ -158,7 +180,7 @@ impl Books {
             }
             let reached = id + 1;
             if entries.len() >= limit || reached >= last {
-                let next = (reached < self.ledger.durable()).then_some(reached);
+                let next = (reached < self.size()).then_some(reached);
                 return Ok(Page { entries, next, reached });
             }
         }
@@ -173,9 +195,9 @@ impl Books {
     pub fn of_action(&self, action: ActionId) -> Result<Vec<EntryText>, BooksError> {
         let mut found = Vec::new();
         let mut from = 0;
-        if let Some((index, indexed)) = self.indexed()? {
+        if let Some((ledger, index, indexed)) = self.indexed()? {
             from = indexed;
-            let mut fetcher = Fetcher::new(&self.ledger);
+            let mut fetcher = Fetcher::new(ledger);
             for row in index.entries_of(action)? {
                 found.push(fetch(&mut fetcher, &row)?);
             }
@@ -196,7 +218,7 @@ impl Books {
         let mut approvals: Vec<String> =
             before.iter().filter_map(|entry| approval_of(&entry.object)).collect();
         let mut found = Vec::new();
-        let mut reader = self.ledger.read(from)?;
+        let mut reader = self.read(from)?;
         while let Some((id, bytes)) = reader.read_next()? {
             let object = entry_object(bytes).ok_or(BooksError::Entry(id))?;
             let approval = approval_of(&object);
@@ -224,20 +246,38 @@ impl Books {
 
     /// The content of a payload: JSON if it is that, else text; `None` when it was pruned or never kept.
     fn payload(&self, entry: u64, name: Digest) -> Option<Value> {
-        let Ok(Some(Payload::Content(content))) = self.ledger.payload(entry, &name) else { return None };
+        let found = match &self.0 {
+            Log::Own { ledger, .. } => ledger.payload(entry, &name),
+            Log::Folder(archive) => archive.payload(entry, &name),
+        };
+        let Ok(Some(Payload::Content(content))) = found else { return None };
         let value = parse(&content, &Limits::default()).ok();
         value.or_else(|| Some(String::from_utf8_lossy(&content).into_owned().into()))
     }
 
-    /// The newest signed checkpoint, over everything that is durable now.
-    pub fn checkpoint(&self) -> String {
-        self.ledger.derive();
-        self.ledger.checkpoint()
+    /// The newest signed checkpoint; a node's own is over everything that is durable now.
+    ///
+    /// # Errors
+    /// When it cannot be read, or nothing was signed yet.
+    pub fn checkpoint(&self) -> Result<String, BooksError> {
+        match &self.0 {
+            Log::Own { ledger, .. } => {
+                ledger.derive();
+                Ok(ledger.checkpoint())
+            }
+            Log::Folder(archive) => archive.checkpoint()?.ok_or(BooksError::NoCheckpoint),
+        }
     }
 
-    /// The key that signs checkpoints, as `audit verify --key` takes it.
-    pub fn verifier_key(&self) -> String {
-        self.ledger.verifier_key().to_string()
+    /// The key that signs checkpoints, as `audit verify --key` takes it; `None` when a folder does not say.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn verifier_key(&self) -> Result<Option<String>, BooksError> {
+        match &self.0 {
+            Log::Own { ledger, .. } => Ok(Some(ledger.verifier_key().to_string())),
+            Log::Folder(archive) => Ok(archive.verifier_key()?),
+        }
     }
 }
 

@@ -2,9 +2,9 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Lines, Read};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use ringfence_json::{Limits, Value, parse};
 use tempfile::TempDir;
@@ -19,6 +19,12 @@ pub struct Said {
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
+}
+
+/// A command that goes on. Dropping it kills it.
+pub struct Following {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
 }
 
 /// A node that runs. Dropping it kills it.
@@ -54,7 +60,26 @@ impl Place {
 
     /// Runs a command to its end.
     pub fn run(&self, arguments: &[&str]) -> Said {
-        let output = self.command(arguments).output().unwrap();
+        self.end(self.command(arguments))
+    }
+
+    /// As [`Place::run`], by TCP as the person whose token this is.
+    pub fn run_as(&self, token: &str, node: &Up, arguments: &[&str]) -> Said {
+        let control = node.announced.get("control").and_then(Value::as_str).unwrap();
+        let mut command = self.command(arguments);
+        command.env("RINGFENCE_TOKEN", token).env("RINGFENCE_NODE", control);
+        self.end(command)
+    }
+
+    /// Starts a command that goes on until it is dropped.
+    pub fn follow(&self, arguments: &[&str]) -> Following {
+        let mut child = self.command(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Following { child, lines }
+    }
+
+    fn end(&self, mut command: Command) -> Said {
+        let output = command.output().unwrap();
         let clean = |bytes: Vec<u8>| {
             let text = String::from_utf8(bytes).unwrap();
             text.replace(&*self.path().to_string_lossy(), "HERE")
@@ -97,7 +122,29 @@ impl Said {
     }
 }
 
+impl Following {
+    /// The next line with that text; the others are passed over.
+    #[track_caller]
+    pub fn line_with(&mut self, text: &str) -> String {
+        let found = self.lines.by_ref().map(Result::unwrap).find(|line| line.contains(text));
+        found.unwrap_or_else(|| panic!("it ended without {text:?}"))
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 impl Up {
+    /// Sends SIGHUP.
+    pub fn hang_up(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+    }
+
     /// Asks it to stop; its exit status.
     pub fn stop(mut self) -> Option<i32> {
         let pid = rustix::process::Pid::from_child(&self.child);

@@ -89,7 +89,7 @@ pub(in crate::api) async fn action(call: Call) -> Result<Answer, Problem> {
 
 pub(in crate::api) async fn checkpoint(call: Call) -> Result<Answer, Problem> {
     let books = call.desk.books.clone();
-    let note = blocking(move || Ok(books.checkpoint())).await?;
+    let note = blocking(move || books.checkpoint()).await?;
     Ok(Answer::Text("text/plain; charset=utf-8", note))
 }
 
