@@ -14,6 +14,8 @@ mod source;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 pub use report::{Broken, Report, VerifyError};
@@ -35,12 +37,14 @@ pub struct VerifyOptions {
     pub payloads: bool,
     /// How many threads hash.
     pub threads: usize,
+    /// Counts the entries that were checked, for whoever watches.
+    pub checked: Arc<AtomicU64>,
 }
 
 impl Default for VerifyOptions {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
-        Self { key: None, since: None, payloads: true, threads }
+        Self { key: None, since: None, payloads: true, threads, checked: Arc::default() }
     }
 }
 
@@ -86,10 +90,13 @@ fn read_once(folder: &Path, options: &VerifyOptions) -> Result<Report, VerifyErr
     let signed = signed(folder, options)?;
     let mut source = Source::new(folder, signed.checkpoint.size)?;
     let mut fold = Fold::new(folder, &signed, options);
+    options.checked.store(0, Ordering::Relaxed);
     while let Some(chunks) = source.next_chunks()? {
         let checked = chunk::check_all(&chunks, folder, signed.checkpoint.size, options.threads);
         for checked in checked {
-            fold.add(checked?)?;
+            let checked = checked?;
+            options.checked.fetch_add(checked.leaves.len() as u64, Ordering::Relaxed);
+            fold.add(checked)?;
         }
     }
     let mut report = fold.finish(&source)?;

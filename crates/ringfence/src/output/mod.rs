@@ -1,5 +1,6 @@
 //! What people and programs read: tables and sentences for people, JSON for programs.
 
+mod progress;
 mod style;
 mod table;
 
@@ -7,6 +8,7 @@ use std::io::Write;
 
 use ringfence_json::Value;
 
+pub use progress::Progress;
 pub use style::{Style, paint};
 pub use table::Table;
 

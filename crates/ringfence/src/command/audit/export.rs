@@ -6,6 +6,7 @@ use ringfence_json::{Object, Value};
 use super::{Wanted, source};
 use crate::cli::Global;
 use crate::failure::Failure;
+use crate::output::Progress;
 
 /// The columns of a CSV export: the members that most entries have; `entry` is all of it.
 const COLUMNS: [&str; 20] = [
@@ -58,11 +59,12 @@ impl Export {
         if self.format == Format::Csv {
             output.text(&format!("{}\r\n", COLUMNS.join(",")))?;
         }
+        let progress = Progress::beside_output("exporting", source.size().await);
         let write = |entry: &Object| match self.format {
             Format::Jsonl => output.document(&Value::Object(entry.clone())),
             Format::Csv => output.text(&format!("{}\r\n", record(entry))),
         };
-        source.each(&filter, None, write).await.map(drop)
+        source.each(&filter, None, &progress, write).await.map(drop)
     }
 }
 

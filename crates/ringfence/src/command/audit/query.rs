@@ -6,6 +6,7 @@ use ringfence_json::Value;
 use super::{Wanted, entry_line, source};
 use crate::cli::Global;
 use crate::failure::Failure;
+use crate::output::Progress;
 
 /// Find entries by what they are about
 #[derive(Debug, Args)]
@@ -30,7 +31,7 @@ impl Query {
                 output.line(&entry_line(entry, output.colour()))
             }
         };
-        let count = source.each(&filter, self.limit, print).await?;
+        let count = source.each(&filter, self.limit, &Progress::unseen(), print).await?;
         if count == 0 && !output.is_json() {
             output.line("the log has no such entry")?;
         }

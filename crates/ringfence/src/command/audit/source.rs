@@ -6,6 +6,7 @@ use ringfence_json::{Object, Value};
 use crate::cli::Global;
 use crate::client::{Client, with_query};
 use crate::failure::{Exit, Failure};
+use crate::output::Progress;
 use crate::show::objects;
 
 /// Entries read at once from a folder.
@@ -36,11 +37,23 @@ pub async fn find(global: &Global) -> Result<Source, Failure> {
 }
 
 impl Source {
+    /// How many entries there are; `None` when a node does not say.
+    pub async fn size(&self) -> Option<u64> {
+        match self {
+            Self::Folder(books) => Some(books.size()),
+            Self::Node(client) => {
+                let status = client.get("/api/v1/status").await.ok()?;
+                status.get("log")?.get("durable")?.as_u64()
+            }
+        }
+    }
+
     /// Gives every entry asked for to `take`, in the order of the log, until there are no more or it has had `limit`.
     pub async fn each(
         &self,
         filter: &Filter,
         limit: Option<u64>,
+        progress: &Progress,
         mut take: impl FnMut(&Object) -> Result<(), Failure>,
     ) -> Result<u64, Failure> {
         let mut count = 0;
@@ -54,6 +67,7 @@ impl Source {
                 take(entry)?;
                 count += 1;
             }
+            progress.reached(next.unwrap_or(at));
             from = next;
         }
         Ok(count)
@@ -63,6 +77,7 @@ impl Source {
     pub async fn each_with_payloads(
         &self,
         filter: &Filter,
+        progress: &Progress,
         mut take: impl FnMut(&Object, &Object) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let nothing = Object::new();
@@ -73,6 +88,7 @@ impl Source {
                 let part = |name: &str| both.get(name).and_then(Value::as_object).unwrap_or(&nothing);
                 take(part("entry"), part("payloads"))?;
             }
+            progress.reached(next.unwrap_or(at));
             from = next;
         }
         Ok(())

@@ -1,15 +1,17 @@
 //! `ringfence audit verify`
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use ringfence_json::Object;
-use ringfence_ledger::{Report, VerifierKey, VerifyError, VerifyOptions, verify};
+use ringfence_ledger::{Archive, Report, VerifierKey, VerifyError, VerifyOptions, verify};
 use ringfence_types::Digest;
 
 use crate::cli::Global;
 use crate::failure::{Exit, Failure};
 use crate::input::read_text;
+use crate::output::Progress;
 
 /// Prove that the log is whole, without a node and without a network
 ///
@@ -44,7 +46,13 @@ impl Verify {
         let since = self.since.as_deref().map(|path| read_text(path, "the checkpoint")).transpose()?;
         let options = VerifyOptions { key, since, payloads: !self.no_payloads, ..VerifyOptions::default() };
         let output = global.output();
-        match verify(&ledger_folder(&folder), &options) {
+        let folder = ledger_folder(&folder);
+        // Without a size it is not known how far there is to go; what is wrong, the verifier says.
+        let size = Archive::open(&folder).ok().map(|archive| archive.size());
+        let progress = Progress::new("checking", size, Arc::clone(&options.checked));
+        let verified = verify(&folder, &options);
+        drop(progress);
+        match verified {
             Ok(report) if output.is_json() => output.document(&document(&report).into()),
             Ok(report) => output.line(report.to_string().trim_end()),
             Err(error) => {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use ringfence_control::audit::Filter;
@@ -13,7 +14,7 @@ use crate::cli::Global;
 use crate::command::audit::find;
 use crate::command::check::CONFIGURATION;
 use crate::failure::Failure;
-use crate::output::{Output, Style, Table, paint};
+use crate::output::{Output, Progress, Style, Table, paint};
 use crate::show::{field, tool};
 
 /// Differences that are shown one by one.
@@ -64,12 +65,14 @@ impl Simulate {
         }
         let source = find(global).await?;
         let mut found = Found::default();
+        let progress = Progress::new("replaying", source.size().await, Arc::default());
         source
-            .each_with_payloads(&filter, |entry, payloads| {
+            .each_with_payloads(&filter, &progress, |entry, payloads| {
                 replay(&compiled, entry, payloads, &mut found);
                 Ok(())
             })
             .await?;
+        drop(progress);
         let output = global.output();
         if output.is_json() { output.document(&document(&found)) } else { print(output, &found) }
     }
