@@ -10,7 +10,8 @@ const CONSTRAINTS: [&str; 8] =
     ["max_result_bytes", "timeout", "rate", "redact", "max_", "min_", "allowed_", "denied_"];
 
 /// Outcomes that are rarer than keys, decisions and constraints, and happen all the same.
-const OUTCOMES: [&str; 46] = [
+const OUTCOMES: [&str; 47] = [
+    "a list against what would be sent",
     "narrowed by max_",
     "narrowed by min_",
     "a number within bounds",

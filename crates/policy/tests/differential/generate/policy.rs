@@ -79,7 +79,8 @@ fn constraints(random: &mut Random, fields: &[Field], least: usize) -> Vec<(Stri
     for _ in 0..count {
         let (key, setting) = if random.percent(32) { general(random) } else { on_argument(random, fields) };
         let other_side = other_side(random, &key);
-        for (key, setting) in std::iter::once((key, setting)).chain(other_side) {
+        let denied = denied_bound(random, &key, &setting);
+        for (key, setting) in std::iter::once((key, setting)).chain(other_side).chain(denied) {
             if all.iter().all(|(known, _)| *known != key) {
                 all.push((key, setting));
             }
@@ -94,6 +95,13 @@ fn other_side(random: &mut Random, key: &str) -> Option<(String, Setting)> {
     let contradicts = random.percent(50);
     let literal = random.pick(if contradicts { &UPPER[..] } else { &LOWER[..] });
     Some((format!("min_{name}"), Setting::Bound(literal.to_owned())))
+}
+
+/// Now and then a list that denies just what a number would be narrowed to.
+fn denied_bound(random: &mut Random, key: &str, setting: &Setting) -> Option<(String, Setting)> {
+    let (_, name) = key.split_once('_')?;
+    let Setting::Bound(literal) = setting else { return None };
+    random.percent(10).then(|| (format!("denied_{name}"), Setting::List(vec![Json::number(literal)])))
 }
 
 fn general(random: &mut Random) -> (String, Setting) {

@@ -39,10 +39,13 @@ pub fn constrain(matched: &[&Rule], call: &Call) -> Answer {
     }
     // A list holds for what the agent asked for and for what is sent.
     for (rule, list, path) in &asked.lists {
-        for arguments in [&call.arguments, &answer.arguments] {
-            let misfits = list.misfits(arguments, schema, path, &mut answer.seen).into_iter();
-            answer.misfits.extend(misfits.map(|code| ((*rule).to_owned(), code)));
+        let mut misfits = list.misfits(&call.arguments, schema, path, &mut answer.seen);
+        let of_sent = list.misfits(&answer.arguments, schema, path, &mut answer.seen);
+        if misfits.is_empty() && !of_sent.is_empty() {
+            answer.seen.insert("a list against what would be sent");
         }
+        misfits.extend(of_sent);
+        answer.misfits.extend(misfits.into_iter().map(|code| ((*rule).to_owned(), code)));
     }
     answer
 }
