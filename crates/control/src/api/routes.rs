@@ -125,6 +125,8 @@ pub(super) const ALL: &[Route] = &[
         Field::new("arguments", Members, "What is asked for."),
         Field::new("action_type", Word, "Of a tool of which nothing else says it."),
     ]), Document),
+    route!(GET "/api/v1/policy/schema", View, schema, "The schema that Cedar policies are checked against.", NOTHING, None,
+        Text),
     route!(GET "/api/v1/audit/entries", View, entries, "Entries of the log, by what they are about.", filter_and![
         Field::new("from", Whole, "From this entry on."),
         Field::new("payloads", Flag, "With what is still kept of arguments and results; then at most 50."),

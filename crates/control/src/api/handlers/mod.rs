@@ -12,7 +12,7 @@ mod tools;
 pub(super) use approvals::{approvals, approve, deny, one_approval};
 pub(super) use audit::{action, checkpoint, entries, entry};
 pub(super) use node::{health, metrics, openapi, ready, reload, status, whoami};
-pub(super) use policy::explain;
+pub(super) use policy::{explain, schema};
 pub(super) use runs::{kill, mint, one_run, runs};
 pub(super) use suspensions::{resume, suspend, suspensions};
 pub(super) use tail::tail;

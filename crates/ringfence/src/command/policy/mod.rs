@@ -4,6 +4,7 @@ mod check;
 mod diff;
 mod explain;
 mod files;
+mod schema;
 mod simulate;
 mod test;
 
@@ -12,7 +13,7 @@ use clap::{Args, Subcommand};
 use crate::cli::Global;
 use crate::failure::Failure;
 
-/// Check, explain, test, compare and simulate policies
+/// Check, explain, test, compare and simulate policies; print their schema
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true)]
 pub struct Policy {
@@ -27,6 +28,7 @@ enum Command {
     Test(test::Test),
     Diff(diff::Diff),
     Simulate(simulate::Simulate),
+    Schema(schema::Schema),
 }
 
 impl Policy {
@@ -37,6 +39,7 @@ impl Policy {
             Command::Test(test) => test.run(global),
             Command::Diff(diff) => diff.run(global),
             Command::Simulate(simulate) => simulate.run(global).await,
+            Command::Schema(schema) => schema.run(global).await,
         }
     }
 }
