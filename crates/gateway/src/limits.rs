@@ -31,8 +31,17 @@ pub struct Limits {
     /// Bytes of one number.
     pub number_bytes: usize,
 
-    /// Sessions of one agent open at once; the one idle for longest makes room.
+    /// Bytes of what a client says of itself: of its `initialize`, and of the metadata of a request.
+    pub client_bytes: usize,
+    /// Bytes of a progress token that is a string.
+    pub progress_token_bytes: usize,
+    /// Bytes of a client's answer to a question of a server.
+    pub answer_bytes: usize,
+
+    /// Sessions of one agent open at once; the one of the same run that was idle for longest makes room.
     pub sessions_per_agent: usize,
+    /// Sessions of one run open at once; the one idle for longest makes room.
+    pub sessions_per_run: usize,
     /// How long a session may be idle.
     pub session_idle: Duration,
     /// Requests under way at once in one session.
@@ -72,6 +81,9 @@ pub struct Limits {
     pub list_elements: usize,
     /// From a server's word that its tools changed to the look at them.
     pub refresh_wait: Duration,
+    /// The longest such wait, doubled each time that the server says so again; and how long it has to be quiet to be
+    /// looked at soon again.
+    pub refresh_wait_max: Duration,
     /// Between two signs of life on a stream that has nothing to say.
     pub keep_alive: Duration,
 
@@ -121,7 +133,11 @@ impl Default for Limits {
             depth: 64,
             values: 250_000,
             number_bytes: 256,
+            client_bytes: 16 << 10,
+            progress_token_bytes: 256,
+            answer_bytes: 1 << 20,
             sessions_per_agent: 256,
+            sessions_per_run: 64,
             session_idle: Duration::from_mins(30),
             session_requests: 64,
             session_questions: 16,
@@ -140,6 +156,7 @@ impl Default for Limits {
             list_pages: 100,
             list_elements: 5_000,
             refresh_wait: Duration::from_millis(200),
+            refresh_wait_max: Duration::from_mins(1),
             keep_alive: Duration::from_secs(15),
             restart_wait: Duration::from_millis(200),
             restart_wait_max: Duration::from_secs(30),

@@ -14,6 +14,7 @@ use crate::mcp::catalog::Catalog;
 use crate::mcp::discovery::{self, DiscoverError, Discovered};
 use crate::mcp::eras::Eras;
 use crate::mcp::gate::Gate;
+use crate::mcp::looks::Looks;
 use crate::mcp::rounds::Rounds;
 use crate::mcp::session::Sessions;
 use crate::mcp::upstream::children::{ChildView, Children};
@@ -61,7 +62,7 @@ impl Gateway {
             eras: Eras::default(),
             catalog: Catalog::default(),
             rounds: Rounds::default(),
-            refreshing: parking_lot::Mutex::default(),
+            looks: Looks::default(),
             shutdown: CancellationToken::new(),
             limits,
         })))

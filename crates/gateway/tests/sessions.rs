@@ -47,6 +47,37 @@ async fn an_agent_has_only_so_many_sessions_and_the_oldest_makes_room() {
     assert_eq!(node.gateway.sessions(), 4);
     assert_eq!(all[0].call(PATH, "echo", "{}").await.status, StatusCode::NOT_FOUND);
     assert_eq!(all[4].call(PATH, "echo", "{}").await.status, StatusCode::OK);
+    for _ in 0..200 {
+        if upstream.all().iter().filter(|seen| seen.method == Method::DELETE).count() >= 2 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let farewells = upstream.all().iter().filter(|seen| seen.method == Method::DELETE).count();
+    assert_eq!(farewells, 2, "discovery's, and of the one that made room");
+    let other = node.client().await.legacy(PATH, INITIALIZE).await;
+    assert!(other.body.contains("overloaded"), "a run ends no other's session: {}", other.body);
+    assert_eq!(all[4].call(PATH, "echo", "{}").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn the_sessions_of_a_run_that_has_ended_end_with_it() {
+    let upstream = Upstream::legacy().await;
+    let limits =
+        ringfence_gateway::Limits { sweep: std::time::Duration::from_millis(20), ..common::limits() };
+    let node = Node::start_with(&[("tools", &upstream.url)], &["tools/*"], common::POLICY, limits).await;
+    let (gone, stays) =
+        (node.client().await.initialize(PATH).await, node.client().await.initialize(PATH).await);
+    assert_eq!(node.gateway.sessions(), 2);
+    node.kernel.kill(gone.run, "done", &common::dana()).await.unwrap();
+    for _ in 0..200 {
+        if node.gateway.sessions() == 1 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert_eq!(node.gateway.sessions(), 1);
+    assert_eq!(stays.call(PATH, "echo", "{}").await.text(), "{}");
 }
 
 #[tokio::test]

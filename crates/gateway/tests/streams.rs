@@ -64,7 +64,15 @@ async fn nothing_is_told_in_passing_where_something_is_to_be_redacted() {
     let client = node.client().await.initialize(PATH).await;
     upstream.on_call(|_| {
         let log = r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"123-45-6789"}}"#;
-        Reply::Events(vec![(0, progress(r#""mine""#, "123-45-6789")), (0, log.into()), (0, done("done"))])
+        let question = r#"{"jsonrpc":"2.0","id":9,"method":"elicitation/create","params":{"message":"123-45-6789?"}}"#;
+        let updated = r#"{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"a:123-45-6789"}}"#;
+        Reply::Events(vec![
+            (0, progress(r#""mine""#, "123-45-6789")),
+            (0, log.into()),
+            (0, question.into()),
+            (0, updated.into()),
+            (0, r#"{"jsonrpc":"2.0","id":7,"error":{"code":-1,"message":"no 123-45-6789","data":{"ssn":"123-45-6789"}}}"#.into()),
+        ])
     });
     let answer = client.legacy(PATH, &call_body(7, "whois", "{}", WITH_TOKEN)).await;
     assert!(

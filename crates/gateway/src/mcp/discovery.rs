@@ -45,14 +45,30 @@ pub(crate) async fn spoken(
         return Ok(spoken);
     }
     let errand = gate.kernel.errand(workspace, server).ok_or(UpstreamError::Gone)?;
-    match &target {
+    let look = gate.looks.of(workspace, server);
+    let _turn = look.turn().await;
+    // Whoever had the turn before may have found it out, or that there is nobody to ask.
+    if let Some(spoken) = gate.eras.get(workspace, server, &target) {
+        return Ok(spoken);
+    }
+    look.check()?;
+    let probed = match &target {
         Target::Http(target) => probe_http(gate, &errand, target).await,
-        Target::Stdio(target) => {
-            let child = gate.children.start_own(target).await?;
-            probe_child(gate, &errand, &child).await
+        Target::Stdio(target) => match gate.children.start_own(target).await {
+            Ok(child) => probe_child(gate, &errand, &child).await,
+            Err(error) => Err(error),
+        },
+    };
+    match probed {
+        Ok(spoken) => {
+            look.went_well();
+            Ok(gate.eras.put(workspace, server, target, spoken))
+        }
+        Err(error) => {
+            look.failed(&gate.limits);
+            Err(error)
         }
     }
-    .map(|spoken| gate.eras.put(workspace, server, target, spoken))
 }
 
 /// Lists a server's tools and has the kernel note them.
@@ -64,12 +80,14 @@ pub(crate) async fn discover(
     let failed = |error: UpstreamError| DiscoverError(error.to_string());
     let errand = gate.kernel.errand(workspace, server).ok_or(UpstreamError::Gone).map_err(failed)?;
     let target = gate.target(workspace, server).map_err(failed)?;
-    gate.eras.forget(workspace, server);
+    // One look at a time; what was known holds until more is known.
+    let look = gate.looks.of(workspace, server);
+    let _turn = look.turn().await;
     let (spoken, listed) = match &target {
-        Target::Http(target) => look_http(gate, &errand, target).await,
-        Target::Stdio(target) => look_child(gate, &errand, target).await,
-    }
-    .map_err(described)?;
+        Target::Http(target) => look_http(gate, &errand, target).await.map_err(described)?,
+        Target::Stdio(target) => look_child(gate, &errand, target).await?,
+    };
+    look.went_well();
     let spoken = gate.eras.put(workspace, server, target, spoken);
     let tools = list::note(gate, workspace, server, &listed).await.map_err(described)?;
     Ok(Discovered {
@@ -88,17 +106,14 @@ fn described(error: ListError) -> DiscoverError {
 
 /// Looks at a server again in a while, in a task of its own: it said that its tools changed.
 pub(crate) fn refresh(gate: &Arc<Gate>, workspace: &WorkspaceName, server: &ServerName) {
-    let key = (workspace.clone(), server.clone());
-    if !gate.refreshing.lock().insert(key.clone()) {
-        return;
-    }
-    let gate = Arc::clone(gate);
+    let look = gate.looks.of(workspace, server);
+    let Some(wait) = look.plan(&gate.limits) else { return };
+    let (gate, workspace, server) = (Arc::clone(gate), workspace.clone(), server.clone());
     tokio::spawn(async move {
         // One look serves all that is said in a while; what changes while it is taken is looked at once more.
-        tokio::time::sleep(gate.limits.refresh_wait).await;
-        gate.refreshing.lock().remove(&key);
-        let (workspace, server) = &key;
-        if let Err(error) = discover(&gate, workspace, server).await {
+        tokio::time::sleep(wait).await;
+        look.begin();
+        if let Err(error) = discover(&gate, &workspace, &server).await {
             tracing::warn!(%workspace, %server, %error, "a server's changed tools could not be listed");
         }
     });
@@ -210,17 +225,34 @@ async fn look_child(
     gate: &Gate,
     errand: &Errand,
     target: &StdioTarget,
-) -> Result<(Spoken, Vec<Value>), ListError> {
-    let child = gate.children.start_own(target).await?;
-    let spoken = probe_child(gate, errand, &child).await?;
-    if spoken.speaks(Era::Modern) {
-        return Ok((spoken, tools(gate, errand, &Link::Child(child), &own_params()).await?));
+) -> Result<(Spoken, Vec<Value>), DiscoverError> {
+    let child = gate.children.start_own(target).await.map_err(|error| described(error.into()))?;
+    match ask_child(gate, errand, &child).await {
+        Ok(found) => Ok(found),
+        Err(error) => {
+            let DiscoverError(what) = described(error);
+            let said = child.last_words().await;
+            let said = if said.is_empty() { said } else { format!("; it said last: {said}") };
+            Err(DiscoverError(what + &said))
+        }
     }
-    greet(&child, Passage::Own(errand), own_handshake(), &gate.limits).await?;
+}
+
+async fn ask_child(
+    gate: &Gate,
+    errand: &Errand,
+    child: &Arc<Child>,
+) -> Result<(Spoken, Vec<Value>), ListError> {
+    let spoken = probe_child(gate, errand, child).await?;
+    let link = Link::Child(Arc::clone(child));
+    if spoken.speaks(Era::Modern) {
+        return Ok((spoken, tools(gate, errand, &link, &own_params()).await?));
+    }
+    greet(child, Passage::Own(errand), own_handshake(), &gate.limits).await?;
     if !child.handshake().as_ref().is_some_and(has_tools) {
         return Ok((spoken, Vec::new()));
     }
-    Ok((spoken, tools(gate, errand, &Link::Child(child), &Object::new()).await?))
+    Ok((spoken, tools(gate, errand, &link, &Object::new()).await?))
 }
 
 /// A server's tools; none where it does not know the method.

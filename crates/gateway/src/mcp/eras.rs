@@ -45,9 +45,4 @@ impl Eras {
         self.0.lock().insert((workspace.clone(), server.clone()), (target, Arc::clone(&spoken)));
         spoken
     }
-
-    /// Forgets what a server speaks, to ask again.
-    pub(crate) fn forget(&self, workspace: &WorkspaceName, server: &ServerName) {
-        self.0.lock().remove(&(workspace.clone(), server.clone()));
-    }
 }

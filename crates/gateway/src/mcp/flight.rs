@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::era::Era;
 use super::fault::{Fault, INTERNAL_ERROR};
 use super::gate::Gate;
-use super::judge::{Withheld, judge};
+use super::judge::{Withheld, judge, judge_error};
 use super::link::Link;
 use super::message::{Request, Response};
 use super::method::Kind;
@@ -218,7 +218,14 @@ impl Flight {
         if sent { Effect::Unknown(decision) } else { Effect::NotSent(decision) }
     }
 
-    fn rejected(&self, error: Object) -> Landing {
+    fn rejected(&mut self, error: Object) -> Landing {
+        let error = match judge_error(error, self.clearance().obligations()) {
+            Ok(error) => error,
+            Err(withheld) => {
+                self.status = StatusCode::OK;
+                return self.withheld(&withheld);
+            }
+        };
         let message = "the tool server answered with a JSON-RPC error".to_owned();
         let answer = Response { id: Some(self.request.id.clone()), outcome: Err(error) };
         let outcome = Outcome::Failed { failure: Failure::UpstreamError, message };
@@ -274,7 +281,10 @@ impl Flight {
             return self.cut(CutOff { code: Code::Deadline, reason, action: None }, sent);
         }
         let message = error.to_string();
-        let reason = as_sentence(&message);
+        let reason = as_sentence(&error.for_agents());
+        if matches!(error, UpstreamError::Spawn(_) | UpstreamError::Source(_)) {
+            tracing::warn!(server = %self.server(), %message, "a tool server cannot be used");
+        }
         let effect = self.effect(sent);
         if !sent {
             let outcome = if error.is_upstreams() {

@@ -1,15 +1,14 @@
 //! What all requests share.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use ringfence_kernel::{Kernel, Run};
 use ringfence_types::{RunId, ServerName, WorkspaceName};
 use tokio_util::sync::CancellationToken;
 
 use super::catalog::Catalog;
 use super::eras::Eras;
+use super::looks::Looks;
 use super::rounds::Rounds;
 use super::session::{Session, Sessions};
 use super::upstream::UpstreamError;
@@ -32,8 +31,7 @@ pub(crate) struct Gate {
     pub(crate) eras: Eras,
     pub(crate) catalog: Catalog,
     pub(crate) rounds: Rounds,
-    /// The servers whose tools are about to be listed again.
-    pub(crate) refreshing: Mutex<HashSet<(WorkspaceName, ServerName)>>,
+    pub(crate) looks: Looks,
     /// Cancelled when the node stops: streams end.
     pub(crate) shutdown: CancellationToken,
 }
@@ -68,7 +66,7 @@ impl Gate {
 
     /// Ends what nobody uses any more: sessions, children, connections.
     pub(crate) fn sweep(self: &Arc<Self>) {
-        for session in self.sessions.sweep() {
+        for session in self.sessions.sweep(|run| self.lives(run)) {
             self.say_farewell(session);
         }
         self.children.sweep(|run| self.lives(run));

@@ -211,7 +211,7 @@ async fn request(
             }
         }
     }
-    match params::cut(&mut request) {
+    match params::cut(&mut request, &gate.limits) {
         Ok(()) => dispatch(caller, endpoint, headers, kind, request).await,
         Err(fault) => turned_away::misfit(&caller, &endpoint, kind, &request, &fault),
     }
@@ -373,7 +373,10 @@ impl From<UpstreamError> for Denied {
                 status: StatusCode::NOT_FOUND,
                 ..Fault::answer(fault::INVALID_REQUEST, "there is no such tool server")
             }),
-            error => Self::Fault(Fault::upstream(error.to_string())),
+            error => {
+                tracing::debug!(%error, "an upstream gave no answer");
+                Self::Fault(Fault::upstream(error.for_agents()))
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderValue, Response};
 use ringfence_json::{Object, Value};
 use ringfence_kernel::Lease;
-use ringfence_types::ServerName;
+use ringfence_types::{Code, ServerName};
 use smol_str::SmolStr;
 
 use super::endpoint::Endpoint;
@@ -18,7 +18,8 @@ use super::link::{self, Greeting, Link};
 use super::message::{Request, Response as Answer};
 use super::passage::Passage;
 use super::session::Session;
-use super::{discovery, list};
+use super::upstream::UpstreamError;
+use super::{discovery, list, turned_away};
 use crate::http::outbound::Outbound;
 use crate::targets::Target;
 
@@ -30,7 +31,7 @@ pub(crate) async fn initialize(caller: &Caller, endpoint: Endpoint, request: Req
         Err(fault) => return handler::fault(caller, &fault, Some(id)),
     };
     let begun = match &endpoint {
-        Endpoint::Merged => Ok(begin_merged(caller, handshake)),
+        Endpoint::Merged => begin_merged(caller, handshake),
         Endpoint::Server(server) => begin(caller, server, handshake).await,
     };
     match begun {
@@ -87,8 +88,7 @@ async fn begin_leased(
         let requested: SmolStr = handshake.text("protocolVersion").unwrap_or_default().into();
         return Err(spoken.refuse(server.as_str(), &requested).into());
     }
-    let begin =
-        |handshake| gate.sessions.begin(Arc::clone(&caller.run), Endpoint::Server(server.clone()), handshake);
+    let begin = |handshake| begin_session(caller, server, Endpoint::Server(server.clone()), handshake);
     let (session, mut result) = match gate.target(&caller.run.workspace, server)? {
         Target::Http(target) => {
             match link::greet(gate, Passage::Visit(lease), &target, handshake.clone()).await? {
@@ -96,14 +96,14 @@ async fn begin_leased(
                     return Err(Denied::Rejected(Box::new(answer), http::StatusCode::OK));
                 }
                 Greeting::Welcome(welcome, result) => {
-                    let session = begin(handshake);
+                    let session = begin(handshake)?;
                     *session.upstream(server).lock().await = Some(welcome);
                     (session, result)
                 }
             }
         }
         Target::Stdio(_) => {
-            let session = begin(handshake);
+            let session = begin(handshake)?;
             match Link::legacy(gate, Passage::Visit(lease), &session, server).await {
                 Ok(Link::Child(child)) => (session, child.handshake().unwrap_or_default()),
                 Ok(Link::Http(_)) => return Err(Fault::no_session().into()),
@@ -118,13 +118,34 @@ async fn begin_leased(
     Ok((session, result))
 }
 
-fn begin_merged(caller: &Caller, handshake: Object) -> (Arc<Session>, Object) {
+/// Begins the client's session; one that makes room for it says farewell.
+fn begin_session(
+    caller: &Caller,
+    server: &ServerName,
+    endpoint: Endpoint,
+    handshake: Object,
+) -> Result<Arc<Session>, Denied> {
+    let gate = &caller.gate;
+    let Ok((session, ended)) = gate.sessions.begin(Arc::clone(&caller.run), endpoint, handshake) else {
+        let reason =
+            "Other runs of this agent have as many sessions open as it may have. Wait for one to end.";
+        let refusal = gate.kernel.turn_away(&caller.run, server, "initialize", Code::Overloaded, reason);
+        return Err(Denied::Refused(Box::new(refusal)));
+    };
+    if let Some(ended) = ended {
+        gate.say_farewell(ended);
+    }
+    Ok(session)
+}
+
+fn begin_merged(caller: &Caller, handshake: Object) -> Result<(Arc<Session>, Object), Denied> {
     let result = Object::new()
         .with("protocolVersion", handshake.text("protocolVersion").unwrap_or(era::LEGACY))
         .with("capabilities", merged_capabilities())
         .with("serverInfo", discovery::own_name());
-    let session = caller.gate.sessions.begin(Arc::clone(&caller.run), Endpoint::Merged, handshake);
-    (session, result)
+    let server = turned_away::no_server().ok_or(UpstreamError::Gone)?;
+    let session = begin_session(caller, &server, Endpoint::Merged, handshake)?;
+    Ok((session, result))
 }
 
 fn merged_capabilities() -> Object {

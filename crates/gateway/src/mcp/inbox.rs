@@ -85,6 +85,11 @@ pub(super) async fn answer(
             return bare_fault(gate, &Fault::bad_request(fault::INVALID_REQUEST, message));
         }
     };
+    let answer_bytes = gate.limits.answer_bytes;
+    if answer.to_bytes().len() > answer_bytes {
+        let message = format!("an answer can have at most {answer_bytes} bytes");
+        return bare_fault(gate, &Fault::bad_request(fault::INVALID_REQUEST, message));
+    }
     let Some(question) = answer.id.as_ref().and_then(|id| session.answered(id)) else {
         let message = "nobody asked what this answers";
         return bare_fault(gate, &Fault::bad_request(fault::INVALID_REQUEST, message));
@@ -98,7 +103,7 @@ pub(super) async fn answer(
     let sending = async { question.back.link()?.send(gate, Passage::Visit(&lease), &answer).await };
     match tokio::time::timeout(gate.limits.errand_time, sending).await {
         Ok(Ok(())) => outbound::status(StatusCode::ACCEPTED),
-        Ok(Err(error)) => bare_fault(gate, &Fault::upstream(error.to_string())),
+        Ok(Err(error)) => bare_fault(gate, &Fault::upstream(error.for_agents())),
         Err(_) => bare_fault(gate, &Fault::upstream(UpstreamError::Timeout.to_string())),
     }
 }

@@ -23,6 +23,12 @@ pub(crate) enum Withheld {
     Invalid(String),
 }
 
+/// The longest message of an upstream's JSON-RPC error that an agent is given, in characters.
+const ERROR_CHARACTERS_MAX: usize = 4_096;
+
+/// The largest `data` of such an error that an agent is given, in bytes.
+const ERROR_DATA_BYTES_MAX: usize = 64 << 10;
+
 /// What stands in the place of what was redacted.
 const REDACTED: &str = "[redacted]";
 
@@ -48,6 +54,74 @@ pub(crate) fn judge(
         redact(&mut result, &obligations.redact);
     }
     Ok(result)
+}
+
+/// Bounds and redacts an upstream's JSON-RPC error. Gives it back as it goes to the agent.
+pub(crate) fn judge_error(mut error: Object, obligations: &Obligations) -> Result<Object, Withheld> {
+    if let Some(bytes_max) = obligations.max_result_bytes {
+        let bytes = size(&error);
+        if bytes > bytes_max {
+            return Err(Withheld::TooLarge { bytes, bytes_max });
+        }
+    }
+    if error.get("data").is_some_and(|data| data.to_string().len() > ERROR_DATA_BYTES_MAX) {
+        error.remove("data");
+    }
+    let redacts = !obligations.redact.is_empty();
+    if let Some(message) = error.get_mut("message") {
+        // Where something is to be redacted, nobody knows what of it a sentence of the server's repeats.
+        let said = message.as_str().filter(|_| !redacts).unwrap_or(REDACTED);
+        *message = said.chars().take(ERROR_CHARACTERS_MAX).collect::<String>().into();
+    }
+    let Some(data) = error.get_mut("data").filter(|_| redacts) else { return Ok(error) };
+    let mut traces = Vec::new();
+    for pointer in &obligations.redact {
+        take_out(data, pointer, &mut traces);
+    }
+    take_out_texts(data, &obligations.redact, &mut traces);
+    blot_out(data, &traces);
+    Ok(error)
+}
+
+/// Takes the same out of every text below `value` that is JSON itself.
+fn take_out_texts(value: &mut Value, pointers: &[String], traces: &mut Vec<SmolStr>) {
+    for_every_text(value, &mut |text| {
+        let Ok(mut inner) = ringfence_json::parse(text.as_bytes(), &Limits::default()) else { return };
+        if inner.as_object().is_none() && inner.as_array().is_none() {
+            return;
+        }
+        for pointer in pointers {
+            take_out(&mut inner, pointer, traces);
+        }
+        *text = inner.to_string().into();
+    });
+}
+
+/// Takes what was taken out elsewhere out of every text below `value`.
+fn blot_out(value: &mut Value, traces: &[SmolStr]) {
+    for_every_text(value, &mut |text| {
+        for trace in traces.iter().filter(|trace| trace.len() >= TRACE_BYTES_MIN) {
+            if text.contains(trace.as_str()) {
+                *text = text.replace(trace.as_str(), REDACTED).into();
+            }
+        }
+    });
+}
+
+fn for_every_text(value: &mut Value, visit: &mut impl FnMut(&mut SmolStr)) {
+    match value {
+        Value::String(text) => visit(text),
+        Value::Array(elements) => elements.iter_mut().for_each(|element| for_every_text(element, visit)),
+        Value::Object(object) => {
+            let names: Vec<SmolStr> = object.iter().map(|(name, _)| name.clone()).collect();
+            for name in names {
+                if let Some(member) = object.get_mut(&name) {
+                    for_every_text(member, visit);
+                }
+            }
+        }
+        _ => {}
+    }
 }
 
 fn size(result: &Object) -> u64 {
@@ -173,6 +247,24 @@ mod tests {
         );
         let short = r#"{"content":[{"type":"text","text":"no"}],"structuredContent":{"x":"no"}}"#;
         assert!(redacted(short, &["/x"]).contains(r#""text":"no""#));
+    }
+
+    #[test]
+    fn an_error_is_bounded_and_redacted_like_a_result() {
+        let error = || {
+            object(
+                r#"{"code":-1,"message":"ssn 123-45-6789","data":{"ssn":"123-45-6789","said":"{\"ssn\":\"123-45-6789\"}","log":["x 123-45-6789"],"kept":"Ann"}}"#,
+            )
+        };
+        let redact = Obligations { redact: vec!["/ssn".to_owned()], ..Obligations::default() };
+        let shown = Value::from(judge_error(error(), &redact).unwrap()).to_string();
+        assert!(!shown.contains("6789") && shown.contains("Ann") && shown.contains("-1"), "{shown}");
+        let small = Obligations { max_result_bytes: Some(20), ..Obligations::default() };
+        assert!(matches!(judge_error(error(), &small), Err(Withheld::TooLarge { .. })));
+        assert_eq!(judge_error(error(), &Obligations::default()), Ok(error()));
+        let large = error().with("message", "m".repeat(10_000)).with("data", "d".repeat(100_000));
+        let cut = judge_error(large, &Obligations::default()).unwrap();
+        assert_eq!((cut.text("message").unwrap().len(), cut.get("data")), (ERROR_CHARACTERS_MAX, None));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! - [`gate`], [`session`], [`question`], [`rounds`], [`eras`], [`catalog`]: what is remembered between requests;
 //! - [`call`], [`executor`], [`flight`], [`relay`], [`judge`]: what holds a clearance, and what it does with it;
 //! - [`passage`], [`link`], [`upstream`]: the way to the tool servers, and what opens it;
-//! - [`list`], [`merged`], [`handshake`], [`listen`], [`pump`], [`discovery`]: what is not an action;
+//! - [`list`], [`merged`], [`handshake`], [`listen`], [`pump`], [`discovery`], [`looks`]: what is not an action;
 //! - [`refusal`], [`turned_away`], [`fault`]: what agents are told when the answer is no.
 
 pub(crate) mod call;
@@ -26,6 +26,7 @@ pub(crate) mod judge;
 pub(crate) mod link;
 pub(crate) mod list;
 pub(crate) mod listen;
+pub(crate) mod looks;
 pub(crate) mod merged;
 pub mod message;
 pub(crate) mod method;

@@ -179,7 +179,7 @@ fn admit(flight: &Flight, mut notification: Notification) -> Option<Notification
             }
         }
         "notifications/message" if flight.may_tell() => {}
-        "notifications/resources/updated" | "notifications/elicitation/complete" => {}
+        "notifications/resources/updated" | "notifications/elicitation/complete" if flight.may_tell() => {}
         "notifications/cancelled" => return withdraw(flight, notification),
         method if method::is_list_change(method) => {
             discovery::refresh(&flight.caller.gate, &flight.caller.run.workspace, flight.server());
@@ -204,7 +204,8 @@ async fn ask(flight: &mut Flight, mut question: Request) -> Result<Option<Reques
         return Err(End::Failed(UpstreamError::Malformed("a request on the stream of an answer")));
     }
     let asked = match (&flight.link, method::is_question(&question.method)) {
-        (Some(link), true) => {
+        // A question may hold what is to be redacted of the result.
+        (Some(link), true) if flight.may_tell() => {
             let noted = Question::new(flight.server(), link, &question);
             flight.asker.as_ref().and_then(|asker| asker.ask(noted, &flight.caller.gate.limits))
         }

@@ -14,7 +14,7 @@ use http::HeaderValue;
 use parking_lot::Mutex;
 use ringfence_json::{Object, Value};
 use ringfence_kernel::Run;
-use ringfence_types::ServerName;
+use ringfence_types::{RunId, ServerName};
 use rustix::rand::{GetRandomFlags, getrandom};
 use smol_str::SmolStr;
 use tokio::sync::Mutex as AsyncMutex;
@@ -69,6 +69,10 @@ pub(crate) struct InFlight {
     pub(crate) called_off: CancellationToken,
 }
 
+/// The agent's other runs have as many sessions as it may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooManySessions;
+
 /// Why a request cannot be under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Crowded {
@@ -85,8 +89,17 @@ impl Sessions {
         Self { open: Mutex::default(), limits: limits.clone() }
     }
 
-    /// Begins a session. Where its agent has as many as allowed, the one that was idle for longest ends.
-    pub(crate) fn begin(&self, run: Arc<Run>, endpoint: Endpoint, handshake: Object) -> Arc<Session> {
+    /// Begins a session. Where its run or its agent has as many as allowed, the run's own one that was idle for
+    /// longest ends, and is given back to say farewell to its upstreams.
+    ///
+    /// # Errors
+    /// When the agent's other runs have them all: one run does not end another's.
+    pub(crate) fn begin(
+        &self,
+        run: Arc<Run>,
+        endpoint: Endpoint,
+        handshake: Object,
+    ) -> Result<(Arc<Session>, Option<Arc<Session>>), TooManySessions> {
         let session = Arc::new(Session {
             id: new_id(),
             run,
@@ -102,15 +115,18 @@ impl Sessions {
         let of_agent = |other: &&Arc<Session>| {
             other.run.workspace == session.run.workspace && other.run.agent == session.run.agent
         };
-        if open.values().filter(of_agent).count() >= self.limits.sessions_per_agent
-            && let Some(id) =
-                open.values().filter(of_agent).max_by_key(|other| other.idle()).map(|other| other.id.clone())
-            && let Some(oldest) = open.remove(&id)
-        {
-            oldest.ended.cancel();
+        let of_run = |other: &&Arc<Session>| other.run.id == session.run.id;
+        let full = open.values().filter(of_agent).count() >= self.limits.sessions_per_agent
+            || open.values().filter(of_run).count() >= self.limits.sessions_per_run;
+        let mut ended = None;
+        if full {
+            let oldest = open.values().filter(of_run).max_by_key(|other| other.idle());
+            let oldest = oldest.map(|oldest| oldest.id.clone()).ok_or(TooManySessions)?;
+            ended = open.remove(&oldest);
+            ended.iter().for_each(|ended| ended.ended.cancel());
         }
         open.insert(session.id.clone(), Arc::clone(&session));
-        session
+        Ok((session, ended))
     }
 
     /// The session of that identifier, if it is this run's and began on this path.
@@ -130,11 +146,12 @@ impl Sessions {
         Some(ended)
     }
 
-    /// Ends the sessions that were idle for too long, and gives them back.
-    pub(crate) fn sweep(&self) -> Vec<Arc<Session>> {
+    /// Ends the sessions that were idle for too long, and those of runs that `lives` says no of; gives them back.
+    pub(crate) fn sweep(&self, lives: impl Fn(RunId) -> bool) -> Vec<Arc<Session>> {
         let mut open = self.open.lock();
-        let expired: Vec<_> =
-            open.values().filter(|session| session.idle() > self.limits.session_idle).cloned().collect();
+        let over =
+            |session: &&Arc<Session>| session.idle() > self.limits.session_idle || !lives(session.run.id);
+        let expired: Vec<_> = open.values().filter(over).cloned().collect();
         for session in &expired {
             open.remove(&session.id);
             session.ended.cancel();

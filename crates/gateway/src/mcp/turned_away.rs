@@ -89,6 +89,6 @@ pub(crate) fn unknown(caller: &Caller, kind: Kind, request: &Request) -> Respons
 }
 
 /// Where refusals of what names no server are recorded: under the path that it came on.
-fn no_server() -> Option<ServerName> {
+pub(crate) fn no_server() -> Option<ServerName> {
     ServerName::new("mcp").ok()
 }

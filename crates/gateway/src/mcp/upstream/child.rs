@@ -12,7 +12,7 @@ use ringfence_json::{Object, Value};
 use ringfence_sandbox::{BoundedStderr, Process};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::unix::pipe;
-use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::UpstreamError;
@@ -25,7 +25,7 @@ use crate::mcp::passage::Passage;
 /// A tool server that runs. Dropped, its input is closed; what does not end then is killed.
 #[derive(Debug)]
 pub(crate) struct Child {
-    stdin: AsyncMutex<pipe::Sender>,
+    lines: mpsc::Sender<Line>,
     routes: Arc<Mutex<Routes>>,
     next: AtomicU64,
     /// What it said in the legacy handshake.
@@ -40,6 +40,22 @@ pub(crate) struct Child {
     limits: Limits,
     _stop: DropGuard,
 }
+
+/// One message on its way to a child, and who waits until it is written.
+#[derive(Debug)]
+struct Line {
+    bytes: Vec<u8>,
+    written: oneshot::Sender<Result<(), UpstreamError>>,
+}
+
+/// Messages that wait for the one that is being written.
+const LINES_WAITING_MAX: usize = 4;
+
+/// The last of what a child wrote to its standard error, as far as it is told of, in characters.
+const LAST_WORDS_CHARACTERS_MAX: usize = 512;
+
+/// How long the end of a child that failed is waited for, to tell what it said last.
+const LAST_WORDS_WAIT: Duration = Duration::from_millis(200);
 
 /// What comes back from a child for one request. Dropped before its answer came, the child is told.
 #[derive(Debug)]
@@ -59,25 +75,29 @@ impl Child {
     /// Takes charge of a process that was just started. `questions` says whether it may ask clients anything.
     pub(crate) fn new(child: ringfence_sandbox::Child, questions: bool, limits: &Limits) -> Arc<Self> {
         let ringfence_sandbox::Child { process, stdin, stdout, stderr } = child;
-        let routes = Arc::new(Mutex::new(Routes::new(questions)));
         let stop = CancellationToken::new();
+        let routes = Arc::new(Mutex::new(Routes::new(questions, stop.clone())));
+        let (lines, waiting) = mpsc::channel(LINES_WAITING_MAX);
         let (ending, ended) = watch::channel(None);
         let this = Arc::new(Self {
-            stdin: AsyncMutex::new(stdin),
+            lines,
             routes: Arc::clone(&routes),
             next: AtomicU64::new(1),
             handshake: Mutex::new(None),
             ended,
             used: Mutex::new(Instant::now()),
             started: Instant::now(),
-            stderr,
+            stderr: stderr.clone(),
             pid: process.pid(),
             missing_layers: process.layers().missing().map(ToString::to_string).collect(),
             limits: limits.clone(),
             _stop: stop.clone().drop_guard(),
         });
         let (unroutable, refusals) = mpsc::channel(limits.stream_backlog);
-        tokio::spawn(supervise(process, stdout, routes, ending, stop, unroutable, limits.clone()));
+        let writing = write_lines(stdin, waiting, Arc::clone(&routes), stop.clone(), limits.child_patience);
+        tokio::spawn(writing);
+        let supervised = Supervised { process, stderr, ending, stop, limits: limits.clone() };
+        tokio::spawn(supervised.run(stdout, routes, unroutable));
         tokio::spawn(refuse(Arc::downgrade(&this), refusals));
         this
     }
@@ -97,11 +117,9 @@ impl Child {
         let token = request.params.as_mut().and_then(|params| replace_token(params, id));
         self.routes.lock().add(id, Route { id: outer, token, messages: sender, answer: done });
         // From here on, whatever goes wrong, dropping the exchange takes the route away.
-        let mut exchange =
-            ChildExchange { child: Arc::clone(self), id, messages, answer: Some(answer), cancels: false };
+        let exchange = ChildExchange { child: Arc::clone(self), id, messages, answer: Some(answer), cancels };
         let (name, value) = argument.unwrap_or(("", const { &Object::new() }));
         passage.hold(&self.limits, self.write(request.to_bytes_with(name, value))).await?;
-        exchange.cancels = cancels;
         Ok(exchange)
     }
 
@@ -116,15 +134,13 @@ impl Child {
             return Err(UpstreamError::Ended(end));
         }
         line.push(b'\n');
-        let writing = async { self.stdin.lock().await.write_all(&line).await };
-        match tokio::time::timeout(self.limits.child_patience, writing).await {
-            Ok(Ok(())) => Ok(()),
+        let (written, done) = oneshot::channel();
+        let line = Line { bytes: line, written };
+        // Whoever stops waiting here leaves no half a line: it is not begun, or another task writes it to its end.
+        match tokio::time::timeout(self.limits.child_patience, self.lines.send(line)).await {
+            Ok(Ok(())) => done.await.unwrap_or(Err(UpstreamError::Broken)),
             Ok(Err(_)) => Err(UpstreamError::Broken),
-            // Half a line may be written: the channel is of no more use, and `sweep` ends the child.
-            Err(_) => {
-                self.routes.lock().close();
-                Err(UpstreamError::Timeout)
-            }
+            Err(_) => Err(UpstreamError::Timeout),
         }
     }
 
@@ -158,6 +174,18 @@ impl Child {
         self.started.elapsed()
     }
 
+    /// Ends it once no call is under way with it; whoever holds on to it without one does not keep it.
+    pub(crate) fn retire(&self) {
+        self.routes.lock().retire();
+    }
+
+    /// The last of what it wrote to its standard error, escaped and bounded; waits a little for its end.
+    pub(crate) async fn last_words(&self) -> String {
+        let mut ended = self.ended.clone();
+        let _ = tokio::time::timeout(LAST_WORDS_WAIT, ended.wait_for(Option::is_some)).await;
+        last_words(&self.stderr)
+    }
+
     /// For how long nobody has used it; none while somebody does.
     pub(crate) fn idle(&self) -> Duration {
         if self.routes.lock().is_busy() { Duration::ZERO } else { self.used.lock().elapsed() }
@@ -182,34 +210,84 @@ fn replace_token(params: &mut Object, token: u64) -> Option<Value> {
     meta.get_mut("progressToken").map(|agent| std::mem::replace(agent, token.into()))
 }
 
-/// Reads what a child writes until it ends, or until nobody wants it any more.
-async fn supervise(
-    mut process: Process,
-    stdout: pipe::Receiver,
+/// The end of a stranger's text, so that it cannot steer a terminal or pass for a line of a log.
+fn last_words(stderr: &BoundedStderr) -> String {
+    let tail = stderr.tail();
+    let from = tail.char_indices().rev().nth(LAST_WORDS_CHARACTERS_MAX - 1).map_or(0, |(at, _)| at);
+    tail[from..].trim().escape_debug().to_string()
+}
+
+/// Writes line by line, each to its end. Where that fails, half a line may be written: the channel is of no more use,
+/// and the child is ended.
+async fn write_lines(
+    mut stdin: pipe::Sender,
+    mut lines: mpsc::Receiver<Line>,
     routes: Arc<Mutex<Routes>>,
+    stop: CancellationToken,
+    patience: Duration,
+) {
+    loop {
+        let line = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            line = lines.recv() => line,
+        };
+        let Some(line) = line else { return };
+        let result = match tokio::time::timeout(patience, stdin.write_all(&line.bytes)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(UpstreamError::Broken),
+            Err(_) => Err(UpstreamError::Timeout),
+        };
+        let failed = result.is_err();
+        // Whoever wrote may have stopped waiting.
+        let _ = line.written.send(result);
+        if failed {
+            routes.lock().close();
+            stop.cancel();
+            return;
+        }
+    }
+}
+
+/// A process under the eyes of the task that reads what it writes.
+struct Supervised {
+    process: Process,
+    stderr: BoundedStderr,
     ending: watch::Sender<Option<String>>,
     stop: CancellationToken,
-    unroutable: mpsc::Sender<Id>,
     limits: Limits,
-) {
-    let reading = read_lines(stdout, &routes, &unroutable, &limits);
-    let end = tokio::select! {
-        end = reading => end,
-        () = stop.cancelled() => Ok(()),
-    };
-    let reason = match end {
-        Ok(()) => {
-            // Its input is closed, or it closed its output: either way it is asked to end, and then made to.
-            process.terminate();
-            let exited = tokio::time::timeout(limits.child_patience, process.exited()).await;
-            exited.map_or_else(|_| "it did not end by itself".to_owned(), |status| status.to_string())
+}
+
+impl Supervised {
+    /// Reads until the child ends, or until nobody wants it any more.
+    async fn run(mut self, stdout: pipe::Receiver, routes: Arc<Mutex<Routes>>, unroutable: mpsc::Sender<Id>) {
+        let end = tokio::select! {
+            end = read_lines(stdout, &routes, &unroutable, &self.limits) => Some(end),
+            () = self.stop.cancelled() => None,
+        };
+        let wanted = end.is_some();
+        if !wanted {
+            routes.lock().close();
         }
-        Err(error) => error.to_string(),
-    };
-    drop(process);
-    tracing::debug!(%reason, "a tool server ended");
-    ending.send_replace(Some(reason));
-    routes.lock().close();
+        let reason = match end {
+            None | Some(Ok(())) => {
+                // Its input is closed, or it closed its output: either way it is asked to end, and then made to.
+                self.process.terminate();
+                let exited = tokio::time::timeout(self.limits.child_patience, self.process.exited()).await;
+                exited.map_or_else(|_| "it did not end by itself".to_owned(), |status| status.to_string())
+            }
+            Some(Err(error)) => error.to_string(),
+        };
+        drop(self.process);
+        if wanted {
+            let said = last_words(&self.stderr);
+            tracing::warn!(%reason, stderr = %said, "a tool server ended by itself");
+        } else {
+            tracing::debug!(%reason, "a tool server was ended");
+        }
+        self.ending.send_replace(Some(reason));
+        routes.lock().close();
+    }
 }
 
 async fn read_lines(

@@ -213,6 +213,7 @@ impl State {
     /// Lets go of a child; one that ended by itself too soon counts as a failure.
     fn bury(&mut self, limits: &Limits) {
         let Some(child) = self.child.take() else { return };
+        child.retire();
         if child.lifetime() > STABLE {
             self.failures = 0;
         }

@@ -1,5 +1,7 @@
 //! How the way to an upstream fails.
 
+use std::borrow::Cow;
+
 use ringfence_kernel::{CutOff, Failure};
 use ringfence_sandbox::SpawnError;
 
@@ -50,7 +52,7 @@ pub(crate) enum UpstreamError {
     #[error("the tool server cannot be started: {0}")]
     Spawn(#[from] SpawnError),
     /// The child ended too often and is not tried again yet.
-    #[error("the tool server keeps ending; it is started again in {wait_ms} ms")]
+    #[error("the tool server keeps failing; it is tried again in {wait_ms} ms")]
     Resting {
         /// How long.
         wait_ms: u128,
@@ -72,6 +74,16 @@ pub(crate) enum UpstreamError {
 // === impl UpstreamError ===
 
 impl UpstreamError {
+    /// What an agent is told: nothing of where the server is, how it is started, and what opens it.
+    pub(crate) fn for_agents(&self) -> Cow<'static, str> {
+        match self {
+            Self::Spawn(_) => "the tool server could not be started".into(),
+            Self::Source(_) => "the tool server cannot be used now: what opens it is missing".into(),
+            Self::Credential(_) => "the tool server does not accept the node".into(),
+            other => other.to_string().into(),
+        }
+    }
+
     /// Whether it says something about the upstream, and not about what the node lacks to reach it.
     pub(crate) fn is_upstreams(&self) -> bool {
         !matches!(self, Self::SessionGone | Self::Source(_) | Self::Gone | Self::Cut(_))

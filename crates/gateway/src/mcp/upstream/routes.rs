@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use ringfence_json::{Object, Value};
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use crate::mcp::era::META_SUBSCRIPTION;
 use crate::mcp::message::{Id, Message, Notification, Response};
@@ -17,6 +18,9 @@ pub(super) struct Routes {
     /// Whether the child may ask clients anything, or log to them: one that several runs share must not.
     questions: bool,
     closed: bool,
+    /// Whether the child is to end once no call is under way, and what ends it.
+    retiring: bool,
+    stop: CancellationToken,
 }
 
 /// One call.
@@ -35,8 +39,9 @@ pub(super) struct Route {
 // === impl Routes ===
 
 impl Routes {
-    pub(super) fn new(questions: bool) -> Self {
-        Self { calls: BTreeMap::new(), listeners: Vec::new(), questions, closed: false }
+    pub(super) fn new(questions: bool, stop: CancellationToken) -> Self {
+        let (calls, listeners) = (BTreeMap::new(), Vec::new());
+        Self { calls, listeners, questions, closed: false, retiring: false, stop }
     }
 
     /// A call is under way. After the end it is dropped, which its exchange sees.
@@ -48,7 +53,21 @@ impl Routes {
 
     /// Whether the call was still waiting for its answer.
     pub(super) fn remove(&mut self, id: u64) -> bool {
-        self.calls.remove(&id).is_some()
+        let waited = self.calls.remove(&id).is_some();
+        self.retire_if_idle();
+        waited
+    }
+
+    /// Ends the child once no call is under way.
+    pub(super) fn retire(&mut self) {
+        self.retiring = true;
+        self.retire_if_idle();
+    }
+
+    fn retire_if_idle(&self) {
+        if self.retiring && self.calls.is_empty() {
+            self.stop.cancel();
+        }
     }
 
     pub(super) fn listen(&mut self, listener: mpsc::Sender<Message>) {
@@ -99,6 +118,7 @@ impl Routes {
         response.id = Some(route.id);
         // The call may have been called off in this moment.
         let _ = route.answer.send(response);
+        self.retire_if_idle();
     }
 
     fn notify(&mut self, mut notification: Notification) {
@@ -183,7 +203,7 @@ mod tests {
 
     #[test]
     fn answers_and_progress_find_their_call_under_its_own_identifier() {
-        let mut routes = Routes::new(true);
+        let mut routes = Routes::new(true, CancellationToken::new());
         let (first, mut first_messages, mut first_answer) = route(7, "mine");
         let (second, mut second_messages, _second_answer) = route(7, "mine");
         routes.add(1, first);
@@ -203,7 +223,7 @@ mod tests {
     #[test]
     fn a_question_goes_to_the_newest_call_and_to_nobody_when_runs_share_the_child() {
         let question = || Message::Request(Request::new("q".into_id(), "elicitation/create", Object::new()));
-        let mut routes = Routes::new(true);
+        let mut routes = Routes::new(true, CancellationToken::new());
         assert_eq!(routes.deliver(question()), Some("q".into_id()), "nobody is there");
         let (one, mut messages, _answer) = route(7, "t");
         routes.add(1, one);
@@ -211,7 +231,7 @@ mod tests {
         assert!(matches!(messages.try_recv(), Ok(Message::Request(_))));
         let unknown = Message::Request(Request::new("q".into_id(), "shell/run", Object::new()));
         assert_eq!(routes.deliver(unknown), Some("q".into_id()));
-        let mut shared = Routes::new(false);
+        let mut shared = Routes::new(false, CancellationToken::new());
         let (one, _messages, _answer) = route(7, "t");
         shared.add(1, one);
         assert_eq!(shared.deliver(question()), Some("q".into_id()));
