@@ -75,8 +75,17 @@ impl People {
 
     /// Whose token this is. The token is looked up by its hash, so that timing tells nothing of it.
     pub fn by_token(&self, token: &str) -> Option<&Person> {
-        token.strip_prefix(PERSON_TOKEN_PREFIX)?;
-        self.by_token.get(&Digest::of(token.as_bytes()))
+        self.by_hash(&Self::hash_of(token)?)
+    }
+
+    /// Whose token has this hash.
+    pub fn by_hash(&self, hash: &Digest) -> Option<&Person> {
+        self.by_token.get(hash)
+    }
+
+    /// The hash of a token; `None` for what cannot be a person's.
+    pub fn hash_of(token: &str) -> Option<Digest> {
+        token.strip_prefix(PERSON_TOKEN_PREFIX).map(|_| Digest::of(token.as_bytes()))
     }
 
     /// Who comes by the socket with that user id; `owner` is the owner of the data folder, who has every role.

@@ -274,6 +274,37 @@ async fn followers_see_what_happens_as_it_happens() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_taken_out_of_the_configuration_follows_no_longer() {
+    let place = Place::new();
+    let node = place.start().await;
+    let host = node.addresses().control.strip_prefix("http://").unwrap().to_owned();
+    let mut stream = tokio::net::TcpStream::connect(&host).await.unwrap();
+    let head = format!(
+        "GET /api/v1/audit/tail?last=1 HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {}\r\n\r\n",
+        place.viewer
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut seen = vec![0; 15];
+    stream.read_exact(&mut seen).await.unwrap();
+    assert_eq!(seen, b"HTTP/1.1 200 OK");
+    let without: Vec<_> =
+        place.configuration().lines().filter(|line| !line.contains("vera:")).map(str::to_owned).collect();
+    place.write("ringfence.yaml", &without.join("\n"));
+    assert_eq!(place.socket(&node, "POST", "/api/v1/reload", "").await.status, 200);
+    // The end of the answer comes; the connection may stay.
+    while !seen.ends_with(b"\r\n0\r\n\r\n") {
+        let next = tokio::time::timeout(Duration::from_secs(30), stream.read_u8()).await;
+        let Ok(next) = next.expect("the stream goes on") else { break };
+        seen.push(next);
+    }
+    let listed = place.tcp(&node, "GET", "/api/v1/status", Some(&place.viewer), "").await;
+    assert_eq!(listed.status, 401);
+    let metrics = place.socket(&node, "GET", "/metrics", "").await.body;
+    assert!(metrics.contains("\nringfence_operator_logins_failed_total 1\n"), "{metrics}");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn metrics_are_in_the_exposition_format() {
     let place = Place::new();
     let node = place.start().await;

@@ -12,6 +12,7 @@ use ringfence_json::{Object, Value};
 use ringfence_types::parse_duration;
 
 use super::desk::Desk;
+use super::guard::Credential;
 use super::problem::Problem;
 use crate::Person;
 use crate::limits::PAGE_MAX;
@@ -22,6 +23,8 @@ pub(crate) struct Call {
     pub desk: Arc<Desk>,
     /// By whom.
     pub caller: Person,
+    /// What they showed of it.
+    pub credential: Credential,
     /// The parts of the path that have names.
     pub path: Vec<(String, String)>,
     /// The query; every name once, all of them known.

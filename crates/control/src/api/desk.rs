@@ -9,10 +9,12 @@ use ringfence_kernel::Kernel;
 use ringfence_types::{NodeName, Timestamp};
 use tokio::sync::Semaphore;
 
-use crate::People;
+use super::guard::{self, Credential};
+use super::logins::FailedLogins;
 use crate::audit::Books;
 use crate::compile::Compiled;
 use crate::node::Reloader;
+use crate::{People, Power};
 
 /// A configuration in force.
 pub(crate) struct InForce {
@@ -47,6 +49,8 @@ pub(crate) struct Desk {
     pub refused: Mutex<Option<Refused>>,
     /// One for each follower of the log.
     pub followers: Arc<Semaphore>,
+    /// Requests of nobody who is known.
+    pub failed_logins: FailedLogins,
     /// What can be asked, for programs.
     pub description: Object,
     /// Layers of isolation that this machine refuses to stdio servers: name and reason.
@@ -70,5 +74,11 @@ impl Desk {
     /// The configuration in force.
     pub fn in_force(&self) -> Arc<InForce> {
         self.in_force.load_full()
+    }
+
+    /// Whether a credential still lets somebody look: a reload may have taken it away.
+    pub fn still_lets_look(&self, credential: Credential) -> bool {
+        let person = guard::authenticate(credential, &self.in_force().people);
+        person.is_ok_and(|person| person.may(Power::View))
     }
 }

@@ -1,6 +1,7 @@
 //! What every request passes first: is it meant for this node, and who asks?
 
 use http::{HeaderMap, StatusCode, Uri, header};
+use ringfence_types::Digest;
 
 use super::problem::Problem;
 use crate::{People, Person, Power};
@@ -55,33 +56,54 @@ fn is_ours(host: &str, port: u16) -> bool {
         && (name.eq_ignore_ascii_case("localhost") || matches!(name, "127.0.0.1" | "[::1]"))
 }
 
-/// Who asks: by token, or on the socket by user id.
-pub(crate) fn authenticate(
-    entrance: Entrance,
-    headers: &HeaderMap,
-    people: &People,
-) -> Result<Person, Problem> {
+/// What somebody shows of who they are. It holds for as long as the configuration knows it: whoever is answered for
+/// long is asked again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Credential {
+    /// A token, by its hash; `None` for what is no person's token.
+    Token(Option<Digest>),
+    /// The user of the process at the other end of the socket, and who owns the data folder.
+    User {
+        /// Whose process it is.
+        uid: u32,
+        /// Whose folder it is.
+        owner: u32,
+    },
+    /// Nothing.
+    None,
+}
+
+/// What a request shows of who asks: a token, or on the socket its user id.
+pub(crate) fn credential(entrance: Entrance, headers: &HeaderMap) -> Result<Credential, Problem> {
     let mut authorizations = headers.get_all(header::AUTHORIZATION).iter();
     match (authorizations.next(), authorizations.next()) {
         (Some(value), None) => {
             let token = value.to_str().ok().and_then(bearer).unwrap_or_default();
-            people.by_token(token).cloned().ok_or_else(|| {
-                Problem::new(StatusCode::UNAUTHORIZED, "this token is not a person's token here")
-                    .hint("`ringfence token person NAME` makes one; its hash goes under `people:` in ringfence.yaml")
-            })
+            Ok(Credential::Token(People::hash_of(token)))
         }
-        (None, _) => match entrance {
-            Entrance::Socket { uid, owner } => people.by_uid(uid, owner).ok_or_else(|| {
-                Problem::new(StatusCode::UNAUTHORIZED, format!("user {uid} of this machine is nobody here"))
-                    .hint(format!("add `uid: {uid}` to a person under `people:` in ringfence.yaml"))
-            }),
-            Entrance::Tcp { .. } => {
-                Err(Problem::new(StatusCode::UNAUTHORIZED, "every request needs a person's token").hint(
-                    "send `Authorization: Bearer rfp_…`; the command line takes it from RINGFENCE_TOKEN",
-                ))
-            }
-        },
+        (None, _) => Ok(match entrance {
+            Entrance::Socket { uid, owner } => Credential::User { uid, owner },
+            Entrance::Tcp { .. } => Credential::None,
+        }),
         (Some(_), Some(_)) => Err(Problem::wrong("more than one Authorization header")),
+    }
+}
+
+/// Who that is, among these people.
+pub(crate) fn authenticate(credential: Credential, people: &People) -> Result<Person, Problem> {
+    let refuse = |detail: String| Problem::new(StatusCode::UNAUTHORIZED, detail);
+    match credential {
+        Credential::Token(hash) => hash.and_then(|hash| people.by_hash(&hash)).cloned().ok_or_else(|| {
+            refuse("this token is not a person's token here".into()).hint(
+                "`ringfence token person NAME` makes one; its hash goes under `people:` in ringfence.yaml",
+            )
+        }),
+        Credential::User { uid, owner } => people.by_uid(uid, owner).ok_or_else(|| {
+            refuse(format!("user {uid} of this machine is nobody here"))
+                .hint(format!("add `uid: {uid}` to a person under `people:` in ringfence.yaml"))
+        }),
+        Credential::None => Err(refuse("every request needs a person's token".into())
+            .hint("send `Authorization: Bearer rfp_…`; the command line takes it from RINGFENCE_TOKEN")),
     }
 }
 
@@ -141,15 +163,14 @@ mod tests {
     #[test]
     fn loopback_alone_opens_nothing() {
         let people = People::default();
-        assert!(authenticate(TCP, &headers(&[]), &people).is_err());
-        assert!(authenticate(TCP, &headers(&[("authorization", "Bearer rfp_x")]), &people).is_err());
+        let who =
+            |entrance, headers: &HeaderMap, people| authenticate(credential(entrance, headers)?, people);
+        assert!(who(TCP, &headers(&[]), &people).is_err());
+        assert!(who(TCP, &headers(&[("authorization", "Bearer rfp_x")]), &people).is_err());
         let owner = Entrance::Socket { uid: 7, owner: 7 };
-        assert!(authenticate(owner, &headers(&[]), &people).is_ok());
+        assert!(who(owner, &headers(&[]), &people).is_ok());
         let bad_token = headers(&[("authorization", "Bearer x")]);
-        assert!(
-            authenticate(owner, &bad_token, &people).is_err(),
-            "a wrong token is not made up for by the socket"
-        );
-        assert!(authenticate(Entrance::Socket { uid: 8, owner: 7 }, &headers(&[]), &people).is_err());
+        assert!(who(owner, &bad_token, &people).is_err(), "a wrong token is not made up for by the socket");
+        assert!(who(Entrance::Socket { uid: 8, owner: 7 }, &headers(&[]), &people).is_err());
     }
 }

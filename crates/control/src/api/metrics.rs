@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use ringfence_kernel::{RunView, Status};
 
 /// The metrics of a moment. Only what the kernel counts itself: nothing is estimated.
-pub(super) fn render(status: &Status, runs: &[RunView]) -> String {
+pub(super) fn render(status: &Status, runs: &[RunView], failed_logins: u64) -> String {
     let mut out = String::new();
     let counts = &status.counts;
     let mut metric = |name: &str, kind: &str, help: &str, samples: &[(String, u64)]| {
@@ -40,6 +40,12 @@ pub(super) fn render(status: &Status, runs: &[RunView]) -> String {
         "counter",
         "Requests with a token nobody knows.",
         &one(counts.unauthenticated),
+    );
+    metric(
+        "ringfence_operator_logins_failed_total",
+        "counter",
+        "Requests to the operators' side of nobody who is known.",
+        &one(failed_logins),
     );
     metric("ringfence_open_actions", "gauge", "Actions cleared and not settled.", &one(number(status.open)));
     metric("ringfence_runs", "gauge", "Runs whose token can still be used.", &one(number(status.runs)));

@@ -9,6 +9,7 @@ mod desk;
 mod guard;
 mod handlers;
 mod known;
+mod logins;
 mod metrics;
 mod openapi;
 mod problem;
@@ -32,6 +33,7 @@ use ringfence_json::{Limits, Object, parse};
 pub use desk::Addresses;
 pub(crate) use desk::{Desk, InForce, Refused};
 pub(crate) use guard::Entrance;
+pub(crate) use logins::FailedLogins;
 pub(crate) use serve::{Bounds, Listeners, listen_socket, serve};
 
 use crate::limits::{BODY_BYTES_MAX, REQUEST_TIMEOUT};
@@ -90,10 +92,12 @@ async fn answer(
     let entrance = head.extensions.get::<Entrance>().copied();
     let entrance = entrance.ok_or_else(|| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "no entrance"))?;
     guard::meant_for_us(entrance, &head.headers, &head.uri)?;
+    let credential = guard::credential(entrance, &head.headers)?;
     let caller = if route.power == crate::Power::None {
         crate::Person::nobody()
     } else {
-        let caller = guard::authenticate(entrance, &head.headers, &desk.in_force().people)?;
+        let caller = guard::authenticate(credential, &desk.in_force().people);
+        let caller = caller.inspect_err(|_| desk.failed_logins.count(entrance))?;
         *known = Some(serve::Known);
         guard::authorize(&caller, route.power)?;
         caller
@@ -104,7 +108,7 @@ async fn answer(
         None => Object::new(),
     };
     let path = parts.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    (route.handler)(Call { desk, caller, path, query, body }).await
+    (route.handler)(Call { desk, caller, credential, path, query, body }).await
 }
 
 /// The query, every name known and once.

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use ringfence_gateway::targets::Targets;
 use ringfence_kernel::{Actor, Clock, Kernel, LedgerUnavailable, OpenError, Options};
 use ringfence_sandbox::Spawner;
-use ringfence_types::NodeName;
+use ringfence_types::{NodeName, Scope};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -20,10 +20,12 @@ use tokio_util::sync::CancellationToken;
 use super::agents::{AgentsSide, AgentsSideError};
 use super::reload::in_force;
 use super::{Exposed, ReloadError, Reloaded, Reloader, chores, loopback_only, watch};
-use crate::api::{Addresses, Bounds, Desk, Listeners, description, listen_socket, router, serve};
+use crate::api::{
+    Addresses, Bounds, Desk, FailedLogins, Listeners, description, listen_socket, router, serve,
+};
 use crate::audit::Books;
 use crate::compile::{Compiled, compile};
-use crate::config::{Rejected, load};
+use crate::config::{Rejected, Transport, load};
 use crate::limits::{FOLLOWERS_MAX, SHUTDOWN_GRACE};
 use crate::setup::{SetupError, gateway_table, kernel_setup, known_tools};
 
@@ -110,6 +112,7 @@ impl Node {
         let compiled = compile(load(&options.config)?, &[])?;
         let targets = Targets::of(compiled.loaded.digest, gateway_table(&compiled)?);
         let owner = prepare_folder(&options.data)?;
+        warn_of_readers(&options.data);
         let name = options.name.unwrap_or_else(machine_name);
         let open = Options { node: name.clone(), clock: Clock::system(), segment_bytes: None };
         // Blocks for as long as it takes to read the end of the log; nothing is served yet.
@@ -135,11 +138,13 @@ impl Node {
             addresses,
             in_force: ArcSwap::from_pointee(in_force(compiled, kernel.now(), pin_changes)),
             refused: Mutex::new(None),
+            failed_logins: FailedLogins::default(),
             followers: Arc::new(Semaphore::new(FOLLOWERS_MAX)),
             description: description(),
             missing_layers: agents.missing_layers(),
             kernel: kernel.clone(),
         });
+        record_missing_layers(&kernel, &desk);
         let stop = CancellationToken::new();
         let listeners = Listeners { tcp: control, socket, owner };
         let serving = tokio::spawn(serve(listeners, router(&desk), stop.clone(), Bounds::default()));
@@ -238,6 +243,31 @@ pub fn prepare_folder(folder: &Path) -> Result<u32, StartError> {
         return Err(failed(io::Error::other("others may write to it; `chmod go-w` it first")));
     }
     Ok(metadata.uid())
+}
+
+/// Says so when others can look into the data folder. What it holds is its owner's alone, but names tell something too;
+/// who else may look, is for the owner to say.
+fn warn_of_readers(folder: &Path) {
+    if std::fs::metadata(folder).is_ok_and(|metadata| metadata.mode() & 0o077 != 0) {
+        let folder = folder.display();
+        tracing::warn!(%folder, "others can look into the data folder; `chmod 700` it unless that is meant");
+    }
+}
+
+/// Puts on record which layers this machine refuses to the tool servers that it starts.
+fn record_missing_layers(kernel: &Kernel, desk: &Desk) {
+    let missing: Vec<String> =
+        desk.missing_layers.iter().map(|(layer, why)| format!("{layer} ({why})")).collect();
+    let in_force = desk.in_force();
+    let servers = in_force.compiled.loaded.config.workspaces.iter().flat_map(|workspace| &workspace.servers);
+    let starts_some = servers.into_iter().any(|server| matches!(server.transport, Transport::Stdio { .. }));
+    if starts_some && !missing.is_empty() {
+        let reason = format!(
+            "tool servers started here run with less isolation, see `ringfence doctor`: {}",
+            missing.join(", ")
+        );
+        kernel.incident(Scope::default(), "isolation_missing", &reason);
+    }
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {

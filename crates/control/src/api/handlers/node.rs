@@ -23,7 +23,8 @@ pub(in crate::api) async fn openapi(call: Call) -> Result<Answer, Problem> {
 }
 
 pub(in crate::api) async fn metrics(call: Call) -> Result<Answer, Problem> {
-    let text = exposition::render(&call.desk.kernel.status(), &call.desk.kernel.runs());
+    let desk = &call.desk;
+    let text = exposition::render(&desk.kernel.status(), &desk.kernel.runs(), desk.failed_logins.total());
     Ok(Answer::Text("text/plain; version=0.0.4; charset=utf-8", text))
 }
 

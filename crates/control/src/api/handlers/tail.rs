@@ -1,6 +1,7 @@
 //! Following the log: entries as JSON lines, as they become durable.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -29,26 +30,33 @@ const PAGE: usize = 100;
 
 pub(in crate::api) async fn tail(call: Call) -> Result<Answer, Problem> {
     let filter = filter(&call)?;
-    let books = call.desk.books.clone();
+    let (desk, credential) = (Arc::clone(&call.desk), call.credential);
     let asked = call.asked_as::<u64>("from")?;
     let last = call.asked_as::<u64>("last")?.unwrap_or(0);
-    let from = asked.unwrap_or_else(|| books.size().saturating_sub(last));
-    let slot = std::sync::Arc::clone(&call.desk.followers).try_acquire_owned().map_err(|_| {
+    let from = asked.unwrap_or_else(|| desk.books.size().saturating_sub(last));
+    let slot = Arc::clone(&desk.followers).try_acquire_owned().map_err(|_| {
         Problem::unavailable("too many follow the log already")
             .hint("end one of the others, or page through /api/v1/audit/entries")
     })?;
     let (sender, receiver) = mpsc::channel(QUEUE);
     tokio::spawn(async move {
-        follow(&books, &filter, from, &sender).await;
+        let still = || desk.still_lets_look(credential);
+        follow(&desk.books, &filter, from, &sender, still).await;
         drop(slot);
     });
     Ok(Answer::Lines(Body::new(StreamBody::new(Receiving(receiver)))))
 }
 
-/// Sends until the follower has gone or the log cannot be read.
-async fn follow(books: &Books, filter: &Filter, mut from: u64, sender: &mpsc::Sender<Bytes>) {
+/// Sends until the follower has gone or may `still` look no more, or the log cannot be read.
+async fn follow(
+    books: &Books,
+    filter: &Filter,
+    mut from: u64,
+    sender: &mpsc::Sender<Bytes>,
+    still: impl Fn() -> bool,
+) {
     let mut idle = Duration::ZERO;
-    loop {
+    while still() {
         let (reading, filter_now) = (books.clone(), filter.clone());
         let page = tokio::task::spawn_blocking(move || reading.look_through(&filter_now, from, PAGE)).await;
         let Ok(Ok(page)) = page else { return };
