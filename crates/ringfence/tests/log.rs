@@ -9,6 +9,7 @@
 
 mod program;
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use program::{Place, Said};
@@ -150,6 +151,25 @@ fn reading_a_log_changes_nothing_in_it_and_takes_it_from_nobody() {
         place.run(arguments).expect(0);
     }
     assert_eq!(files(&ledger), before);
+}
+
+#[test]
+fn what_a_node_writes_is_its_owners_alone() {
+    let place = place();
+    // As a careless hand makes it.
+    let data = place.path().join("state/ringfence");
+    std::fs::create_dir_all(&data).unwrap();
+    std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let node = place.up();
+    place.run(&["token", "mint", "-w", "lab", "--agent", "assistant"]).expect(0);
+    assert_eq!(node.stop(), Some(0));
+    let all = files(&data);
+    assert!(all.iter().any(|(path, _)| path.ends_with("/index.db")), "{all:?}");
+    for (path, _) in all {
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        // The public key is for everybody.
+        assert!(mode & 0o077 == 0 || path.ends_with("/key.pub"), "{path} has the mode {mode:o}");
+    }
 }
 
 #[test]

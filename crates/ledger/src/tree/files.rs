@@ -1,7 +1,8 @@
 //! Where tiles and bundles are, and what they hold.
 
-use std::fs;
-use std::io;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::hash::Hash;
@@ -75,12 +76,12 @@ impl TreeFiles {
         if may_exist && fs::read(&path).is_ok_and(|found| found == bytes) {
             return Ok(());
         }
-        match fs::write(&path, bytes) {
+        match write_own(&path, bytes) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 if let Some(folder) = path.parent() {
                     fs::create_dir_all(folder).at("create", folder)?;
                 }
-                fs::write(&path, bytes).at("write", &path)
+                write_own(&path, bytes).at("write", &path)
             }
             written => written.at("write", &path),
         }
@@ -138,6 +139,12 @@ impl TreeFiles {
         hashes.truncate(tile.width);
         Ok(hashes)
     }
+}
+
+/// Writes a file that its owner alone reads: bundles hold what the log says.
+fn write_own(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let options = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).clone();
+    options.open(path)?.write_all(bytes)
 }
 
 #[cfg(test)]
