@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand};
 
 use crate::client::{Address, Client, Secret, data_folder};
@@ -63,6 +64,33 @@ pub enum Command {
     Audit(command::audit::Audit),
     Doctor(command::doctor::Doctor),
     Completions(command::completions::Completions),
+}
+
+/// Commands that have their place and are not in this version, and what to do instead.
+const LATER: [(&str, &str); 3] = [
+    ("run", "start the agent yourself, with a token that `ringfence token mint` gives"),
+    ("secret", "name an environment variable or a file in ringfence.yaml: `key: \"env:NAME\"`"),
+    ("console", "`ringfence status`, `ringfence approvals` and `ringfence audit tail` show what there is"),
+];
+
+/// Ends the program as clap does, but says of a command that comes later that it does.
+pub fn explain_and_exit(error: &clap::Error) -> ! {
+    match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(word)) if error.kind() == ErrorKind::InvalidSubcommand => {
+            // The word may also stand behind a command that there is.
+            let is_command =
+                std::env::args().skip(1).find(|word| !word.starts_with('-')).as_ref() == Some(word);
+            let later = LATER.iter().find(|(later, _)| later == word && is_command);
+            if let Some((_, instead)) = later {
+                let failure =
+                    Failure::usage(format!("`ringfence {word}` is not in this version")).hint(*instead);
+                eprintln!("{failure}");
+                std::process::exit(2);
+            }
+        }
+        _ => {}
+    }
+    error.exit()
 }
 
 // === impl Global ===

@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         eprintln!("error: cannot protect the memory of this process: {error}");
         return ExitCode::from(1);
     }
-    let Cli { global, command } = Cli::parse();
+    let Cli { global, command } = Cli::try_parse().unwrap_or_else(|error| cli::explain_and_exit(&error));
     match run(&global, command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

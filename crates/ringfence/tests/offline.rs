@@ -68,6 +68,9 @@ fn errors_have_a_cause_and_a_way_out() {
         (&["approvals", "show", "me"], 2),
         (&["runs"], 2),
         (&["fly"], 2),
+        (&["run", "assistant", "-w", "main", "--", "x"], 2),
+        (&["secret", "list"], 2),
+        (&["console"], 2),
     ] {
         let said = place.run(arguments);
         assert_eq!(said.code, code, "{arguments:?}: {}", said.stderr);
@@ -131,6 +134,25 @@ fn policies_are_explained_tested_and_compared_offline() {
     let wider = place.run(&["policy", "diff", "safety-policy.yaml", "wider.yaml", "--refuse-wider"]);
     assert!(wider.stdout.contains("wider"), "{}\n{}", wider.stdout, wider.stderr);
     place.run(&["policy", "diff", "safety-policy.yaml", "safety-policy.yaml", "--refuse-wider"]).expect(0);
+}
+
+#[test]
+fn the_schema_is_one_that_cedar_reads_and_names_the_tools() {
+    let place = Place::new();
+    place.run(&["init"]).expect(0);
+    let path = place.path().join("ringfence.yaml");
+    let configuration = std::fs::read_to_string(&path).unwrap();
+    assert!(configuration.contains("files/*"), "{configuration}");
+    place.write("named.yaml", &configuration.replace("files/*", "files/move_file, files/read_*"));
+    let named = place.run(&["policy", "schema", "-c", "named.yaml"]).expect(0).stdout;
+    let _schema =
+        cedar_policy::Schema::from_cedarschema_str(&named).unwrap_or_else(|error| panic!("{error}\n{named}"));
+    assert!(named.contains("action \"files/move_file\""), "{named}");
+    assert!(!named.contains("read_*"), "{named}");
+    // Without a node, from the configuration that is here; and nowhere, from nothing.
+    place.run(&["policy", "schema"]).expect(0);
+    std::fs::remove_file(path).unwrap();
+    place.run(&["policy", "schema"]).expect(3);
 }
 
 #[test]

@@ -36,8 +36,10 @@ fn check_approvers(rule: &Rule, origin: &Origin, vocabulary: &Vocabulary, found:
         return;
     }
     for role in approvers.filter(|role| !vocabulary.roles.contains(role)) {
-        let message =
-            format!("nobody has the role `{role}`, which rule `{}` asks to approve", rule.effect.name);
+        let message = format!(
+            "nobody but the owner of the data folder has the role `{role}`, which rule `{}` asks to approve",
+            rule.effect.name
+        );
         let diagnostic = Diagnostic::warning(origin.source.clone(), origin.place, message);
         found.push(suggesting(diagnostic, role.as_str(), vocabulary.roles.iter().map(Role::as_str)));
     }
