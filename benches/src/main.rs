@@ -41,6 +41,9 @@ struct Command {
     /// One JSON object a line instead of tables
     #[arg(long)]
     json: bool,
+    /// Clients at once, of `steady`
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    clients: usize,
     /// Where the measured data goes; its file system is what is measured
     ///
     /// Unless given, a folder beside the built program.
@@ -62,7 +65,7 @@ fn run(command: Command) -> Result<(), Failure> {
     let beside = std::env::current_exe()?.with_file_name("bench-data");
     let folder = command.folder.unwrap_or(beside);
     std::fs::create_dir_all(&folder)?;
-    let plan = Plan { quick: command.quick, folder };
+    let plan = Plan { quick: command.quick, clients: command.clients, folder };
     let which = if command.which.is_empty() { Which::ALL.to_vec() } else { command.which };
     machine::describe(command.json);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

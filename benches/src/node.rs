@@ -85,6 +85,11 @@ impl Node {
         Ok(Self { child, folder: folder.to_owned(), gateway, ready_after, _output: output })
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The socket of its operators.
     pub fn socket(&self) -> PathBuf {
         self.folder.join("data/control.sock")

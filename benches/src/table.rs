@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::fsync::Syncs;
 use crate::histogram::{Times, ms, us};
 
 /// One cell.
@@ -81,11 +82,12 @@ impl Table {
     }
 
     /// What the disk's sync cost in the same run.
-    pub fn fsync(&mut self, times: &Times) {
-        self.fsync = Some((us(times.p50()), us(times.p99())));
-        let (p50, p99, count) = (ms(times.p50()), ms(times.p99()), times.count());
+    pub fn fsync(&mut self, syncs: &Syncs) {
+        self.fsync = Some((us(syncs.new.p50()), us(syncs.new.p99())));
+        let said = |times: &Times| format!("p50 {:.2} ms, p99 {:.2} ms", ms(times.p50()), ms(times.p99()));
+        let (new, again, count) = (said(&syncs.new), said(&syncs.again), syncs.new.count());
         self.note(format!(
-            "fsync of this run (4 KiB, fdatasync, {count} times): p50 {p50:.2} ms, p99 {p99:.2} ms"
+            "fsync of this run (4 KiB and fdatasync, {count} times): {new}; of a block written before: {again}"
         ));
     }
 

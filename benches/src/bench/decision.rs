@@ -103,7 +103,7 @@ impl Case {
 
 impl Scene {
     fn new() -> Result<Self, Failure> {
-        let note = "x".repeat(124);
+        let note = "x".repeat(123);
         let text = format!(
             r#"{{"app":"shop","replicas":50,"namespace":"app","image":"shop:1.2.3","note":"{note}"}}"#
         );
@@ -172,7 +172,7 @@ fn table(cases: &[Case], scene: &Scene, probe: &Probe) -> Table {
         ]);
     }
     let bytes = scene.bytes;
-    table.fsync(probe.times());
+    table.fsync(probe.syncs());
     table.note(format!(
         "{bytes} bytes of arguments, a pinned schema, two constraints; a decision writes nothing"
     ));

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::bench::Plan;
 use crate::failure::Failure;
-use crate::fsync::Probe;
+use crate::fsync::{Probe, Syncs};
 use crate::histogram::{Times, ms, us};
 use crate::table::{Bound, Cell, Table};
 
@@ -47,7 +47,7 @@ struct Run {
     entries: u64,
     took: Duration,
     cpu: Duration,
-    fsync: Times,
+    fsync: Syncs,
 }
 
 pub fn measure(plan: &Plan) -> Result<Vec<Table>, Failure> {
@@ -62,7 +62,7 @@ fn apart(plan: &Plan) -> Result<Vec<Table>, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let mut runs = Vec::new();
     let mut verified = Table::new("log", "Verifying the log", VERIFY_COLUMNS);
-    let mut all = Times::default();
+    let mut all = Syncs::default();
     for payloads in [false, true] {
         for appenders in [1, 16, MANY] {
             let folder = plan.fresh()?;
@@ -71,7 +71,7 @@ fn apart(plan: &Plan) -> Result<Vec<Table>, Failure> {
             let log = folder.path().join("log");
             let mut run = runtime.block_on(append(&log, appenders, payloads, plan.millis(5_000, 1_000)))?;
             probe.sample(SYNCS)?;
-            run.fsync = probe.times().clone();
+            run.fsync = probe.take();
             all.add(&run.fsync);
             if appenders == MANY {
                 verify_row(&mut verified, &log, payloads)?;
@@ -103,7 +103,7 @@ async fn append(folder: &Path, appenders: u32, payloads: bool, long: Duration) -
     let (took, cpu) = (started.elapsed(), cpu_time().saturating_sub(cpu));
     ledger.close();
     let entries = durable.count() * 2;
-    Ok(Run { appenders, payloads, durable, entries, took, cpu, fsync: Times::default() })
+    Ok(Run { appenders, payloads, durable, entries, took, cpu, fsync: Syncs::default() })
 }
 
 /// Intent, wait, outcome, as a call does; only the intent's wait is measured.
@@ -146,7 +146,7 @@ fn draft(kind: EntryKind, action: &str) -> Result<Draft, Failure> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-fn append_table(runs: &[Run], all: &Times) -> Table {
+fn append_table(runs: &[Run], all: &Syncs) -> Table {
     let mut table = Table::new("log", "Appending to the log", APPEND_COLUMNS);
     for run in runs {
         let rate = run.entries as f64 / run.took.as_secs_f64();
@@ -157,13 +157,13 @@ fn append_table(runs: &[Run], all: &Times) -> Table {
             Cell::Figure(us(run.cpu) / run.entries as f64, 1),
             Cell::Figure(ms(run.durable.p50()), 2),
             Cell::Figure(ms(run.durable.p99()), 2),
-            Cell::Figure(ms(run.fsync.p50()), 2),
-            Cell::Figure(ms(run.fsync.p99()), 2),
+            Cell::Figure(ms(run.fsync.new.p50()), 2),
+            Cell::Figure(ms(run.fsync.new.p99()), 2),
         ]);
         if run.appenders == MANY {
             let what = if run.payloads { ", with payloads" } else { "" };
             table.goal(format!("entries/s at {MANY}{what}"), rate, Bound::Least(40_000.0), "/s");
-            let (measured, bound) = (ms(run.durable.p99()), 3.0 * ms(run.fsync.p99()));
+            let (measured, bound) = (ms(run.durable.p99()), 3.0 * ms(run.fsync.new.p99()));
             table.goal(format!("p99 at {MANY}{what} (3 × fsync p99)"), measured, Bound::Most(bound), "ms");
         }
     }

@@ -76,7 +76,7 @@ async fn grow(plan: &Plan, node: &Node, probe: &mut Probe) -> Result<Table, Fail
             table.row(row(look, entries, Some(done.rate()), node.data_bytes()));
         }
     }
-    table.fsync(probe.times());
+    table.fsync(probe.syncs());
     goals(&mut table, &looks);
     if plan.quick {
         table.note("quick: a tenth of the calls that the goals speak of");
@@ -127,7 +127,7 @@ async fn starts(plan: &Plan, folder: &Path, node: Node, probe: &mut Probe) -> Re
         probe.sample(SYNCS)?;
     }
     drop(node);
-    table.fsync(probe.times());
+    table.fsync(probe.syncs());
     table.note("from the start of the process until /readyz says so; asked every millisecond");
     for (after, slowest) in ["a clean stop", "kill -9 under load"].into_iter().zip(slowest) {
         table.goal(format!("slowest start after {after}"), ms(slowest), Bound::Most(1_000.0), "ms");

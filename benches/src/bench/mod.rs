@@ -4,6 +4,7 @@ mod calls;
 mod decision;
 mod log;
 mod memory;
+mod steady;
 mod suspension;
 
 use std::path::PathBuf;
@@ -28,6 +29,8 @@ pub enum Which {
     Memory,
     /// How soon a suspension stops what is under way
     Suspension,
+    /// Nothing: keeps a node busy for a minute, to look at with a profiler
+    Steady,
 }
 
 /// How to measure.
@@ -35,6 +38,8 @@ pub enum Which {
 pub struct Plan {
     /// Shortly.
     pub quick: bool,
+    /// Clients at once, where a bench does not say itself.
+    pub clients: usize,
     /// Where the measured data goes.
     pub folder: PathBuf,
 }
@@ -42,7 +47,7 @@ pub struct Plan {
 // === impl Which ===
 
 impl Which {
-    /// Everything, in order.
+    /// Everything that has figures, in order.
     pub const ALL: [Self; 5] = [Self::Decision, Self::Log, Self::Calls, Self::Suspension, Self::Memory];
 
     /// In words.
@@ -53,6 +58,7 @@ impl Which {
             Self::Log => "the log",
             Self::Memory => "memory, and starts on a long log",
             Self::Suspension => "suspensions",
+            Self::Steady => "nothing, but keeping a node busy",
         }
     }
 
@@ -64,6 +70,7 @@ impl Which {
             Self::Log => log::measure(plan),
             Self::Memory => memory::measure(plan).await,
             Self::Suspension => suspension::measure(plan).await.map(|table| vec![table]),
+            Self::Steady => steady::keep_busy(plan).await,
         }
     }
 }

@@ -196,7 +196,7 @@ fn table(measured: &Measured, rounds: u32, probe: &Probe) -> Table {
             Cell::Figure(ms(times.longest()), 2),
         ]);
     }
-    table.fsync(probe.times());
+    table.fsync(probe.syncs());
     table.note(format!(
         "{rounds} rounds, each counted by its last client; an event every {PAUSE_MS} ms in each call, {} in all; of any \
          kind: with the answer that tells the agent why",
