@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use ringfence_json::Object;
 use ringfence_policy::{Request, ToolDefinition, Verdict, lookalike};
-use ringfence_types::{
-    ActionId, ActionType, ApprovalId, Code, Decision, Digest, Kind, Refusal, Role, RuleName,
-};
+use ringfence_types::{ActionId, ActionType, ApprovalId, Code, Digest, Kind, Refusal, Role, RuleName};
 
 use crate::fold::Pinned;
 use crate::proposal::{CONTINUATION, digest_of};
@@ -232,11 +230,7 @@ impl<'a> View<'a> {
 }
 
 fn refused_by(verdict: &Verdict) -> Option<Objection> {
-    if let Some(misfit) = &verdict.misfit {
-        return Some(Objection::new(misfit.code, &*misfit.reason).rule(Some(misfit.rule.clone())));
-    }
-    (verdict.decision == Decision::Deny)
-        .then(|| Objection::new(Code::DeniedByPolicy, &*verdict.reason).rule(verdict.rule.clone()))
+    verdict.refused().map(|code| Objection::new(code, &*verdict.reason).rule(verdict.rule.clone()))
 }
 
 fn facts(request: &Request<'_>) -> Object {

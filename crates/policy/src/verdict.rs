@@ -30,6 +30,15 @@ pub struct Verdict {
     pub shadowed: Vec<Shadowed>,
 }
 
+impl Verdict {
+    /// Why the call is refused; `None` when it is not. A rule that says DENY comes before a constraint that refuses.
+    pub fn refused(&self) -> Option<Code> {
+        let denied = self.matched.iter().any(|matched| matched.decision == Decision::Deny);
+        let misfit = self.misfit.as_ref().filter(|_| !denied);
+        (self.decision == Decision::Deny).then(|| misfit.map_or(Code::DeniedByPolicy, |misfit| misfit.code))
+    }
+}
+
 /// A rule that matched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Determining {

@@ -42,11 +42,8 @@ impl Came {
 
     pub(super) fn of(verdict: Verdict, asked: &Object) -> Self {
         let code = match verdict.decision {
-            Decision::Deny => {
-                Some(verdict.misfit.as_ref().map_or(Code::DeniedByPolicy, |misfit| misfit.code))
-            }
             Decision::RequireApproval => Some(Code::ApprovalRequired),
-            Decision::Allow | Decision::AllowWithConstraints => None,
+            Decision::Deny | Decision::Allow | Decision::AllowWithConstraints => verdict.refused(),
         };
         Self {
             decision: verdict.decision,
