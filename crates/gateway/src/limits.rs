@@ -8,8 +8,16 @@ use ringfence_json::Limits as JsonLimits;
 /// tests make them small.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Agents' connections open at once; more are closed unanswered.
+    /// Agents' connections open at once; more are told to come back later.
     pub connections: usize,
+    /// Of them, those on which no run token was shown yet.
+    pub connections_unproven: usize,
+    /// Of them, those of one run.
+    pub connections_per_run: usize,
+    /// Bytes of the bodies of one run's requests that are being read and answered at once.
+    pub bodies_bytes_per_run: usize,
+    /// Bytes of the bodies of all requests that are being read and answered at once.
+    pub bodies_bytes: usize,
     /// Bytes of the head of one request (request line and headers; 100 headers are hyper's own bound).
     pub head_bytes: usize,
     /// From the first byte of a connection, or the end of the answer before, to the end of the next head.
@@ -18,7 +26,7 @@ pub struct Limits {
     pub body_bytes: usize,
     /// From the end of the head to the end of the body.
     pub body_time: Duration,
-    /// For how long a client may take no byte of an answer that is ready for it.
+    /// For how long a client may take less than 4 KiB of an answer that is ready for it.
     pub write_stall: Duration,
     /// The kernel's send buffer of an agent's connection, in bytes: what a suspension can no longer call back.
     pub send_buffer_bytes: u32,
@@ -62,6 +70,8 @@ pub struct Limits {
     pub messages_per_call: usize,
     /// Messages of an upstream waiting for a client to take them.
     pub stream_backlog: usize,
+    /// Bytes of such messages; one that is larger waits until it is alone.
+    pub stream_backlog_bytes: usize,
     /// How long a connection to an upstream may take.
     pub connect_time: Duration,
     /// How long the node's own requests to an upstream may take (lists, handshakes, probes).
@@ -123,6 +133,10 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 2_048,
+            connections_unproven: 512,
+            connections_per_run: 512,
+            bodies_bytes_per_run: 64 << 20,
+            bodies_bytes: 512 << 20,
             head_bytes: 32 << 10,
             head_time: Duration::from_mins(1),
             body_bytes: 4 << 20,
@@ -147,6 +161,7 @@ impl Default for Limits {
             upstream_head_bytes: 32 << 10,
             messages_per_call: 10_000,
             stream_backlog: 16,
+            stream_backlog_bytes: 4 << 20,
             connect_time: Duration::from_secs(5),
             errand_time: Duration::from_secs(15),
             idle_connections: 64,

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::http::accept;
+use crate::http::loads::Loads;
 use crate::mcp::catalog::Catalog;
 use crate::mcp::discovery::{self, DiscoverError, Discovered};
 use crate::mcp::eras::Eras;
@@ -63,6 +64,7 @@ impl Gateway {
             catalog: Catalog::default(),
             rounds: Rounds::default(),
             looks: Looks::default(),
+            loads: Loads::new(&limits),
             shutdown: CancellationToken::new(),
             limits,
         })))

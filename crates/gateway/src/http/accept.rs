@@ -3,17 +3,22 @@
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
+use ringfence_types::RunId;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::loads::{Loads, Place};
 use super::outbound::Outbound;
 use super::stall::Impatient;
 use crate::Limits;
@@ -24,11 +29,29 @@ pub(crate) trait Answer: Send + Sync + 'static {
     fn answer(
         self: &Arc<Self>,
         request: Request<Incoming>,
+        standing: &Standing,
     ) -> impl Future<Output = Response<Outbound>> + Send;
 }
 
+/// What is known of who is on a connection: nobody, until a run token was shown on it.
+#[derive(Debug)]
+pub(crate) struct Standing(Mutex<Option<Held>>);
+
+/// What a connection holds besides its place among all.
+#[derive(Debug)]
+enum Held {
+    Unproven(#[expect(dead_code, reason = "held, not looked at")] OwnedSemaphorePermit),
+    Run(Place),
+}
+
+/// What clients over the bound are told, on as many connections at once as this, each for as long as this.
+const TURNED_AWAY_MAX: usize = 64;
+const TURNED_AWAY_TIME: Duration = Duration::from_secs(1);
+const TURNED_AWAY: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
 /// How long the last answers may take once no new request is taken.
-const FAREWELL: std::time::Duration = std::time::Duration::from_secs(5);
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Serves connections until `shutdown`, then lets the answers under way end.
 ///
@@ -44,6 +67,8 @@ pub(crate) async fn serve<A: Answer>(
     rustix::net::sockopt::set_socket_send_buffer_size(&listener, limits.send_buffer_bytes as usize)?;
     let builder = builder(limits);
     let places = Arc::new(Semaphore::new(limits.connections));
+    let unproven = Arc::new(Semaphore::new(limits.connections_unproven));
+    let away = Arc::new(Semaphore::new(TURNED_AWAY_MAX));
     let connections = TaskTracker::new();
     loop {
         let stream = tokio::select! {
@@ -56,15 +81,22 @@ pub(crate) async fn serve<A: Answer>(
                 }
             },
         };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+        let held =
+            Arc::clone(&places).try_acquire_owned().ok().zip(Arc::clone(&unproven).try_acquire_owned().ok());
+        let Some((place, unproven)) = held else {
             tracing::warn!(
                 connections = limits.connections,
+                unproven = limits.connections_unproven,
                 "as many agents' connections as allowed are open"
             );
+            if let Ok(permit) = Arc::clone(&away).try_acquire_owned() {
+                connections.spawn(turn_away(stream, permit));
+            }
             continue;
         };
+        let standing = Standing(Mutex::new(Some(Held::Unproven(unproven))));
         let connection =
-            Connection { answers: Arc::clone(&answers), shutdown: shutdown.clone(), _place: place };
+            Connection { answers: Arc::clone(&answers), shutdown: shutdown.clone(), standing, _place: place };
         connections.spawn(connection.serve(stream, builder.clone(), limits.write_stall));
     }
     connections.close();
@@ -78,6 +110,19 @@ pub(crate) async fn serve<A: Answer>(
     Ok(())
 }
 
+/// Says that there is no room, and reads what the client has sent: closed over it, the answer would be lost with it.
+async fn turn_away(mut stream: TcpStream, _permit: OwnedSemaphorePermit) {
+    let telling = async {
+        stream.write_all(TURNED_AWAY).await?;
+        stream.shutdown().await?;
+        let mut sink = [0; 1_024];
+        while stream.read(&mut sink).await? > 0 {}
+        Ok::<_, io::Error>(())
+    };
+    // Whoever does not listen to the end hears the end of the connection.
+    let _ = tokio::time::timeout(TURNED_AWAY_TIME, telling).await;
+}
+
 /// Out of descriptors is passing trouble; anything else about the listener itself is not.
 async fn pause_after(error: &io::Error) -> io::Result<()> {
     match error.kind() {
@@ -86,7 +131,7 @@ async fn pause_after(error: &io::Error) -> io::Result<()> {
         }
         _ => {
             tracing::warn!(%error, "an agent's connection could not be accepted");
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
             Ok(())
         }
     }
@@ -105,18 +150,35 @@ fn builder(limits: &Limits) -> http1::Builder {
 struct Connection<A> {
     answers: Arc<A>,
     shutdown: CancellationToken,
+    standing: Standing,
     _place: OwnedSemaphorePermit,
+}
+
+// === impl Standing ===
+
+impl Standing {
+    /// A run token was shown: the connection is this run's from here on. False when it has as many as it may have.
+    pub(crate) fn prove(&self, run: RunId, loads: &Loads) -> bool {
+        let mut held = self.0.lock();
+        if matches!(&*held, Some(Held::Run(place)) if place.run == run) {
+            return true;
+        }
+        let Some(place) = loads.connection(run) else { return false };
+        *held = Some(Held::Run(place));
+        true
+    }
 }
 
 // === impl Connection ===
 
 impl<A: Answer> Connection<A> {
-    async fn serve(self, stream: TcpStream, builder: http1::Builder, write_stall: std::time::Duration) {
+    async fn serve(self, stream: TcpStream, builder: http1::Builder, write_stall: Duration) {
         // Without it small answers wait for acknowledgements; that it cannot be set is no reason to refuse.
         let _ = stream.set_nodelay(true);
         let service = service_fn(|request| {
             let answers = Arc::clone(&self.answers);
-            async move { Ok::<_, Infallible>(answers.answer(request).await) }
+            let standing = &self.standing;
+            async move { Ok::<_, Infallible>(answers.answer(request, standing).await) }
         });
         let io = TokioIo::new(Impatient::new(stream, write_stall));
         let mut connection = std::pin::pin!(builder.serve_connection(io, service));

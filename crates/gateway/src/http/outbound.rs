@@ -4,6 +4,7 @@
 //! once more: what was cut off ends there, not after what happened to be buffered.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -11,7 +12,9 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use hyper::body::{Body, Frame, SizeHint};
 use ringfence_kernel::{Cancel, Lease};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use crate::Limits;
 
 /// The body of an answer.
 pub(crate) struct Outbound {
@@ -30,6 +33,8 @@ pub(crate) struct Outbound {
     /// What `cancel` belongs to, if nobody else keeps it.
     lease: Option<Lease>,
     streams: bool,
+    /// The room of `now` in the backlog, kept until the next event.
+    room: Option<OwnedSemaphorePermit>,
 }
 
 /// Says, as an event, why there is no answer.
@@ -37,13 +42,32 @@ pub(crate) type Instead = Box<dyn FnOnce(ringfence_kernel::CutOff) -> Bytes + Se
 
 /// A part of a stream of events.
 pub(crate) enum Piece {
-    /// An event, or a sign of life.
-    Event(Bytes),
+    /// An event, or a sign of life, and its room in the backlog.
+    Event(Bytes, Option<OwnedSemaphorePermit>),
     /// The answer, after which the stream ends. The lease is held until it is given out; if it is cut off before,
     /// the event that the last part makes takes its place.
     Answer(Bytes, Lease, Instead),
     /// The last event: given out even after the stream was cut off, because it says so.
     Last(Bytes),
+}
+
+/// The way in for what a stream gives out. Its backlog is bounded in messages and in bytes.
+#[derive(Debug, Clone)]
+pub(crate) struct Sender {
+    pieces: mpsc::Sender<Piece>,
+    room: Arc<Semaphore>,
+    bytes_max: usize,
+}
+
+/// Nobody takes what the stream gives out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Gone;
+
+/// A stream of events: the way in, and what [`events`] takes.
+pub(crate) fn channel(limits: &Limits) -> (Sender, mpsc::Receiver<Piece>) {
+    let (pieces, receiver) = mpsc::channel(limits.stream_backlog);
+    let bytes_max = limits.stream_backlog_bytes.min(Semaphore::MAX_PERMITS);
+    (Sender { pieces, room: Arc::new(Semaphore::new(bytes_max)), bytes_max }, receiver)
 }
 
 /// The answer was cut off while it was given out, and could not end in an orderly way.
@@ -53,6 +77,33 @@ pub(crate) struct CutOff;
 
 /// Ends an event that was given out in part: of this kind, no client takes it for a message.
 const ABANDONED: &[u8] = b"\nevent: ringfence-cut-off\n\n";
+
+// === impl Sender ===
+
+impl Sender {
+    /// Gives out an event once there is room for it.
+    pub(crate) async fn event(&self, event: Bytes) -> Result<(), Gone> {
+        let bytes = u32::try_from(event.len().min(self.bytes_max)).unwrap_or(u32::MAX);
+        let permit = Arc::clone(&self.room).acquire_many_owned(bytes).await.ok();
+        self.pieces.send(Piece::Event(event, permit)).await.map_err(|_| Gone)
+    }
+
+    /// Gives out something small if there is room at once.
+    pub(crate) fn try_event(&self, event: Bytes) {
+        // A backlog is a sign of life of its own.
+        let _ = self.pieces.try_send(Piece::Event(event, None));
+    }
+
+    /// Gives out the last piece.
+    pub(crate) async fn last(&self, piece: Piece) -> Result<(), Gone> {
+        self.pieces.send(piece).await.map_err(|_| Gone)
+    }
+
+    /// Until nobody takes it any more.
+    pub(crate) async fn closed(&self) {
+        self.pieces.closed().await;
+    }
+}
 
 // === impl Outbound ===
 
@@ -74,6 +125,7 @@ impl Outbound {
             instead: None,
             lease: None,
             streams: false,
+            room: None,
         }
     }
 
@@ -121,7 +173,10 @@ impl Outbound {
             }
             let Some(events) = &mut self.more else { return Poll::Ready(None) };
             match std::task::ready!(events.poll_recv(cx)) {
-                Some(Piece::Event(event)) => self.now = event,
+                Some(Piece::Event(event, room)) => {
+                    self.now = event;
+                    self.room = room;
+                }
                 Some(Piece::Answer(event, lease, instead)) => {
                     self.now = event;
                     self.lease = Some(lease);
@@ -234,9 +289,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_backlog_is_bounded_in_bytes() {
+        let limits = Limits { stream_backlog: 100, stream_backlog_bytes: 10, ..Limits::default() };
+        let (sender, mut receiver) = channel(&limits);
+        let event = |bytes: usize| Bytes::from(vec![b'a'; bytes]);
+        sender.event(event(6)).await.unwrap();
+        let patience = std::time::Duration::from_millis(20);
+        assert!(tokio::time::timeout(patience, sender.event(event(6))).await.is_err(), "no room");
+        drop(receiver.recv().await);
+        sender.event(event(6)).await.unwrap();
+        drop(receiver.recv().await);
+        sender.event(event(1_000)).await.unwrap();
+        assert!(tokio::time::timeout(patience, sender.event(event(1))).await.is_err(), "it has to be alone");
+    }
+
+    #[tokio::test]
     async fn a_stream_gives_out_its_events_and_ends() {
         let (sender, receiver) = mpsc::channel(4);
-        sender.send(Piece::Event(Bytes::from_static(b"data: 1\n\n"))).await.unwrap();
+        sender.send(Piece::Event(Bytes::from_static(b"data: 1\n\n"), None)).await.unwrap();
         sender.send(Piece::Last(Bytes::from_static(b"data: 2\n\n"))).await.unwrap();
         drop(sender);
         let body = Outbound::stream(receiver, Cancel::default(), 5).collect().await.unwrap();

@@ -15,6 +15,7 @@ use super::upstream::UpstreamError;
 use super::upstream::children::Children;
 use super::upstream::http::{self, Address};
 use super::upstream::wires::Wires;
+use crate::http::loads::Loads;
 use crate::targets::{Target, Targets};
 use crate::{Doors, Limits};
 
@@ -32,6 +33,7 @@ pub(crate) struct Gate {
     pub(crate) catalog: Catalog,
     pub(crate) rounds: Rounds,
     pub(crate) looks: Looks,
+    pub(crate) loads: Loads,
     /// Cancelled when the node stops: streams end.
     pub(crate) shutdown: CancellationToken,
 }
@@ -72,6 +74,7 @@ impl Gate {
         self.children.sweep(|run| self.lives(run));
         self.wires.sweep();
         self.rounds.sweep(&self.limits);
+        self.loads.sweep();
     }
 
     fn lives(&self, run: RunId) -> bool {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request as HttpRequest, Response, StatusCode};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use ringfence_json::Object;
 use ringfence_kernel::{Lease, Run};
 use ringfence_types::{Refusal, ServerName};
@@ -24,7 +24,7 @@ use super::refusal::Effect;
 use super::session::Session;
 use super::upstream::UpstreamError;
 use super::{discovery, handshake, headers, inbox, listen, merged, params, refusal, turned_away};
-use crate::http::accept;
+use crate::http::accept::{self, Standing};
 use crate::http::guard;
 use crate::http::inbound::{self, BodyError};
 use crate::http::outbound::{self, Outbound};
@@ -41,7 +41,11 @@ pub(crate) enum Denied {
 }
 
 impl accept::Answer for Gate {
-    async fn answer(self: &Arc<Self>, request: HttpRequest<Incoming>) -> Response<Outbound> {
+    async fn answer(
+        self: &Arc<Self>,
+        request: HttpRequest<Incoming>,
+        standing: &Standing,
+    ) -> Response<Outbound> {
         let (parts, body) = request.into_parts();
         if let Err(message) = self.doors.check(&parts) {
             return bare_fault(
@@ -59,6 +63,9 @@ impl accept::Answer for Gate {
         let Some(run) = token.and_then(|token| self.kernel.authenticate(token).ok()) else {
             return unauthorized(self, token.is_some());
         };
+        if !standing.prove(run.id, &self.loads) {
+            return busy(self, "this run has as many connections open as it may have");
+        }
         match parts.method {
             Method::POST => post(self, run, endpoint, parts, body).await,
             Method::GET => match session_of(self, &run, &endpoint, &parts.headers) {
@@ -90,6 +97,15 @@ fn unauthorized(gate: &Gate, presented: bool) -> Response<Outbound> {
         r#"Bearer realm="ringfence""#
     };
     response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    response
+}
+
+/// There is no room now; there may be soon.
+fn busy(gate: &Gate, message: &str) -> Response<Outbound> {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    let fault = Fault { status, ..Fault::bad_request(fault::INVALID_REQUEST, message) };
+    let mut response = bare_fault(gate, &fault);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }
 
@@ -132,6 +148,12 @@ async fn post(
         let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         return bare_fault(gate, &Fault { status, ..Fault::bad_request(fault::INVALID_REQUEST, message) });
     }
+    // As much as it says that it has; as much as it may have, where it does not say.
+    let announced = body.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok());
+    let bytes = announced.unwrap_or(gate.limits.body_bytes).min(gate.limits.body_bytes);
+    let Some(_room) = gate.loads.body(run.id, bytes) else {
+        return busy(gate, "this run, or all of them together, has too much under way; wait for an answer");
+    };
     let body = match inbound::read(body, gate.limits.body_bytes, gate.limits.body_time).await {
         Ok(body) => body,
         Err(error) => return bare_fault(gate, &body_fault(error)),

@@ -8,7 +8,6 @@ use http::{Response, StatusCode};
 use ringfence_json::Object;
 use ringfence_kernel::Lease;
 use ringfence_types::ServerName;
-use tokio::sync::mpsc;
 
 use super::endpoint::Endpoint;
 use super::era::{self, Era};
@@ -23,7 +22,7 @@ use super::pump::{Pump, Source, ended};
 use super::session::Session;
 use super::upstream::{UpstreamError, http as upstream_http};
 use super::{list as lists, sse};
-use crate::http::outbound::{self, Outbound, Piece};
+use crate::http::outbound::{self, Outbound, Piece, Sender};
 
 /// What listening is called in the log, in all revisions.
 const LISTEN: &str = "subscriptions/listen";
@@ -58,7 +57,7 @@ async fn listen_one(caller: &Caller, server: &ServerName) -> Result<Option<Respo
         Ok(source.map(|source| (link, source)))
     };
     let Some((link, source)) = handler::while_leased(&lease, opening).await? else { return Ok(None) };
-    let (sender, receiver) = mpsc::channel(caller.gate.limits.stream_backlog);
+    let (sender, receiver) = outbound::channel(&caller.gate.limits);
     let response = outbound::events(receiver, lease.cancel().clone(), caller.gate.limits.piece_bytes);
     let pump = Pump::new(caller, server, link, sender, lease);
     tokio::spawn(pump.run(source));
@@ -80,7 +79,7 @@ async fn unasked(caller: &Caller, lease: &Lease, link: &Link) -> Result<Option<S
 
 /// One stream for all servers. Each has its own task; the stream lives as long as the client wants it.
 fn listen_all(caller: Caller, lease: Lease) -> Response<Outbound> {
-    let (sender, receiver) = mpsc::channel(caller.gate.limits.stream_backlog);
+    let (sender, receiver) = outbound::channel(&caller.gate.limits);
     let response = outbound::events(receiver, lease.cancel().clone(), caller.gate.limits.piece_bytes);
     for server in caller.gate.held(&caller.run) {
         let (caller, sender) = (caller.clone(), sender.clone());
@@ -98,7 +97,7 @@ fn listen_all(caller: Caller, lease: Lease) -> Response<Outbound> {
 
 /// Keeps a stream open that may have nothing to say, until the client goes, it is cut off, or the node stops. The end
 /// is said with `last`, if there is anything to say it with.
-async fn stay(caller: Caller, sender: mpsc::Sender<Piece>, lease: Lease, last: Option<Vec<u8>>) {
+async fn stay(caller: Caller, sender: Sender, lease: Lease, last: Option<Vec<u8>>) {
     let mut beat = tokio::time::interval(caller.gate.limits.keep_alive);
     loop {
         tokio::select! {
@@ -107,15 +106,14 @@ async fn stay(caller: Caller, sender: mpsc::Sender<Piece>, lease: Lease, last: O
             () = caller.gate.shutdown.cancelled() => break,
             () = ended(caller.session.as_ref()) => break,
             _ = beat.tick() => {
-                // A backlog is a sign of life of its own.
-                let _ = sender.try_send(Piece::Event(Bytes::from_static(sse::COMMENT)));
+                sender.try_event(Bytes::from_static(sse::COMMENT));
             }
         }
     }
     if let Some(last) = last {
         let piece = Piece::Last(sse::event(&last).into());
         // Whoever does not take it has gone, or is cut off by its connection.
-        let _ = tokio::time::timeout(caller.gate.limits.write_stall, sender.send(piece)).await;
+        let _ = tokio::time::timeout(caller.gate.limits.write_stall, sender.last(piece)).await;
     }
 }
 
@@ -166,7 +164,7 @@ async fn subscribe_one(
             other => first = other,
         }
     }
-    let (sender, receiver) = mpsc::channel(caller.gate.limits.stream_backlog);
+    let (sender, receiver) = outbound::channel(&caller.gate.limits);
     let response = outbound::events(receiver, lease.cancel().clone(), caller.gate.limits.piece_bytes);
     let mut pump = Pump::new(caller, server, link, sender, lease);
     pump.request = Some(request.id.clone());
@@ -192,13 +190,13 @@ fn subscribe_all(caller: &Caller, request: &Request) -> Result<Response<Outbound
         .into_iter()
         .filter(|name| wanted(name))
         .fold(Object::new(), |filter, name| filter.with(name, true));
-    let (sender, receiver) = mpsc::channel(caller.gate.limits.stream_backlog);
+    let (sender, receiver) = outbound::channel(&caller.gate.limits);
     let response = outbound::events(receiver, lease.cancel().clone(), caller.gate.limits.piece_bytes);
     let subscription = || Object::new().with(era::META_SUBSCRIPTION, request.id.to_value());
     let params = Object::new().with("_meta", subscription()).with("notifications", filter.clone());
     let acknowledged = Notification::new("notifications/subscriptions/acknowledged", params);
     // The channel is new, so there is room.
-    let _ = sender.try_send(Piece::Event(sse::event(&acknowledged.to_bytes()).into()));
+    sender.try_event(sse::event(&acknowledged.to_bytes()).into());
     for server in caller.gate.held(&caller.run) {
         let own = Request {
             id: lists::next_id(),
@@ -224,7 +222,7 @@ async fn subscribe_of_all(
     server: ServerName,
     own: Request,
     subscription: Id,
-    sender: mpsc::Sender<Piece>,
+    sender: Sender,
 ) {
     let Ok(lease) = allowed(&caller, &server, LISTEN) else { return };
     let Ok(link) = handler::modern_link(&caller, &lease, &server).await else { return };

@@ -19,7 +19,7 @@ use super::relay;
 use super::session::Session;
 use super::upstream::Exchange;
 use super::{discovery, method, sse};
-use crate::http::outbound::Piece;
+use crate::http::outbound::Sender;
 
 /// What one server says, on its way to one client.
 pub(super) struct Pump {
@@ -30,7 +30,7 @@ pub(super) struct Pump {
     /// Asks the client for as long as the stream lives.
     asker: Option<Asker>,
     link: Link,
-    sender: mpsc::Sender<Piece>,
+    sender: Sender,
     /// What allows the stream.
     lease: Lease,
     /// The client's own subscription, where the gate asked under another name.
@@ -60,7 +60,7 @@ impl Pump {
         caller: &Caller,
         server: &ServerName,
         link: Link,
-        sender: mpsc::Sender<Piece>,
+        sender: Sender,
         lease: Lease,
     ) -> Self {
         Self {
@@ -173,7 +173,7 @@ impl Pump {
         tokio::select! {
             biased;
             _ = self.lease.cancel().cancelled() => None,
-            sent = self.sender.send(Piece::Event(event)) => sent.ok(),
+            sent = self.sender.event(event) => sent.ok(),
         }
     }
 }

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use ringfence_json::Object;
 use ringfence_kernel::Lease;
 use ringfence_types::{ActionId, Code, Refusal};
-use tokio::sync::mpsc;
 
 use super::era::Era;
 use super::executor::Waits;
@@ -19,7 +18,7 @@ use super::question::Question;
 use super::refusal::Effect;
 use super::upstream::{Exchange, UpstreamError};
 use super::{discovery, sse};
-use crate::http::outbound::{self, Outbound, Piece};
+use crate::http::outbound::{self, Outbound, Piece, Sender};
 
 /// Answers with a stream and relays what comes, in a task of its own: a client that does not read must not keep a
 /// suspension from reaching the upstream.
@@ -30,7 +29,7 @@ pub(crate) fn start(flight: Flight, exchange: Exchange, first: Option<Message>) 
             Ok(lease) => lease,
             Err(refusal) => return refuse(flight, refusal),
         };
-    let (sender, receiver) = mpsc::channel(gate.limits.stream_backlog);
+    let (sender, receiver) = outbound::channel(&gate.limits);
     let response = outbound::events(receiver, lease.cancel().clone(), gate.limits.piece_bytes);
     tokio::spawn(relay(flight, exchange, first, sender, lease));
     response
@@ -48,7 +47,7 @@ async fn relay(
     mut flight: Flight,
     mut exchange: Exchange,
     first: Option<Message>,
-    sender: mpsc::Sender<Piece>,
+    sender: Sender,
     lease: Lease,
 ) {
     let Some(end) = converse(&mut flight, &mut exchange, first, &sender).await else {
@@ -90,7 +89,7 @@ struct LastWord {
 
 impl LastWord {
     /// Gives out the answer. A suspension that comes while it is on its way takes its place.
-    async fn give(self, body: Vec<u8>, was_cut: bool, sender: &mpsc::Sender<Piece>, lease: Lease) {
+    async fn give(self, body: Vec<u8>, was_cut: bool, sender: &Sender, lease: Lease) {
         let event = Bytes::from(sse::event(&body));
         let stall = self.stall;
         let piece = if was_cut {
@@ -103,7 +102,7 @@ impl LastWord {
             )
         };
         // A client that takes nothing is cut off by its connection; this bounds how long the task is kept for it.
-        if tokio::time::timeout(stall, sender.send(piece)).await.is_err() {
+        if tokio::time::timeout(stall, sender.last(piece)).await.is_err() {
             tracing::debug!("a client did not take the end of a stream");
         }
     }
@@ -120,7 +119,7 @@ async fn converse(
     flight: &mut Flight,
     exchange: &mut Exchange,
     mut first: Option<Message>,
-    sender: &mpsc::Sender<Piece>,
+    sender: &Sender,
 ) -> Option<End> {
     let waits = Waits::of(flight);
     let keep_alive = flight.caller.gate.limits.keep_alive;
@@ -158,7 +157,7 @@ async fn converse(
                 }
             }
         };
-        match waits.for_the(sender.send(Piece::Event(piece))).await {
+        match waits.for_the(sender.event(piece)).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return None,
             Err(end) => return Some(end),
