@@ -81,6 +81,11 @@ fn the_switch_works_while_a_tool_server_hangs() {
     let node = place.up();
     place.run(&["status"]).expect(0);
     place.run(&["suspend", "--server", "search", "--reason", "hangs"]).expect(0);
+    // What this machine refuses to the server is on record.
+    let status = place.run(&["status", "--json"]).expect(0).json();
+    let missing = status.get("missing_layers").and_then(Value::as_array).unwrap().len();
+    let incidents = place.run(&["audit", "query", "--kind", "incident", "--json"]).expect(0).stdout;
+    assert_eq!(incidents.contains("isolation_missing"), missing > 0, "{missing}: {incidents}");
     assert_eq!(node.stop(), Some(0));
 }
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use ringfence_json::{Limits, Object, Value, parse};
-use ringfence_ledger::Ledger;
+use ringfence_ledger::{Ledger, Payload};
+use ringfence_types::{Digest, Timestamp};
 
 /// How long an entry may take to become durable.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -46,6 +47,19 @@ impl Book {
         None
     }
 
+    /// What an entry names as a payload and is still kept, if it is an object.
+    pub fn payload(&self, entry: &Entry, member: &str) -> Option<Object> {
+        let name = entry.text(member).parse::<Digest>().ok()?;
+        let Ok(Some(Payload::Content(content))) = self.ledger.payload(entry.id, &name) else { return None };
+        parse(&content, &Limits::default()).ok()?.into_object()
+    }
+
+    /// The arguments that were sent by an intent.
+    pub fn sent(&self, intent: &Entry) -> Object {
+        let narrowed = self.payload(intent, "final_arguments");
+        narrowed.or_else(|| self.payload(intent, "arguments")).unwrap_or_default()
+    }
+
     /// Passes over everything that is in the log now.
     pub fn skip_to_end(&mut self) {
         self.next = self.ledger.size();
@@ -63,6 +77,17 @@ impl Entry {
     /// The text of a member; empty if there is none.
     pub fn text(&self, name: &str) -> &str {
         self.body.text(name).unwrap_or_default()
+    }
+
+    /// When it was written.
+    pub fn at(&self) -> Option<Timestamp> {
+        self.text("at").parse().ok()
+    }
+
+    /// The person that a member names, as a sentence begins.
+    pub fn person(&self, member: &str) -> String {
+        let mut letters = self.text(member).chars();
+        letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
     }
 
     /// The rule that decided, or what else did.

@@ -10,6 +10,24 @@ use super::failed;
 use crate::failure::Failure;
 use crate::output::Output;
 
+/// Columns of a finding.
+const WIDTH: usize = 94;
+
+/// Text in lines of so many columns, broken between words.
+fn wrapped(text: &str, columns: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= columns => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 /// Verifies the log and a tampered copy of it.
 pub fn show(output: Output, log: &Path, folder: &Path) -> Result<(), Failure> {
     let options = VerifyOptions::default();
@@ -22,10 +40,15 @@ pub fn show(output: Output, log: &Path, folder: &Path) -> Result<(), Failure> {
     copy_folder(log, &copy).map_err(|error| failed("copy the log", &error))?;
     let word = tamper(&copy).map_err(|error| failed("tamper with the copy", &error))?;
     match verify(&copy, &options) {
-        Err(VerifyError::Broken(broken)) => output.line(&format!(
-            "  In a copy, one word is changed ({word}). Verified again: {}",
-            crate::safe(&broken.to_string())
-        )),
+        Err(VerifyError::Broken(broken)) => {
+            output.line(&format!(
+                "  In a copy, one word is changed ({word}). Verified again, that copy is broken:"
+            ))?;
+            let entry = broken.entry.map(|entry| format!("entry {entry}: ")).unwrap_or_default();
+            wrapped(&crate::safe(&format!("{entry}{}", broken.what)), WIDTH)
+                .into_iter()
+                .try_for_each(|line| output.line(&format!("    {line}")))
+        }
         Err(other) => Err(failed("verify the copy", &other)),
         Ok(_) => Err(Failure::no("a log that was tampered with was taken for whole")),
     }

@@ -27,6 +27,10 @@ struct Stage<'a> {
     dana: Actor,
 }
 
+/// Columns of what the agent does, and of what Ringfence says to it: with the entry's number, a line has 100.
+const AGENT_WIDTH: usize = 43;
+const SAYS_WIDTH: usize = 48;
+
 /// A step did not go as told.
 fn not_as_told(step: &str, found: impl AsRef<str>) -> Failure {
     Failure::no(format!("the demo's step \"{step}\" did not go as told: {}", found.as_ref()))
@@ -44,7 +48,7 @@ pub async fn tell(
     let gateway = node.addresses().gateway.clone();
     output.text(&format!(
         "Ringfence demo: an agent, four tool servers, one person (Dana), one policy, one log.\n\
-         The node was up on {gateway} after {} ms; its data is in {}.\n\n",
+         The node was up on {gateway} after {} ms; its data is in\n{}.\n\n",
         started.elapsed().as_millis(),
         folder.display()
     ))?;
@@ -88,7 +92,8 @@ impl<'a> Stage<'a> {
     }
 
     fn line(&self, agent: &str, ringfence: &str, entry: &Entry) -> Result<(), Failure> {
-        self.output.line(&format!("  {agent:<44} {ringfence:<58} #{}", entry.id))
+        let ringfence = fitting(ringfence, SAYS_WIDTH);
+        self.output.line(&format!("  {agent:<AGENT_WIDTH$} {ringfence:<SAYS_WIDTH$} #{}", entry.id))
     }
 
     async fn call(&self, step: &str, server: &str, tool: &str, arguments: Object) -> Result<Given, Failure> {
@@ -118,7 +123,8 @@ impl<'a> Stage<'a> {
         let as_told =
             !given.is_error && intent.text("decision") == "ALLOW_WITH_CONSTRAINTS" && narrowed == "/pages";
         expect(step, as_told, intent.text("decision"))?;
-        let says = format!("Allowed with {narrowed} narrowed to 3 by {}.", intent.rule());
+        let sent = self.book.sent(&intent).get("pages").map(ToString::to_string).unwrap_or_default();
+        let says = format!("Allowed: {narrowed} narrowed to {sent} by {}.", intent.rule());
         self.line("It fetches 20 pages of a web site.", &says, &intent)
     }
 
@@ -153,7 +159,7 @@ impl<'a> Stage<'a> {
             let pending = book.next("pending").await?;
             let approval = pending.text("approval").parse().ok()?;
             let shown = kernel.approval(approval)?.will_send?.get("replicas")?.to_string();
-            kernel.approve(approval, dana, None, Some("ten is fine")).await.ok()?;
+            kernel.approve(approval, dana, None, Some(&format!("{shown} is fine"))).await.ok()?;
             let answer = book.next("approval").await?;
             let intent = book.next("intent").await?;
             Some((pending, shown, answer, intent))
@@ -163,14 +169,15 @@ impl<'a> Stage<'a> {
         let Some((pending, shown, answer, intent)) = answered else {
             return Err(not_as_told(step, "nobody was asked"));
         };
-        let as_told =
-            !given.is_error && given.text.contains("10 replicas") && intent.has("approval") && shown == "10";
+        let sent = self.book.sent(&intent).get("replicas").map(ToString::to_string).unwrap_or_default();
+        let deployed = given.text.contains(&format!("with {sent} replicas"));
+        let as_told = !given.is_error && deployed && intent.has("approval") && shown == sent;
         expect(step, as_told, &given.text)?;
         let says = format!("Waits for a person, by {}.", pending.rule());
         self.line("It deploys 50 replicas to production.", &says, &pending)?;
-        let who = format!("{} sees {shown} replicas and approves.", capitalized(answer.text("approver")));
+        let who = format!("{} sees {shown} replicas and approves.", answer.person("approver"));
         self.line("", &who, &answer)?;
-        self.line("", "The waiting call goes through, with 10.", &intent)
+        self.line("", &format!("The waiting call goes through, with {sent}."), &intent)
     }
 
     async fn meets_a_changed_tool(&mut self) -> Result<(), Failure> {
@@ -181,7 +188,10 @@ impl<'a> Stage<'a> {
         let arguments = Object::new().with("url", "https://shop.example").with("pages", 1_u64);
         let given = self.call(step, "web", "fetch", arguments).await?;
         let refusal = self.entry(step, "refusal").await?;
-        let as_told = shown.is_empty() && given.is_error && refusal.text("code") == "definition_changed";
+        let as_told = shown.is_empty()
+            && given.is_error
+            && incident.text("event") == "definition_changed"
+            && refusal.text("code") == "definition_changed";
         expect(step, as_told, refusal.text("code"))?;
         let says = "Its tool is hidden until a person looks at it.";
         self.line("A server rewrites its tool under the agent.", says, &incident)?;
@@ -202,24 +212,23 @@ impl<'a> Stage<'a> {
             tokio::time::sleep(Duration::from_millis(300)).await;
             let scope = Scope { server: ServerName::new("database").ok(), ..Scope::default() };
             let request = Suspend { scope, reason: "too much is leaving".into(), duration: None };
-            let asked = Instant::now();
-            kernel.suspend(request, dana).await.ok()?;
-            Some(asked)
+            kernel.suspend(request, dana).await.ok()
         };
-        let (given, asked) = tokio::join!(calling, suspending);
+        let (given, _) = tokio::join!(calling, suspending);
         let given = given.map_err(|error| not_as_told(step, error.to_string()))?;
-        let took = asked.map(|asked| asked.elapsed());
         let suspension = self.entry(step, "suspension").await?;
         let outcome = self.entry(step, "outcome").await?;
         expect(step, given.is_error && outcome.text("code") == "suspended", &given.text)?;
-        let ms = took.map_or(0, |took| took.as_millis());
-        self.line("It exports all customers, which takes long.", "Dana suspends the database.", &suspension)?;
-        self.line("", &format!("The call is cut off within {ms} ms; the agent is told."), &outcome)?;
+        let (who, what) = (suspension.person("by"), suspension.text("server"));
+        let says = format!("{who} suspends the {what}.");
+        self.line("It exports all customers, which takes long.", &says, &suspension)?;
+        let took = format_ms(&suspension, &outcome);
+        self.line("", &format!("Cut off {took} ms after that; the agent is told."), &outcome)?;
         self.book.skip_to_end();
         let given = self.call(step, "database", "query", Object::new().with("table", "orders")).await?;
         let refusal = self.entry(step, "refusal").await?;
         expect(step, given.is_error && refusal.text("code") == "suspended", refusal.text("code"))?;
-        self.line("It tries again.", "Refused, until Dana lifts it.", &refusal)?;
+        self.line("It tries again.", &format!("Refused, until {who} lifts it."), &refusal)?;
         self.output
             .line(&format!("\n  {} entries tell all of it, refusals like successes.", self.book.size()))
     }
@@ -233,7 +242,18 @@ fn name<T, E: std::fmt::Display>(name: Result<T, E>) -> Result<T, Failure> {
     name.map_err(|error| failed("name the demo's people", &error))
 }
 
-fn capitalized(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+/// The time from one entry to another, in milliseconds, as the log has it.
+fn format_ms(from: &Entry, to: &Entry) -> String {
+    let micros = |entry: &Entry| entry.at().map_or(0, |at| at.as_micros());
+    let took = micros(to).saturating_sub(micros(from));
+    format!("{}.{}", took / 1000, took % 1000 / 100)
+}
+
+/// Text in so many columns; what does not fit is cut off, and that is seen.
+fn fitting(text: &str, columns: usize) -> String {
+    if text.chars().count() <= columns {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(columns - 1).collect();
+    format!("{kept}…")
 }
