@@ -64,7 +64,10 @@ impl Faults {
     }
 }
 
-#[cfg_attr(not(feature = "faults"), expect(clippy::unused_self, reason = "empty without the feature"))]
+#[cfg_attr(
+    not(feature = "faults"),
+    expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "empty without the feature")
+)]
 impl Faults {
     fn on_sync(&self) -> io::Result<()> {
         #[cfg(feature = "faults")]
