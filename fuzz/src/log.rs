@@ -42,7 +42,7 @@ fn batches(data: &[u8]) -> Vec<Vec<&[u8]>> {
     // What is longer than its length can say cannot be framed.
     batches
         .map(|batch| {
-            batch.iter().copied().filter(|line| line.len() <= usize::from(u16::MAX)).collect::<Vec<_>>()
+            batch.iter().copied().filter(|line| u16::try_from(line.len()).is_ok()).collect::<Vec<_>>()
         })
         .filter(|batch| !batch.is_empty())
         .collect()

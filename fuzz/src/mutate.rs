@@ -1,4 +1,5 @@
-//! Changing a message as JSON: what differs from a message in one value is seldom met by changing bytes.
+//! Changing inputs as what they are: what differs from a message in one value, or from a log in one entry, is seldom met by
+//! changing bytes.
 
 use ringfence_json::{Limits, Object, Value, parse};
 
@@ -25,17 +26,44 @@ const NAMES: [&str; 12] = [
 /// The document with one value, chosen by the seed, replaced, wrapped, removed or given a member. `None` if it is not
 /// JSON.
 pub fn json(document: &[u8], seed: u32) -> Option<Vec<u8>> {
+    Some(changed_document(document, &mut Random::of(seed))?.to_bytes())
+}
+
+/// The lines with one of them, chosen by the seed, gone, doubled, behind another, behind a free line, or changed as the
+/// canonical JSON that an entry is. `None` if they do not begin as an entry does.
+pub fn lines(text: &[u8], seed: u32) -> Option<Vec<u8>> {
+    if text.first() != Some(&b'{') {
+        return None;
+    }
+    let mut random = Random::of(seed);
+    let mut lines: Vec<Vec<u8>> = text.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+    let (one, other) = (random.below(lines.len()), random.below(lines.len()));
+    match random.below(6) {
+        0 => drop(lines.remove(one)),
+        1 => lines.insert(other, lines[one].clone()),
+        2 => lines.swap(one, other),
+        3 => lines.insert(one, Vec::new()),
+        _ => lines[one] = changed_document(&lines[one], &mut random)?.to_canonical(),
+    }
+    Some(lines.join(&b'\n'))
+}
+
+fn changed_document(document: &[u8], random: &mut Random) -> Option<Value> {
     let mut value = parse(document, &Limits::default()).ok()?;
-    let mut random = Random(u64::from(seed) | 1 << 32);
     let mut left = random.below(count(&value));
-    change(&mut value, &mut left, &mut random);
-    Some(value.to_bytes())
+    change(&mut value, &mut left, random);
+    Some(value)
 }
 
 /// Numbers that follow from a seed: xorshift64.
 struct Random(u64);
 
 impl Random {
+    fn of(seed: u32) -> Self {
+        // Zero would stay zero.
+        Self(u64::from(seed) | 1 << 32)
+    }
+
     fn below(&mut self, end: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
