@@ -196,7 +196,7 @@ async fn an_answer_after_the_cancellation_is_nobodys() {
 
 #[tokio::test]
 async fn a_child_that_keeps_ending_rests_before_it_is_started_again() {
-    let limits = Limits { restart_wait: Duration::from_secs(60), ..limits() };
+    let limits = Limits { restart_wait: Duration::from_mins(1), ..limits() };
     let node = node_with(target(Share::Run), limits).await;
     let client = node.client().await.initialize(PATH).await;
     assert_eq!(client.call(PATH, "die", "{}").await.code(), "upstream_failed");

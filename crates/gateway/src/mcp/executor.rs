@@ -108,17 +108,17 @@ fn finalize(flight: &mut Flight) -> (Option<&'static str>, Object) {
     match call {
         Call::Tool { tool, arguments, continuation } => {
             params.insert("name", tool.as_str());
-            go_on(params, continuation);
+            go_on(params, continuation.as_ref());
             (Some("arguments"), arguments)
         }
         Call::Prompt { name, arguments, continuation } => {
             params.insert("name", name);
-            go_on(params, continuation);
+            go_on(params, continuation.as_ref());
             (Some("arguments"), arguments)
         }
         Call::Resource { uri, continuation } => {
             params.insert("uri", uri);
-            go_on(params, continuation);
+            go_on(params, continuation.as_ref());
             (None, Object::new())
         }
         Call::Other { parameters, .. } => {
@@ -130,8 +130,8 @@ fn finalize(flight: &mut Flight) -> (Option<&'static str>, Object) {
 }
 
 /// Puts back what the agent answers to an earlier round, as it was decided.
-fn go_on(params: &mut Object, continuation: Option<Object>) {
-    for (name, value) in continuation.iter().flat_map(Object::iter) {
+fn go_on(params: &mut Object, continuation: Option<&Object>) {
+    for (name, value) in continuation.into_iter().flat_map(Object::iter) {
         params.insert(name.clone(), value.clone());
     }
 }

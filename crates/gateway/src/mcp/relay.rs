@@ -177,8 +177,10 @@ fn admit(flight: &Flight, mut notification: Notification) -> Option<Notification
                 notification.params.as_mut().map(|params| params.remove("message"));
             }
         }
-        "notifications/message" if flight.may_tell() => {}
-        "notifications/resources/updated" | "notifications/elicitation/complete" if flight.may_tell() => {}
+        "notifications/message"
+        | "notifications/resources/updated"
+        | "notifications/elicitation/complete"
+            if flight.may_tell() => {}
         "notifications/cancelled" => return withdraw(flight, notification),
         method if method::is_list_change(method) => {
             discovery::refresh(&flight.caller.gate, &flight.caller.run.workspace, flight.server());

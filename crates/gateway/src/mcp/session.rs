@@ -123,7 +123,9 @@ impl Sessions {
             let oldest = open.values().filter(of_run).max_by_key(|other| other.idle());
             let oldest = oldest.map(|oldest| oldest.id.clone()).ok_or(TooManySessions)?;
             ended = open.remove(&oldest);
-            ended.iter().for_each(|ended| ended.ended.cancel());
+            if let Some(ended) = &ended {
+                ended.ended.cancel();
+            }
         }
         open.insert(session.id.clone(), Arc::clone(&session));
         Ok((session, ended))
