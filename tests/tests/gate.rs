@@ -1,11 +1,11 @@
 //! Every tool call is decided before it happens: the four decisions, under the policy that users already know.
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
-use ringfence_tests::audit;
 use ringfence_tests::config::Config;
 use ringfence_tests::mcp::{Client, Era, ToolAnswer, http};
 use ringfence_tests::node::Node;
 use ringfence_tests::upstream::{Upstream, executed};
+use ringfence_tests::{audit, cli};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -22,9 +22,18 @@ struct Gate {
 
 impl Gate {
     async fn start() -> Self {
+        Self::start_with(|_, text| text).await
+    }
+
+    /// As [`Gate::start`], with each of the configuration's files as `edit` makes it of its name and text.
+    async fn start_with(edit: impl Fn(&str, String) -> String) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let fixture = Upstream::fixture(Some(&folder.path().join("calls"))).await;
-        let node = Node::start(&Config::gate(&fixture.url)).await;
+        let mut config = Config::gate(&fixture.url);
+        for (name, text) in &mut config.files {
+            *text = edit(name, std::mem::take(text));
+        }
+        let node = Node::start(&config).await;
         Self { node, _fixture: fixture, folder }
     }
 
@@ -200,4 +209,88 @@ async fn a_bad_token_is_told_where_to_get_a_good_one() {
         assert_eq!(answer.status, 401, "{token:?}: {}", answer.text());
         assert!(answer.header("www-authenticate").starts_with("Bearer"), "{token:?}");
     }
+}
+
+#[tokio::test]
+async fn a_good_token_may_come_as_api_key() {
+    let gate = Gate::start().await;
+    let token = gate.node.mint("staging").await;
+    let headers = [
+        ("content-type", "application/json"),
+        ("accept", "application/json, text/event-stream"),
+        ("x-api-key", token.as_str()),
+    ];
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "test", "version": "1" }
+    } });
+    let answer = http::post(&gate.node.mcp("papers"), &headers, &body.to_string()).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(answer.text().contains("protocolVersion"), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn a_rule_in_shadow_decides_nothing_and_stands_in_the_log() {
+    let shadow =
+        "  - name: no-reads\n    match: { action_type: read }\n    decision: DENY\n    mode: shadow\n";
+    let edit = |name: &str, text: String| {
+        if name == "more-policy.yaml" { format!("{text}{shadow}") } else { text }
+    };
+    let gate = Gate::start_with(edit).await;
+    let client = gate.client("staging", "papers", Era::Modern).await;
+    client.call("search", json!({ "query": "tides" })).await.expect_done();
+    let intents = audit::at_least(&gate.node, "intent", 1).await;
+    assert_eq!(intents[0]["rule"], "reads");
+    assert_eq!(intents[0]["shadow"], json!([{ "rule": "no-reads", "decision": "DENY" }]));
+}
+
+/// What the fixture's `search`, which says of itself that it only reads, counts as: a read passes in staging, a write
+/// does not.
+async fn search(gate: &Gate) -> ToolAnswer {
+    let client = gate.client("staging", "papers", Era::Modern).await;
+    client.call("search", json!({ "query": "tides" })).await
+}
+
+#[tokio::test]
+async fn a_server_that_says_its_tool_reads_is_believed_when_a_person_vouches_for_it() {
+    let configured = ", actions: { search: { action_type: read } }";
+    let gate = Gate::start_with(|_, text| text.replace(configured, "")).await;
+    search(&gate).await.expect_refused("denied_by_policy");
+    gate.node.cli(&["tools", "approve", "-w", "staging", "--server", "papers", "--all"]).await.expect(0);
+    search(&gate).await.expect_done();
+
+    let gate = Gate::start_with(|_, text| text.replace(configured, ", trust_hints: true")).await;
+    search(&gate).await.expect_done();
+}
+
+#[tokio::test]
+async fn only_a_person_with_the_role_that_a_rule_names_approves() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut people = String::from("people:\n");
+    let mut tokens = Vec::new();
+    for (name, role) in [("vera", "viewer"), ("adam", "approver"), ("lena", "legal")] {
+        let made = cli::run(folder.path(), &["token", "person", name, "--json"]).await.expect(0).json();
+        people.push_str(&format!("  {name}: {{ roles: [{role}], token_hash: {} }}\n", made["token_hash"]));
+        tokens.push(format!("Bearer {}", made["token"].as_str().unwrap()));
+    }
+    let gate = Gate::start_with(|name, text| match name {
+        "ringfence.yaml" => format!("{people}{text}"),
+        _ => text.replace("    reason: Mail", "    approval: { approvers: [legal] }\n    reason: Mail"),
+    })
+    .await;
+    let client = gate.client("staging", "papers", Era::Modern).await;
+    let arguments = json!({ "to": "customer@example.com", "text": "Hello" });
+    let waiting = tokio::spawn(async move { client.call("send_mail", arguments).await });
+    let asked = audit::asked(&gate.node).await;
+    let url = format!("{}/api/v1/approvals/{}/approve", gate.node.control, asked["id"].as_str().unwrap());
+    for (token, status) in [(None, 401), (Some(&tokens[0]), 403), (Some(&tokens[1]), 403)] {
+        let headers: Vec<_> = token.iter().map(|token| ("authorization", token.as_str())).collect();
+        let answer = http::post(&url, &headers, "{}").await;
+        assert_eq!(answer.status, status, "{token:?}: {}", answer.text());
+    }
+    assert!(gate.executed().is_empty(), "executed before anybody approved");
+    let answer = http::post(&url, &[("authorization", &tokens[2])], "{}").await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    waiting.await.unwrap().expect_done();
+    let entries = audit::at_least(&gate.node, "approval", 1).await;
+    assert_eq!(entries[0]["approver"], "lena");
 }
