@@ -180,9 +180,35 @@ async fn arguments_that_break_the_schema_are_refused_with_the_place() {
         let reply =
             scene.client().request("tools/call", json!({ "name": "echo", "arguments": arguments })).await;
         let said = reply.message.to_string();
-        assert!(said.contains("invalid_input") || reply.error_code() == -32602, "{arguments}: {said}");
+        assert!(said.contains("invalid_input"), "{arguments}: {said}");
     }
     scene.expect_unharmed().await;
+}
+
+#[tokio::test]
+async fn what_stands_beside_the_arguments_reaches_no_server() {
+    let scene = Scene::start().await;
+    let name = r#""name":"echo""#;
+    for beside in [
+        r#""Arguments":{"text":"smuggled"}"#,
+        r#""requestState":"smuggled""#,
+        r#""inputResponses":{"a":{"action":"accept"}}"#,
+        r#""task":{}"#,
+    ] {
+        let body = good_call().replacen(name, &format!("{name},{beside}"), 1);
+        let answer = scene.post(&body, &[]).await;
+        let answer = answer.json();
+        // What answers no earlier round is a protocol error, as it is to servers.
+        let error = &answer["error"]["data"];
+        let decision = &answer["result"]["_meta"]["dev.ringfence/decision"];
+        let told = if error.is_null() { decision } else { error };
+        assert_eq!(told["code"], "invalid_input", "{beside}: {answer}");
+    }
+    scene.expect_unharmed().await;
+    let method = r#""method":"tools/call""#;
+    let body = good_call().replacen(method, &format!(r#"{method},"Method":"tools/list""#), 1);
+    let answer = scene.post(&body, &[]).await;
+    assert!(answer.text().contains("hi"), "{}", answer.text());
 }
 
 #[tokio::test]

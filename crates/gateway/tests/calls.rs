@@ -276,11 +276,12 @@ async fn more_input_is_asked_for_and_given_byte_by_byte() {
         [(&other, "echo", &params), (&client, "echo", &forged), (&client, "drop", &another)]
     {
         let answer = client.modern(PATH, "tools/call", Some(name), params).await;
-        assert_eq!(answer.code(), "invalid_input", "{name}: {}", answer.body);
-        assert!(answer.text().contains("answer nothing that this tool asked"), "{}", answer.text());
+        assert_eq!(answer.error_code(), "-32602", "{name}: {}", answer.body);
+        assert_eq!(at(&answer.message(), "/error/data/code"), "invalid_input", "{name}");
+        assert!(answer.body.contains("answer nothing that this tool asked"), "{}", answer.body);
     }
     let alone = r#""name":"echo","inputResponses":{"a":{"action":"accept"}}"#;
-    assert_eq!(client.modern(PATH, "tools/call", Some("echo"), alone).await.code(), "invalid_input");
+    assert_eq!(client.modern(PATH, "tools/call", Some("echo"), alone).await.error_code(), "-32602");
     assert_eq!(upstream.seen("tools/call").len(), 2);
     let recorded = node.kernel.ledger().size();
     assert!(recorded > 0 && node.entries("refusal", 4).await.len() == 4);

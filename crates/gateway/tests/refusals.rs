@@ -23,7 +23,6 @@ async fn a_tool_call_that_is_no_proposal_is_refused_in_the_way_of_all_and_record
         (&own, PATH, "{}", "invalid_input"),
         (&own, PATH, r#"{"name":"echo","task":{}}"#, "invalid_input"),
         (&own, PATH, r#"{"name":"echo","Arguments":{}}"#, "invalid_input"),
-        (&own, PATH, r#"{"name":"echo","requestState":"x"}"#, "invalid_input"),
         (&merged, "/mcp", r#"{"name":"tools__echo","Arguments":{}}"#, "invalid_input"),
         (&merged, "/mcp", r#"{"name":"made-up"}"#, "not_granted"),
         (&merged, "/mcp", r#"{"name":"nobody__echo"}"#, "not_granted"),

@@ -335,7 +335,7 @@ async fn a_subscription_carries_what_was_asked_for_under_its_identifier() {
         }
         _ => Reply::Usual,
     });
-    let params = r#""notifications":{"toolsListChanged":true}"#;
+    let params = r#""notifications":{"toolsListChanged":true,"ToolsListChanged":false}"#;
     for path in [PATH, "/mcp"] {
         let mut stream = client.modern_stream(path, "subscriptions/listen", None, params).await;
         for method in ["notifications/subscriptions/acknowledged", "notifications/tools/list_changed"] {
@@ -343,5 +343,8 @@ async fn a_subscription_carries_what_was_asked_for_under_its_identifier() {
             assert_eq!(at(&event, "/method"), method, "{path}");
             assert_eq!(at(&event, "/params/_meta/io.modelcontextprotocol~1subscriptionId"), "7", "{path}");
         }
+    }
+    for seen in upstream.seen("subscriptions/listen") {
+        assert_eq!(seen.text("/params/notifications"), r#"{"toolsListChanged":true}"#);
     }
 }

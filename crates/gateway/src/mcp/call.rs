@@ -42,7 +42,7 @@ pub(crate) async fn call(
         let message = "`requestState` and `inputResponses` answer nothing that this tool asked this run for; \
                        call it without them";
         let fault = Fault::answer(fault::INVALID_PARAMS, message);
-        return turned_away::answer(&caller, &server, kind, &request, Code::InvalidInput, &fault);
+        return turned_away::error(&caller, &server, kind, &request, Code::InvalidInput, &fault);
     }
     if let Err(denied) = check_era(&caller, &server).await {
         return denied.respond(&caller, Some(request.id));

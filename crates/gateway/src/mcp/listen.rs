@@ -16,7 +16,7 @@ use super::flight::Caller;
 use super::gate::Gate;
 use super::handler::{self, Denied, allowed};
 use super::link::{Link, Load};
-use super::message::{Id, Message, Notification, Request, Response as Answer};
+use super::message::{Id, Message, Notification, Request, Response as Answer, known_of};
 use super::passage::Passage;
 use super::pump::{Pump, Source, ended};
 use super::session::Session;
@@ -26,6 +26,10 @@ use crate::http::outbound::{self, Outbound, Piece, Sender};
 
 /// What listening is called in the log, in all revisions.
 const LISTEN: &str = "subscriptions/listen";
+
+/// What a client can ask to hear of (MCP 2026-07-28, "Subscriptions").
+const FILTER: [&str; 4] =
+    ["toolsListChanged", "promptsListChanged", "resourcesListChanged", "resourceSubscriptions"];
 
 /// Answers GET: opens the stream on which legacy servers speak unasked.
 pub(crate) async fn listen(gate: &Arc<Gate>, session: Arc<Session>, streams: bool) -> Response<Outbound> {
@@ -143,10 +147,12 @@ async fn subscribe_one(
 ) -> Result<Response<Outbound>, Denied> {
     let lease = allowed(caller, server, LISTEN)?;
     let link = handler::while_leased(&lease, handler::modern_link(caller, &lease, server)).await?;
-    if !caller.gate.kernel.may_use(&caller.run, server, "resources/subscribe") {
-        let filter =
-            request.params.as_mut().and_then(|params| params.get_mut("notifications")?.as_object_mut());
-        filter.map(|filter| filter.remove("resourceSubscriptions"));
+    let filter = request.params.as_mut().and_then(|params| params.get_mut("notifications")?.as_object_mut());
+    if let Some(filter) = filter {
+        *filter = known_of(filter, &FILTER);
+        if !caller.gate.kernel.may_use(&caller.run, server, "resources/subscribe") {
+            filter.remove("resourceSubscriptions");
+        }
     }
     let passage = Passage::Visit(&lease);
     let opened = link.request(&caller.gate, passage, request, Load::default()).await?;

@@ -3,7 +3,7 @@
 
 use http::Response;
 use ringfence_json::Value;
-use ringfence_types::{Code, NAME_BYTES_MAX, ServerName};
+use ringfence_types::{Code, NAME_BYTES_MAX, Refusal, ServerName};
 
 use super::call::refused;
 use super::endpoint::Endpoint;
@@ -24,16 +24,41 @@ pub(crate) fn answer(
     code: Code,
     fault: &Fault,
 ) -> Response<Outbound> {
+    if kind == Kind::Tool {
+        let refusal = record(caller, server, kind, request, code, fault);
+        return refused(caller, kind, request, &refusal);
+    }
+    error(caller, server, kind, request, code, fault)
+}
+
+/// As [`answer`], as a protocol error also for a tool call: what answers an earlier round and does not fit it is one
+/// to servers (MCP 2026-07-28, "Multi Round-Trip Requests").
+pub(crate) fn error(
+    caller: &Caller,
+    server: &ServerName,
+    kind: Kind,
+    request: &Request,
+    code: Code,
+    fault: &Fault,
+) -> Response<Outbound> {
+    let refusal = record(caller, server, kind, request, code, fault);
+    let fault = Fault { data: Some(refusal.to_object()), ..fault.clone() };
+    handler::fault(caller, &fault, Some(request.id.clone()))
+}
+
+fn record(
+    caller: &Caller,
+    server: &ServerName,
+    kind: Kind,
+    request: &Request,
+    code: Code,
+    fault: &Fault,
+) -> Refusal {
     let what = match kind {
         Kind::Tool => shown_name(request.param("name")),
         _ => request.method.to_string(),
     };
-    let refusal = caller.gate.kernel.turn_away(&caller.run, server, &what, code, sentence(&fault.message));
-    if kind == Kind::Tool {
-        return refused(caller, kind, request, &refusal);
-    }
-    let fault = Fault { data: Some(refusal.to_object()), ..fault.clone() };
-    handler::fault(caller, &fault, Some(request.id.clone()))
+    caller.gate.kernel.turn_away(&caller.run, server, &what, code, sentence(&fault.message))
 }
 
 /// What an agent called a tool, as far as it can be recorded.
