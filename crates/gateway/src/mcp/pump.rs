@@ -18,6 +18,7 @@ use super::question::{Asker, Question};
 use super::relay;
 use super::session::Session;
 use super::upstream::Exchange;
+use super::upstream::queue::Queued;
 use super::{discovery, method, sse};
 use crate::http::outbound::Sender;
 
@@ -42,7 +43,7 @@ pub(super) struct Pump {
 /// Where the messages come from.
 pub(super) enum Source {
     Exchange(Box<Exchange>),
-    Channel(mpsc::Receiver<Message>),
+    Channel(mpsc::Receiver<Queued>),
 }
 
 /// Until the session ends; forever where there is none.
@@ -183,7 +184,7 @@ impl Pump {
 impl Source {
     async fn next(&mut self) -> Option<Message> {
         match self {
-            Self::Channel(messages) => messages.recv().await,
+            Self::Channel(messages) => messages.recv().await.map(|queued| queued.message),
             Self::Exchange(exchange) => exchange.next().await.unwrap_or_else(|error| {
                 tracing::debug!(%error, "an upstream's stream ended");
                 None

@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use ringfence_json::{Object, Value};
 use ringfence_sandbox::{BoundedStderr, Process};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::unix::pipe;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::UpstreamError;
-use super::http::read;
+use super::pipes::{LINES_WAITING_MAX, Line, read_lines, write_lines};
+use super::queue::{Queued, queue};
 use super::routes::{Route, Routes};
 use crate::Limits;
 use crate::mcp::message::{Id, Message, Notification, Request, Response};
@@ -41,16 +41,6 @@ pub(crate) struct Child {
     _stop: DropGuard,
 }
 
-/// One message on its way to a child, and who waits until it is written.
-#[derive(Debug)]
-struct Line {
-    bytes: Vec<u8>,
-    written: oneshot::Sender<Result<(), UpstreamError>>,
-}
-
-/// Messages that wait for the one that is being written.
-const LINES_WAITING_MAX: usize = 4;
-
 /// The last of what a child wrote to its standard error, as far as it is told of, in characters.
 const LAST_WORDS_CHARACTERS_MAX: usize = 512;
 
@@ -62,7 +52,7 @@ const LAST_WORDS_WAIT: Duration = Duration::from_millis(200);
 pub(crate) struct ChildExchange {
     child: Arc<Child>,
     id: u64,
-    messages: mpsc::Receiver<Message>,
+    messages: mpsc::Receiver<Queued>,
     /// `None` once the answer came.
     answer: Option<oneshot::Receiver<Response>>,
     /// Whether a request that nobody waits for any more is called off; the handshake must not be.
@@ -111,7 +101,7 @@ impl Child {
         cancels: bool,
     ) -> Result<ChildExchange, UpstreamError> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let (sender, messages) = mpsc::channel(self.limits.stream_backlog);
+        let (sender, messages) = queue(&self.limits);
         let (done, answer) = oneshot::channel();
         let outer = std::mem::replace(&mut request.id, Id::from(id));
         let token = request.params.as_mut().and_then(|params| replace_token(params, id));
@@ -145,8 +135,8 @@ impl Child {
     }
 
     /// What comes unasked: changes of lists, log messages, questions outside of any call.
-    pub(crate) fn listen(&self) -> mpsc::Receiver<Message> {
-        let (sender, receiver) = mpsc::channel(self.limits.stream_backlog);
+    pub(crate) fn listen(&self) -> mpsc::Receiver<Queued> {
+        let (sender, receiver) = queue(&self.limits);
         self.routes.lock().listen(sender);
         receiver
     }
@@ -217,38 +207,6 @@ fn last_words(stderr: &BoundedStderr) -> String {
     tail[from..].trim().escape_debug().to_string()
 }
 
-/// Writes line by line, each to its end. Where that fails, half a line may be written: the channel is of no more use,
-/// and the child is ended.
-async fn write_lines(
-    mut stdin: pipe::Sender,
-    mut lines: mpsc::Receiver<Line>,
-    routes: Arc<Mutex<Routes>>,
-    stop: CancellationToken,
-    patience: Duration,
-) {
-    loop {
-        let line = tokio::select! {
-            biased;
-            () = stop.cancelled() => return,
-            line = lines.recv() => line,
-        };
-        let Some(line) = line else { return };
-        let result = match tokio::time::timeout(patience, stdin.write_all(&line.bytes)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(UpstreamError::Broken),
-            Err(_) => Err(UpstreamError::Timeout),
-        };
-        let failed = result.is_err();
-        // Whoever wrote may have stopped waiting.
-        let _ = line.written.send(result);
-        if failed {
-            routes.lock().close();
-            stop.cancel();
-            return;
-        }
-    }
-}
-
 /// A process under the eyes of the task that reads what it writes.
 struct Supervised {
     process: Process,
@@ -290,29 +248,6 @@ impl Supervised {
     }
 }
 
-async fn read_lines(
-    mut stdout: pipe::Receiver,
-    routes: &Mutex<Routes>,
-    unroutable: &mpsc::Sender<Id>,
-    limits: &Limits,
-) -> Result<(), UpstreamError> {
-    let mut lines = Lines { bytes: Vec::with_capacity(8 << 10), scanned: 0, bytes_max: limits.message_bytes };
-    loop {
-        match stdout.read_buf(&mut lines.bytes).await {
-            Ok(0) | Err(_) => return Ok(()),
-            Ok(_) => {}
-        }
-        while let Some(line) = lines.next()? {
-            // Servers are known to print other things; a line that is no message is nobody's.
-            let Ok(message) = read(&line, limits) else { continue };
-            if let Some(question) = routes.lock().deliver(message) {
-                // Nobody can answer it; when even that cannot be said, the server goes without.
-                let _ = unroutable.try_send(question);
-            }
-        }
-    }
-}
-
 /// Tells a child that nobody can answer its questions.
 async fn refuse(child: std::sync::Weak<Child>, mut questions: mpsc::Receiver<Id>) {
     while let Some(id) = questions.recv().await {
@@ -320,37 +255,6 @@ async fn refuse(child: std::sync::Weak<Child>, mut questions: mpsc::Receiver<Id>
         let error =
             Object::new().with("code", -32_601_i64).with("message", "no client can be asked this now");
         let _ = child.write(Response::error(Some(id), error).to_bytes()).await;
-    }
-}
-
-/// Cuts what comes into lines of a bounded length.
-#[derive(Debug)]
-pub(super) struct Lines {
-    bytes: Vec<u8>,
-    scanned: usize,
-    bytes_max: usize,
-}
-
-// === impl Lines ===
-
-impl Lines {
-    fn next(&mut self) -> Result<Option<Vec<u8>>, UpstreamError> {
-        let end = self.bytes[self.scanned..].iter().position(|byte| *byte == b'\n');
-        let Some(end) = end.map(|end| end + self.scanned) else {
-            self.scanned = self.bytes.len();
-            if self.bytes.len() > self.bytes_max {
-                return Err(UpstreamError::TooLarge { bytes_max: self.bytes_max });
-            }
-            return Ok(None);
-        };
-        if end > self.bytes_max {
-            return Err(UpstreamError::TooLarge { bytes_max: self.bytes_max });
-        }
-        let rest = self.bytes.split_off(end + 1);
-        let mut line = std::mem::replace(&mut self.bytes, rest);
-        self.scanned = 0;
-        line.pop();
-        Ok(Some(line))
     }
 }
 
@@ -362,7 +266,7 @@ impl ChildExchange {
         let Some(answer) = &mut self.answer else { return Ok(None) };
         tokio::select! {
             biased;
-            Some(message) = self.messages.recv() => Ok(Some(message)),
+            Some(queued) = self.messages.recv() => Ok(Some(queued.message)),
             answer = answer => {
                 self.answer = None;
                 match answer {

@@ -2,7 +2,8 @@
 //!
 //! - [`wires`]: connections over HTTP, kept and used again;
 //! - [`http`]: an exchange over streamable HTTP;
-//! - [`child`], [`children`]: tool servers that are children of the node, and an exchange with one.
+//! - [`child`], [`children`]: tool servers that are children of the node, and an exchange with one;
+//! - [`pipes`], [`routes`], [`queue`]: how its messages are written, whom they are for, and where they wait.
 //!
 //! Whatever sends something asks for a [`Passage`](super::passage::Passage).
 
@@ -11,6 +12,8 @@ pub(crate) mod children;
 pub(crate) mod error;
 pub(crate) mod exchange;
 pub(crate) mod http;
+mod pipes;
+pub(crate) mod queue;
 mod routes;
 pub(crate) mod wires;
 

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use ringfence_json::{Object, Value};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::queue::Queue;
 use crate::mcp::era::META_SUBSCRIPTION;
 use crate::mcp::message::{Id, Message, Notification, Response};
 use crate::mcp::method;
@@ -14,7 +15,7 @@ use crate::mcp::method;
 #[derive(Debug)]
 pub(super) struct Routes {
     calls: BTreeMap<u64, Route>,
-    listeners: Vec<mpsc::Sender<Message>>,
+    listeners: Vec<Queue>,
     /// Whether the child may ask clients anything, or log to them: one that several runs share must not.
     questions: bool,
     closed: bool,
@@ -31,7 +32,7 @@ pub(super) struct Route {
     /// The progress token that it came with.
     pub(super) token: Option<Value>,
     /// What comes before the answer.
-    pub(super) messages: mpsc::Sender<Message>,
+    pub(super) messages: Queue,
     /// The answer.
     pub(super) answer: oneshot::Sender<Response>,
 }
@@ -70,7 +71,7 @@ impl Routes {
         }
     }
 
-    pub(super) fn listen(&mut self, listener: mpsc::Sender<Message>) {
+    pub(super) fn listen(&mut self, listener: Queue) {
         self.listeners.retain(|listener| !listener.is_closed());
         if !self.closed {
             self.listeners.push(listener);
@@ -92,16 +93,16 @@ impl Routes {
         !self.calls.is_empty() || self.listeners.iter().any(|listener| !listener.is_closed())
     }
 
-    /// Gives a message to whom it is for. What nobody takes in time is dropped. Gives back the identifier of a
+    /// Gives a message that came in so many bytes to whom it is for. What nobody takes in time is dropped. Gives back the identifier of a
     /// question that nobody can be asked.
-    pub(super) fn deliver(&mut self, message: Message) -> Option<Id> {
+    pub(super) fn deliver(&mut self, message: Message, bytes: usize) -> Option<Id> {
         match message {
             Message::Response(response) => self.answer(response),
-            Message::Notification(notification) => self.notify(notification),
+            Message::Notification(notification) => self.notify(notification, bytes),
             Message::Request(question) => {
                 let id = question.id.clone();
                 let known = self.questions && method::is_question(&question.method);
-                let asked = known && self.offer(Message::Request(question));
+                let asked = known && self.offer(Message::Request(question), bytes);
                 return (!asked).then_some(id);
             }
         }
@@ -121,12 +122,12 @@ impl Routes {
         self.retire_if_idle();
     }
 
-    fn notify(&mut self, mut notification: Notification) {
+    fn notify(&mut self, mut notification: Notification, bytes: usize) {
         if notification.method == "notifications/progress" {
             let number = notification.param("progressToken").and_then(Value::as_u64);
             if let Some(route) = number.and_then(|number| self.calls.get(&number)) {
                 restore(&mut notification, "progressToken", route.token.clone());
-                let _ = route.messages.try_send(Message::Notification(notification));
+                let _ = route.messages.offer(Message::Notification(notification), bytes);
             }
             return;
         }
@@ -137,41 +138,39 @@ impl Routes {
                 if let Some(meta) = notification.params.as_mut().and_then(|params| params.get_mut("_meta")) {
                     meta.as_object_mut().map(|meta| meta.insert(META_SUBSCRIPTION, id));
                 }
-                let _ = route.messages.try_send(Message::Notification(notification));
+                let _ = route.messages.offer(Message::Notification(notification), bytes);
             }
             return;
         }
         if self.questions || method::is_list_change(&notification.method) {
-            self.spread(&notification);
+            self.spread(&notification, bytes);
         }
     }
 
     /// Gives something to one who can deal with it: the newest call, or else whoever listens.
-    fn offer(&mut self, message: Message) -> bool {
+    fn offer(&mut self, message: Message, bytes: usize) -> bool {
         let calls = self.calls.values().rev().map(|route| &route.messages);
         let mut message = Some(message);
         for sender in calls.chain(&self.listeners) {
             let Some(offered) = message.take() else { return true };
-            match sender.try_send(offered) {
+            match sender.offer(offered, bytes) {
                 Ok(()) => return true,
-                Err(mpsc::error::TrySendError::Full(back) | mpsc::error::TrySendError::Closed(back)) => {
-                    message = Some(back);
-                }
+                Err(back) => message = Some(back),
             }
         }
         false
     }
 
     /// What belongs to no call goes to whoever listens; to the only call if nobody does.
-    fn spread(&mut self, notification: &Notification) {
+    fn spread(&mut self, notification: &Notification, bytes: usize) {
         self.listeners.retain(|listener| !listener.is_closed());
         for listener in &self.listeners {
-            let _ = listener.try_send(Message::Notification(notification.clone()));
+            let _ = listener.offer(Message::Notification(notification.clone()), bytes);
         }
         if self.listeners.is_empty()
             && let Some(route) = self.calls.values().next().filter(|_| self.calls.len() == 1)
         {
-            let _ = route.messages.try_send(Message::Notification(notification.clone()));
+            let _ = route.messages.offer(Message::Notification(notification.clone()), bytes);
         }
     }
 }
@@ -185,11 +184,14 @@ fn restore(notification: &mut Notification, name: &str, value: Option<Value>) {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::mpsc;
+
+    use super::super::queue::{Queued, queue};
     use super::*;
     use crate::mcp::message::Request;
 
-    fn route(id: u64, token: &str) -> (Route, mpsc::Receiver<Message>, oneshot::Receiver<Response>) {
-        let (messages, received) = mpsc::channel(2);
+    fn route(id: u64, token: &str) -> (Route, mpsc::Receiver<Queued>, oneshot::Receiver<Response>) {
+        let (messages, received) = queue(&crate::Limits::default());
         let (answer, answered) = oneshot::channel();
         (Route { id: id.into(), token: Some(token.into()), messages, answer }, received, answered)
     }
@@ -208,14 +210,16 @@ mod tests {
         let (second, mut second_messages, _second_answer) = route(7, "mine");
         routes.add(1, first);
         routes.add(2, second);
-        assert_eq!(routes.deliver(progress(1)), None);
-        let Ok(Message::Notification(told)) = first_messages.try_recv() else { panic!("progress") };
+        assert_eq!(routes.deliver(progress(1), 1), None);
+        let Ok(Queued { message: Message::Notification(told), .. }) = first_messages.try_recv() else {
+            panic!("progress")
+        };
         assert_eq!(told.param("progressToken").and_then(Value::as_str), Some("mine"));
         assert!(second_messages.try_recv().is_err());
-        routes.deliver(Message::Response(Response::result(1.into(), Object::new())));
+        routes.deliver(Message::Response(Response::result(1.into(), Object::new())), 1);
         assert_eq!(first_answer.try_recv().unwrap().id, Some(7.into()));
         for stray in [9_u64, 1] {
-            routes.deliver(Message::Response(Response::result(stray.into(), Object::new())));
+            routes.deliver(Message::Response(Response::result(stray.into(), Object::new())), 1);
         }
         assert!(!routes.remove(1) && routes.remove(2));
     }
@@ -224,17 +228,17 @@ mod tests {
     fn a_question_goes_to_the_newest_call_and_to_nobody_when_runs_share_the_child() {
         let question = || Message::Request(Request::new("q".into_id(), "elicitation/create", Object::new()));
         let mut routes = Routes::new(true, CancellationToken::new());
-        assert_eq!(routes.deliver(question()), Some("q".into_id()), "nobody is there");
+        assert_eq!(routes.deliver(question(), 1), Some("q".into_id()), "nobody is there");
         let (one, mut messages, _answer) = route(7, "t");
         routes.add(1, one);
-        assert_eq!(routes.deliver(question()), None);
-        assert!(matches!(messages.try_recv(), Ok(Message::Request(_))));
+        assert_eq!(routes.deliver(question(), 1), None);
+        assert!(matches!(messages.try_recv(), Ok(Queued { message: Message::Request(_), .. })));
         let unknown = Message::Request(Request::new("q".into_id(), "shell/run", Object::new()));
-        assert_eq!(routes.deliver(unknown), Some("q".into_id()));
+        assert_eq!(routes.deliver(unknown, 1), Some("q".into_id()));
         let mut shared = Routes::new(false, CancellationToken::new());
         let (one, _messages, _answer) = route(7, "t");
         shared.add(1, one);
-        assert_eq!(shared.deliver(question()), Some("q".into_id()));
+        assert_eq!(shared.deliver(question(), 1), Some("q".into_id()));
     }
 
     trait IntoId {
