@@ -1,6 +1,8 @@
 //! Every tool call is decided before it happens: the four decisions, under the policy that users already know.
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
+use std::fmt::Write as _;
+
 use ringfence_tests::config::Config;
 use ringfence_tests::mcp::{Client, Era, ToolAnswer, http};
 use ringfence_tests::node::Node;
@@ -269,7 +271,7 @@ async fn only_a_person_with_the_role_that_a_rule_names_approves() {
     let mut tokens = Vec::new();
     for (name, role) in [("vera", "viewer"), ("adam", "approver"), ("lena", "legal")] {
         let made = cli::run(folder.path(), &["token", "person", name, "--json"]).await.expect(0).json();
-        people.push_str(&format!("  {name}: {{ roles: [{role}], token_hash: {} }}\n", made["token_hash"]));
+        writeln!(people, "  {name}: {{ roles: [{role}], token_hash: {} }}", made["token_hash"]).unwrap();
         tokens.push(format!("Bearer {}", made["token"].as_str().unwrap()));
     }
     let gate = Gate::start_with(|name, text| match name {

@@ -167,8 +167,9 @@ fn what_a_node_writes_is_its_owners_alone() {
     assert!(all.iter().any(|(path, _)| path.ends_with("/index.db")), "{all:?}");
     for (path, _) in all {
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        let for_others = mode & 0o077;
         // The public key is for everybody.
-        assert!(mode & 0o077 == 0 || path.ends_with("/key.pub"), "{path} has the mode {mode:o}");
+        assert!(for_others == 0 || path.ends_with("/key.pub"), "{path} has the mode {mode:o}");
     }
 }
 

@@ -256,18 +256,19 @@ fn warn_of_readers(folder: &Path) {
 
 /// Puts on record which layers this machine refuses to the tool servers that it starts.
 fn record_missing_layers(kernel: &Kernel, desk: &Desk) {
-    let missing: Vec<String> =
-        desk.missing_layers.iter().map(|(layer, why)| format!("{layer} ({why})")).collect();
     let in_force = desk.in_force();
     let servers = in_force.compiled.loaded.config.workspaces.iter().flat_map(|workspace| &workspace.servers);
     let starts_some = servers.into_iter().any(|server| matches!(server.transport, Transport::Stdio { .. }));
-    if starts_some && !missing.is_empty() {
-        let reason = format!(
-            "tool servers started here run with less isolation, see `ringfence doctor`: {}",
-            missing.join(", ")
-        );
+    if let Some(reason) = less_isolation(&desk.missing_layers).filter(|_| starts_some) {
         kernel.incident(Scope::default(), "isolation_missing", &reason);
     }
+}
+
+/// What the lack of layers means; `None` when nothing lacks.
+fn less_isolation(missing: &[(String, String)]) -> Option<String> {
+    let layers: Vec<String> = missing.iter().map(|(layer, why)| format!("{layer} ({why})")).collect();
+    let what = "tool servers started here run with less isolation, see `ringfence doctor`";
+    (!layers.is_empty()).then(|| format!("{what}: {}", layers.join(", ")))
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -286,4 +287,18 @@ fn machine_name() -> NodeName {
     let uname = rustix::system::uname();
     let name = uname.nodename().to_str().ok().and_then(|name| NodeName::new(name).ok());
     name.unwrap_or_else(|| NodeName::new("node").expect("a literal name"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lacks_is_said_with_its_reason_and_nothing_otherwise() {
+        assert_eq!(less_isolation(&[]), None);
+        let missing =
+            [("landlock".to_owned(), "kernel too old".to_owned()), ("cgroup".to_owned(), "no".to_owned())];
+        let said = less_isolation(&missing).unwrap();
+        assert!(said.ends_with(": landlock (kernel too old), cgroup (no)"), "{said}");
+    }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use ringfence_control::Node;
 use ringfence_json::Object;
 use ringfence_kernel::{Actor, Kernel, Mint, Suspend};
-use ringfence_types::{AgentName, PersonName, Role, Scope, ServerName, UserName, WorkspaceName};
+use ringfence_types::{AgentName, PersonName, Role, Scope, ServerName, Timestamp, UserName, WorkspaceName};
 
 use super::agent::{Agent, Given};
 use super::book::{Book, Entry};
@@ -244,7 +244,7 @@ fn name<T, E: std::fmt::Display>(name: Result<T, E>) -> Result<T, Failure> {
 
 /// The time from one entry to another, in milliseconds, as the log has it.
 fn format_ms(from: &Entry, to: &Entry) -> String {
-    let micros = |entry: &Entry| entry.at().map_or(0, |at| at.as_micros());
+    let micros = |entry: &Entry| entry.at().map_or(0, Timestamp::as_micros);
     let took = micros(to).saturating_sub(micros(from));
     format!("{}.{}", took / 1000, took % 1000 / 100)
 }
