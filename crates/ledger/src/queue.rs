@@ -37,6 +37,10 @@ pub(crate) struct Queue {
     /// Room for a batch's header, then the entries as a bundle.
     pub(crate) buffer: Vec<u8>,
     pub(crate) count: u32,
+    /// Somebody waits for one of them.
+    pub(crate) urgent: bool,
+    /// The writer sleeps until it is woken.
+    pub(crate) asleep: bool,
     pub(crate) records: Vec<(PayloadClass, Vec<u8>)>,
     pub(crate) batch: Arc<Batch>,
     /// What the entries in the buffer may take at most, framing included, in bytes.
@@ -88,6 +92,8 @@ impl Queue {
             last_at: Timestamp::default(),
             buffer: vec![0; BATCH_HEADER],
             count: 0,
+            urgent: false,
+            asleep: false,
             records: Vec::new(),
             batch: Arc::default(),
             charged: 0,
@@ -99,7 +105,8 @@ impl Queue {
         }
     }
 
-    /// Gives an entry its place. Whether the writer has to be woken: the queue was empty before.
+    /// Gives an entry its place. Whether the writer has to be woken: it does not know yet that there is something to do
+    /// at once. Nobody waits for what had its room set aside, an outcome; it goes with the next batch, and soon.
     pub(crate) fn append(
         &mut self,
         incarnation: u64,
@@ -118,9 +125,11 @@ impl Queue {
         if length > ENTRY_BYTES_MAX {
             return Err(AppendError::TooLarge { bytes: length });
         }
+        let waits = !matches!(room, RoomFor::Reserved(_));
         self.take_room(charge(length, draft.payloads.len()), room)?;
         let at = draft.at.max(self.last_at);
-        let wake = self.count == 0;
+        let wake = if waits { !self.urgent } else { self.asleep && self.count == 0 };
+        self.urgent |= waits;
         self.buffer.extend_from_slice(&u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes());
         encoded.append_to(&mut self.buffer, &digits, (at > draft.at).then_some(at));
         self.records.extend(draft.payloads.drain(..).map(crate::SealedPayload::into_record));
@@ -190,6 +199,7 @@ impl Queue {
             return None;
         }
         let count = std::mem::take(&mut self.count);
+        self.urgent = false;
         self.charged = 0;
         let mut buffer = buffer;
         buffer.clear();
@@ -224,6 +234,7 @@ impl Queue {
         self.reserved = 0;
         self.charged = 0;
         self.count = 0;
+        self.urgent = false;
         self.records.clear();
         self.buffer.clear();
         self.buffer.resize(BATCH_HEADER, 0);

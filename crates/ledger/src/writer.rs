@@ -1,6 +1,7 @@
 //! The one thread that writes the log.
 //!
 //! It takes whatever has arrived, writes it as one batch, syncs, and says so: while it syncs, the next batch gathers.
+//! Outcomes, which nobody waits for, do not start a batch of their own at once.
 //! What allocates space also happens here, after those who wait have been told.
 
 use std::collections::BTreeMap;
@@ -9,14 +10,25 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use parking_lot::MutexGuard;
+
 use crate::disk::{is_full, sync, write_at};
 use crate::error::{At, Damage, FileError, ReadError};
 use crate::frame::{BATCH_HEADER, BatchHeader, ENTRY_PREFIX, SEGMENT_HEADER, SegmentHeader, split_entry};
 use crate::limits::{BATCH_BYTES_MAX, RETRY_MS};
 use crate::payload::{ClassFile, PayloadClass, Syncer, append_all, encode_marks};
-use crate::queue::Taken;
+use crate::queue::{Queue, Taken};
 use crate::shared::Shared;
 use crate::wal::{Position, Step, WalScan, WalSegment, clear_tail, numbered_files};
+
+/// How long an entry may wait that nobody waits for. A crash loses it, and the action's outcome is then unknown.
+const LINGER: Duration = Duration::from_millis(5);
+
+/// How long a batch may wait for more, if the last one had at least [`CROWD`] entries.
+const GATHER: Duration = Duration::from_micros(150);
+
+/// Entries in a batch from which on many append at once.
+const CROWD: u32 = 6;
 
 /// A buffer that grew beyond this is not kept, in bytes.
 const BUFFER_KEPT_MAX: usize = 8 << 20;
@@ -30,6 +42,8 @@ pub(crate) struct Writer {
     syncer: Syncer,
     scratch: Vec<u8>,
     next_try: Instant,
+    /// How many entries the last batch had.
+    last_count: u32,
 }
 
 /// What there is to do.
@@ -54,6 +68,7 @@ impl Writer {
             syncer,
             scratch: Vec::new(),
             next_try: Instant::now(),
+            last_count: 0,
         };
         writer.shared.queue.lock().spares.extend(spares);
         Ok(writer)
@@ -92,26 +107,61 @@ impl Writer {
     }
 
     /// Waits for entries, or until it is time to ask for space.
-    fn wait(&self, buffer: Vec<u8>) -> Work {
-        let mut queue = self.shared.queue.lock();
-        let mut buffer = Some(buffer);
+    fn wait(&mut self, buffer: Vec<u8>) -> Work {
+        let shared = Arc::clone(&self.shared);
+        let mut queue = shared.queue.lock();
+        // What nobody waits for stays until then for what somebody does: one sync for both.
+        let mut until = Instant::now() + LINGER;
         loop {
-            if let Some(taken) =
-                (queue.count > 0).then(|| queue.take(buffer.take().unwrap_or_default())).flatten()
-            {
-                return Work::Entries(taken);
-            }
-            if queue.closing {
-                queue.alive = false;
-                return Work::Closed;
-            }
-            let short = queue.spares.is_empty() || self.shared.book.is_short();
-            if !short {
-                self.shared.wake.wait(&mut queue);
-            } else if self.shared.wake.wait_until(&mut queue, self.next_try).timed_out() && queue.count == 0 {
-                return Work::Space;
+            if queue.urgent || queue.closing || Instant::now() >= until {
+                if queue.count > 0 {
+                    self.gather(&mut queue);
+                    break;
+                }
+                if queue.closing {
+                    queue.alive = false;
+                    return Work::Closed;
+                }
+                if !self.sleep(&mut queue) {
+                    return Work::Space;
+                }
+                until = Instant::now() + LINGER;
+            } else {
+                shared.wake.wait_until(&mut queue, until);
             }
         }
+        match queue.take(buffer) {
+            Some(taken) => Work::Entries(taken),
+            // There was something a moment ago, under the same lock; asked again, `wait` says what there is.
+            None => Work::Space,
+        }
+    }
+
+    /// Where many append at once, a batch that is taken with the first of them makes the others pay for a sync of their
+    /// own: give them a moment.
+    fn gather(&mut self, queue: &mut MutexGuard<'_, Queue>) {
+        let crowd = std::mem::replace(&mut self.last_count, queue.count);
+        if crowd >= CROWD && queue.count < crowd && !queue.closing {
+            let until = Instant::now() + GATHER;
+            while queue.count < crowd && queue.alive && !self.shared.wake.wait_until(queue, until).timed_out()
+            {
+            }
+            self.last_count = queue.count;
+        }
+    }
+
+    /// Sleeps until there is something to do; false when that is to ask for space.
+    fn sleep(&self, queue: &mut MutexGuard<'_, Queue>) -> bool {
+        queue.asleep = true;
+        let short = queue.spares.is_empty() || self.shared.book.is_short();
+        let mut timed_out = false;
+        if short {
+            timed_out = self.shared.wake.wait_until(queue, self.next_try).timed_out();
+        } else {
+            self.shared.wake.wait(queue);
+        }
+        queue.asleep = false;
+        !(timed_out && queue.count == 0)
     }
 
     fn write_taken(&mut self, mut taken: Taken) -> io::Result<Vec<u8>> {
