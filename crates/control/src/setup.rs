@@ -7,7 +7,7 @@ use http::HeaderName;
 use ringfence_gateway::targets::{HttpTarget, Share as TargetShare, Source, StdioTarget, Table, Target};
 use ringfence_kernel::{
     AgentSetup, BreakerSetup, Grants, PinView, RunLimits, ServerSetup, Setup, ToolWords, Trust,
-    WorkspaceSetup,
+    WorkspaceSetup, hinted_type,
 };
 use ringfence_policy::{KnownTool, ToolDefinition};
 use ringfence_types::{ActionType, ServerName, ToolName, WorkspaceName};
@@ -264,8 +264,6 @@ fn known_tool(workspaces: &[WorkspaceConfig], pin: &PinView) -> Option<KnownTool
     let definition = pin.pinned.as_ref()?;
     let workspace = workspaces.iter().find(|workspace| workspace.name == pin.workspace)?;
     let server = workspace.servers.iter().find(|server| server.name == pin.server)?;
-    let by_person = pin.pinned_by.is_some() && pin.pinned_by != Some(ringfence_kernel::Actor::node().person);
-    let hint = (by_person || server.trust_hints) && definition.read_only_hint == Some(true);
-    let hinted = if hint { ActionType::Read } else { ActionType::Write };
+    let hinted = hinted_type(definition, pin.by_person, server.trust_hints);
     Some(tool_of(workspace, server, &pin.tool, hinted, Some(Arc::clone(definition))))
 }

@@ -63,6 +63,8 @@ pub use proposal::{CONTINUATION, Call, OTHER_METHODS, Proposal};
 pub use record::Damaged;
 pub use recover::{OpenError, Recovered};
 pub use run::{RUN_TOKEN_PREFIX, Run, RunToken};
-pub use setup::{AgentSetup, BreakerSetup, RunLimits, ServerSetup, Setup, ToolWords, Trust, WorkspaceSetup};
+pub use setup::{
+    AgentSetup, BreakerSetup, RunLimits, ServerSetup, Setup, ToolWords, Trust, WorkspaceSetup, hinted_type,
+};
 pub use state::Counts;
 pub use views::{ApprovalStatus, ApprovalView, PinView, RunView, Status, SuspensionView};

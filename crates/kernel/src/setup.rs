@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringfence_policy::PolicySet;
+use ringfence_policy::{PolicySet, ToolDefinition};
 use ringfence_types::{
     ActionType, AgentName, Digest, OrganizationName, PersonName, Role, ServerName, ToolName, WorkspaceName,
 };
@@ -66,6 +66,13 @@ pub struct ServerSetup {
     pub breaker: BreakerSetup,
     /// How long one call may take.
     pub call_timeout: Duration,
+}
+
+/// Whether a tool reads or writes, as far as its definition says: a hint counts where somebody vouches for it, a
+/// `person` who took the definition as right, or a configuration that trusts the server's hints.
+pub fn hinted_type(definition: &ToolDefinition, person: bool, trust_hints: bool) -> ActionType {
+    let reads = definition.read_only_hint == Some(true) && (person || trust_hints);
+    if reads { ActionType::Read } else { ActionType::Write }
 }
 
 /// A tool in the policy's words.

@@ -104,6 +104,8 @@ pub struct PinView {
     pub pinned: Option<Arc<ToolDefinition>>,
     /// Who said so.
     pub pinned_by: Option<PersonName>,
+    /// Whether that was a person, and not the node at the first list.
+    pub by_person: bool,
     /// The one the server gives now.
     pub seen: Option<Arc<ToolDefinition>>,
 }
@@ -224,6 +226,7 @@ impl Kernel {
                     tool: tool.clone(),
                     pinned: pin.pinned.as_ref().map(|pinned| Arc::clone(&pinned.definition)),
                     pinned_by: pin.pinned.as_ref().map(|pinned| pinned.by.clone()),
+                    by_person: pin.pinned.as_ref().is_some_and(|pinned| pinned.person),
                     seen: pin.seen.clone(),
                 }
             };

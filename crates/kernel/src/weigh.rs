@@ -9,7 +9,7 @@ use ringfence_types::{ActionId, ActionType, ApprovalId, Code, Digest, Kind, Refu
 
 use crate::fold::Pinned;
 use crate::proposal::{CONTINUATION, digest_of};
-use crate::setup::{AgentSetup, ServerSetup, ToolWords, WorkspaceSetup};
+use crate::setup::{AgentSetup, ServerSetup, ToolWords, WorkspaceSetup, hinted_type};
 use crate::text::bounded;
 use crate::{Call, Proposal, Run, Setup};
 
@@ -125,12 +125,11 @@ impl<'a> View<'a> {
         if let Some(configured) = self.words(call.tool_name()).and_then(|words| words.action_type) {
             return configured;
         }
-        let hinted = |pinned: &Pinned| pinned.definition.read_only_hint == Some(true);
         match pinned {
-            Some(pinned) if hinted(pinned) && (pinned.person || self.server.trust_hints) => ActionType::Read,
+            Some(pinned) => hinted_type(&pinned.definition, pinned.person, self.server.trust_hints),
             // Resources, prompts and completions only look (MCP 2026-07-28, server features).
             None if !call.is_tool() => ActionType::Read,
-            _ => ActionType::Write,
+            None => ActionType::Write,
         }
     }
 

@@ -66,7 +66,7 @@ impl Link {
         run: &Run,
         server: &ServerName,
     ) -> Result<Self, UpstreamError> {
-        match gate.target(&run.workspace, server)? {
+        match passage.target(gate, &run.workspace, server)? {
             Target::Http(target) => {
                 Ok(Self::Http(Address { target, revision: Some(era::MODERN.into()), session: None }))
             }
@@ -84,7 +84,7 @@ impl Link {
         session: &Session,
         server: &ServerName,
     ) -> Result<Self, UpstreamError> {
-        match gate.target(&session.run.workspace, server)? {
+        match passage.target(gate, &session.run.workspace, server)? {
             Target::Http(target) => {
                 let place = session.upstream(server);
                 let mut begun = place.lock().await;

@@ -3,10 +3,13 @@
 //! that holds.
 
 use ringfence_kernel::{Cancel, Clearance, Errand, Lease};
+use ringfence_types::{ServerName, WorkspaceName};
 use tokio::time::Instant;
 
+use super::gate::Gate;
 use super::upstream::UpstreamError;
 use crate::Limits;
+use crate::targets::Target;
 
 /// What lets a message go out.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +25,20 @@ pub(crate) enum Passage<'a> {
 // === impl Passage ===
 
 impl Passage<'_> {
+    /// Where the server is: for a cleared action as the configuration has it that decided it, else as it is now.
+    pub(crate) fn target(
+        self,
+        gate: &Gate,
+        workspace: &WorkspaceName,
+        server: &ServerName,
+    ) -> Result<Target, UpstreamError> {
+        let target = match self {
+            Self::Cleared(clearance) => gate.targets.of_config(clearance.config(), workspace, server),
+            Self::Visit(_) | Self::Own(_) => gate.targets.get(workspace, server),
+        };
+        target.ok_or(UpstreamError::Gone)
+    }
+
     /// What `future` gives, unless it is cut off or takes too long.
     pub(crate) async fn hold<T>(
         self,
