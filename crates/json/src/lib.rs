@@ -19,3 +19,4 @@ pub use number::{Number, NumberError};
 pub use object::Object;
 pub use parse::{Limits, ParseError, ParseErrorKind, parse};
 pub use value::Value;
+pub use write::canonical_order;

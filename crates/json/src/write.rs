@@ -89,7 +89,7 @@ fn write_object(object: &Object, out: &mut Vec<u8>, canonical: bool) {
     out.push(b'{');
     if canonical {
         let mut members: Vec<_> = object.iter().collect();
-        members.sort_unstable_by(|(left, _), (right, _)| utf16_order(left, right));
+        members.sort_unstable_by(|(left, _), (right, _)| canonical_order(left, right));
         for (name, value) in members {
             member(name, value, out);
         }
@@ -101,28 +101,47 @@ fn write_object(object: &Object, out: &mut Vec<u8>, canonical: bool) {
     out.push(b'}');
 }
 
-/// RFC 8785 §3.2.3 sorts by UTF-16 code units; for ASCII that is the order of bytes.
-fn utf16_order(left: &str, right: &str) -> Ordering {
-    if left.is_ascii() && right.is_ascii() {
-        left.cmp(right)
-    } else {
-        left.encode_utf16().cmp(right.encode_utf16())
+/// The order of names in canonical JSON: RFC 8785 §3.2.3 sorts by UTF-16 code units.
+pub fn canonical_order(left: &str, right: &str) -> Ordering {
+    let differ = left.bytes().zip(right.bytes()).find(|(left, right)| left != right);
+    match differ {
+        // What comes before is the same, so these two code units decide.
+        Some((left, right)) if left.is_ascii() && right.is_ascii() => left.cmp(&right),
+        Some(_) => left.encode_utf16().cmp(right.encode_utf16()),
+        None => left.len().cmp(&right.len()),
     }
 }
 
 /// RFC 8785 §3.2.2.2.
 fn write_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
-    let bytes = text.as_bytes();
-    let mut clean_from = 0;
-    for (index, byte) in bytes.iter().enumerate() {
-        let Some(escape) = escape(*byte) else { continue };
-        out.extend_from_slice(&bytes[clean_from..index]);
-        out.extend_from_slice(escape.as_bytes());
-        clean_from = index + 1;
+    let mut rest = text.as_bytes();
+    while let Some(index) = first_escaped(rest) {
+        out.extend_from_slice(&rest[..index]);
+        if let Some(escape) = escape(rest[index]) {
+            out.extend_from_slice(escape.as_bytes());
+        }
+        rest = &rest[index + 1..];
     }
-    out.extend_from_slice(&bytes[clean_from..]);
+    out.extend_from_slice(rest);
     out.push(b'"');
+}
+
+/// Where the first byte is that has to be escaped. Nearly all texts have none, so eight bytes are looked at at once.
+fn first_escaped(bytes: &[u8]) -> Option<usize> {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const TOP: u64 = EACH << 7;
+    // A byte below `than`, which is at most 128, sets its own top bit; a borrow may set those of bytes above it, too.
+    let below = |word: u64, than: u64| word.wrapping_sub(EACH * than) & !word & TOP;
+    let is = |word: u64, byte: u8| below(word ^ (EACH * u64::from(byte)), 1);
+    let (words, _) = bytes.as_chunks::<8>();
+    let clean = words.iter().take_while(|word| {
+        let word = u64::from_le_bytes(**word);
+        below(word, 0x20) | is(word, b'"') | is(word, b'\\') == 0
+    });
+    let from = clean.count() * 8;
+    let rest = &bytes[from..];
+    rest.iter().position(|byte| matches!(byte, 0..0x20 | b'"' | b'\\')).map(|index| from + index)
 }
 
 fn escape(byte: u8) -> Option<Cow<'static, str>> {
@@ -146,6 +165,19 @@ mod tests {
 
     fn canonical(text: &str) -> String {
         String::from_utf8(parse(text.as_bytes(), &Limits::default()).unwrap().to_canonical()).unwrap()
+    }
+
+    #[test]
+    fn a_text_is_escaped_wherever_it_has_to_be_and_nowhere_else() {
+        for byte in 0..=0x7f_u8 {
+            for at in 0..20 {
+                let mut text = "é".repeat(10).into_bytes();
+                text.splice(at * 2 % 20..at * 2 % 20, [byte]);
+                let text = String::from_utf8(text).unwrap();
+                let written = crate::Value::from(text.as_str()).to_string();
+                assert_eq!(written, serde_json::to_string(&text).unwrap(), "{byte:#x} at {at}");
+            }
+        }
     }
 
     #[test]

@@ -3,9 +3,7 @@
 //! The id is known only under the queue's lock, so everything else is written before: the text without the digits of
 //! `id`, and where they go. `at` has a fixed width and can be raised in place.
 
-use std::cmp::Ordering;
-
-use ringfence_json::{Object, Value};
+use ringfence_json::{Object, Value, canonical_order};
 use ringfence_types::{EntryKind, NodeName, Timestamp};
 
 use crate::error::AppendError;
@@ -138,15 +136,6 @@ fn depth_exceeds(value: &Value, left: usize) -> bool {
         Value::Array(elements) => left == 0 || elements.iter().any(|inner| depth_exceeds(inner, left - 1)),
         Value::Object(object) => left == 0 || object.iter().any(|(_, inner)| depth_exceeds(inner, left - 1)),
         _ => false,
-    }
-}
-
-/// RFC 8785 §3.2.3 sorts by UTF-16 code units; for ASCII that is the order of bytes.
-pub(crate) fn canonical_order(left: &str, right: &str) -> Ordering {
-    if left.is_ascii() && right.is_ascii() {
-        left.cmp(right)
-    } else {
-        left.encode_utf16().cmp(right.encode_utf16())
     }
 }
 

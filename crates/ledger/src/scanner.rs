@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use crate::check::EntryError;
-use crate::entry::canonical_order;
+use ringfence_json::canonical_order;
 
 pub(crate) struct Scanner<'a> {
     text: &'a str,

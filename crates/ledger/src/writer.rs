@@ -24,8 +24,8 @@ use crate::wal::{Position, Step, WalScan, WalSegment, clear_tail, numbered_files
 /// How long an entry may wait that nobody waits for. A crash loses it, and the action's outcome is then unknown.
 const LINGER: Duration = Duration::from_millis(5);
 
-/// How long a batch may wait for more, if the last one had at least [`CROWD`] entries.
-const GATHER: Duration = Duration::from_micros(150);
+/// How soon after the start of one batch the next may start, if the one had at least [`CROWD`] entries.
+const PACE: Duration = Duration::from_micros(500);
 
 /// Entries in a batch from which on many append at once.
 const CROWD: u32 = 6;
@@ -42,8 +42,9 @@ pub(crate) struct Writer {
     syncer: Syncer,
     scratch: Vec<u8>,
     next_try: Instant,
-    /// How many entries the last batch had.
+    /// How many entries the last batch had, and when it was taken.
     last_count: u32,
+    last_start: Instant,
 }
 
 /// What there is to do.
@@ -69,6 +70,7 @@ impl Writer {
             scratch: Vec::new(),
             next_try: Instant::now(),
             last_count: 0,
+            last_start: Instant::now(),
         };
         writer.shared.queue.lock().spares.extend(spares);
         Ok(writer)
@@ -140,14 +142,12 @@ impl Writer {
     /// Where many append at once, a batch that is taken with the first of them makes the others pay for a sync of their
     /// own: give them a moment.
     fn gather(&mut self, queue: &mut MutexGuard<'_, Queue>) {
-        let crowd = std::mem::replace(&mut self.last_count, queue.count);
-        if crowd >= CROWD && queue.count < crowd && !queue.closing {
-            let until = Instant::now() + GATHER;
-            while queue.count < crowd && queue.alive && !self.shared.wake.wait_until(queue, until).timed_out()
-            {
-            }
-            self.last_count = queue.count;
+        let until = self.last_start + PACE;
+        if self.last_count >= CROWD {
+            while !queue.closing && queue.alive && !self.shared.wake.wait_until(queue, until).timed_out() {}
         }
+        self.last_count = queue.count;
+        self.last_start = Instant::now();
     }
 
     /// Sleeps until there is something to do; false when that is to ask for space.
