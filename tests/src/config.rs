@@ -26,6 +26,19 @@ rules:
     decision: ALLOW
 ";
 
+/// The same, but that a person has to agree to one tool.
+const ASKING_POLICY: &str = "\
+default: DENY
+rules:
+  - name: everything
+    match: {}
+    decision: ALLOW
+  - name: asked
+    match: { tool: record_asked }
+    decision: REQUIRE_APPROVAL
+    approval: { expires: 1h }
+";
+
 /// Files by name, as they are put into a node's folder.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -89,6 +102,13 @@ workspaces:
     /// One workspace `lab` with a server behind a URL.
     pub fn open_url(url: &str) -> Self {
         Self::open(&format!("url: '{url}'"))
+    }
+
+    /// As [`Config::open_url`], but that a person has to agree to the tool `record_asked`.
+    pub fn asking_url(url: &str) -> Self {
+        let mut config = Self::open_url(url);
+        ASKING_POLICY.clone_into(&mut config.files[1].1);
+        config
     }
 
     /// One workspace `lab` with a server as a child process.

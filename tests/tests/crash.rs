@@ -2,19 +2,23 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use http::Method;
 use ringfence_tests::audit;
 use ringfence_tests::config::Config;
 use ringfence_tests::mcp::Client;
+use ringfence_tests::mcp::http::try_over;
 use ringfence_tests::node::Node;
 use ringfence_tests::upstream::{Upstream, executed, text};
 use serde_json::{Value, json};
 
-/// Calls at the same time.
+/// Calls at the same time: these, and as many that wait for a person.
 const WORKERS: usize = 8;
+const ASKING: usize = 2;
 
 /// How often the node dies; `RINGFENCE_KILLS` says otherwise.
 const KILLS: u64 = 40;
@@ -51,14 +55,16 @@ fn number(variable: &str) -> Option<u64> {
 struct Known {
     next: AtomicU64,
     in_flight: AtomicU64,
+    /// How often a person said yes.
+    approved: AtomicU64,
     acknowledged: Mutex<BTreeSet<String>>,
 }
 
 /// Calls without end, until one is not answered.
-async fn work(client: Client, known: Arc<Known>) {
+async fn work(client: Client, tool: &'static str, known: Arc<Known>) {
     loop {
         let id = format!("call-{:06}", known.next.fetch_add(1, Ordering::SeqCst));
-        let params = json!({ "name": "record", "arguments": { "id": id } });
+        let params = json!({ "name": tool, "arguments": { "id": id } });
         known.in_flight.fetch_add(1, Ordering::SeqCst);
         let reply = async { client.open("tools/call", params).await?.reply().await };
         let Ok(reply) = reply.await else { return };
@@ -69,12 +75,27 @@ async fn work(client: Client, known: Arc<Known>) {
     }
 }
 
+/// A person who agrees to whatever waits, until nobody asks any more.
+async fn agree(socket: PathBuf, known: Arc<Known>) {
+    while let Ok(waiting) = try_over(&socket, Method::GET, "/api/v1/approvals").await {
+        let waiting = waiting.json();
+        for request in waiting["approvals"].as_array().unwrap_or_else(|| panic!("{waiting}")) {
+            let path = format!("/api/v1/approvals/{}/approve", text(request, "id"));
+            let Ok(answer) = try_over(&socket, Method::POST, &path).await else { return };
+            known.approved.fetch_add(u64::from(answer.status == 200), Ordering::SeqCst);
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
 /// Lets agents work for a moment, kills the node, and starts it again. Returns whether calls were in flight.
 async fn die_and_live(node: &mut Node, token: &str, known: &Arc<Known>, life: Duration) -> bool {
     known.in_flight.store(0, Ordering::SeqCst);
-    let workers: Vec<_> = (0..WORKERS)
-        .map(|_| tokio::spawn(work(Client::modern(&node.mcp("tools"), Some(token)), Arc::clone(known))))
-        .collect();
+    let tools = [["record"].repeat(WORKERS), ["record_asked"].repeat(ASKING)].concat();
+    let client = || Client::modern(&node.mcp("tools"), Some(token));
+    let mut workers: Vec<_> =
+        tools.into_iter().map(|tool| tokio::spawn(work(client(), tool, Arc::clone(known)))).collect();
+    workers.push(tokio::spawn(agree(node.data().join("control.sock"), Arc::clone(known))));
     tokio::time::sleep(life).await;
     let in_flight = known.in_flight.load(Ordering::SeqCst) > 0;
     node.kill().await;
@@ -105,7 +126,7 @@ async fn whenever_the_node_dies_every_executed_call_has_its_intent_and_nothing_a
     let folder = tempfile::tempdir().unwrap();
     let list = folder.path().join("calls");
     let upstream = Upstream::plain(Some(&list), &["--delay-ms", "20"]).await;
-    let mut node = Node::start(&Config::open_url(&upstream.url)).await;
+    let mut node = Node::start(&Config::asking_url(&upstream.url)).await;
     let token = node.mint("lab").await;
     let (mut random, known) = (Random::seeded(), Arc::new(Known::default()));
 
@@ -121,20 +142,50 @@ async fn whenever_the_node_dies_every_executed_call_has_its_intent_and_nothing_a
     audit::verify(&node).await;
     let calls = calls_by_action(&node).await;
     let intended: BTreeSet<&str> = calls.values().map(String::as_str).collect();
-    let executed = executed(&list);
+    let executed: Vec<String> = executed(&list).iter().map(|call| text(&call["arguments"], "id")).collect();
+    let once: BTreeSet<&str> = executed.iter().map(String::as_str).collect();
     assert!(!executed.is_empty());
     println!("{} calls executed, {} intents", executed.len(), intended.len());
-    for call in &executed {
-        let id = call["arguments"]["id"].as_str().unwrap();
+    assert_eq!(once.len(), executed.len(), "a call was executed twice");
+    for id in &once {
         assert!(intended.contains(id), "{id} was executed without an intent");
     }
     let acknowledged = known.acknowledged.lock().unwrap().clone();
-    expect_outcomes(&node, &calls, &acknowledged).await;
+    expect_outcomes(&node, &calls, &acknowledged, &once).await;
+    expect_approvals(&node, known.approved.load(Ordering::SeqCst)).await;
+}
+
+/// Every call that a person had to agree to has a yes of its own, which stands before it.
+async fn expect_approvals(node: &Node, told: u64) {
+    let mut given = BTreeSet::new();
+    let mut spent = BTreeSet::new();
+    for entry in audit::exported(node).await {
+        let approval = entry["approval"].as_str().map(str::to_owned);
+        match (text(&entry, "kind").as_str(), approval) {
+            ("approval", Some(approval)) if text(&entry, "answer") == "approved" => {
+                given.insert(approval);
+            }
+            ("intent", Some(approval)) => {
+                assert!(given.contains(&approval), "nobody had agreed: {entry}");
+                assert!(spent.insert(approval), "an approval was spent twice: {entry}");
+            }
+            ("intent", None) => assert_eq!(text(&entry, "tool"), "record", "nobody was asked: {entry}"),
+            _ => {}
+        }
+    }
+    println!("{} approvals, {} of them spent", given.len(), spent.len());
+    assert!(!spent.is_empty());
+    assert!(given.len() as u64 >= told, "a person was told of a yes that is not in the log");
 }
 
 /// Every intent has one outcome, and the outcome of what an agent was told a result of is that result, or unknown where
 /// the node died before its record was on the disk: agents do not wait for that.
-async fn expect_outcomes(node: &Node, calls: &BTreeMap<String, String>, acknowledged: &BTreeSet<String>) {
+async fn expect_outcomes(
+    node: &Node,
+    calls: &BTreeMap<String, String>,
+    acknowledged: &BTreeSet<String>,
+    executed: &BTreeSet<&str>,
+) {
     let mut settled: BTreeMap<&str, Value> = BTreeMap::new();
     let outcomes = audit::entries(node, "outcome").await;
     for outcome in outcomes {
@@ -145,6 +196,7 @@ async fn expect_outcomes(node: &Node, calls: &BTreeMap<String, String>, acknowle
     for call in calls.values() {
         let outcome = settled.get(call.as_str()).unwrap_or_else(|| panic!("{call} has no outcome"));
         let status = text(outcome, "status");
+        assert!(status != "not_sent" || !executed.contains(call.as_str()), "{call} was executed: {outcome}");
         if acknowledged.contains(call) {
             assert!(
                 ["completed", "unknown"].contains(&status.as_str()),

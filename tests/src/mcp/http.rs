@@ -103,13 +103,19 @@ pub async fn open(
 
 /// Sends a GET over a Unix socket and reads the whole answer.
 pub async fn get_over(socket: &Path, path: &str) -> Answer {
-    let whole = async {
-        let stream = UnixStream::connect(socket).await?;
-        let request = Request::get(path).header("host", "localhost").body(Full::default())?;
-        open_on(stream, request).await?.whole().await
-    };
     let what = format!("GET {path} over {}", socket.display());
+    let whole = try_over(socket, Method::GET, path);
     within(ANSWER, &what, whole).await.unwrap_or_else(|error: Failure| panic!("{what}: {error}"))
+}
+
+/// Sends a request without a body over a Unix socket and reads the whole answer.
+///
+/// # Errors
+/// When nobody answers, or not to the end.
+pub async fn try_over(socket: &Path, method: Method, path: &str) -> Result<Answer, Failure> {
+    let stream = UnixStream::connect(socket).await?;
+    let request = Request::builder().method(method).uri(path).header("host", "localhost");
+    open_on(stream, request.body(Full::default())?).await?.whole().await
 }
 
 async fn open_on(

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 const TOOLS: &[&str] = &[
     "echo",
     "record",
+    "record_asked",
     "slow",
     "wait",
     "hang",
@@ -39,7 +40,7 @@ fn definition(name: &str, description: &str) -> Value {
     let mut tool = json!({
         "name": name,
         "description": description,
-        "annotations": { "readOnlyHint": name != "record" },
+        "annotations": { "readOnlyHint": !name.starts_with("record") },
         "inputSchema": {
             "type": "object",
             "properties": {

@@ -42,7 +42,9 @@ pub async fn call(server: &Arc<Server>, id: &Value, params: &Value, modern: bool
 fn at_once(name: &str, arguments: &Value, id: &Value, modern: bool) -> Response {
     let said = |text: &str| json!({ "content": [{ "type": "text", "text": text }] });
     match name {
-        "echo" | "record" => answer(id, said(arguments["text"].as_str().unwrap_or("done")), modern),
+        "echo" | "record" | "record_asked" => {
+            answer(id, said(arguments["text"].as_str().unwrap_or("done")), modern)
+        }
         "garbage" => json_text("\u{fffd}{{{ this is not JSON".to_owned()),
         "not_json_rpc" => json_text(json!({ "hello": "world" }).to_string()),
         "wrong_id" => answer(&json!("an id nobody sent"), said("for somebody else"), modern),
