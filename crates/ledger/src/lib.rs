@@ -40,6 +40,7 @@ mod session;
 mod shared;
 mod tree;
 mod verify;
+mod wait;
 mod wal;
 mod writer;
 

@@ -7,10 +7,11 @@ use ringfence_json::{Object, Value};
 use ringfence_kernel::{Admission, Call, Clearance, Lease, Proposal};
 use ringfence_types::{Code, Refusal, ServerName, ToolName};
 
+use super::answers::{self, Denied};
 use super::era::{self, Era};
 use super::fault::{self, Fault};
 use super::flight::{Caller, refused_bytes};
-use super::handler::{self, Denied, allowed};
+use super::handler::{self, allowed};
 use super::list::{self as lists, ListError};
 use super::message::{Request, Response as Answer};
 use super::method::{Kind, List};
@@ -30,7 +31,7 @@ pub(crate) async fn call(
     mut request: Request,
 ) -> Response<Outbound> {
     if let Err(fault) = check_repeated(&caller, &server, headers, kind, &request) {
-        return handler::fault(&caller, &fault, Some(request.id));
+        return answers::fault(&caller, &fault, Some(request.id));
     }
     let call = match take_call(kind, &mut request) {
         Ok(call) => call,
@@ -52,7 +53,7 @@ pub(crate) async fn call(
         Err(Crowded::Twice) => {
             let message = "a request of this `id` is under way already";
             let fault = Fault::bad_request(fault::INVALID_REQUEST, message);
-            return handler::fault(&caller, &fault, Some(request.id));
+            return answers::fault(&caller, &fault, Some(request.id));
         }
         Err(Crowded::Full) => {
             let message = "too many requests are under way in this session; wait for one to end";
@@ -66,7 +67,7 @@ pub(crate) async fn call(
         Decided::Refused(refusal) => refused(&caller, kind, &request, &refusal),
         Decided::CalledOff => {
             let fault = Fault::answer(fault::INTERNAL_ERROR, "the client called the request off");
-            handler::fault(&caller, &fault, Some(request.id))
+            answers::fault(&caller, &fault, Some(request.id))
         }
     }
 }
@@ -209,7 +210,7 @@ pub(crate) async fn list(
     request: Request,
 ) -> Response<Outbound> {
     match list_server(caller, server, list, &request).await {
-        Ok((result, lease)) => handler::json_held(caller, &Answer::result(request.id, result), lease),
+        Ok((result, lease)) => answers::json_held(caller, &Answer::result(request.id, result), lease),
         Err(denied) => denied.respond(caller, Some(request.id)),
     }
 }
@@ -260,7 +261,7 @@ fn denied(caller: &Caller, error: ListError) -> Denied {
 pub(crate) async fn log_level(caller: &Caller, server: &ServerName, request: Request) -> Response<Outbound> {
     let id = request.id.clone();
     match set_log_level(caller, server, request).await {
-        Ok(answer) => handler::json(caller, &answer),
+        Ok(answer) => answers::json(caller, &answer),
         Err(denied) => denied.respond(caller, Some(id)),
     }
 }

@@ -8,8 +8,9 @@ use http::{HeaderMap, HeaderValue, Method, Request as HttpRequest, Response, Sta
 use hyper::body::{Body as _, Incoming};
 use ringfence_json::Object;
 use ringfence_kernel::{Lease, Run};
-use ringfence_types::{Refusal, ServerName};
+use ringfence_types::ServerName;
 
+use super::answers::{Denied, bare_fault, json, respond_fault};
 use super::call;
 use super::endpoint::Endpoint;
 use super::era::{self, Era};
@@ -17,28 +18,16 @@ use super::fault::{self, Fault};
 use super::flight::Caller;
 use super::gate::Gate;
 use super::link::Link;
-use super::message::{self, Id, Message, Request, Response as Answer};
+use super::message::{self, Message, Request, Response as Answer};
 use super::method::{self, Kind};
 use super::passage::Passage;
-use super::refusal::Effect;
 use super::session::Session;
 use super::upstream::UpstreamError;
-use super::{discovery, handshake, headers, inbox, listen, merged, params, refusal, turned_away};
+use super::{discovery, handshake, headers, inbox, listen, merged, params, turned_away};
 use crate::http::accept::{self, Standing};
 use crate::http::guard;
 use crate::http::inbound::{self, BodyError};
 use crate::http::outbound::{self, Outbound};
-
-/// Why a request that is no action is not answered.
-#[derive(Debug)]
-pub(crate) enum Denied {
-    /// It is wrong.
-    Fault(Fault),
-    /// Policy, or a suspension.
-    Refused(Box<Refusal>),
-    /// The upstream answered with an error, and this HTTP status.
-    Rejected(Box<Answer>, StatusCode),
-}
 
 impl accept::Answer for Gate {
     async fn answer(
@@ -330,75 +319,5 @@ pub(crate) async fn while_leased<T>(
         biased;
         cut = lease.cancel().cancelled() => Err(UpstreamError::Cut(cut).into()),
         done = future => done,
-    }
-}
-
-/// One JSON answer with status 200.
-pub(crate) fn json(caller: &Caller, answer: &Answer) -> Response<Outbound> {
-    outbound::json(StatusCode::OK, answer.to_bytes(), None, caller.gate.limits.piece_bytes)
-}
-
-/// As [`json`], for what a lease allowed: it is cut off with it on its way out.
-pub(crate) fn json_held(caller: &Caller, answer: &Answer, lease: Lease) -> Response<Outbound> {
-    outbound::json_held(StatusCode::OK, answer.to_bytes(), lease, caller.gate.limits.piece_bytes)
-}
-
-/// The answer to a request that is wrong.
-pub(crate) fn fault(caller: &Caller, fault: &Fault, id: Option<Id>) -> Response<Outbound> {
-    respond_fault(&caller.gate, fault, id)
-}
-
-fn respond_fault(gate: &Gate, fault: &Fault, id: Option<Id>) -> Response<Outbound> {
-    outbound::json(fault.status, fault.to_response(id).to_bytes(), None, gate.limits.piece_bytes)
-}
-
-/// An error that answers no request.
-pub(super) fn bare_fault(gate: &Gate, fault: &Fault) -> Response<Outbound> {
-    let mut response = respond_fault(gate, fault, None);
-    if response.status() == StatusCode::OK {
-        *response.status_mut() = StatusCode::FORBIDDEN;
-    }
-    response
-}
-
-// === impl Denied ===
-
-impl Denied {
-    pub(crate) fn respond(self, caller: &Caller, id: Option<Id>) -> Response<Outbound> {
-        let piece = caller.gate.limits.piece_bytes;
-        match self {
-            Self::Fault(fault) => respond_fault(&caller.gate, &fault, id),
-            Self::Refused(refusal) => {
-                respond_fault(&caller.gate, &refusal::fault(&refusal, Effect::Refused), id)
-            }
-            Self::Rejected(mut answer, status) => {
-                answer.id = id;
-                let status = if caller.era == Era::Modern { status } else { StatusCode::OK };
-                outbound::json(status, answer.to_bytes(), None, piece)
-            }
-        }
-    }
-}
-
-impl From<Fault> for Denied {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
-    }
-}
-
-impl From<UpstreamError> for Denied {
-    fn from(error: UpstreamError) -> Self {
-        match error {
-            UpstreamError::SessionGone => Self::Fault(Fault::no_session()),
-            UpstreamError::Cut(cut) => Self::Fault(Fault::answer(fault::REFUSED, cut.reason)),
-            UpstreamError::Gone => Self::Fault(Fault {
-                status: StatusCode::NOT_FOUND,
-                ..Fault::answer(fault::INVALID_REQUEST, "there is no such tool server")
-            }),
-            error => {
-                tracing::debug!(%error, "an upstream gave no answer");
-                Self::Fault(Fault::upstream(error.for_agents()))
-            }
-        }
     }
 }

@@ -8,11 +8,12 @@ use ringfence_kernel::Lease;
 use ringfence_types::{Code, ServerName};
 use smol_str::SmolStr;
 
+use super::answers::{self, Denied};
 use super::endpoint::Endpoint;
 use super::era::{self, Era};
 use super::fault::{self, Fault};
 use super::flight::Caller;
-use super::handler::{self, Denied, allowed};
+use super::handler::{self, allowed};
 use super::headers;
 use super::link::{self, Greeting, Link};
 use super::message::{Request, Response as Answer};
@@ -28,7 +29,7 @@ pub(crate) async fn initialize(caller: &Caller, endpoint: Endpoint, request: Req
     let id = request.id.clone();
     let handshake = match handshake(&request) {
         Ok(handshake) => handshake,
-        Err(fault) => return handler::fault(caller, &fault, Some(id)),
+        Err(fault) => return answers::fault(caller, &fault, Some(id)),
     };
     let begun = match &endpoint {
         Endpoint::Merged => begin_merged(caller, handshake),
@@ -37,7 +38,7 @@ pub(crate) async fn initialize(caller: &Caller, endpoint: Endpoint, request: Req
     match begun {
         Ok((session, result)) => {
             let answer = Answer::result(id, result);
-            let mut response = handler::json(caller, &answer);
+            let mut response = answers::json(caller, &answer);
             if let Ok(session) = HeaderValue::from_str(&session.id) {
                 response.headers_mut().insert(headers::SESSION, session);
             }
@@ -183,7 +184,7 @@ pub(crate) async fn discover(caller: &Caller, endpoint: &Endpoint, request: &Req
         Endpoint::Server(server) => discover_server(caller, server, request).await,
     };
     match discovered {
-        Ok(result) => handler::json(caller, &Answer::result(id, result)),
+        Ok(result) => answers::json(caller, &Answer::result(id, result)),
         Err(denied) => denied.respond(caller, Some(id)),
     }
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use http::{HeaderMap, Response, StatusCode};
 use ringfence_kernel::Run;
 
+use super::answers::bare_fault;
 use super::endpoint::Endpoint;
 use super::fault::{self, Fault};
 use super::gate::Gate;
-use super::handler::{bare_fault, session_of};
+use super::handler::session_of;
 use super::message::{Id, Message, Notification, Response as Answer};
 use super::passage::Passage;
 use super::refusal::Effect;

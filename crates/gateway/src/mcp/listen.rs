@@ -9,12 +9,13 @@ use ringfence_json::Object;
 use ringfence_kernel::Lease;
 use ringfence_types::ServerName;
 
+use super::answers::{self, Denied};
 use super::endpoint::Endpoint;
 use super::era::{self, Era};
 use super::fault::{self, Fault};
 use super::flight::Caller;
 use super::gate::Gate;
-use super::handler::{self, Denied, allowed};
+use super::handler::{self, allowed};
 use super::link::{Link, Load};
 use super::message::{Id, Message, Notification, Request, Response as Answer, known_of};
 use super::passage::Passage;
@@ -131,7 +132,7 @@ pub(crate) async fn subscribe(
     if !caller.streams {
         let fault =
             Fault::bad_request(fault::INVALID_REQUEST, "a subscription needs `Accept: text/event-stream`");
-        return handler::fault(&caller, &fault, Some(id));
+        return answers::fault(&caller, &fault, Some(id));
     }
     let subscribed = match &endpoint {
         Endpoint::Server(server) => subscribe_one(&caller, server, &mut request).await,

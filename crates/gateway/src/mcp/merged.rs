@@ -7,10 +7,11 @@ use ringfence_json::{Object, Value};
 use ringfence_types::ServerName;
 use tokio::task::JoinSet;
 
+use super::answers::{self, Denied};
 use super::endpoint::Endpoint;
 use super::fault::{self, Fault};
 use super::flight::Caller;
-use super::handler::{self, Denied};
+use super::handler;
 use super::list::{self as lists, ListError, Listed};
 use super::message::{Request, Response as Answer};
 use super::method::{Kind, List};
@@ -26,11 +27,11 @@ pub(crate) async fn list(caller: &Caller, list: &'static List, request: Request)
     if list.member != "tools" && list.member != "prompts" {
         // Two servers may mean different things by one URI.
         let fault = Fault::method_not_found(caller.era, &request.method);
-        return handler::fault(caller, &fault, Some(request.id));
+        return answers::fault(caller, &fault, Some(request.id));
     }
     if request.param("cursor").is_some_and(|cursor| !cursor.is_null()) {
         let fault = Fault::answer(fault::INVALID_PARAMS, "an unknown cursor");
-        return handler::fault(caller, &fault, Some(request.id));
+        return answers::fault(caller, &fault, Some(request.id));
     }
     let lease = match caller.gate.kernel.lease(&caller.run, None) {
         Ok(lease) => lease,
@@ -38,7 +39,7 @@ pub(crate) async fn list(caller: &Caller, list: &'static List, request: Request)
     };
     let gathering = async { Ok(gather(caller, list, &request).await) };
     match handler::while_leased(&lease, gathering).await {
-        Ok(result) => handler::json_held(caller, &Answer::result(request.id, result), lease),
+        Ok(result) => answers::json_held(caller, &Answer::result(request.id, result), lease),
         Err(denied) => denied.respond(caller, Some(request.id)),
     }
 }
@@ -153,7 +154,7 @@ pub(crate) async fn call(
     debug_assert!(caller.session.as_ref().is_none_or(|session| session.endpoint == Endpoint::Merged));
     let Some(name) = named(kind, &mut request) else {
         let fault = Fault::method_not_found(caller.era, &request.method);
-        return handler::fault(&caller, &fault, Some(request.id));
+        return answers::fault(&caller, &fault, Some(request.id));
     };
     let exposed = name.as_str().unwrap_or_default();
     let Some((server, own)) = caller.gate.catalog.resolve(&caller.run.workspace, exposed) else {

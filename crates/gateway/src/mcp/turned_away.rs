@@ -5,11 +5,11 @@ use http::Response;
 use ringfence_json::Value;
 use ringfence_types::{Code, NAME_BYTES_MAX, Refusal, ServerName};
 
+use super::answers;
 use super::call::refused;
 use super::endpoint::Endpoint;
 use super::fault::{self, Fault};
 use super::flight::Caller;
-use super::handler;
 use super::message::Request;
 use super::method::Kind;
 use crate::http::outbound::Outbound;
@@ -43,7 +43,7 @@ pub(crate) fn error(
 ) -> Response<Outbound> {
     let refusal = record(caller, server, kind, request, code, fault);
     let fault = Fault { data: Some(refusal.to_object()), ..fault.clone() };
-    handler::fault(caller, &fault, Some(request.id.clone()))
+    answers::fault(caller, &fault, Some(request.id.clone()))
 }
 
 fn record(
@@ -99,7 +99,7 @@ pub(crate) fn misfit(
     };
     match server {
         Some(server) if is_action => answer(caller, &server, kind, request, Code::InvalidInput, fault),
-        _ => handler::fault(caller, fault, Some(request.id.clone())),
+        _ => answers::fault(caller, fault, Some(request.id.clone())),
     }
 }
 
@@ -109,7 +109,7 @@ pub(crate) fn unknown(caller: &Caller, kind: Kind, request: &Request) -> Respons
     let fault = Fault::answer(fault::INVALID_PARAMS, message);
     match no_server() {
         Some(server) => answer(caller, &server, kind, request, Code::NotGranted, &fault),
-        None => handler::fault(caller, &fault, Some(request.id.clone())),
+        None => answers::fault(caller, &fault, Some(request.id.clone())),
     }
 }
 
