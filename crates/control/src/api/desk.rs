@@ -8,6 +8,7 @@ use ringfence_json::Object;
 use ringfence_kernel::Kernel;
 use ringfence_types::{NodeName, Timestamp};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use super::guard::{self, Credential};
 use super::logins::FailedLogins;
@@ -55,6 +56,9 @@ pub(crate) struct Desk {
     pub description: Object,
     /// Layers of isolation that this machine refuses to stdio servers: name and reason.
     pub missing_layers: Vec<(String, String)>,
+    /// Cancelled once all servers were asked for their tools, or that has taken long enough: what is asked about tools
+    /// right after a start waits for it.
+    pub looked: CancellationToken,
 }
 
 /// Where the node listens.

@@ -11,8 +11,9 @@ use crate::setup::named_tools;
 /// What is asked for that is no tool, in the words of grants.
 const ACTIONS: [&str; 2] = ["resources/read", "prompts/get"];
 
-/// Refuses a scope with a name of which nothing is known here.
-pub(super) fn check(desk: &Desk, scope: &Scope) -> Result<(), Problem> {
+/// Refuses a scope with a name that the configuration does not have. A tool or a model that was never seen may exist all
+/// the same, and whoever suspends is in a hurry: of these the answer only warns.
+pub(super) fn check(desk: &Desk, scope: &Scope) -> Result<Option<String>, Problem> {
     let in_force = desk.in_force();
     let all = &in_force.compiled.loaded.config.workspaces;
     if let Some(workspace) = &scope.workspace {
@@ -33,12 +34,25 @@ pub(super) fn check(desk: &Desk, scope: &Scope) -> Result<(), Problem> {
         let servers = here.iter().flat_map(|workspace| &workspace.servers);
         among("server", server.as_str(), servers.map(|server| server.name.as_str()))?;
     }
-    if let Some(tool) = &scope.tool {
+    let of_tool = scope.tool.as_ref().and_then(|tool| {
         let known = tools(desk, all, scope);
-        among("tool", tool.as_str(), known.iter().map(ToolName::as_str).chain(ACTIONS))?;
-    }
+        unseen("tool", tool.as_str(), known.iter().map(ToolName::as_str).chain(ACTIONS))
+    });
     // This version has no models, so none is known.
-    scope.model.as_ref().map_or(Ok(()), |model| among("model", model.as_str(), std::iter::empty()))
+    let of_model = scope.model.as_ref().and_then(|model| unseen("model", model.as_str(), std::iter::empty()));
+    Ok(of_tool.or(of_model))
+}
+
+fn unseen<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone) -> Option<String> {
+    if known.clone().any(|known| known == name) {
+        return None;
+    }
+    let shown = crate::shown::line(name);
+    Some(format!("no {what} `{shown}` was ever seen here{}", meant(ringfence_document::nearest(name, known))))
+}
+
+fn meant(near: Option<&str>) -> String {
+    near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
 }
 
 /// The tools in a scope that were seen, or that the configuration names.
@@ -67,7 +81,6 @@ fn among<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str> + Clon
 
 fn unknown(what: &str, name: &str, near: Option<&str>) -> Problem {
     let name = crate::shown::line(name);
-    let meant = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-    Problem::unknown(format!("there is no {what} `{name}` here, so nothing was suspended{meant}"))
+    Problem::unknown(format!("there is no {what} `{name}` here, so nothing was suspended{}", meant(near)))
         .hint("`even_if_unknown: true` (`--even-if-unknown`) suspends it all the same")
 }

@@ -89,7 +89,7 @@ pub(super) const ALL: &[Route] = &[
         Field::new("tool", Word, "Only this tool."),
         Field::new("model", Word, "Only this model."),
         Field::new("all", Flag, "The whole node, when no other member is given."),
-        Field::new("even_if_unknown", Flag, "Also names of which nothing is known here."),
+        Field::new("even_if_unknown", Flag, "Also names that the configuration does not have."),
         Field::required("reason", Word, "Why; agents are told."),
         Field::new("for", Word, "For how long, such as 1h; until lifted if absent."),
     ]), Document),

@@ -21,6 +21,8 @@ pub type AgentsSideError = StartError;
 pub(super) struct AgentsSide {
     gateway: Gateway,
     stop: CancellationToken,
+    /// Cancelled once the first look at all servers is over.
+    looked: CancellationToken,
     /// `None` until it serves.
     serving: Option<JoinHandle<()>>,
     missing_layers: Vec<(String, String)>,
@@ -48,13 +50,19 @@ impl AgentsSide {
             .collect();
         let gateway =
             Gateway::new(kernel.clone(), targets.clone(), spawner, Doors::default(), Limits::default())?;
-        Ok(Self { gateway, stop: CancellationToken::new(), serving: None, missing_layers })
+        Ok(Self {
+            gateway,
+            stop: CancellationToken::new(),
+            looked: CancellationToken::new(),
+            serving: None,
+            missing_layers,
+        })
     }
 
     /// Asks every server for its tools, then serves agents. Those who come before that wait in the machine's queue, for
     /// [`DISCOVERY_WAIT`] at most: one server that hangs must not keep the others from them.
     pub(super) fn serve(&mut self, listener: TcpListener) {
-        let (gateway, stop) = (self.gateway.clone(), self.stop.clone());
+        let (gateway, stop, looked) = (self.gateway.clone(), self.stop.clone(), self.looked.clone());
         let looking = discover(&gateway);
         self.serving = Some(tokio::spawn(async move {
             let goes_on = looking.abort_handle();
@@ -63,6 +71,7 @@ impl AgentsSide {
                 // The lists go on being fetched when the wait is over.
                 _ = tokio::time::timeout(DISCOVERY_WAIT, looking) => {}
             }
+            looked.cancel();
             if let Err(error) = gateway.serve(listener, stop.cancelled()).await {
                 tracing::error!(%error, "the agents' side has ended");
             }
@@ -73,6 +82,11 @@ impl AgentsSide {
     /// Layers of isolation that this machine refuses: name and reason.
     pub(super) fn missing_layers(&self) -> Vec<(String, String)> {
         self.missing_layers.clone()
+    }
+
+    /// Cancelled once the first look at all servers is over, or has taken long enough.
+    pub(super) fn looked(&self) -> CancellationToken {
+        self.looked.clone()
     }
 
     /// The gateway itself.

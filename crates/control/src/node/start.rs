@@ -142,6 +142,7 @@ impl Node {
             followers: Arc::new(Semaphore::new(FOLLOWERS_MAX)),
             description: description(),
             missing_layers: agents.missing_layers(),
+            looked: agents.looked(),
             kernel: kernel.clone(),
         });
         record_missing_layers(&kernel, &desk);

@@ -38,7 +38,7 @@ pub struct Suspend {
     /// The whole node
     #[arg(long, conflicts_with_all = ["workspace", "agent", "run", "server", "tool", "model"])]
     all: bool,
-    /// Also names of which the node knows nothing
+    /// Also names that the configuration does not have
     #[arg(long)]
     even_if_unknown: bool,
     /// Why; agents are told
@@ -77,6 +77,9 @@ impl Suspend {
             .with_some("reason", self.reason)
             .with_some("for", self.duration);
         let answer = global.client()?.post("/api/v1/suspensions", body).await?;
+        if let Some(warning) = answer.text("warning") {
+            eprintln!("warning: {warning}");
+        }
         let output = global.output();
         if output.is_json() {
             return output.document(&Value::Object(answer));

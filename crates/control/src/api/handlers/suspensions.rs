@@ -50,15 +50,13 @@ pub(in crate::api) async fn suspend(call: Call) -> Result<Answer, Problem> {
         };
         return Err(Problem::wrong(detail).hint("name a scope, or say `all: true` for the whole node"));
     }
-    if !call.flag("even_if_unknown")? {
-        known::check(&call.desk, &scope)?;
-    }
+    let warning = if call.flag("even_if_unknown")? { None } else { known::check(&call.desk, &scope)? };
     let reason = note(&call, "reason")?.ok_or(SuspendError::NoReason)?.to_owned();
     let duration = call.duration("for")?;
     let suspended =
         call.desk.kernel.suspend(Suspend { scope, reason, duration }, &Actor::from(&call.caller)).await?;
     let cut = u64::try_from(suspended.cut).unwrap_or(u64::MAX);
-    Ok(Answer::Document(show::suspension(&suspended).with("cut", cut)))
+    Ok(Answer::Document(show::suspension(&suspended).with("cut", cut).with_some("warning", warning)))
 }
 
 pub(in crate::api) async fn resume(call: Call) -> Result<Answer, Problem> {

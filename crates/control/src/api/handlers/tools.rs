@@ -38,6 +38,7 @@ fn wanted(call: &Call, states: &[&'static str]) -> Result<Vec<PinView>, Problem>
 
 pub(in crate::api) async fn tools(call: Call) -> Result<Answer, Problem> {
     let limit = call.limit()?;
+    call.desk.looked.cancelled().await;
     let all = wanted(&call, &STATES)?;
     let more = all.len() > limit;
     let shown = show::list(all.into_iter().take(limit), show::pin);
@@ -46,6 +47,7 @@ pub(in crate::api) async fn tools(call: Call) -> Result<Answer, Problem> {
 
 pub(in crate::api) async fn tools_diff(call: Call) -> Result<Answer, Problem> {
     let limit = call.limit()?;
+    call.desk.looked.cancelled().await;
     let differs = |view: &PinView| show::pin_state(view) != "pinned";
     let all: Vec<PinView> = wanted(&call, &DIFFERENT)?.into_iter().filter(differs).collect();
     let more = all.len() > limit;
@@ -67,6 +69,7 @@ pub(in crate::api) async fn approve_tools(call: Call) -> Result<Answer, Problem>
         }
     };
     let actor = Actor::from(&call.caller);
+    call.desk.looked.cancelled().await;
     let pinned = call.desk.kernel.approve_pins(&workspace, &server, &selection, &actor).await?;
     Ok(Answer::Document(
         Object::new()
