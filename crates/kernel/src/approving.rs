@@ -92,7 +92,7 @@ impl Inner {
             .commit(&self.clock, &Record::Pending(record), payloads.into_list(), RoomFor::New)
             .map_err(|_| Objection::unavailable())?;
         state.counts.pending += 1;
-        let pending = self.wait_for(state, attempt, approval)?;
+        let pending = self.wait_for(state, attempt, weighed, approval)?;
         if let Some(older) = older {
             // Whoever waits for a request that this one replaces joins this one.
             state.wake_all(older);
@@ -105,6 +105,7 @@ impl Inner {
         self: &Arc<Self>,
         state: &mut State,
         attempt: &Attempt<'_>,
+        weighed: &Weighed,
         approval: ApprovalId,
     ) -> Result<Box<Pending>, Objection> {
         if state.waiting(approval) >= WAITERS_PER_APPROVAL_MAX {
@@ -116,7 +117,7 @@ impl Inner {
         let woken = state.line_up(approval, live);
         let rule = state.fold.approvals.get(approval).and_then(|request| request.record.requirements.first());
         let rule = rule.map(|requirement| requirement.rule.clone());
-        Ok(Box::new(Pending::new(Arc::clone(self), attempt, approval, rule, woken, live, cancel)))
+        Ok(Box::new(Pending::new(Arc::clone(self), attempt, weighed, approval, rule, woken, live, cancel)))
     }
 }
 

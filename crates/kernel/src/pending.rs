@@ -11,7 +11,7 @@ use crate::cancel::{Cancel, CutOff};
 use crate::limits::RETRY_AFTER_MAX;
 use crate::live::LiveId;
 use crate::state::Shared;
-use crate::weigh::Objection;
+use crate::weigh::{Objection, Weighed};
 use crate::{Admission, Kernel, Proposal};
 
 /// A call that waits for a person. It holds nothing: when it is approved, everything is decided again from the start.
@@ -24,6 +24,8 @@ pub struct Pending {
     action: ActionId,
     approval: ApprovalId,
     rule: Option<RuleName>,
+    /// Why a person is asked.
+    reason: String,
     woken: oneshot::Receiver<()>,
     live: LiveId,
     cancel: Cancel,
@@ -39,9 +41,11 @@ enum Woken {
 // === impl Pending ===
 
 impl Pending {
+    #[expect(clippy::too_many_arguments, reason = "all that a waiting call is")]
     pub(crate) fn new(
         shared: Shared,
         attempt: &Attempt<'_>,
+        weighed: &Weighed,
         approval: ApprovalId,
         rule: Option<RuleName>,
         woken: oneshot::Receiver<()>,
@@ -49,7 +53,8 @@ impl Pending {
         cancel: Cancel,
     ) -> Self {
         let proposal = attempt.proposal.clone();
-        Self { shared, proposal, action: attempt.action, approval, rule, woken, live, cancel }
+        let reason = weighed.verdict.reason.clone();
+        Self { shared, proposal, action: attempt.action, approval, rule, reason, woken, live, cancel }
     }
 
     /// The request for approval.
@@ -63,7 +68,9 @@ impl Pending {
         let until = Instant::now() + self.shared.setup.load().approval_wait;
         loop {
             match self.woken(until).await {
-                Woken::TimeUp => return Admission::Refused(self.refuse(still_waiting(self.valid()))),
+                Woken::TimeUp => {
+                    return Admission::Refused(self.refuse(still_waiting(&self.reason, self.valid())));
+                }
                 Woken::Cut(cut) => {
                     return Admission::Refused(self.refuse(Objection::new(cut.code, cut.reason)));
                 }
@@ -111,9 +118,11 @@ impl Drop for Pending {
 }
 
 /// `valid`: for how long the request still is.
-fn still_waiting(valid: Duration) -> Objection {
+fn still_waiting(why: &str, valid: Duration) -> Objection {
     // Soon enough for the answer to be there to be used.
     let wait = valid / 4;
-    let reason = "This call waits for a person's approval. Make the same call again later: it goes through once it is approved.";
+    let reason = format!(
+        "{why} This call waits for a person's approval. Make the same call again later: it goes through once it is approved."
+    );
     Objection::new(Code::ApprovalRequired, reason).retry_after(wait.min(RETRY_AFTER_MAX))
 }

@@ -80,7 +80,7 @@ impl Inner {
             Approved::NotNeeded => None,
             Approved::Spend(approval) => Some(approval),
             Approved::Join(approval) => {
-                return self.wait_for(state, attempt, approval).map(|it| Taken::Pending(it, None));
+                return self.wait_for(state, attempt, &weighed, approval).map(|it| Taken::Pending(it, None));
             }
             Approved::Ask if glance.narrowed.is_some() => return Ok(Taken::AsAsked),
             Approved::Ask => return self.ask(state, attempt, &glance.binding, &weighed, payloads, now),

@@ -79,6 +79,11 @@ impl Reloader {
             desk.kernel.apply(setup, by).await?;
         }
         self.targets.switch(digest);
+        if changed || pin_changes != before.pin_changes {
+            for warning in compiled.warnings.iter().map(|warning| &warning.message) {
+                tracing::warn!("{warning}; `ringfence check` says where");
+            }
+        }
         let since = if changed { desk.kernel.now() } else { before.since };
         desk.in_force.store(Arc::new(in_force(compiled, since, pin_changes)));
         if changed {

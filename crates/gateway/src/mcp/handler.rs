@@ -75,8 +75,11 @@ impl accept::Answer for Gate {
 }
 
 fn unauthorized(gate: &Gate, presented: bool) -> Response<Outbound> {
-    let message =
-        "a run token is needed: `Authorization: Bearer rfr_…` (mint one with `ringfence token mint`)";
+    let message = if presented {
+        "the run token is unknown or has expired; mint a new one with `ringfence token mint`"
+    } else {
+        "a run token is needed: `Authorization: Bearer rfr_…` (mint one with `ringfence token mint`)"
+    };
     let fault =
         Fault { status: StatusCode::UNAUTHORIZED, ..Fault::bad_request(fault::INVALID_REQUEST, message) };
     let mut response = bare_fault(gate, &fault);

@@ -180,7 +180,7 @@ pub(crate) fn hide_tasks(request: &mut Request) {
 pub(crate) async fn discover(caller: &Caller, endpoint: &Endpoint, request: &Request) -> Response<Outbound> {
     let id = request.id.clone();
     let discovered = match endpoint {
-        Endpoint::Merged => Ok(discover_merged()),
+        Endpoint::Merged => discover_merged(caller).await,
         Endpoint::Server(server) => discover_server(caller, server, request).await,
     };
     match discovered {
@@ -207,7 +207,22 @@ async fn discover_server(caller: &Caller, server: &ServerName, request: &Request
     }
 }
 
-fn discover_merged() -> Object {
+/// What is under one roof speaks the modern revision if any server does. Where none does, a client that speaks both is
+/// told so, and begins a session instead of seeing nothing.
+async fn discover_merged(caller: &Caller) -> Result<Object, Denied> {
+    let mut only_legacy = None;
+    for server in caller.gate.held(&caller.run) {
+        match Box::pin(discovery::spoken(&caller.gate, &caller.run.workspace, &server)).await {
+            Ok(spoken) if spoken.speaks(Era::Modern) => return Ok(merged_discovery()),
+            Ok(spoken) => only_legacy = Some(spoken.refuse(server.as_str(), era::MODERN)),
+            // That one is missing from the lists, which say so.
+            Err(_) => {}
+        }
+    }
+    only_legacy.map_or_else(|| Ok(merged_discovery()), |fault| Err(fault.into()))
+}
+
+fn merged_discovery() -> Object {
     let versions: Vec<Value> =
         [era::MODERN].iter().chain(&era::LEGACY_ALL).map(|version| Value::from(*version)).collect();
     let mut result = Object::new()

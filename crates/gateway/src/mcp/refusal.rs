@@ -107,7 +107,7 @@ fn advice(code: Code, effect: Effect) -> &'static str {
         _ if matches!(effect, Effect::Executed(_)) => "",
 
         Code::DeniedByPolicy | Code::NotGranted | Code::ApprovalDenied | Code::DefinitionChanged => {
-            "Calling it again will not help; go on without it, or tell the user what you would need."
+            "The same call again will not help; go on without it, or tell the user what you would need."
         }
         Code::Suspended | Code::OverBudget | Code::Deadline => "Stop, and tell the user.",
         Code::Repetition => "Do something else.",
@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn a_refused_tool_call_reads_like_this() {
         let result = Value::from(tool_result(Era::Modern, &refusal(Code::DeniedByPolicy), Effect::Refused));
-        insta::assert_snapshot!(result.to_string(), @r#"{"resultType":"complete","content":[{"type":"text","text":"Not executed: Ringfence refused it. Deleting records is not allowed here. Try again in 2 s at the earliest. Calling it again will not help; go on without it, or tell the user what you would need."}],"isError":true,"_meta":{"dev.ringfence/decision":{"decision":"DENY","code":"denied_by_policy","rule":"no-deletes","reason":"Deleting records is not allowed here.","action":"act_00000000000000000000000000","retry_after_ms":1500}}}"#);
+        insta::assert_snapshot!(result.to_string(), @r#"{"resultType":"complete","content":[{"type":"text","text":"Not executed: Ringfence refused it. Deleting records is not allowed here. Try again in 2 s at the earliest. The same call again will not help; go on without it, or tell the user what you would need."}],"isError":true,"_meta":{"dev.ringfence/decision":{"decision":"DENY","code":"denied_by_policy","rule":"no-deletes","reason":"Deleting records is not allowed here.","action":"act_00000000000000000000000000","retry_after_ms":1500}}}"#);
         assert!(!tool_result(Era::Legacy, &refusal(Code::Suspended), Effect::Refused).contains("resultType"));
     }
 

@@ -15,7 +15,7 @@ const CONFIGURATION_TEMPLATE: &str = include_str!("init/ringfence.yaml");
 const POLICY_TEMPLATE: &str = include_str!("init/safety-policy.yaml");
 const POLICY: &str = "safety-policy.yaml";
 
-/// Write a commented ringfence.yaml and safety-policy.yaml for the folder this is called in
+/// Write a commented ringfence.yaml and safety-policy.yaml here, and a folder to try them on
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  ringfence init")]
 pub struct Init {
@@ -42,7 +42,7 @@ impl Init {
     }
 }
 
-/// Writes both files or neither.
+/// Writes both files or neither, and makes the folder that the example shares.
 fn write(folder: &Path, organization: &OrganizationName) -> Result<Vec<PathBuf>, Failure> {
     let files = [
         (folder.join(CONFIGURATION), CONFIGURATION_TEMPLATE.replace("{organization}", organization.as_str())),
@@ -53,6 +53,10 @@ fn write(folder: &Path, organization: &OrganizationName) -> Result<Vec<PathBuf>,
         return Err(Failure::usage(format!("{name} is there already"))
             .hint("move it away, or edit it; nothing was written"));
     }
+    // What the example's tool server may see.
+    let shared = folder.join("files");
+    std::fs::create_dir_all(&shared)
+        .map_err(|error| Failure::usage(format!("cannot make {}: {error}", shared.display())))?;
     let mut written = Vec::new();
     for (path, text) in files {
         let create = std::fs::OpenOptions::new().write(true).create_new(true).open(&path);
