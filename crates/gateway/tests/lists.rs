@@ -185,3 +185,14 @@ async fn what_is_not_held_or_suspended_is_refused_on_the_record_also_where_it_is
         ]
     );
 }
+
+#[tokio::test]
+async fn a_new_client_is_told_where_one_roof_has_only_old_servers() {
+    let (old, new) = (Upstream::legacy().await, Upstream::modern().await);
+    let node = Node::start(&[("old", &old.url)]).await;
+    let answer = node.client().await.modern("/mcp", "server/discover", None, "").await;
+    assert!(answer.body.contains("speaks only 2025-11-25"), "{}", answer.body);
+    let node = Node::start(&[("new", &new.url), ("old", &old.url)]).await;
+    let answer = node.client().await.modern("/mcp", "server/discover", None, "").await;
+    assert!(answer.body.contains("supportedVersions"), "{}", answer.body);
+}

@@ -267,3 +267,16 @@ async fn an_approval_is_for_one_continuation_and_shows_it() {
     let refusal = node.refused(&run, "send", &arguments).await;
     assert_eq!(refusal.code, Code::InvalidInput, "an argument that would pass for a continuation");
 }
+
+#[tokio::test]
+async fn who_waits_for_a_person_is_told_why() {
+    let folder = tempdir().unwrap();
+    let policy = POLICY
+        .replace("approval: { expires: 10m } }", "approval: { expires: 10m }, reason: Mail is read first. }");
+    let node = common::open_with(folder.path(), &policy, limits()).await;
+    let (_, run) = node.mint().await;
+    let Admission::Refused(refusal) = node.pending(&run, "send", "{}").await.wait().await else {
+        panic!("no")
+    };
+    assert!(refusal.reason.starts_with("Mail is read first. This call waits"), "{}", refusal.reason);
+}
