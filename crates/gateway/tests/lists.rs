@@ -172,7 +172,8 @@ async fn what_is_not_held_or_suspended_is_refused_on_the_record_also_where_it_is
     node.suspend(client.run).await;
     let answer = client.legacy("/mcp/one", r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#).await;
     assert!(answer.body.contains(r#""code":"suspended""#), "{}", answer.body);
-    let refusals = node.entries("refusal", 3).await;
+    client.modern("/mcp", "tools/list", None, "").await;
+    let refusals = node.entries("refusal", 4).await;
     let about = |entry: &ringfence_json::Object| {
         ["server", "tool", "code"].map(|name| entry.text(name).unwrap().to_owned())
     };
@@ -182,6 +183,7 @@ async fn what_is_not_held_or_suspended_is_refused_on_the_record_also_where_it_is
             ["two", "initialize", "not_granted"],
             ["nowhere", "initialize", "not_granted"],
             ["one", "tools/list", "suspended"],
+            ["mcp", "tools/list", "suspended"],
         ]
     );
 }

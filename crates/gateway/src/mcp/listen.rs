@@ -22,7 +22,7 @@ use super::passage::Passage;
 use super::pump::{Pump, Source, ended};
 use super::session::Session;
 use super::upstream::{UpstreamError, http as upstream_http};
-use super::{list as lists, sse};
+use super::{list as lists, sse, turned_away};
 use crate::http::outbound::{self, Outbound, Piece, Sender};
 
 /// What listening is called in the log, in all revisions.
@@ -47,9 +47,9 @@ pub(crate) async fn listen(gate: &Arc<Gate>, session: Arc<Session>, streams: boo
             Ok(None) => outbound::status(StatusCode::METHOD_NOT_ALLOWED),
             Err(denied) => denied.respond(&caller, None),
         },
-        Endpoint::Merged => match caller.gate.kernel.lease(&caller.run, None) {
+        Endpoint::Merged => match turned_away::lease_on_all(&caller, LISTEN) {
             Ok(lease) => listen_all(caller, lease),
-            Err(refusal) => Denied::Refused(Box::new(refusal)).respond(&caller, None),
+            Err(denied) => denied.respond(&caller, None),
         },
     }
 }
@@ -188,8 +188,7 @@ async fn subscribe_one(
 
 /// Subscribes to the lists of all servers. The gate acknowledges; then each server is asked on its own.
 fn subscribe_all(caller: &Caller, request: &Request) -> Result<Response<Outbound>, Denied> {
-    let lease =
-        caller.gate.kernel.lease(&caller.run, None).map_err(|refusal| Denied::Refused(Box::new(refusal)))?;
+    let lease = turned_away::lease_on_all(caller, LISTEN)?;
     let wanted = |name: &str| {
         request.param("notifications").and_then(|filter| filter.get(name)?.as_bool()) == Some(true)
     };

@@ -33,9 +33,9 @@ pub(crate) async fn list(caller: &Caller, list: &'static List, request: Request)
         let fault = Fault::answer(fault::INVALID_PARAMS, "an unknown cursor");
         return answers::fault(caller, &fault, Some(request.id));
     }
-    let lease = match caller.gate.kernel.lease(&caller.run, None) {
+    let lease = match turned_away::lease_on_all(caller, list.method) {
         Ok(lease) => lease,
-        Err(refusal) => return Denied::Refused(Box::new(refusal)).respond(caller, Some(request.id)),
+        Err(denied) => return denied.respond(caller, Some(request.id)),
     };
     let gathering = async { Ok(gather(caller, list, &request).await) };
     match handler::while_leased(&lease, gathering).await {

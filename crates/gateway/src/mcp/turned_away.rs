@@ -3,9 +3,10 @@
 
 use http::Response;
 use ringfence_json::Value;
+use ringfence_kernel::Lease;
 use ringfence_types::{Code, NAME_BYTES_MAX, Refusal, ServerName};
 
-use super::answers;
+use super::answers::{self, Denied};
 use super::call::refused;
 use super::endpoint::Endpoint;
 use super::fault::{self, Fault};
@@ -111,6 +112,17 @@ pub(crate) fn unknown(caller: &Caller, kind: Kind, request: &Request) -> Respons
         Some(server) => answer(caller, &server, kind, request, Code::NotGranted, &fault),
         None => answers::fault(caller, &fault, Some(request.id.clone())),
     }
+}
+
+/// Whether a run may ask all its servers for something that is no action; a refusal is recorded under the path.
+pub(crate) fn lease_on_all(caller: &Caller, method: &str) -> Result<Lease, Denied> {
+    let kernel = &caller.gate.kernel;
+    kernel.lease(&caller.run, None).map_err(|refusal| {
+        let recorded = no_server().map(|server| {
+            kernel.turn_away(&caller.run, &server, method, refusal.code, refusal.reason.as_str())
+        });
+        Denied::Refused(Box::new(recorded.unwrap_or(refusal)))
+    })
 }
 
 /// Where refusals of what names no server are recorded: under the path that it came on.
