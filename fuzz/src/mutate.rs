@@ -23,6 +23,21 @@ const NAMES: [&str; 12] = [
     "",
 ];
 
+/// Changes the first `size` bytes of `data` by `change`, every other time, and gives the new size; `None` where that is left
+/// to the fuzzer: the other times, and what cannot be changed so or would not fit.
+pub fn with(
+    change: impl Fn(&[u8], u32) -> Option<Vec<u8>>,
+    data: &mut [u8],
+    size: usize,
+    max_size: usize,
+    seed: u32,
+) -> Option<usize> {
+    let changed = seed.is_multiple_of(2).then(|| change(&data[..size], seed)).flatten();
+    let changed = changed.filter(|changed| changed.len() <= max_size)?;
+    data[..changed.len()].copy_from_slice(&changed);
+    Some(changed.len())
+}
+
 /// The document with one value, chosen by the seed, replaced, wrapped, removed or given a member. `None` if it is not
 /// JSON.
 pub fn json(document: &[u8], seed: u32) -> Option<Vec<u8>> {

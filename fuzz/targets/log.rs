@@ -6,14 +6,8 @@ use ringfence_fuzz::{log, mutate, seeds};
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     // Every other time as entries, if it is that.
-    let changed = seed.is_multiple_of(2).then(|| mutate::lines(&data[..size], seed)).flatten();
-    match changed.filter(|changed| changed.len() <= max_size) {
-        Some(changed) => {
-            data[..changed.len()].copy_from_slice(&changed);
-            changed.len()
-        }
-        None => fuzzer_mutate(data, size, max_size),
-    }
+    mutate::with(mutate::lines, data, size, max_size, seed)
+        .unwrap_or_else(|| fuzzer_mutate(data, size, max_size))
 });
 
 fuzz_target!(

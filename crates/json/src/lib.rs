@@ -12,11 +12,13 @@
 mod number;
 mod object;
 mod parse;
+mod pointer;
 mod value;
 mod write;
 
 pub use number::{Number, NumberError};
 pub use object::Object;
 pub use parse::{Limits, ParseError, ParseErrorKind, parse};
+pub use pointer::{member_pointer, push_token};
 pub use value::Value;
 pub use write::canonical_order;

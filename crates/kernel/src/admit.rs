@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use ringfence_json::{Object, Value};
+use ringfence_json::{Object, Value, member_pointer};
 use ringfence_ledger::Ticket;
 use ringfence_policy::Narrowing;
 use ringfence_types::{ActionId, ApprovalId, Code, Digest, Refusal, RuleName, Scope, Timestamp};
@@ -220,8 +220,7 @@ fn narrowings(asked: &Object, sent: &Object, rule: &RuleName) -> Vec<Narrowing> 
     let changed = asked.iter().filter(|(name, from)| sent.get(name) != Some(*from));
     changed
         .map(|(name, from)| Narrowing {
-            // RFC 6901, section 3.
-            pointer: format!("/{}", name.replace('~', "~0").replace('/', "~1")),
+            pointer: member_pointer("", name),
             from: from.clone(),
             to: sent.get(name).cloned().unwrap_or(Value::Null),
             rule: rule.clone(),

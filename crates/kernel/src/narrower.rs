@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use ringfence_json::{Number, Object, Value};
+use ringfence_json::{Number, Object, Value, member_pointer};
 
 /// Where `given` is something else than less of `asked`, as a JSON Pointer; `None` if it is less, or the same.
 ///
@@ -10,8 +10,7 @@ use ringfence_json::{Number, Object, Value};
 /// has no less.
 pub(crate) fn beyond(asked: &Object, given: &Object) -> Option<String> {
     given.iter().find_map(|(name, value)| {
-        // RFC 6901, section 3.
-        let at = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+        let at = member_pointer("", name);
         match (asked.get(name), value) {
             (Some(Value::Object(asked)), Value::Object(given)) => beyond(asked, given).map(|rest| at + &rest),
             (Some(asked), given) if is_less(asked, given) => None,

@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use ringfence_json::{Object, Value};
+use ringfence_json::{Object, Value, push_token};
 
 use crate::InputSchema;
 
@@ -16,12 +16,13 @@ const PAIRWISE_MAX: usize = 8;
 /// The JSON Pointer of an argument that can be taken for another: of the same object, or of those that the tool's
 /// definition names there.
 pub fn lookalike(arguments: &Object, schema: Option<&InputSchema>) -> Option<String> {
-    let mut path = Vec::new();
+    let mut path: Vec<String> = Vec::new();
     in_object(arguments, schema.map(InputSchema::schema), &mut path).then(|| {
-        path.iter().fold(String::new(), |pointer, name: &String| {
-            // RFC 6901, section 3.
-            pointer + "/" + &name.replace('~', "~0").replace('/', "~1")
-        })
+        let mut pointer = String::new();
+        for name in &path {
+            push_token(&mut pointer, name);
+        }
+        pointer
     })
 }
 

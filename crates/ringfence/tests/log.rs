@@ -12,34 +12,8 @@ mod program;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use program::{Place, Said};
+use program::{Said, place, text};
 use ringfence_json::Value;
-
-const CONFIGURATION: &str = "organization: acme
-workspaces:
-  lab:
-    environment: test
-    tools: { search: { url: 'http://127.0.0.1:9/mcp', capability: web_search } }
-    agents: { assistant: { tools: [search/*] } }
-    policy: [safety-policy.yaml]
-";
-
-const POLICY: &str = "rules:
-  - name: everything
-    match: {}
-    decision: ALLOW
-";
-
-fn place() -> Place {
-    let place = Place::new();
-    place.write("ringfence.yaml", CONFIGURATION);
-    place.write("safety-policy.yaml", POLICY);
-    place
-}
-
-fn text(value: &Value, name: &str) -> String {
-    value.get(name).and_then(Value::as_str).unwrap_or_else(|| panic!("no {name}")).to_owned()
-}
 
 #[test]
 fn the_log_is_asked_verified_and_exported_with_and_without_a_node() {

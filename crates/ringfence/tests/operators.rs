@@ -11,34 +11,8 @@ mod program;
 
 use std::fmt::Write as _;
 
-use program::Place;
+use program::{CONFIGURATION, Place, place, text};
 use ringfence_json::Value;
-
-const CONFIGURATION: &str = "organization: acme
-workspaces:
-  lab:
-    environment: test
-    tools: { search: { url: 'http://127.0.0.1:9/mcp', capability: web_search } }
-    agents: { assistant: { tools: [search/*] } }
-    policy: [safety-policy.yaml]
-";
-
-const POLICY: &str = "rules:
-  - name: everything
-    match: {}
-    decision: ALLOW
-";
-
-fn place() -> Place {
-    let place = Place::new();
-    place.write("ringfence.yaml", CONFIGURATION);
-    place.write("safety-policy.yaml", POLICY);
-    place
-}
-
-fn text(value: &Value, name: &str) -> String {
-    value.get(name).and_then(Value::as_str).unwrap_or_else(|| panic!("no {name}")).to_owned()
-}
 
 #[test]
 fn a_suspension_is_made_listed_and_lifted() {

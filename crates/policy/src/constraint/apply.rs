@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use ringfence_json::{Number, Object, Value};
+use ringfence_json::{Number, Object, Value, push_token};
 use ringfence_types::{Code, RuleName};
 
 use super::value::{alike, same};
@@ -357,15 +357,5 @@ fn listed(values: &[Value]) -> String {
         (1, _) => format!("only {}", shown.join("")),
         (_, 0) => format!("one of {}", shown.join(", ")),
         (_, more) => format!("one of {} and {more} more", shown.join(", ")),
-    }
-}
-
-/// Appends a reference token (RFC 6901 §3).
-fn push_token(pointer: &mut String, token: &str) {
-    pointer.push('/');
-    if token.contains(['~', '/']) {
-        pointer.push_str(&token.replace('~', "~0").replace('/', "~1"));
-    } else {
-        pointer.push_str(token);
     }
 }

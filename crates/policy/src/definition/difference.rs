@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ringfence_json::Value;
+use ringfence_json::{Value, member_pointer};
 
 use crate::limits::{DIFFERENCE_LINES_MAX, DIFFERENCE_VALUE_CHARS_MAX};
 use crate::text::escaped;
@@ -38,19 +38,19 @@ fn compare(difference: &mut Difference, pointer: &str, old: &Value, new: &Value)
     match (old, new) {
         (Value::Object(before), Value::Object(after)) => {
             for (name, value) in before.iter() {
-                let pointer = below(pointer, name);
+                let pointer = member_pointer(pointer, name);
                 match after.get(name) {
                     Some(other) => compare(difference, &pointer, value, other),
                     None => difference.add(&pointer, Some(value), None),
                 }
             }
             for (name, value) in after.iter().filter(|(name, _)| !before.contains(name)) {
-                difference.add(&below(pointer, name), None, Some(value));
+                difference.add(&member_pointer(pointer, name), None, Some(value));
             }
         }
         (Value::Array(before), Value::Array(after)) => {
             for index in 0..before.len().max(after.len()) {
-                let pointer = below(pointer, &index.to_string());
+                let pointer = member_pointer(pointer, &index.to_string());
                 match (before.get(index), after.get(index)) {
                     (Some(old), Some(new)) => compare(difference, &pointer, old, new),
                     (old, new) => difference.add(&pointer, old, new),
@@ -60,10 +60,6 @@ fn compare(difference: &mut Difference, pointer: &str, old: &Value, new: &Value)
         (old, new) if old == new => {}
         (old, new) => difference.add(pointer, Some(old), Some(new)),
     }
-}
-
-fn below(pointer: &str, name: &str) -> String {
-    format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 // === impl Difference ===

@@ -2,6 +2,7 @@
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{JsonType, ValidationError};
+use ringfence_json::member_pointer;
 use serde_json::Value as Foreign;
 
 use super::instance::Trouble;
@@ -55,7 +56,7 @@ fn what(schema: &InputSchema, pointer: &str, kind: &ValidationErrorKind) -> Sent
     let text = match kind {
         Kind::Required { property } => {
             let name = property.as_str().unwrap_or_default();
-            return Sentence::Whole(format!("{} is missing", subject(&joined(pointer, name))));
+            return Sentence::Whole(format!("{} is missing", subject(&member_pointer(pointer, name))));
         }
         Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
             return Sentence::Whole(unknown(schema, pointer, unexpected));
@@ -121,10 +122,6 @@ fn subject(pointer: &str) -> String {
         }
     }
     shown(&name, 120)
-}
-
-fn joined(pointer: &str, name: &str) -> String {
-    format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 fn types(kind: &TypeKind) -> String {

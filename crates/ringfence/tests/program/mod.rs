@@ -9,6 +9,36 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use ringfence_json::{Limits, Value, parse};
 use tempfile::TempDir;
 
+/// One workspace `lab`, whose agent holds a server that nobody answers for.
+pub const CONFIGURATION: &str = "organization: acme
+workspaces:
+  lab:
+    environment: test
+    tools: { search: { url: 'http://127.0.0.1:9/mcp', capability: web_search } }
+    agents: { assistant: { tools: [search/*] } }
+    policy: [safety-policy.yaml]
+";
+
+/// What is granted is allowed.
+pub const POLICY: &str = "rules:
+  - name: everything
+    match: {}
+    decision: ALLOW
+";
+
+/// A place with these two.
+pub fn place() -> Place {
+    let place = Place::new();
+    place.write("ringfence.yaml", CONFIGURATION);
+    place.write("safety-policy.yaml", POLICY);
+    place
+}
+
+/// A member that has to be a text.
+pub fn text(value: &Value, name: &str) -> String {
+    value.get(name).and_then(Value::as_str).unwrap_or_else(|| panic!("no {name}")).to_owned()
+}
+
 /// A folder to run in.
 pub struct Place {
     folder: TempDir,
