@@ -7,21 +7,27 @@ mod decision;
 mod digest;
 mod entry;
 mod id;
+mod money;
 mod name;
+mod price;
 mod quantity;
 mod refusal;
 mod scope;
 mod time;
+mod usage;
 
 pub use decision::{ActionType, Decision, Kind, UnknownWord};
 pub use digest::{Digest, DigestError};
 pub use entry::{EntryKind, UnknownEntryKind};
 pub use id::{ActionId, ApprovalId, IdError, IncidentId, RunId, SuspensionId};
+pub use money::{Money, MoneyError};
 pub use name::{
     AgentName, ConversationName, ModelName, NAME_BYTES_MAX, NameError, NodeName, OrganizationName,
     PersonName, Role, RuleName, ServerName, ToolName, UserName, WorkspaceName,
 };
+pub use price::{CacheWrite, Price, Rates, Schedule, Unpriced, Worst};
 pub use quantity::{QuantityError, Rate, format_duration, format_size, parse_duration, parse_size};
 pub use refusal::{Code, Refusal, UnknownCode};
 pub use scope::Scope;
 pub use time::{Timestamp, TimestampError};
+pub use usage::Usage;

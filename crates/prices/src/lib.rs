@@ -1,0 +1,1 @@
+//! The prices of models: a table that ships, and what others publish.
