@@ -47,6 +47,12 @@ pub struct UnknownWord {
     expected: &'static str,
 }
 
+impl UnknownWord {
+    pub(crate) fn expecting(expected: &'static str) -> Self {
+        Self { expected }
+    }
+}
+
 macro_rules! words {
     ($type:ty, $expected:literal, $($variant:ident = $word:literal),+ $(,)?) => {
         impl $type {

@@ -3,6 +3,7 @@
 //! Plain data with a text form. No clock, no randomness, no I/O: whoever makes an identifier or a timestamp brings
 //! the time and the random bits along.
 
+mod budget;
 mod decision;
 mod digest;
 mod entry;
@@ -16,6 +17,7 @@ mod scope;
 mod time;
 mod usage;
 
+pub use budget::{Budget, Level, Window};
 pub use decision::{ActionType, Decision, Kind, UnknownWord};
 pub use digest::{Digest, DigestError};
 pub use entry::{EntryKind, UnknownEntryKind};

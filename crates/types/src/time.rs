@@ -39,11 +39,24 @@ impl Timestamp {
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
+
+    /// The first moment of the month it is in, and that of the next (UTC).
+    pub(crate) fn month(self) -> (Self, Self) {
+        let days = self.0 / DAY_MICROS;
+        let (_, _, day) = civil_from_days(days);
+        let first = days + 1 - day;
+        // The day after the longest month is in the next one, wherever this one began.
+        let (_, _, over) = civil_from_days(first + 31);
+        (Self::from_micros(first * DAY_MICROS), Self::from_micros((first + 32 - over) * DAY_MICROS))
+    }
 }
+
+/// Microseconds of a day.
+pub(crate) const DAY_MICROS: u64 = 86_400_000_000;
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (days, rest) = (self.0 / 86_400_000_000, self.0 % 86_400_000_000);
+        let (days, rest) = (self.0 / DAY_MICROS, self.0 % DAY_MICROS);
         let (year, month, day) = civil_from_days(days);
         let (seconds, micros) = (rest / 1_000_000, rest % 1_000_000);
         let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
