@@ -44,6 +44,8 @@ pub enum Answer {
 pub enum Then {
     /// Its end.
     End(End),
+    /// What was written is sent, then the socket is closed.
+    Broken,
     /// Nothing, for as long as the client waits.
     Silence,
 }
@@ -229,6 +231,11 @@ impl Body for Answer {
                 }
                 match *then {
                     Then::Silence => Poll::Pending,
+                    Then::Broken => {
+                        *then = Then::End(End::Cut);
+                        context.waker().wake_by_ref();
+                        Poll::Pending
+                    }
                     Then::End(End::Cut) => {
                         end(running, End::Cut);
                         Poll::Ready(Some(Err(io::ErrorKind::ConnectionReset.into())))

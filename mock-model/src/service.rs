@@ -212,7 +212,7 @@ impl Understood<'_> {
         let promised = body.len() as u64;
         let half = body.len() / 2;
         let (body, then) = if self.how.cut_after.is_some() {
-            (body.slice(..half), Then::End(End::Cut))
+            (body.slice(..half), Then::Broken)
         } else if self.how.hang_after.is_some() {
             (body.slice(..half), Then::Silence)
         } else {

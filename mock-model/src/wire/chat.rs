@@ -122,11 +122,12 @@ fn finish(said: &Said) -> String {
 fn usage(said: &Said) -> String {
     let usage = said.usage;
     format!(
-        r#"{{"prompt_tokens":{},"completion_tokens":{},"total_tokens":{},"prompt_tokens_details":{{"cached_tokens":{},"audio_tokens":0}},"completion_tokens_details":{{"reasoning_tokens":{},"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}}}}"#,
+        r#"{{"prompt_tokens":{},"completion_tokens":{},"total_tokens":{},"prompt_tokens_details":{{"cached_tokens":{}{write},"audio_tokens":0}},"completion_tokens_details":{{"reasoning_tokens":{},"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}}}}"#,
         usage.input,
         usage.output,
         u64::from(usage.input) + u64::from(usage.output),
         usage.cached,
-        usage.reasoning
+        usage.reasoning,
+        write = super::written(usage),
     )
 }

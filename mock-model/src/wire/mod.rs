@@ -8,7 +8,7 @@ mod responses;
 
 use bytes::Bytes;
 
-use crate::said::Said;
+use crate::said::{Said, Usage};
 
 pub use embeddings::embeddings;
 pub use models::models;
@@ -126,6 +126,15 @@ fn list(items: impl IntoIterator<Item = String>) -> String {
     }
     text.push(']');
     text
+}
+
+/// Tokens written to a cache, as OpenAI says it: only where there are any.
+fn written(usage: Usage) -> String {
+    if usage.cache_write == 0 {
+        String::new()
+    } else {
+        format!(r#","cache_write_tokens":{}"#, usage.cache_write)
+    }
 }
 
 /// Ends every line of a stream in CR LF.

@@ -156,11 +156,12 @@ fn part(text: &str) -> String {
 fn usage(said: &Said) -> String {
     let usage = said.usage;
     format!(
-        r#"{{"input_tokens":{},"input_tokens_details":{{"cached_tokens":{}}},"output_tokens":{},"output_tokens_details":{{"reasoning_tokens":{}}},"total_tokens":{}}}"#,
+        r#"{{"input_tokens":{},"input_tokens_details":{{"cached_tokens":{}{write}}},"output_tokens":{},"output_tokens_details":{{"reasoning_tokens":{}}},"total_tokens":{}}}"#,
         usage.input,
         usage.cached,
         usage.output,
         usage.reasoning,
-        u64::from(usage.input) + u64::from(usage.output)
+        u64::from(usage.input) + u64::from(usage.output),
+        write = super::written(usage),
     )
 }
