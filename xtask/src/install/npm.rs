@@ -1,4 +1,4 @@
-//! Node 22, the conformance suite and the servers of the Model Context Protocol.
+//! Node 22, the conformance suite, the servers of the Model Context Protocol and the libraries of model providers.
 
 use std::fs;
 use std::process::Command;
@@ -8,10 +8,21 @@ use crate::error::{Error, at};
 use crate::place::Place;
 use crate::program;
 
-/// Installs what tests/parts/npm pins. No package may run a script of its own while it is installed.
+/// Installs what the tests need.
 pub fn install(place: &Place) -> Result<(), Error> {
-    let sources = [place.manifest("npm/package.json"), place.manifest("npm/package-lock.json")];
-    let stamped = Stamped::new(place.parts.join("npm"), &sources)?;
+    folder(place, "npm")
+}
+
+/// Installs the gateway that `bench llm` measures beside this one.
+pub fn install_portkey(place: &Place) -> Result<(), Error> {
+    folder(place, "npm-portkey")
+}
+
+/// Installs what a folder of tests/parts pins. No package may run a script of its own while it is installed.
+fn folder(place: &Place, name: &str) -> Result<(), Error> {
+    let source = |file: &str| place.manifest(&format!("{name}/{file}"));
+    let sources = [source("package.json"), source("package-lock.json")];
+    let stamped = Stamped::new(place.parts.join(name), &sources)?;
     if stamped.is_current() {
         return Ok(());
     }
