@@ -12,18 +12,20 @@ use ringfence_ledger::Ticket;
 use ringfence_policy::Narrowing;
 use ringfence_types::{ActionId, ApprovalId, Code, Digest, Refusal, RuleName, Scope, Timestamp};
 
-use crate::clearance::Clearance;
+use crate::ask::{Ask, What};
 use crate::fold::{Binding, Kept, Pinned};
 use crate::kernel::Inner;
-use crate::proposal::{digest_of, take_continuation};
+use crate::pending::Waiting;
+use crate::permit::Held;
+use crate::proposal::take_continuation;
 use crate::state::State;
 use crate::take::Payloads;
 use crate::weigh::{Objection, View};
-use crate::{Admission, Call, Kernel, Pending, Proposal, Run, Setup};
+use crate::{Admission, Call, Kernel, ModelClearance, ModelProposal, Proposal, Run, Setup};
 
 /// One proposal on its way.
 pub(crate) struct Attempt<'a> {
-    pub proposal: &'a Proposal,
+    pub ask: &'a Ask,
     pub action: ActionId,
     pub scope: Scope,
     /// The approval this call has waited for.
@@ -36,9 +38,9 @@ pub(crate) struct Attempt<'a> {
 
 /// What the critical section decided.
 pub(crate) enum Taken {
-    Cleared(Clearance, Ticket),
+    Cleared(Held, Ticket),
     /// With the place of the request, if this call made a new one.
-    Pending(Box<Pending>, Option<Ticket>),
+    Pending(Box<Waiting>, Option<Ticket>),
     /// Configuration or definition changed in between: look again.
     Stale,
     /// What an approver made of the arguments is on its way to the disk, with this entry: look again when it is there.
@@ -64,38 +66,43 @@ pub(crate) struct Glance {
 impl Kernel {
     /// Decides one action. What it answers is durable: a clearance's intent, a pending call's request.
     pub async fn admit(&self, proposal: Proposal) -> Admission {
-        self.admit_again(proposal, None).await
+        self.admit_again(proposal.into(), None).await
+    }
+
+    /// As [`Kernel::admit`], for a call of a model.
+    pub async fn admit_model(&self, proposal: ModelProposal) -> Admission<ModelClearance> {
+        self.admit_again(proposal.into(), None).await
     }
 
     /// As [`Kernel::admit`], for a call that has waited for `resumed`.
-    pub(crate) async fn admit_again(&self, proposal: Proposal, resumed: Option<ApprovalId>) -> Admission {
+    pub(crate) async fn admit_again<C: From<Held>>(
+        &self,
+        ask: Ask,
+        resumed: Option<ApprovalId>,
+    ) -> Admission<C> {
         let action = self.0.new_id(ActionId::new);
         let taken = loop {
-            match self.0.attempt(&proposal, action, resumed) {
+            match self.0.attempt(&ask, action, resumed) {
                 Ok(Taken::Stale) => {}
                 Ok(Taken::NotYet { entry }) if self.0.wait_durable(entry + 1).await => {}
                 Ok(taken) => break taken,
                 Err(refusal) => return Admission::Refused(refusal),
             }
         };
-        let (admission, ticket) = match taken {
-            Taken::Cleared(clearance, ticket) => (Admission::Cleared(clearance), Some(ticket)),
-            Taken::Pending(pending, ticket) => (Admission::Pending(pending), ticket),
-            // The loop above goes on until it is something else, or the disk does not answer.
-            Taken::Stale | Taken::NotYet { .. } | Taken::AsAsked => {
-                return Admission::Refused(self.0.refuse(&proposal, action, Objection::unavailable(), None));
-            }
-        };
-        match ticket {
-            Some(ticket) if ticket.durable().await.is_err() => {
-                // Dropped here, the clearance settles as never sent.
-                drop(admission);
-                Admission::Refused(self.0.refuse(&proposal, action, Objection::unavailable(), None))
-            }
-            _ => match admission {
-                Admission::Cleared(clearance) => self.hand_out(clearance, &proposal),
-                other => other,
+        let durable = match taken {
+            Taken::Cleared(held, ticket) => match ticket.durable().await {
+                Ok(()) => return self.hand_out(held, &ask),
+                // Dropped here, it settles as never sent.
+                Err(_) => None,
             },
+            Taken::Pending(waiting, None) => Some(waiting),
+            Taken::Pending(waiting, Some(ticket)) => ticket.durable().await.is_ok().then_some(waiting),
+            // The loop above goes on until it is something else, or the disk does not answer.
+            Taken::Stale | Taken::NotYet { .. } | Taken::AsAsked => None,
+        };
+        match durable {
+            Some(waiting) => Admission::Pending(Box::new((*waiting).into())),
+            None => Admission::Refused(self.0.refuse(&ask, action, Objection::unavailable(), None)),
         }
     }
 }
@@ -103,11 +110,13 @@ impl Kernel {
 impl Kernel {
     /// Lets a clearance out, unless something above it was cut off while its intent was on the way to the disk:
     /// nothing was sent yet, so nothing is.
-    fn hand_out(&self, clearance: Clearance, proposal: &Proposal) -> Admission {
-        let Err(cut) = clearance.cancel().check() else { return Admission::Cleared(clearance.hand_out()) };
-        let action = clearance.action();
-        drop(clearance);
-        Admission::Refused(self.0.refuse(proposal, action, Objection::new(cut.code, cut.reason), None))
+    fn hand_out<C: From<Held>>(&self, held: Held, ask: &Ask) -> Admission<C> {
+        let Err(cut) = held.permit().cancel.check() else {
+            return Admission::Cleared(held.hand_out().into());
+        };
+        let action = held.permit().action;
+        drop(held);
+        Admission::Refused(self.0.refuse(ask, action, Objection::new(cut.code, cut.reason), None))
     }
 }
 
@@ -115,32 +124,25 @@ impl Inner {
     /// Runs all steps once.
     fn attempt(
         self: &Arc<Self>,
-        proposal: &Proposal,
+        ask: &Ask,
         action: ActionId,
         resumed: Option<ApprovalId>,
     ) -> Result<Taken, Refusal> {
-        let arguments = proposal.call.arguments();
-        let requested = digest_of(&proposal.call.recorded(&arguments));
+        let arguments = ask.arguments();
+        let requested = ask.requested(&arguments);
         let setup = self.setup.load_full();
-        let attempt =
-            Attempt { proposal, action, scope: proposal.scope(), resumed, arguments, requested, setup };
+        let attempt = Attempt { ask, action, scope: ask.scope(), resumed, arguments, requested, setup };
         let taken = match self.decide(&attempt, true) {
             Ok(Taken::AsAsked) => self.decide(&attempt, false),
             taken => taken,
         };
-        taken.map_err(|objection| self.refuse(proposal, action, objection, Some(&attempt.recorded())))
+        taken.map_err(|objection| self.refuse(ask, action, objection, Some(&attempt)))
     }
 
     /// `narrowed`: whether what an approver made of the arguments counts.
     fn decide(self: &Arc<Self>, attempt: &Attempt<'_>, narrowed: bool) -> Result<Taken, Objection> {
-        standing(
-            &self.state.lock(),
-            &attempt.setup,
-            &attempt.proposal.run,
-            &attempt.scope,
-            self.clock.now(),
-        )?;
-        let view = View::of(&attempt.setup, attempt.proposal)?;
+        standing(&self.state.lock(), &attempt.setup, &attempt.ask.run, &attempt.scope, self.clock.now())?;
+        let view = View::of(&attempt.setup, attempt.ask)?;
         let mut glance = self.glance(attempt)?;
         if !narrowed {
             (glance.narrowed, glance.narrowed_for) = (None, None);
@@ -149,7 +151,7 @@ impl Inner {
             return Ok(Taken::NotYet { entry: kept.entry });
         }
         let arguments = self.effective_arguments(attempt, &glance)?;
-        let mut weighed = view.weigh(attempt.proposal, glance.pinned.as_ref(), &arguments)?;
+        let mut weighed = view.weigh(attempt.ask, attempt.requested, glance.pinned.as_ref(), &arguments)?;
         if let Some(rule) = &glance.narrowed_for {
             weighed.verdict.narrowed.extend(narrowings(&attempt.arguments, &arguments, rule));
         }
@@ -167,11 +169,10 @@ impl Inner {
     fn glance(&self, attempt: &Attempt<'_>) -> Result<Glance, Objection> {
         let now = self.clock.now();
         let state = self.state.lock();
-        let pinned = current_definition(&state, attempt.proposal)?;
+        let pinned = current_definition(&state, attempt.ask)?;
         let binding = Binding {
-            run: attempt.proposal.run.id,
-            server: attempt.proposal.server.clone(),
-            tool: attempt.proposal.call.tool_name().to_owned(),
+            run: attempt.ask.run.id,
+            target: attempt.ask.target(),
             definition: pinned.map(|pinned| pinned.definition.digest),
             requested: attempt.requested,
         };
@@ -203,8 +204,8 @@ impl Inner {
 
 impl Attempt<'_> {
     /// All that the agent asked for.
-    pub(crate) fn recorded(&self) -> Cow<'_, Object> {
-        self.proposal.call.recorded(&self.arguments)
+    pub(crate) fn recorded(&self) -> Cow<'_, [u8]> {
+        self.ask.recorded(&self.arguments)
     }
 }
 
@@ -269,20 +270,16 @@ pub(crate) fn suspended_reason(reason: &str) -> String {
 }
 
 /// The definition that a tool call is held against: pinned, and the one the server gives now.
-pub(crate) fn current_definition<'s>(
-    state: &'s State,
-    proposal: &Proposal,
-) -> Result<Option<&'s Pinned>, Objection> {
-    let Call::Tool { tool, .. } = &proposal.call else { return Ok(None) };
-    let run = &proposal.run;
-    let Some(pin) = state.fold.pins.get(&run.workspace, &proposal.server, tool.as_str()) else {
-        let reason = format!("{} has no tool {tool}. Use one of the tools it lists.", proposal.server);
+pub(crate) fn current_definition<'s>(state: &'s State, ask: &Ask) -> Result<Option<&'s Pinned>, Objection> {
+    let What::Server { server, call: Call::Tool { tool, .. } } = &ask.what else { return Ok(None) };
+    let run = &ask.run;
+    let Some(pin) = state.fold.pins.get(&run.workspace, server, tool.as_str()) else {
+        let reason = format!("{server} has no tool {tool}. Use one of the tools it lists.");
         return Err(Objection::new(Code::NotGranted, reason));
     };
     pin.current().map(Some).ok_or_else(|| {
         let reason = format!(
-            "The definition of {}/{tool} is not one that was approved; an operator has to look at it first. Use another tool.",
-            proposal.server
+            "The definition of {server}/{tool} is not one that was approved; an operator has to look at it first. Use another tool."
         );
         Objection::new(Code::DefinitionChanged, reason)
     })

@@ -10,7 +10,7 @@ use crate::admit::{Attempt, Taken};
 use crate::fold::{ApprovalState, Binding, Request};
 use crate::kernel::Inner;
 use crate::limits::{WAITERS_PER_APPROVAL_MAX, WAITING_MAX, WAITING_PER_RUN_MAX};
-use crate::pending::Pending;
+use crate::pending::Waiting;
 use crate::record::{PendingRecord, Record};
 use crate::state::State;
 use crate::take::Payloads;
@@ -107,7 +107,7 @@ impl Inner {
         attempt: &Attempt<'_>,
         weighed: &Weighed,
         approval: ApprovalId,
-    ) -> Result<Box<Pending>, Objection> {
+    ) -> Result<Box<Waiting>, Objection> {
         if state.waiting(approval) >= WAITERS_PER_APPROVAL_MAX {
             let reason = "Too many identical calls wait for this approval already. Wait for it.";
             let objection = Objection::new(Code::Overloaded, reason).retry_after(Duration::from_secs(5));
@@ -117,7 +117,7 @@ impl Inner {
         let woken = state.line_up(approval, live);
         let rule = state.fold.approvals.get(approval).and_then(|request| request.record.requirements.first());
         let rule = rule.map(|requirement| requirement.rule.clone());
-        Ok(Box::new(Pending::new(Arc::clone(self), attempt, weighed, approval, rule, woken, live, cancel)))
+        Ok(Box::new(Waiting::new(Arc::clone(self), attempt, weighed, approval, rule, woken, live, cancel)))
     }
 }
 
@@ -151,7 +151,7 @@ fn denied(request: &Request, note: Option<&str>) -> Objection {
 
 fn bounded_waiting(state: &State, attempt: &Attempt<'_>, now: Timestamp) -> Result<(), Objection> {
     let approvals = &state.fold.approvals;
-    let run = attempt.proposal.run.id;
+    let run = attempt.ask.run.id;
     if approvals.waiting(Some(run), now) < WAITING_PER_RUN_MAX && approvals.waiting(None, now) < WAITING_MAX {
         return Ok(());
     }

@@ -1,8 +1,12 @@
 //! Step 5: the limits of a run, of a rule, of an upstream.
 
-use ringfence_types::{Code, Timestamp};
+use ringfence_types::{Code, Level, Timestamp};
 
+use crate::ModelCall;
 use crate::admit::Attempt;
+use crate::fold::Account;
+use crate::limits::CONVERSATIONS_MAX;
+use crate::model::Loops;
 use crate::state::State;
 use crate::weigh::{Objection, View, Weighed};
 
@@ -18,12 +22,19 @@ pub(crate) fn limits(
     actions(state, attempt, view)?;
     rates(state, attempt, weighed, now)?;
     breaker(state, attempt, view, now)?;
-    repetition(state, attempt, view)
+    match attempt.ask.model() {
+        None => repetition(state, attempt, view),
+        Some(call) => {
+            model_calls(state, attempt, view)?;
+            conversations(state, attempt)?;
+            loops(state, attempt, view, call, now)
+        }
+    }
 }
 
 fn concurrency(state: &State, attempt: &Attempt<'_>, view: View<'_>) -> Result<(), Objection> {
     match view.agent.limits.concurrent {
-        Some(most) if state.in_flight(attempt.proposal.run.id) >= most => {
+        Some(most) if state.in_flight(attempt.ask.run.id) >= most => {
             let reason =
                 format!("This run has {most} actions under way, as many as it may. Wait for one to end.");
             Err(Objection::new(Code::RateLimited, reason).retry_after(std::time::Duration::from_millis(200)))
@@ -33,7 +44,7 @@ fn concurrency(state: &State, attempt: &Attempt<'_>, view: View<'_>) -> Result<(
 }
 
 fn actions(state: &State, attempt: &Attempt<'_>, view: View<'_>) -> Result<(), Objection> {
-    let used = state.fold.runs.get(attempt.proposal.run.id).map_or(0, |run| run.actions);
+    let used = state.fold.runs.get(attempt.ask.run.id).map_or(0, |run| run.actions);
     match view.agent.limits.actions {
         Some(most) if used >= most => {
             let reason = format!("This run has used its {most} actions. Finish with what you have.");
@@ -45,7 +56,7 @@ fn actions(state: &State, attempt: &Attempt<'_>, view: View<'_>) -> Result<(), O
 
 fn rates(state: &State, attempt: &Attempt<'_>, weighed: &Weighed, now: Timestamp) -> Result<(), Objection> {
     for limit in &weighed.verdict.obligations.rates {
-        let key = (attempt.proposal.run.workspace.clone(), limit.rule.clone());
+        let key = (attempt.ask.run.workspace.clone(), limit.rule.clone());
         let meter = state.meters.get(&key).copied().unwrap_or_default();
         meter.check(limit.rate, now).map_err(|wait| {
             let reason =
@@ -57,19 +68,59 @@ fn rates(state: &State, attempt: &Attempt<'_>, weighed: &Weighed, now: Timestamp
 }
 
 fn breaker(state: &State, attempt: &Attempt<'_>, view: View<'_>, now: Timestamp) -> Result<(), Objection> {
-    let server = &attempt.proposal.server;
-    let key = (attempt.proposal.run.workspace.clone(), server.clone());
+    let upstream = attempt.ask.target().upstream();
+    let key = (attempt.ask.run.workspace.clone(), upstream);
     let Some(breaker) = state.breakers.get(&key) else { return Ok(()) };
-    breaker.check(view.server.breaker, now).map_err(|wait| {
+    breaker.check(view.breaker(), now).map_err(|wait| {
+        let name = key.1.name();
         let reason =
-            format!("{server} failed too often in a row and is left alone for a while. Use something else.");
+            format!("{name} failed too often in a row and is left alone for a while. Use something else.");
         Objection::new(Code::BreakerOpen, reason).retry_after(wait)
     })
 }
 
+fn model_calls(state: &State, attempt: &Attempt<'_>, view: View<'_>) -> Result<(), Objection> {
+    let used = state.fold.runs.get(attempt.ask.run.id).map_or(0, |run| run.model_calls);
+    match view.agent.models.calls {
+        Some(most) if used >= most => {
+            let reason = format!("This run has used its {most} model calls. Finish with what you have.");
+            Err(Objection::new(Code::OverBudget, reason))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The names of conversations are the agent's to invent: how many there are is bounded.
+fn conversations(state: &State, attempt: &Attempt<'_>) -> Result<(), Objection> {
+    let accounts = &state.fold.accounts;
+    if accounts.conversations() < CONVERSATIONS_MAX {
+        return Ok(());
+    }
+    let all = Account::all_of(&attempt.subject());
+    let is_new =
+        |account: &Account| account.level() == Level::Conversation && accounts.get(account).is_none();
+    if all.iter().any(is_new) {
+        let reason = "There are more conversations than this node adds up. Go on with one that exists.";
+        return Err(Objection::new(Code::Overloaded, reason));
+    }
+    Ok(())
+}
+
+fn loops(
+    state: &State,
+    attempt: &Attempt<'_>,
+    view: View<'_>,
+    call: &ModelCall,
+    now: Timestamp,
+) -> Result<(), Objection> {
+    let fresh = Loops::default();
+    let loops = state.runs.get(&attempt.ask.run.id).map_or(&fresh, |guard| &guard.loops);
+    loops.check(call.trail.as_ref(), view.agent.models.loops, view.agent.limits.repetition, now)
+}
+
 fn repetition(state: &State, attempt: &Attempt<'_>, view: View<'_>) -> Result<(), Objection> {
     let Some(bound) = view.agent.limits.repetition else { return Ok(()) };
-    let guard = state.runs.get(&attempt.proposal.run.id);
+    let guard = state.runs.get(&attempt.ask.run.id);
     let cycle = guard.and_then(|guard| guard.repetition.continues(attempt.call_digest(), bound));
     cycle.map_or(Ok(()), |length| {
         let what = if length == 1 { "This call".to_owned() } else { format!("This cycle of {length} calls") };

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use ringfence_ledger::Room;
 use ringfence_policy::{Narrowing, Obligations, ToolDefinition};
 use ringfence_types::{ActionId, Code, Decision, Digest, ServerName};
 use tokio::time::Instant;
 
 use crate::cancel::Cancel;
-use crate::live::LiveId;
-use crate::record::{Status, Subject};
-use crate::state::Shared;
+use crate::permit::{Cleared, Held, Permit};
+use crate::record::Status;
+use crate::target::Target;
 use crate::{Call, Run};
 
 /// The right to execute one action, once, as it was decided.
@@ -20,38 +19,13 @@ use crate::{Call, Run};
 /// was cancelled, it settles itself: the outcome is unknown, because the effect may have happened.
 #[derive(Debug)]
 #[must_use = "a clearance that is not executed settles as an unknown outcome"]
-pub struct Clearance {
-    /// `None` only after it was settled.
-    // INVARIANT: `Some` until `settle` or `drop` takes it, which both consume the clearance.
-    permit: Option<Box<Permit>>,
-}
+pub struct Clearance(Held);
 
-/// What a clearance owns.
-pub(crate) struct Permit {
-    pub shared: Shared,
-    pub action: ActionId,
-    pub run: Arc<Run>,
-    pub subject: Arc<Subject>,
-    pub server: ServerName,
-    pub call: Call,
-    pub call_digest: Digest,
-    pub narrowed: Vec<Narrowing>,
-    pub definition: Option<Arc<ToolDefinition>>,
-    pub obligations: Obligations,
-    pub deadline: Instant,
-    pub cleared_at: Instant,
-    pub cancel: Cancel,
-    pub live: LiveId,
-    pub room: Room,
-    pub probe: bool,
-    /// Whether the clearance left the kernel: before that, nothing can have happened.
-    pub handed_out: bool,
-    /// Of the configuration that decided.
-    pub config: Digest,
-    /// Whether the deadline is the run's, and not the upstream's.
-    pub ends_with_run: bool,
-    /// What the rules said.
-    pub decision: Decision,
+impl From<Held> for Clearance {
+    // INVARIANT: the held permit is one for a tool server: `Kernel::admit` asks for nothing else.
+    fn from(held: Held) -> Self {
+        Self(held)
+    }
 }
 
 /// How an execution ended.
@@ -134,24 +108,8 @@ pub struct Receipt {
 // === impl Clearance ===
 
 impl Clearance {
-    pub(crate) fn new(permit: Box<Permit>) -> Self {
-        Self { permit: Some(permit) }
-    }
-
-    /// From here on the effect may happen.
-    pub(crate) fn hand_out(mut self) -> Self {
-        if let Some(permit) = &mut self.permit {
-            permit.handed_out = true;
-        }
-        self
-    }
-
-    #[expect(
-        clippy::expect_used,
-        reason = "`permit` is there until `settle` or `drop`, which consume the clearance"
-    )]
     fn permit(&self) -> &Permit {
-        self.permit.as_deref().expect("a clearance is unspent until it is consumed")
+        self.0.permit()
     }
 
     /// The action's identifier.
@@ -166,12 +124,20 @@ impl Clearance {
 
     /// The tool server.
     pub fn server(&self) -> &ServerName {
-        &self.permit().server
+        match &self.permit().subject.target {
+            Target::Tool { server, .. } => server,
+            // See `From<Held>`.
+            Target::Model { .. } => unreachable!("a clearance for a tool server names one"),
+        }
     }
 
     /// What to execute: the arguments as they were decided, which may not be those the agent sent.
     pub fn call(&self) -> &Call {
-        &self.permit().call
+        match &self.permit().sent {
+            Cleared::Call(call) => call,
+            // See `From<Held>`.
+            Cleared::Model(_) => unreachable!("a clearance for a tool server has a call"),
+        }
     }
 
     /// What was changed in the arguments, to tell the agent.
@@ -216,32 +182,8 @@ impl Clearance {
 
     #[expect(clippy::needless_pass_by_value, reason = "an outcome is told once")]
     /// Records what came of the action and gives back what it held. Never waits for the disk.
-    pub fn settle(mut self, outcome: Outcome) -> Receipt {
-        let permit = self.permit.take();
-        // `settle` consumes the clearance, so the permit is there.
-        permit.map_or_else(
-            || unreachable!("a clearance is settled once"),
-            |permit| crate::settle::settle(*permit, Some(&outcome)),
-        )
-    }
-}
-
-impl Drop for Clearance {
-    fn drop(&mut self) {
-        if let Some(permit) = self.permit.take() {
-            crate::settle::settle(*permit, None);
-        }
-    }
-}
-
-// === impl Permit ===
-
-impl std::fmt::Debug for Permit {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Permit")
-            .field("action", &self.action)
-            .field("server", &self.server)
-            .finish_non_exhaustive()
+    pub fn settle(self, outcome: Outcome) -> Receipt {
+        self.0.settle(&outcome)
     }
 }
 

@@ -84,7 +84,7 @@ impl Inner {
                 let guard = state.guard(subject.run);
                 guard.in_flight = guard.in_flight.saturating_sub(1);
             }
-            let key = (subject.workspace.clone(), subject.server.clone());
+            let key = (subject.workspace.clone(), subject.target.upstream());
             if let Some(breaker) = state.breakers.get_mut(&key) {
                 breaker.lost(now);
             }

@@ -12,6 +12,7 @@ use ringfence_policy::ToolDefinition;
 use ringfence_types::{Code, Digest, NodeName, ServerName, Timestamp, WorkspaceName};
 use rustix::rand::{GetRandomFlags, getrandom};
 
+use crate::ask::Ask;
 use crate::fold::{Fold, Kept};
 use crate::journal::Journal;
 use crate::operator::{LedgerUnavailable, durable};
@@ -149,10 +150,8 @@ impl Kernel {
     /// be allowed.
     pub fn may_show(&self, run: &Arc<Run>, server: &ServerName, definition: &ToolDefinition) -> bool {
         let call = Call::Tool { tool: definition.name.clone(), arguments: Object::new(), continuation: None };
-        self.could_be_allowed(
-            &Proposal { run: Arc::clone(run), server: server.clone(), call },
-            Some(definition.digest),
-        )
+        let proposal = Proposal { run: Arc::clone(run), server: server.clone(), call };
+        self.could_be_allowed(proposal, Some(definition.digest))
     }
 
     /// Whether this run could ever be allowed what stands for a tool: `resources/read`, `prompts/get`.
@@ -160,23 +159,24 @@ impl Kernel {
         let call = crate::proposal::call_of(method, false, &Object::new().with("uri", "").with("name", ""));
         call.is_some_and(|call| {
             let proposal = Proposal { run: Arc::clone(run), server: server.clone(), call };
-            self.could_be_allowed(&proposal, None)
+            self.could_be_allowed(proposal, None)
         })
     }
 
-    fn could_be_allowed(&self, proposal: &Proposal, definition: Option<Digest>) -> bool {
+    fn could_be_allowed(&self, proposal: Proposal, definition: Option<Digest>) -> bool {
+        let (server, called) = (proposal.server.clone(), proposal.call.clone());
+        let ask = Ask::from(proposal);
         let setup = self.0.setup.load();
-        let Ok(view) = View::of(&setup, proposal) else { return false };
+        let Ok(view) = View::of(&setup, &ask) else { return false };
         let state = self.0.state.lock();
-        let Ok(pinned) = crate::admit::current_definition(&state, proposal) else { return false };
+        let Ok(pinned) = crate::admit::current_definition(&state, &ask) else { return false };
         if pinned.map(|pinned| pinned.definition.digest) != definition {
             return false;
         }
         let pinned = pinned.cloned();
         drop(state);
         let nothing = Object::new();
-        let server = proposal.server.as_str();
-        let request = view.request(&proposal.run, server, &proposal.call, pinned.as_ref(), &nothing);
+        let request = view.request(&ask.run, server.as_str(), &called, pinned.as_ref(), &nothing);
         view.workspace.policy.may_ever_allow(&request)
     }
 

@@ -14,6 +14,7 @@ use crate::limits::{LEASES_PER_RUN_MAX, LEASES_WITHOUT_BOUND_MAX};
 use crate::live::LiveId;
 use crate::record::Subject;
 use crate::state::{Shared, State};
+use crate::target::Target;
 use crate::weigh::Objection;
 
 /// Something that goes on and can be cut off. It ends when it is dropped.
@@ -94,7 +95,7 @@ impl Kernel {
 
     fn refuse_lease(&self, run: &Run, server: &ServerName, tool: &str, objection: Objection) -> Refusal {
         let action = self.0.new_id(ActionId::new);
-        self.0.refuse_to(Subject::of(run, server, tool), action, objection, None)
+        self.0.refuse_to(Subject::of(run, Target::tool(server, tool)), action, objection, None)
     }
 }
 

@@ -13,6 +13,7 @@ mod actor;
 mod admission;
 mod admit;
 mod approving;
+mod ask;
 mod cancel;
 mod check;
 mod clearance;
@@ -27,9 +28,11 @@ mod kernel;
 mod lease;
 mod limits;
 mod live;
+mod model;
 mod narrower;
 mod operator;
 mod pending;
+mod permit;
 mod proposal;
 mod record;
 mod recover;
@@ -40,8 +43,10 @@ mod run;
 mod settle;
 mod setup;
 mod snapshot;
+mod spending;
 mod state;
 mod take;
+mod target;
 mod text;
 mod views;
 mod weigh;
@@ -51,9 +56,14 @@ pub use admission::Admission;
 pub use cancel::{Cancel, CutOff};
 pub use clearance::{CancelledBy, Clearance, Failure, Outcome, Receipt};
 pub use clock::Clock;
+pub use fold::{Account, Sum};
 pub use grants::{GrantError, Grants};
 pub use kernel::{Errand, Kernel, Options, Unauthenticated};
 pub use lease::Lease;
+pub use model::{
+    ANSWERS, Demand, LoopLimits, MAX_OUTPUT, Meter, ModelCall, ModelClearance, ModelProposal, Trail,
+    TrailStep,
+};
 pub use operator::{
     ApprovalError, LedgerUnavailable, Mint, MintError, Minted, PinError, PinSelection, ResumeError, RunError,
     Suspend, SuspendError,
@@ -64,7 +74,10 @@ pub use record::Damaged;
 pub use recover::{OpenError, Recovered};
 pub use run::{RUN_TOKEN_PREFIX, Run, RunToken};
 pub use setup::{
-    AgentSetup, BreakerSetup, RunLimits, ServerSetup, Setup, ToolWords, Trust, WorkspaceSetup, hinted_type,
+    AgentModels, AgentSetup, BreakerSetup, ModelSetup, RunLimits, ServerSetup, Setup, ToolWords, Trust,
+    WorkspaceBudgets, WorkspaceSetup, hinted_type,
 };
+pub use spending::Spending;
 pub use state::Counts;
+pub use target::Upstream;
 pub use views::{ApprovalStatus, ApprovalView, PinView, RunView, Status, SuspensionView};

@@ -72,3 +72,15 @@ pub(crate) const PRUNING: Duration = Duration::from_mins(10);
 
 /// How often housekeeping looks around.
 pub(crate) const HOUSEKEEPING: Duration = Duration::from_millis(250);
+
+/// What is added to the tokens counted of an answer that the provider did not report to the end: a share, and so many
+/// tokens, because it may have written more than arrived here.
+pub(crate) const COUNTED_MARGIN_PERCENT: u64 = 5;
+/// See [`COUNTED_MARGIN_PERCENT`].
+pub(crate) const COUNTED_MARGIN_TOKENS: u64 = 32;
+
+/// Conversations whose spending is added up; new ones are refused above.
+pub(crate) const CONVERSATIONS_MAX: usize = 200_000;
+
+/// Shares of a budget, in percent, at which people are told.
+pub(crate) const BUDGET_TOLD_AT: [u8; 4] = [50, 80, 95, 100];

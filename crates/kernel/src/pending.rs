@@ -1,5 +1,6 @@
 //! A call that waits for a person.
 
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use ringfence_types::{ActionId, ApprovalId, Code, Refusal, RuleName};
@@ -7,20 +8,30 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use crate::admit::Attempt;
+use crate::ask::Ask;
 use crate::cancel::{Cancel, CutOff};
 use crate::limits::RETRY_AFTER_MAX;
 use crate::live::LiveId;
+use crate::permit::Held;
 use crate::state::Shared;
 use crate::weigh::{Objection, Weighed};
-use crate::{Admission, Kernel, Proposal};
+use crate::{Admission, Clearance, Kernel};
 
 /// A call that waits for a person. It holds nothing: when it is approved, everything is decided again from the start.
 /// Dropped, it leaves the request standing until that expires, and the same call made again joins it.
 #[derive(Debug)]
 #[must_use = "a pending call is waited for or refused"]
-pub struct Pending {
+pub struct Pending<C = Clearance> {
+    waiting: Waiting,
+    /// What it is waiting to be.
+    kind: PhantomData<fn() -> C>,
+}
+
+/// A [`Pending`] call of whatever kind.
+#[derive(Debug)]
+pub(crate) struct Waiting {
     shared: Shared,
-    proposal: Proposal,
+    ask: Ask,
     action: ActionId,
     approval: ApprovalId,
     rule: Option<RuleName>,
@@ -40,7 +51,49 @@ enum Woken {
 
 // === impl Pending ===
 
-impl Pending {
+impl<C> From<Waiting> for Pending<C> {
+    fn from(waiting: Waiting) -> Self {
+        Self { waiting, kind: PhantomData }
+    }
+}
+
+#[expect(private_bounds, reason = "clearances are made by the kernel alone")]
+impl<C: From<Held>> Pending<C> {
+    /// The request for approval.
+    pub fn approval(&self) -> ApprovalId {
+        self.waiting.approval
+    }
+
+    /// Waits for an answer, as long as `approval_wait` says, then decides again. Refused with `approval_required`
+    /// when the time is up: the same call made again goes through once it is approved.
+    pub async fn wait(self) -> Admission<C> {
+        let mut waiting = self.waiting;
+        let until = Instant::now() + waiting.shared.setup.load().approval_wait;
+        loop {
+            match waiting.woken(until).await {
+                Woken::TimeUp => {
+                    let objection = still_waiting(&waiting.reason, waiting.valid());
+                    return Admission::Refused(waiting.refuse(objection));
+                }
+                Woken::Cut(cut) => {
+                    return Admission::Refused(waiting.refuse(Objection::new(cut.code, cut.reason)));
+                }
+                Woken::Answered => {}
+            }
+            let kernel = Kernel(waiting.shared.clone());
+            let again = kernel.admit_again::<C>(waiting.ask.clone(), Some(waiting.approval)).await;
+            match again {
+                // Approved to somebody else, or another person is needed: wait on, within the same time.
+                Admission::Pending(next) => waiting = next.waiting,
+                other => return other,
+            }
+        }
+    }
+}
+
+// === impl Waiting ===
+
+impl Waiting {
     #[expect(clippy::too_many_arguments, reason = "all that a waiting call is")]
     pub(crate) fn new(
         shared: Shared,
@@ -52,38 +105,9 @@ impl Pending {
         live: LiveId,
         cancel: Cancel,
     ) -> Self {
-        let proposal = attempt.proposal.clone();
+        let ask = attempt.ask.clone();
         let reason = weighed.verdict.reason.clone();
-        Self { shared, proposal, action: attempt.action, approval, rule, reason, woken, live, cancel }
-    }
-
-    /// The request for approval.
-    pub fn approval(&self) -> ApprovalId {
-        self.approval
-    }
-
-    /// Waits for an answer, as long as `approval_wait` says, then decides again. Refused with `approval_required`
-    /// when the time is up: the same call made again goes through once it is approved.
-    pub async fn wait(mut self) -> Admission {
-        let until = Instant::now() + self.shared.setup.load().approval_wait;
-        loop {
-            match self.woken(until).await {
-                Woken::TimeUp => {
-                    return Admission::Refused(self.refuse(still_waiting(&self.reason, self.valid())));
-                }
-                Woken::Cut(cut) => {
-                    return Admission::Refused(self.refuse(Objection::new(cut.code, cut.reason)));
-                }
-                Woken::Answered => {}
-            }
-            let kernel = Kernel(self.shared.clone());
-            let again = kernel.admit_again(self.proposal.clone(), Some(self.approval)).await;
-            match again {
-                // Approved to somebody else, or another person is needed: wait on, within the same time.
-                Admission::Pending(next) => self = *next,
-                other => return other,
-            }
-        }
+        Self { shared, ask, action: attempt.action, approval, rule, reason, woken, live, cancel }
     }
 
     async fn woken(&mut self, until: Instant) -> Woken {
@@ -104,11 +128,11 @@ impl Pending {
 
     fn refuse(&self, objection: Objection) -> Refusal {
         let objection = Objection { approval: Some(self.approval), ..objection.rule(self.rule.clone()) };
-        self.shared.refuse(&self.proposal, self.action, objection, None)
+        self.shared.refuse(&self.ask, self.action, objection, None)
     }
 }
 
-impl Drop for Pending {
+impl Drop for Waiting {
     fn drop(&mut self) {
         let now = self.shared.clock.now();
         let mut state = self.shared.state.lock();

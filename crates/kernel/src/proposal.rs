@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use ringfence_json::{Object, Value};
-use ringfence_types::{Digest, Scope, ServerName, ToolName};
+use ringfence_types::{Digest, ServerName, ToolName};
 
 use crate::Run;
 
@@ -60,16 +60,6 @@ pub enum Call {
 /// approval, and shown to people: the answers that the agent gives to what the server asked for in its last result
 /// (`inputResponses`, `requestState`; MCP 2026-07-28, "Multi Round-Trip Requests"). No argument may have this name.
 pub const CONTINUATION: &str = "io.modelcontextprotocol/continuation";
-
-// === impl Proposal ===
-
-impl Proposal {
-    /// What suspensions are held against.
-    pub(crate) fn scope(&self) -> Scope {
-        let tool = ToolName::new(self.call.tool_name()).ok();
-        Scope { server: Some(self.server.clone()), tool, ..self.run.scope() }
-    }
-}
 
 // === impl Call ===
 

@@ -10,6 +10,7 @@ use ringfence_types::{Code, EntryKind, Timestamp};
 use crate::fold::Fold;
 use crate::journal::Journal;
 use crate::kernel::{Inner, Options};
+use crate::model::Charge;
 use crate::operator::{LedgerUnavailable, durable};
 use crate::record::{ConfigRecord, Damaged, NodeEvent, OutcomeRecord, Record, RunRecord, Status};
 use crate::state::State;
@@ -155,6 +156,7 @@ impl Inner {
             result: None,
             result_bytes: 0,
             duration_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
+            charge: open.reservation.map(Charge::reserved),
         })
     }
 

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use ringfence_types::{Code, RuleName, RunId, ServerName, Timestamp};
+use ringfence_types::{Code, RuleName, RunId, Timestamp};
 
 use crate::limits::{
     REFUSAL_KINDS_PER_RUN_MAX, REFUSAL_PAYLOADS_PER_RUN_MAX, REFUSAL_WINDOW, REFUSALS_SINGLE_MAX,
 };
 use crate::record::RefusalRecord;
+use crate::target::Target;
 
 /// What makes two refusals alike.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -16,7 +17,7 @@ struct Alike {
     code: Code,
     /// `None` once a run has been refused in so many ways that it is guessing: names of tools are the agent's to
     /// invent, and each one invented must not be a kind of its own.
-    what: Option<(ServerName, String, Option<RuleName>)>,
+    what: Option<(Target, Option<RuleName>)>,
 }
 
 #[derive(Debug)]
@@ -98,7 +99,7 @@ impl Alike {
         Self {
             run: record.subject.run,
             code: record.code,
-            what: Some((record.subject.server.clone(), record.subject.tool.clone(), record.rule.clone())),
+            what: Some((record.subject.target.clone(), record.rule.clone())),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Refusals are entries like successes.
 
-use ringfence_json::Object;
 use ringfence_ledger::{RoomFor, SealedPayload};
 use ringfence_types::{ActionId, Refusal};
 
-use crate::Proposal;
+use crate::admit::Attempt;
+use crate::ask::Ask;
 use crate::kernel::Inner;
 use crate::record::{Record, RefusalRecord, Subject};
 use crate::take::{rules, shadow};
@@ -12,16 +12,15 @@ use crate::text::bounded;
 use crate::weigh::Objection;
 
 impl Inner {
-    /// Records a refusal and makes the answer of it. `arguments` are kept with the first few of a kind.
+    /// Records a refusal and makes the answer of it. What `attempt` asked for is kept with the first few of a kind.
     pub(crate) fn refuse(
         &self,
-        proposal: &Proposal,
+        ask: &Ask,
         action: ActionId,
         objection: Objection,
-        arguments: Option<&Object>,
+        attempt: Option<&Attempt<'_>>,
     ) -> Refusal {
-        let subject = Subject::of(&proposal.run, &proposal.server, proposal.call.tool_name());
-        self.refuse_to(subject, action, objection, arguments)
+        self.refuse_to(ask.subject(), action, objection, attempt)
     }
 
     /// As [`Inner::refuse`], also for what is no action.
@@ -30,7 +29,7 @@ impl Inner {
         subject: Subject,
         action: ActionId,
         objection: Objection,
-        arguments: Option<&Object>,
+        attempt: Option<&Attempt<'_>>,
     ) -> Refusal {
         let record = self.refusal_record(subject, action, &objection);
         let single = {
@@ -39,7 +38,7 @@ impl Inner {
             state.refusals.is_single(&record, self.clock.now())
         };
         if single {
-            let asked = arguments.map(Object::to_canonical);
+            let asked = attempt.map(Attempt::recorded);
             let kept =
                 asked.filter(|asked| self.state.lock().refusals.keeps(record.subject.run, asked.len()));
             let payload = kept.and_then(|kept| self.seal(&record.subject.workspace, &kept));

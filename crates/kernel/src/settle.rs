@@ -6,11 +6,14 @@ use std::time::Duration;
 use ringfence_ledger::{RoomFor, SealedPayload};
 use ringfence_types::{Code, Digest, Scope, WorkspaceName};
 
-use crate::clearance::{Failure, Outcome, Permit, Receipt};
+use crate::clearance::{Failure, Outcome, Receipt};
 use crate::guard::{Health, Step};
 use crate::kernel::Inner;
+use crate::model::{Charge, Metered, Terms};
+use crate::permit::Permit;
 use crate::record::{OutcomeRecord, Record, Status};
 use crate::state::State;
+use crate::target::Upstream;
 use crate::text::bounded;
 
 /// Settles an action; `None` when its clearance was dropped.
@@ -25,8 +28,12 @@ pub(crate) fn settle(permit: Permit, outcome: Option<&Outcome>) -> Receipt {
         guard.in_flight = guard.in_flight.saturating_sub(1);
     }
     tell_guards(&shared, &mut state, &permit, outcome);
-    let entry = write(&shared, &mut state, record, payload, permit);
-    Receipt { action: entry.0, entry: entry.1 }
+    let (subject, charge) = (Arc::clone(&permit.subject), record.charge.clone());
+    let (action, entry) = write(&shared, &mut state, record, payload, permit);
+    if let Some(charge) = charge {
+        shared.after_charge(&mut state, &subject, action, &charge);
+    }
+    Receipt { action, entry }
 }
 
 /// Writes the outcome, or keeps it until the log is back.
@@ -110,7 +117,16 @@ fn outcome_record(permit: &Permit, outcome: Option<&Outcome>, result: Option<Dig
         result,
         result_bytes: bytes,
         duration_us: micros(permit.cleared_at.elapsed()),
+        charge: permit.terms().map(|terms| charge(permit, terms, outcome)),
     }
+}
+
+/// What a model call came to: what stands on its meter, however it ended. One that was given out and dropped before
+/// anything was sent used nothing.
+fn charge(permit: &Permit, terms: &Terms, outcome: Option<&Outcome>) -> Charge {
+    let not_sent = matches!(outcome, Some(Outcome::NotSent { .. } | Outcome::Unreachable { .. }));
+    let metered = if not_sent || !permit.handed_out { Metered::default() } else { terms.meter.read() };
+    Charge::of(terms, metered)
 }
 
 fn micros(duration: Duration) -> u64 {
@@ -122,16 +138,21 @@ fn tell_guards(shared: &Inner, state: &mut State, permit: &Permit, outcome: Opti
     let setup = shared.setup.load();
     let agent = setup.agent(&permit.run.workspace, &permit.run.agent);
     let repetition = agent.and_then(|(_, agent)| agent.limits.repetition);
-    if let (Some(bound), Some(result)) = (repetition, outcome.and_then(result_digest)) {
+    if let (Some(bound), Some(result), None) = (repetition, outcome.and_then(result_digest), permit.terms()) {
         state.guard(permit.run.id).repetition.settled(Step { call: permit.call_digest, result }, bound);
     }
-    let server = agent.and_then(|(workspace, _)| workspace.servers.get(&permit.server));
-    let breaker_setup = server.map(|server| server.breaker).unwrap_or_default();
     let now = shared.clock.now();
-    let key = (permit.run.workspace.clone(), permit.server.clone());
-    let breaker = state.breakers.entry(key).or_default();
-    if breaker.ended(health(outcome), permit.probe, breaker_setup, now) {
-        breaker_opened(shared, state, permit);
+    if let (Some(_), Some((_, agent))) = (permit.terms(), agent) {
+        let loops = &mut state.guard(permit.run.id).loops;
+        loops.ended(health(outcome), permit.probes.of_run, agent.models.loops, now);
+    }
+    let upstream = permit.subject.target.upstream();
+    let workspace = agent.map(|(workspace, _)| workspace);
+    let setup = workspace.and_then(|workspace| workspace.breaker(&upstream)).unwrap_or_default();
+    let key = (permit.run.workspace.clone(), upstream);
+    let breaker = state.breakers.entry(key.clone()).or_default();
+    if breaker.ended(health(outcome), permit.probes.of_upstream, setup, now) {
+        breaker_opened(shared, state, key);
     }
 }
 
@@ -162,14 +183,10 @@ fn health(outcome: Option<&Outcome>) -> Health {
     }
 }
 
-fn breaker_opened(shared: &Inner, state: &mut State, permit: &Permit) {
-    let scope = Scope {
-        workspace: Some(permit.run.workspace.clone()),
-        server: Some(permit.server.clone()),
-        ..Scope::default()
-    };
+fn breaker_opened(shared: &Inner, state: &mut State, (workspace, upstream): (WorkspaceName, Upstream)) {
+    let scope = upstream.within(Scope { workspace: Some(workspace), ..Scope::default() });
     let reason =
-        format!("{} failed too often in a row; calls to it are held back for a while", permit.server);
+        format!("{} failed too often in a row; calls to it are held back for a while", upstream.name());
     // The breaker holds whether or not this is written.
     let _ = shared.incident(state, scope, "breaker_open", &reason, RoomFor::New);
 }

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use ringfence_policy::{PolicySet, ToolDefinition};
 use ringfence_types::{
-    ActionType, AgentName, Digest, OrganizationName, PersonName, Role, ServerName, ToolName, WorkspaceName,
+    ActionType, AgentName, Budget, Digest, ModelName, OrganizationName, PersonName, Price, Role, ServerName,
+    ToolName, WorkspaceName,
 };
 use smol_str::SmolStr;
 
-use crate::Grants;
+use crate::{Grants, LoopLimits, Upstream};
 
 /// One configuration, as a whole.
 #[derive(Debug)]
@@ -38,6 +39,10 @@ pub struct WorkspaceSetup {
     pub retention: Duration,
     /// The tool servers by name.
     pub servers: HashMap<ServerName, ServerSetup>,
+    /// The models by name.
+    pub models: HashMap<ModelName, Arc<ModelSetup>>,
+    /// What may be spent above single runs.
+    pub budgets: WorkspaceBudgets,
     /// The agents by name.
     pub agents: HashMap<AgentName, AgentSetup>,
     /// Its rules, compiled.
@@ -97,11 +102,54 @@ pub struct BreakerSetup {
     pub open_for: Duration,
 }
 
+/// One model.
+#[derive(Debug, Clone)]
+pub struct ModelSetup {
+    /// What it costs.
+    pub price: Price,
+    /// When it counts as broken.
+    pub breaker: BreakerSetup,
+    /// How long one call may take, to the last token.
+    pub call_timeout: Duration,
+    /// An output limit that fits no budget is lowered to this many tokens at least; below, the call is refused.
+    pub floor: u64,
+    /// Models that may be called in its place, by whoever holds it: where its routes and failovers lead.
+    pub onward: Vec<ModelName>,
+}
+
+/// What may be spent by each of whom, all of them at once.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WorkspaceBudgets {
+    /// By the whole workspace.
+    pub workspace: Vec<Budget>,
+    /// By each of its agents.
+    pub agent: Vec<Budget>,
+    /// By each of its users.
+    pub user: Vec<Budget>,
+    /// By each conversation.
+    pub conversation: Vec<Budget>,
+}
+
+/// What an agent may do with models.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AgentModels {
+    /// Those it holds; no other exists for it.
+    pub held: Vec<ModelName>,
+    /// What each of its runs may spend.
+    pub budgets: Vec<Budget>,
+    /// Calls of models by each of its runs; `None` is `off`.
+    pub calls: Option<u64>,
+    /// When a run counts as looping.
+    pub loops: LoopLimits,
+}
+
 /// One agent.
 #[derive(Debug, Clone)]
 pub struct AgentSetup {
     /// What it holds; nothing else exists for it.
     pub grants: Grants,
+    /// The same for models.
+    pub models: AgentModels,
     /// What each of its runs may use up.
     pub limits: RunLimits,
 }
@@ -130,6 +178,38 @@ impl Setup {
     ) -> Option<(&WorkspaceSetup, &AgentSetup)> {
         let workspace = self.workspaces.get(workspace)?;
         Some((workspace, workspace.agents.get(agent)?))
+    }
+}
+
+// === impl WorkspaceSetup ===
+
+impl WorkspaceSetup {
+    /// When an upstream counts as broken.
+    pub(crate) fn breaker(&self, upstream: &Upstream) -> Option<BreakerSetup> {
+        match upstream {
+            Upstream::Server(server) => self.servers.get(server).map(|server| server.breaker),
+            Upstream::Model(model) => self.models.get(model).map(|model| model.breaker),
+        }
+    }
+}
+
+// === impl AgentModels ===
+
+impl AgentModels {
+    /// Whether a model is held, by itself or as where one leads that is.
+    pub(crate) fn hold(
+        &self,
+        workspace: &WorkspaceSetup,
+        model: &ModelName,
+        named: Option<&ModelName>,
+    ) -> bool {
+        match named {
+            None => self.held.contains(model),
+            Some(named) => {
+                let leads = workspace.models.get(named).is_some_and(|named| named.onward.contains(model));
+                leads && self.held.contains(named)
+            }
+        }
     }
 }
 

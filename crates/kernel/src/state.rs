@@ -12,8 +12,10 @@ use crate::fold::Fold;
 use crate::guard::{Breaker, Meter, Repetition};
 use crate::journal::Journal;
 use crate::live::{Live, LiveId};
+use crate::model::Loops;
 use crate::record::{OutcomeRecord, Record};
 use crate::refusals::Refusals;
+use crate::target::Upstream;
 
 /// The state of a node. One critical section of this is what makes step 8 of an admission one transaction.
 pub(crate) struct State {
@@ -22,7 +24,7 @@ pub(crate) struct State {
     pub live: Live,
     pub runs: HashMap<RunId, RunGuard>,
     pub meters: HashMap<(WorkspaceName, RuleName), Meter>,
-    pub breakers: HashMap<(WorkspaceName, ServerName), Breaker>,
+    pub breakers: HashMap<(WorkspaceName, Upstream), Breaker>,
     /// How fast servers change the definitions of their tools.
     pub definitions: HashMap<(WorkspaceName, ServerName), Meter>,
     pub waiters: HashMap<ApprovalId, VecDeque<Waiter>>,
@@ -48,6 +50,7 @@ pub(crate) struct Waiter {
 pub(crate) struct RunGuard {
     pub in_flight: u32,
     pub repetition: Repetition,
+    pub loops: Loops,
 }
 
 /// Counts since the start, for metrics.

@@ -13,12 +13,13 @@ use tokio::time::Instant;
 use crate::admit::{Attempt, Glance, Taken, current_definition, standing};
 use crate::approving::{self, Approved};
 use crate::check;
-use crate::clearance::{Clearance, Permit};
 use crate::guard::Breaker;
 use crate::kernel::Inner;
+use crate::model::{Meter, Terms, fit};
+use crate::permit::{Cleared, Held, Permit, Probes};
 use crate::record::{Intent, Record, Subject};
 use crate::state::State;
-use crate::weigh::{Objection, View, Weighed};
+use crate::weigh::{Objection, Part, Sent, View, Weighed};
 
 /// What the intent or the request refers to, sealed before the lock is taken.
 pub(crate) struct Payloads {
@@ -30,16 +31,9 @@ pub(crate) struct Payloads {
 impl Payloads {
     /// Nothing when the disk has no room for them: then nothing is dispatched either.
     pub(crate) fn seal(inner: &Inner, attempt: &Attempt<'_>, weighed: &Weighed) -> Option<Self> {
-        let seal =
-            |arguments: &Object| inner.seal(&attempt.proposal.run.workspace, &arguments.to_canonical());
-        let final_arguments = if weighed.final_digest == attempt.requested {
-            None
-        } else {
-            {
-                let sent = weighed.final_call.arguments();
-                Some(seal(&weighed.final_call.recorded(&sent))?)
-            }
-        };
+        let seal = |content: &[u8]| inner.seal(&attempt.ask.run.workspace, content);
+        let final_arguments =
+            if weighed.final_digest == attempt.requested { None } else { Some(seal(&weighed.recorded())?) };
         Some(Self { arguments: seal(&attempt.recorded())?, final_arguments })
     }
 
@@ -67,8 +61,8 @@ impl Inner {
         let mut state = self.state.lock();
         let state = &mut *state;
         let now = self.clock.now();
-        standing(state, &attempt.setup, &attempt.proposal.run, &attempt.scope, now)?;
-        let definition = current_definition(state, attempt.proposal)?.map(|pinned| pinned.definition.digest);
+        standing(state, &attempt.setup, &attempt.ask.run, &attempt.scope, now)?;
+        let definition = current_definition(state, attempt.ask)?.map(|pinned| pinned.definition.digest);
         let stale = definition != glance.binding.definition
             || !Arc::ptr_eq(&attempt.setup, &self.setup.load())
             || glance.is_stale(state, now);
@@ -100,15 +94,24 @@ impl Inner {
         approval: Option<ApprovalId>,
         now: Timestamp,
     ) -> Result<Taken, Objection> {
+        let sent = cleared(state, attempt, view, weighed.sent, now)?;
         let room = state.journal.reserve_outcome().map_err(|_| Objection::unavailable())?;
-        let (allowed, ends_with_run) = allowed_time(state, attempt, view, &weighed, now);
+        let (allowed, ends_with_run) = allowed_time(state, attempt, view, &weighed.verdict, now);
         let subject = Arc::new(attempt.subject());
-        let intent = intent(state, attempt, &weighed, &payloads, approval, now.after(allowed));
+        let intent = Intent {
+            arguments: payloads.arguments.name(),
+            final_arguments: payloads.final_name(),
+            definition: weighed.definition.as_ref().map(|definition| definition.digest),
+            approval,
+            deadline: now.after(allowed),
+            facts: weighed.facts,
+            ..intent(state, attempt, &weighed.verdict, &sent)
+        };
         let decision = intent.decision;
         let ticket = state
             .commit(&self.clock, &Record::Intent(intent), payloads.into_list(), RoomFor::New)
             .map_err(|_| Objection::unavailable())?;
-        let probe = take_limits(state, attempt, &weighed, now);
+        let probes = take_limits(state, attempt, view, &weighed.verdict, now);
         if let Some(approval) = approval {
             // The others that waited for this one need a request of their own.
             state.wake_all(approval);
@@ -118,11 +121,10 @@ impl Inner {
         let permit = Permit {
             shared: Arc::clone(self),
             action: attempt.action,
-            run: Arc::clone(&attempt.proposal.run),
+            run: Arc::clone(&attempt.ask.run),
             subject,
-            server: attempt.proposal.server.clone(),
             call_digest: attempt.call_digest(),
-            call: weighed.final_call,
+            sent,
             narrowed: weighed.verdict.narrowed,
             definition: weighed.definition,
             obligations: weighed.verdict.obligations,
@@ -131,14 +133,42 @@ impl Inner {
             cancel,
             live,
             room,
-            probe,
+            probes,
             handed_out: false,
             config: attempt.setup.digest,
             ends_with_run,
             decision,
         };
-        Ok(Taken::Cleared(Clearance::new(Box::new(permit)), ticket))
+        Ok(Taken::Cleared(Held::new(Box::new(permit)), ticket))
     }
+}
+
+/// What goes out; for a model, step 7: what it may use, and what is set aside for it.
+fn cleared(
+    state: &State,
+    attempt: &Attempt<'_>,
+    view: View<'_>,
+    sent: Sent,
+    now: Timestamp,
+) -> Result<Cleared, Objection> {
+    let demand = match sent {
+        Sent::Call(call) => return Ok(Cleared::Call(call)),
+        Sent::Model(demand) => demand,
+    };
+    // A demand is weighed for a model only.
+    let (Part::Model(setup), Some(call)) = (view.part, attempt.ask.model()) else {
+        return Err(Objection::unavailable());
+    };
+    let fit = fit(state, &attempt.subject(), view, setup, &demand, now)?;
+    Ok(Cleared::Model(Box::new(Terms {
+        call: call.clone(),
+        setup: Arc::clone(setup),
+        demand,
+        output: fit.output,
+        lowered: fit.lowered,
+        reservation: fit.reservation,
+        meter: Meter::default(),
+    })))
 }
 
 /// How long the upstream may take: the least of the server's bound, the rules' and what is left of the run and of its
@@ -147,44 +177,49 @@ fn allowed_time(
     state: &State,
     attempt: &Attempt<'_>,
     view: View<'_>,
-    weighed: &Weighed,
+    verdict: &Verdict,
     now: Timestamp,
 ) -> (Duration, bool) {
-    let run = state.fold.runs.get(attempt.proposal.run.id);
+    let run = state.fold.runs.get(attempt.ask.run.id);
     let started = run.and_then(|run| run.first_used).unwrap_or(now);
     let left = view.agent.limits.wall.map(|wall| started.after(wall).since(now));
-    let left = left.into_iter().chain([attempt.proposal.run.expires_at.since(now)]).min().unwrap_or_default();
-    let upstream = weighed
-        .verdict
-        .obligations
-        .timeout
-        .map_or(view.server.call_timeout, |timeout| timeout.min(view.server.call_timeout));
+    let left = left.into_iter().chain([attempt.ask.run.expires_at.since(now)]).min().unwrap_or_default();
+    let bound = view.call_timeout();
+    let upstream = verdict.obligations.timeout.map_or(bound, |timeout| timeout.min(bound));
     (upstream.min(left), left < upstream)
 }
 
-/// Takes what the limits allow. Returns whether this call is a breaker's probe.
-fn take_limits(state: &mut State, attempt: &Attempt<'_>, weighed: &Weighed, now: Timestamp) -> bool {
-    let run = &attempt.proposal.run;
-    for limit in &weighed.verdict.obligations.rates {
+/// Takes what the limits allow. Returns of which breakers this call is the probe.
+fn take_limits(
+    state: &mut State,
+    attempt: &Attempt<'_>,
+    view: View<'_>,
+    verdict: &Verdict,
+    now: Timestamp,
+) -> Probes {
+    let run = &attempt.ask.run;
+    for limit in &verdict.obligations.rates {
         state.meters.entry((run.workspace.clone(), limit.rule.clone())).or_default().take(limit.rate, now);
     }
     state.guard(run.id).in_flight += 1;
     state.counts.cleared += 1;
-    state.counts.narrowed += u64::from(!weighed.verdict.narrowed.is_empty());
-    let key = (run.workspace.clone(), attempt.proposal.server.clone());
-    state.breakers.get_mut(&key).is_some_and(Breaker::take)
+    state.counts.narrowed += u64::from(!verdict.narrowed.is_empty());
+    let of_run = attempt
+        .ask
+        .model()
+        .is_some_and(|call| state.guard(run.id).loops.cleared(call.trail.as_ref(), view.agent.models.loops));
+    let key = (run.workspace.clone(), attempt.ask.target().upstream());
+    Probes { of_upstream: state.breakers.get_mut(&key).is_some_and(Breaker::take), of_run }
 }
 
-fn intent(
-    state: &State,
-    attempt: &Attempt<'_>,
-    weighed: &Weighed,
-    payloads: &Payloads,
-    approval: Option<ApprovalId>,
-    deadline: Timestamp,
-) -> Intent {
-    let verdict = &weighed.verdict;
-    let previous = state.fold.runs.get(attempt.proposal.run.id).and_then(|run| run.last_action);
+/// The intent without what only the transaction knows.
+fn intent(state: &State, attempt: &Attempt<'_>, verdict: &Verdict, sent: &Cleared) -> Intent {
+    let terms = match sent {
+        Cleared::Call(_) => None,
+        Cleared::Model(terms) => Some(terms),
+    };
+    let previous = state.fold.runs.get(attempt.ask.run.id).and_then(|run| run.last_action);
+    let previous = terms.and_then(|terms| terms.call.instead_of).or(previous);
     Intent {
         subject: attempt.subject(),
         action: attempt.action,
@@ -192,14 +227,16 @@ fn intent(
         rule: verdict.rule.clone(),
         rules: rules(verdict),
         shadow: shadow(verdict),
-        arguments: payloads.arguments.name(),
-        final_arguments: payloads.final_name(),
+        arguments: attempt.requested,
+        final_arguments: None,
         narrowed: verdict.narrowed.iter().map(|each| (each.pointer.clone(), each.rule.clone())).collect(),
-        definition: weighed.definition.as_ref().map(|definition| definition.digest),
-        approval,
-        deadline,
+        definition: None,
+        approval: None,
+        deadline: Timestamp::default(),
         parents: previous.into_iter().collect(),
-        facts: weighed.facts.clone(),
+        reservation: terms.map(|terms| terms.reservation),
+        output: terms.and_then(|terms| terms.output),
+        facts: Object::new(),
         config: attempt.setup.digest,
     }
 }
@@ -216,16 +253,12 @@ pub(crate) fn shadow(verdict: &Verdict) -> Vec<(RuleName, Decision)> {
 
 impl Attempt<'_> {
     pub(crate) fn subject(&self) -> Subject {
-        Subject::of(&self.proposal.run, &self.proposal.server, self.proposal.call.tool_name())
+        self.ask.subject()
     }
 
     /// What makes two calls the same when repetition is looked for.
     pub(crate) fn call_digest(&self) -> Digest {
-        let mut text = Vec::with_capacity(128);
-        for part in [self.proposal.server.as_str(), self.proposal.call.tool_name()] {
-            text.extend_from_slice(part.as_bytes());
-            text.push(0);
-        }
+        let mut text = self.ask.target().distinct();
         text.extend_from_slice(self.requested.as_bytes());
         Digest::of(&text)
     }

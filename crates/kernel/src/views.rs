@@ -13,6 +13,7 @@ use std::sync::Arc;
 use crate::fold::{ApprovalState, Request, RunState};
 use crate::record::SuspensionRecord;
 use crate::state::Counts;
+use crate::target::Upstream;
 use crate::{Kernel, Run};
 
 /// A suspension.
@@ -130,7 +131,7 @@ pub struct Status {
     /// Suspensions in force.
     pub suspensions: usize,
     /// Upstreams that are left alone for a while.
-    pub open_breakers: Vec<(WorkspaceName, ServerName)>,
+    pub open_breakers: Vec<(WorkspaceName, Upstream)>,
     /// Counts since the start.
     pub counts: Counts,
 }
@@ -190,14 +191,12 @@ impl Kernel {
         ApprovalView {
             id: record.approval,
             status: approval_status(&request.state, self.0.clock.now()),
-            scope: Scope {
+            scope: subject.target.within(Scope {
                 workspace: Some(subject.workspace.clone()),
                 agent: Some(subject.agent.clone()),
                 run: Some(subject.run),
-                server: Some(subject.server.clone()),
-                tool: ToolName::new(&subject.tool).ok(),
-                model: None,
-            },
+                ..Scope::default()
+            }),
             user: subject.user.as_ref().map(ToString::to_string),
             action: record.action,
             requested: self.0.object_payload(&request.requested()),

@@ -5,25 +5,39 @@ use std::time::Duration;
 
 use ringfence_json::Object;
 use ringfence_policy::{Request, ToolDefinition, Verdict, lookalike};
-use ringfence_types::{ActionId, ActionType, ApprovalId, Code, Digest, Kind, Refusal, Role, RuleName};
+use ringfence_types::{
+    ActionId, ActionType, ApprovalId, Code, Digest, Kind, Refusal, Role, RuleName, ServerName,
+};
 
+use crate::ask::{Ask, What};
 use crate::fold::Pinned;
 use crate::proposal::{CONTINUATION, digest_of};
-use crate::setup::{AgentSetup, ServerSetup, ToolWords, WorkspaceSetup, hinted_type};
+use crate::setup::{
+    AgentSetup, BreakerSetup, ModelSetup, ServerSetup, ToolWords, WorkspaceSetup, hinted_type,
+};
 use crate::text::bounded;
-use crate::{Call, Proposal, Run, Setup};
+use crate::{Call, Demand, ModelCall, Run, Setup};
 
 /// A proposal with all that follows from configuration and policy alone.
 #[derive(Debug)]
 pub(crate) struct Weighed {
     pub verdict: Verdict,
     /// What is sent.
-    pub final_call: Call,
+    pub sent: Sent,
     /// Of the arguments that are sent.
     pub final_digest: Digest,
     /// What history conditions may read.
     pub facts: Object,
     pub definition: Option<Arc<ToolDefinition>>,
+}
+
+/// What goes out, as it was decided.
+#[derive(Debug)]
+pub(crate) enum Sent {
+    /// To a tool server.
+    Call(Call),
+    /// To a model: the request within this.
+    Model(Demand),
 }
 
 /// Why a proposal goes no further.
@@ -46,7 +60,26 @@ pub(crate) struct View<'a> {
     pub setup: &'a Setup,
     pub workspace: &'a WorkspaceSetup,
     pub agent: &'a AgentSetup,
-    pub server: &'a ServerSetup,
+    pub part: Part<'a>,
+}
+
+/// What the configuration says of what is asked.
+#[derive(Clone, Copy)]
+pub(crate) enum Part<'a> {
+    Server(&'a ServerSetup),
+    Model(&'a Arc<ModelSetup>),
+}
+
+// === impl Weighed ===
+
+impl Weighed {
+    /// What is kept of what goes out.
+    pub(crate) fn recorded(&self) -> Vec<u8> {
+        match &self.sent {
+            Sent::Call(call) => call.recorded(&call.arguments()).to_canonical(),
+            Sent::Model(_) => self.verdict.arguments.as_ref().map(Object::to_canonical).unwrap_or_default(),
+        }
+    }
 }
 
 // === impl Objection ===
@@ -95,29 +128,40 @@ impl Objection {
 
 impl<'a> View<'a> {
     /// Step 2: whose run is it, and does it hold this?
-    pub(crate) fn of(setup: &'a Setup, proposal: &Proposal) -> Result<Self, Objection> {
-        let run = &proposal.run;
+    pub(crate) fn of(setup: &'a Setup, ask: &Ask) -> Result<Self, Objection> {
+        let run = &ask.run;
         let Some((workspace, agent)) = setup.agent(&run.workspace, &run.agent) else {
             let reason = format!("The agent {}/{} is no longer configured.", run.workspace, run.agent);
             return Err(Objection::new(Code::NotGranted, reason));
         };
-        let tool = proposal.call.tool_name();
-        let server = workspace.servers.get(&proposal.server);
-        match server.filter(|_| agent.grants.holds(&proposal.server, tool)) {
-            Some(server) => Ok(Self { setup, workspace, agent, server }),
-            // The same words whether or not the tool exists elsewhere: what is not granted does not exist.
-            None => Err(Objection::new(
-                Code::NotGranted,
-                format!(
-                    "This agent does not hold {}/{tool}. Use one of the tools it was given.",
-                    proposal.server
-                ),
-            )),
-        }
+        let part = match &ask.what {
+            What::Server { server, call } => held_server(workspace, agent, server, call.tool_name())?,
+            What::Model(call) => held_model(workspace, agent, call)?,
+        };
+        Ok(Self { setup, workspace, agent, part })
     }
 
     fn words(&self, tool: &str) -> Option<&'a ToolWords> {
-        self.server.actions.get(tool)
+        match self.part {
+            Part::Server(server) => server.actions.get(tool),
+            Part::Model(_) => None,
+        }
+    }
+
+    /// When what is asked counts as broken.
+    pub(crate) fn breaker(&self) -> BreakerSetup {
+        match self.part {
+            Part::Server(server) => server.breaker,
+            Part::Model(model) => model.breaker,
+        }
+    }
+
+    /// How long one call may take.
+    pub(crate) fn call_timeout(&self) -> Duration {
+        match self.part {
+            Part::Server(server) => server.call_timeout,
+            Part::Model(model) => model.call_timeout,
+        }
     }
 
     /// Whether a tool counts as reading: configured, or hinted at in a definition that someone vouches for.
@@ -126,10 +170,57 @@ impl<'a> View<'a> {
             return configured;
         }
         match pinned {
-            Some(pinned) => hinted_type(&pinned.definition, pinned.person, self.server.trust_hints),
+            Some(pinned) => match self.part {
+                Part::Server(server) => hinted_type(&pinned.definition, pinned.person, server.trust_hints),
+                Part::Model(_) => ActionType::Write,
+            },
             // Resources, prompts and completions only look (MCP 2026-07-28, server features).
             None if !call.is_tool() => ActionType::Read,
             None => ActionType::Write,
+        }
+    }
+
+    /// A call of a model as rules see it.
+    fn model_request<'r>(&'r self, run: &'r Run, call: &'r ModelCall, arguments: &'r Object) -> Request<'r> {
+        // Nothing changes in the world by asking a model, unless it acts at the provider.
+        let acts = !call.demand.hosted.is_empty();
+        Request {
+            kind: Kind::ModelCall,
+            server: None,
+            tool: None,
+            model: Some(call.model.as_str()),
+            capability: None,
+            action: Some(&call.operation),
+            action_type: if acts { ActionType::Write } else { ActionType::Read },
+            risk: None,
+            labels: &[],
+            arguments,
+            schema: None,
+            ..self.blank(run, arguments)
+        }
+    }
+
+    /// A request by this run of nothing in particular.
+    fn blank<'r>(&'r self, run: &'r Run, arguments: &'r Object) -> Request<'r> {
+        Request {
+            kind: Kind::ToolCall,
+            organization: self.setup.organization.as_str(),
+            workspace: run.workspace.as_str(),
+            environment: &self.workspace.environment,
+            agent: run.agent.as_str(),
+            user: run.user.as_ref().map(AsRef::as_ref),
+            roles: self.roles(run),
+            server: None,
+            tool: None,
+            model: None,
+            host: None,
+            capability: None,
+            action: None,
+            action_type: ActionType::Write,
+            risk: None,
+            labels: &[],
+            arguments,
+            schema: None,
         }
     }
 
@@ -144,25 +235,20 @@ impl<'a> View<'a> {
     ) -> Request<'r> {
         let tool = call.tool_name();
         let words = self.words(tool);
+        let capability = match self.part {
+            Part::Server(server) => server.capability.as_deref(),
+            Part::Model(_) => None,
+        };
         Request {
-            kind: Kind::ToolCall,
-            organization: self.setup.organization.as_str(),
-            workspace: run.workspace.as_str(),
-            environment: &self.workspace.environment,
-            agent: run.agent.as_str(),
-            user: run.user.as_ref().map(AsRef::as_ref),
-            roles: self.roles(run),
             server: Some(server),
             tool: Some(tool),
-            model: None,
-            host: None,
-            capability: self.server.capability.as_deref(),
+            capability,
             action: Some(words.and_then(|words| words.action.as_deref()).unwrap_or(tool)),
             action_type: self.action_type(call, pinned),
             risk: words.and_then(|words| words.risk.as_deref()),
             labels: words.map_or(&[], |words| &words.labels),
-            arguments,
             schema: pinned.map(|pinned| &*pinned.definition.input),
+            ..self.blank(run, arguments)
         }
     }
 
@@ -174,12 +260,52 @@ impl<'a> View<'a> {
     /// or those an approver made of them.
     pub(crate) fn weigh(
         &self,
-        proposal: &Proposal,
+        ask: &Ask,
+        requested: Digest,
         pinned: Option<&Pinned>,
         arguments: &Object,
     ) -> Result<Weighed, Objection> {
-        let request =
-            self.request(&proposal.run, proposal.server.as_str(), &proposal.call, pinned, arguments);
+        match &ask.what {
+            What::Server { server, call } => self.weigh_call(&ask.run, server, call, pinned, arguments),
+            What::Model(call) => self.weigh_model(&ask.run, call, requested, arguments),
+        }
+    }
+
+    fn weigh_model(
+        &self,
+        run: &Run,
+        call: &ModelCall,
+        requested: Digest,
+        arguments: &Object,
+    ) -> Result<Weighed, Objection> {
+        let request = self.model_request(run, call, arguments);
+        let facts = facts(&request);
+        let verdict = self.workspace.policy.decide(&request);
+        if let Some(objection) = refused_by(&verdict) {
+            return Err(Objection { verdict: Some(Box::new(verdict)), facts, ..objection });
+        }
+        let narrowed = verdict.arguments.as_ref().unwrap_or(arguments);
+        let Some(demand) = call.with_arguments(narrowed) else {
+            let reason = "A rule constrains this call in a way that cannot be applied to it: only max_output_tokens and n can be lowered.";
+            let objection = Objection::new(Code::DeniedByPolicy, reason).rule(verdict.rule.clone());
+            return Err(Objection { verdict: Some(Box::new(verdict)), facts, ..objection });
+        };
+        let final_digest = match &verdict.arguments {
+            None => requested,
+            Some(narrowed) => Digest::of(&[requested.as_bytes(), &narrowed.to_canonical()[..]].concat()),
+        };
+        Ok(Weighed { final_digest, sent: Sent::Model(demand), facts, definition: None, verdict })
+    }
+
+    fn weigh_call(
+        &self,
+        run: &Run,
+        server: &ServerName,
+        call: &Call,
+        pinned: Option<&Pinned>,
+        arguments: &Object,
+    ) -> Result<Weighed, Objection> {
+        let request = self.request(run, server.as_str(), call, pinned, arguments);
         let facts = facts(&request);
         let object = |code, reason| Objection { facts: facts.clone(), ..Objection::new(code, reason) };
         if arguments.contains(CONTINUATION) {
@@ -215,17 +341,45 @@ impl<'a> View<'a> {
                 )
             })?;
         }
-        let final_call = proposal.call.with_arguments(narrowed.clone()).ok_or_else(|| {
+        let final_call = call.with_arguments(narrowed.clone()).ok_or_else(|| {
             object(Code::InvalidInput, "Within the rules nothing is left of this call.".to_owned())
         })?;
         Ok(Weighed {
-            final_digest: digest_of(&proposal.call.recorded(narrowed)),
-            final_call,
+            final_digest: digest_of(&call.recorded(narrowed)),
+            sent: Sent::Call(final_call),
             facts,
             definition: pinned.map(|pinned| Arc::clone(&pinned.definition)),
             verdict,
         })
     }
+}
+
+fn held_server<'a>(
+    workspace: &'a WorkspaceSetup,
+    agent: &AgentSetup,
+    server: &ServerName,
+    tool: &str,
+) -> Result<Part<'a>, Objection> {
+    let known = workspace.servers.get(server).filter(|_| agent.grants.holds(server, tool));
+    // The same words whether or not the tool exists elsewhere: what is not granted does not exist.
+    known.map(Part::Server).ok_or_else(|| {
+        let reason = format!("This agent does not hold {server}/{tool}. Use one of the tools it was given.");
+        Objection::new(Code::NotGranted, reason)
+    })
+}
+
+fn held_model<'a>(
+    workspace: &'a WorkspaceSetup,
+    agent: &AgentSetup,
+    call: &ModelCall,
+) -> Result<Part<'a>, Objection> {
+    let held = agent.models.hold(workspace, &call.model, call.named.as_ref());
+    let known = workspace.models.get(&call.model).filter(|_| held);
+    known.map(Part::Model).ok_or_else(|| {
+        let asked = call.named.as_ref().unwrap_or(&call.model);
+        let reason = format!("This agent holds no model `{asked}`. Use one of the models it was given.");
+        Objection::new(Code::NotGranted, reason)
+    })
 }
 
 fn refused_by(verdict: &Verdict) -> Option<Objection> {
@@ -235,6 +389,7 @@ fn refused_by(verdict: &Verdict) -> Option<Objection> {
 fn facts(request: &Request<'_>) -> Object {
     Object::new()
         .with("kind", request.kind.as_str())
+        .with_some("model", request.model)
         .with_some("capability", request.capability)
         .with_some("action", request.action)
         .with("action_type", request.action_type.as_str())

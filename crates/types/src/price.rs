@@ -177,6 +177,13 @@ impl Price {
         Ok(in_nanos(cost).plus(self.hosted(&worst.hosted)?))
     }
 
+    /// The most that exactly these tokens cost at any service tier that has a price.
+    pub fn dearest_cost(&self, usage: &Usage) -> Money {
+        let tiers = self.tiers.iter().map(|(_, schedule)| schedule);
+        let costs = tiers.chain([&self.standard]).map(|schedule| schedule.at(usage.input_total()).cost(usage));
+        costs.map(in_nanos).max().unwrap_or_default()
+    }
+
     /// How many tokens such a call may write for this much money at most, everything else being as it is; `None` where
     /// not even the rest of it fits. `worst.output` is not looked at.
     ///

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use ringfence_policy::Approval;
-use ringfence_types::{ActionId, ApprovalId, Digest, PersonName, RuleName, RunId, ServerName, Timestamp};
+use ringfence_types::{ActionId, ApprovalId, Digest, PersonName, RuleName, RunId, Timestamp};
 
 use crate::record::{Answer, ApprovalRecord, PendingRecord};
+use crate::target::Target;
 
 /// How long it is known that a request expired.
 const KEPT_AFTER_EXPIRY: Duration = Duration::from_mins(5);
@@ -22,8 +23,7 @@ pub(crate) struct Approvals {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Binding {
     pub run: RunId,
-    pub server: ServerName,
-    pub tool: String,
+    pub target: Target,
     pub definition: Option<Digest>,
     /// Of the arguments as the agent sent them.
     pub requested: Digest,
@@ -182,8 +182,7 @@ impl Request {
     pub(crate) fn binding(&self) -> Binding {
         Binding {
             run: self.record.subject.run,
-            server: self.record.subject.server.clone(),
-            tool: self.record.subject.tool.clone(),
+            target: self.record.subject.target.clone(),
             definition: self.record.definition,
             requested: self.record.requested,
         }

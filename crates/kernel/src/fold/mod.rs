@@ -1,6 +1,8 @@
 //! What the kernel knows: a fold of the log. Everything that must not be forgotten changes here and only here, by
 //! applying the record that stands in the log, so a restart arrives at the same state as the node that wrote it.
 
+mod account_document;
+mod accounts;
 mod approvals;
 mod pins;
 mod runs;
@@ -11,12 +13,15 @@ use std::collections::HashMap;
 
 use ringfence_types::{ActionId, Timestamp};
 
+pub(crate) use accounts::Accounts;
+pub use accounts::{Account, Sum};
 pub(crate) use approvals::{Approvals, Binding, Kept, Request, State as ApprovalState};
 pub(crate) use pins::{Pin, Pinned, Pins};
 pub(crate) use runs::{RunState, Runs};
 pub(crate) use suspensions::Suspensions;
 
-use crate::record::{Intent, Record, Subject};
+use crate::model::Reservation;
+use crate::record::{Intent, OutcomeRecord, Record, Subject};
 
 /// The state after the entries `0..next`.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +34,7 @@ pub(crate) struct Fold {
     pub suspensions: Suspensions,
     pub approvals: Approvals,
     pub pins: Pins,
+    pub accounts: Accounts,
     /// Cleared and not settled.
     pub open: HashMap<ActionId, OpenAction>,
 }
@@ -39,6 +45,8 @@ pub(crate) struct OpenAction {
     pub subject: Subject,
     pub cleared_at: Timestamp,
     pub deadline: Timestamp,
+    /// What was set aside for it.
+    pub reservation: Option<Reservation>,
 }
 
 impl Fold {
@@ -49,9 +57,7 @@ impl Fold {
         debug_assert_eq!(id, self.next, "entries are applied in the order of the log");
         match record {
             Record::Intent(intent) => self.cleared(at, intent),
-            Record::Outcome(outcome) => {
-                self.open.remove(&outcome.action);
-            }
+            Record::Outcome(outcome) => self.settled(outcome),
             Record::Refusal(refusal) => self.runs.used(refusal.subject.run, at),
             Record::Pending(pending) => {
                 self.runs.used(pending.subject.run, at);
@@ -62,6 +68,7 @@ impl Fold {
             Record::Token(token) => self.runs.minted(token),
             Record::Run(run) => self.runs.apply(at, run),
             Record::Pin(pin) => self.pins.apply(pin),
+            Record::Budget(budget) => self.accounts.told(&budget.account, budget.per, at, budget.percent),
             Record::Config(_) | Record::Snapshot(_) | Record::Incident(_) => {}
         }
         self.skip(id, at);
@@ -79,8 +86,26 @@ impl Fold {
         if let Some(approval) = intent.approval {
             self.approvals.spent(approval, intent.action, at);
         }
-        let open = OpenAction { subject: intent.subject.clone(), cleared_at: at, deadline: intent.deadline };
+        if let Some(reservation) = intent.reservation {
+            self.runs.called_model(intent.subject.run);
+            self.accounts.reserve(at, &intent.subject, reservation);
+        }
+        let open = OpenAction {
+            subject: intent.subject.clone(),
+            cleared_at: at,
+            deadline: intent.deadline,
+            reservation: intent.reservation,
+        };
         self.open.insert(intent.action, open);
+    }
+
+    // INVARIANT: what an intent set aside is given back by the first outcome of its action and by no other, because
+    // that takes the action out of `open`.
+    fn settled(&mut self, outcome: &OutcomeRecord) {
+        let Some(open) = self.open.remove(&outcome.action) else { return };
+        if let (Some(reservation), Some(charge)) = (open.reservation, &outcome.charge) {
+            self.accounts.settle(open.cleared_at, &open.subject, reservation, charge);
+        }
     }
 
     /// Forgets what no longer decides anything: memory, not meaning. Not an entry, because leaving it out changes no
@@ -92,5 +117,7 @@ impl Fold {
         self.runs.prune(now, |run| {
             approvals.is_waiting_for(run) || open.values().any(|action| action.subject.run == run)
         });
+        let runs = &self.runs;
+        self.accounts.prune(now, |run| runs.get(run).is_some());
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct RunState {
     pub first_used: Option<Timestamp>,
     /// How many actions were cleared.
     pub actions: u64,
+    /// Of these, calls of models.
+    pub model_calls: u64,
     /// The last of them: what led to the next.
     pub last_action: Option<ActionId>,
     pub ended: Option<(Timestamp, String)>,
@@ -42,6 +44,7 @@ impl Runs {
             by: record.by.clone(),
             first_used: None,
             actions: 0,
+            model_calls: 0,
             last_action: None,
             ended: None,
         };
@@ -73,6 +76,12 @@ impl Runs {
         if let Some(state) = self.runs.get_mut(&run) {
             state.actions += 1;
             state.last_action = Some(action);
+        }
+    }
+
+    pub(super) fn called_model(&mut self, run: RunId) {
+        if let Some(state) = self.runs.get_mut(&run) {
+            state.model_calls += 1;
         }
     }
 

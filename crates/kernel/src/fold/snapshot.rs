@@ -6,13 +6,14 @@ use ringfence_json::Object;
 use ringfence_types::ActionId;
 
 use super::approvals::{Given, Kept, Request, State};
-use super::{ApprovalState, Fold, OpenAction, RunState};
+use super::{Accounts, ApprovalState, Fold, OpenAction, RunState};
+use crate::model::Reservation;
 use crate::record::{
     Damaged, Members, PendingRecord, PinRecord, PinState, Subject, SuspensionRecord, TokenRecord, texts,
 };
 
 /// The version of the document.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
 impl Fold {
     /// The state as a document, the same for the same state.
@@ -26,7 +27,9 @@ impl Fold {
         open.sort_by_key(|(action, _)| **action);
         let open = open.into_iter().map(|(action, open)| {
             let body = open.subject.body().with("action", action.to_string());
-            body.with("cleared_at", open.cleared_at).with("deadline", open.deadline)
+            body.with("cleared_at", open.cleared_at)
+                .with("deadline", open.deadline)
+                .with_some("reserved", open.reservation.map(Reservation::body))
         });
         Object::new()
             .with("v", VERSION)
@@ -36,6 +39,7 @@ impl Fold {
             .with("suspensions", self.suspensions.all().map(SuspensionRecord::body).collect::<Vec<_>>())
             .with("approvals", approvals.into_iter().map(request_document).collect::<Vec<_>>())
             .with("pins", self.pin_records().iter().map(PinRecord::body).collect::<Vec<_>>())
+            .with("accounts", self.accounts.to_document())
             .with("open", open.collect::<Vec<_>>())
     }
 
@@ -58,6 +62,7 @@ impl Fold {
         for pin in members.objects("pins", PinRecord::read)? {
             fold.pins.apply(&pin);
         }
+        fold.accounts = Accounts::from_document(members)?;
         for (action, open) in members.objects("open", read_open)? {
             fold.open.insert(action, open);
         }
@@ -102,6 +107,7 @@ fn run_document(state: &RunState) -> Object {
         .body()
         .with_some("first_used", state.first_used)
         .with("actions", state.actions)
+        .with("model_calls", state.model_calls)
         .with_some("last_action", state.last_action.map(|action| action.to_string()))
         .with_some("ended", ended)
 }
@@ -120,6 +126,7 @@ fn read_run(members: Members<'_>) -> Result<RunState, Damaged> {
         by: record.by,
         first_used: members.optional("first_used")?,
         actions: members.number("actions")?,
+        model_calls: members.number("model_calls")?,
         last_action: members.optional("last_action")?,
         ended,
     })
@@ -207,6 +214,7 @@ fn read_open(members: Members<'_>) -> Result<(ActionId, OpenAction), Damaged> {
         subject: Subject::read(members)?,
         cleared_at: members.parse("cleared_at")?,
         deadline: members.parse("deadline")?,
+        reservation: members.optional_object("reserved", Reservation::read)?,
     };
     Ok((members.parse("action")?, open))
 }

@@ -27,6 +27,11 @@ impl Repetition {
             .find(|period| self.has_cycled(*period, bound as usize) && self.next_of(*period) == Some(call))
     }
 
+    /// The length of the cycle that has happened `bound` times, if one has.
+    pub(crate) fn cycle(&self, bound: u32) -> Option<usize> {
+        (1..=CYCLE_MAX).find(|period| self.has_cycled(*period, bound as usize))
+    }
+
     /// A call was settled.
     pub(crate) fn settled(&mut self, step: Step, bound: u32) {
         self.steps.push_back(step);

@@ -5,11 +5,13 @@ use ringfence_ledger::{RoomFor, SealedPayload};
 use ringfence_types::{ApprovalId, Digest, RuleName, Timestamp};
 
 use super::{LedgerUnavailable, durable};
+use crate::ask::Ask;
 use crate::fold::{Pinned, Request};
 use crate::kernel::Inner;
 use crate::narrower;
 use crate::proposal::{CONTINUATION, digest_of, take_continuation};
 use crate::record::{Answer, ApprovalRecord, Record, milliseconds};
+use crate::target::Target;
 use crate::text::bounded;
 use crate::views::ApprovalView;
 use crate::weigh::View;
@@ -175,6 +177,10 @@ impl Inner {
         let request = self.state.lock().fold.approvals.get(approval).cloned();
         let request = request.ok_or(ApprovalError::Unknown(approval))?;
         let asked = self.object_payload(&request.requested()).ok_or(LedgerUnavailable)?;
+        if matches!(request.record.subject.target, Target::Model { .. }) {
+            let what = "a model call is approved or denied as it is".to_owned();
+            return Err(ApprovalError::Arguments(what));
+        }
         let proposal = self.proposal_of(&request, &asked).ok_or(ApprovalError::NotWaiting(approval))?;
         // An approver may leave the continuation out where it is shown among the arguments, but not change it.
         let kept = take_continuation(&mut arguments);
@@ -189,15 +195,17 @@ impl Inner {
             );
             return Err(ApprovalError::Arguments(what));
         }
+        let (call, ask) = (proposal.call.clone(), Ask::from(proposal));
         let setup = self.setup.load_full();
         let pinned = {
             let state = self.state.lock();
-            crate::admit::current_definition(&state, &proposal).map(Option::<&Pinned>::cloned)
+            crate::admit::current_definition(&state, &ask).map(Option::<&Pinned>::cloned)
         };
+        let requested = request.record.requested;
         let weighed = pinned
-            .and_then(|pinned| View::of(&setup, &proposal)?.weigh(&proposal, pinned.as_ref(), &arguments));
+            .and_then(|pinned| View::of(&setup, &ask)?.weigh(&ask, requested, pinned.as_ref(), &arguments));
         let weighed = weighed.map_err(|objection| ApprovalError::Arguments(objection.reason))?;
-        let arguments = proposal.call.recorded(&arguments).into_owned();
+        let arguments = call.recorded(&arguments).into_owned();
         if weighed.final_digest != digest_of(&arguments) {
             let what = "the rules would narrow them further; approve what the rules leave".to_owned();
             return Err(ApprovalError::Arguments(what));
@@ -209,8 +217,9 @@ impl Inner {
     fn proposal_of(&self, request: &Request, arguments: &Object) -> Option<Proposal> {
         let subject = &request.record.subject;
         let run = self.state.lock().fold.runs.get(subject.run)?.run.clone();
-        let call = crate::proposal::call_of(&subject.tool, request.record.definition.is_some(), arguments)?;
-        Some(Proposal { run, server: subject.server.clone(), call })
+        let Target::Tool { server, tool } = &subject.target else { return None };
+        let call = crate::proposal::call_of(tool, request.record.definition.is_some(), arguments)?;
+        Some(Proposal { run, server: server.clone(), call })
     }
 }
 

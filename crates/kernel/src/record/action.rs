@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use ringfence_json::{Object, Value};
 use ringfence_types::{
-    ActionId, AgentName, ApprovalId, Code, ConversationName, Decision, Digest, RuleName, RunId, ServerName,
-    Timestamp, UserName, WorkspaceName,
+    ActionId, AgentName, ApprovalId, Code, ConversationName, Decision, Digest, RuleName, RunId, Timestamp,
+    UserName, WorkspaceName,
 };
 
 use super::read::{Damaged, Members, texts};
 use crate::Run;
+use crate::model::{Charge, Reservation};
+use crate::target::Target;
 
 /// Whose action, and on what: the members that every entry about an action has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,8 +21,7 @@ pub(crate) struct Subject {
     pub run: RunId,
     pub user: Option<UserName>,
     pub conversation: Option<ConversationName>,
-    pub server: ServerName,
-    pub tool: String,
+    pub target: Target,
 }
 
 /// An action was cleared.
@@ -47,6 +48,10 @@ pub(crate) struct Intent {
     /// When it is overdue.
     pub deadline: Timestamp,
     pub parents: Vec<ActionId>,
+    /// What was set aside, if this costs money.
+    pub reservation: Option<Reservation>,
+    /// Tokens that each answer may have, if it has any.
+    pub output: Option<u64>,
     /// What history conditions may read.
     pub facts: Object,
     /// Of the configuration that decided.
@@ -83,6 +88,8 @@ pub(crate) struct OutcomeRecord {
     pub result: Option<Digest>,
     pub result_bytes: u64,
     pub duration_us: u64,
+    /// What it came to, if it costs money.
+    pub charge: Option<Charge>,
 }
 
 /// Actions were refused: one, or `count` alike within a short time.
@@ -106,27 +113,25 @@ pub(crate) struct RefusalRecord {
 // === impl Subject ===
 
 impl Subject {
-    pub(crate) fn of(run: &Run, server: &ServerName, tool: &str) -> Self {
+    pub(crate) fn of(run: &Run, target: Target) -> Self {
         Self {
             workspace: run.workspace.clone(),
             agent: run.agent.clone(),
             run: run.id,
             user: run.user.clone(),
             conversation: run.conversation.clone(),
-            server: server.clone(),
-            tool: tool.to_owned(),
+            target,
         }
     }
 
     pub(crate) fn body(&self) -> Object {
-        Object::new()
+        let body = Object::new()
             .with("workspace", &self.workspace)
             .with("agent", &self.agent)
             .with("run", self.run.to_string())
             .with_some("user", self.user.as_ref())
-            .with_some("conversation", self.conversation.as_ref())
-            .with("server", &self.server)
-            .with("tool", self.tool.as_str())
+            .with_some("conversation", self.conversation.as_ref());
+        self.target.body(body)
     }
 
     pub(crate) fn read(members: Members<'_>) -> Result<Self, Damaged> {
@@ -136,8 +141,7 @@ impl Subject {
             run: members.parse("run")?,
             user: members.optional("user")?,
             conversation: members.optional("conversation")?,
-            server: members.parse("server")?,
-            tool: members.text("tool")?.to_owned(),
+            target: Target::read(members)?,
         })
     }
 }
@@ -160,6 +164,8 @@ impl Intent {
             .with_some("approval", self.approval.map(|approval| approval.to_string()))
             .with("deadline", self.deadline)
             .with_some("parents", texts(&self.parents))
+            .with_some("reserved", self.reservation.map(Reservation::body))
+            .with_some("max_output_tokens", self.output)
             .with("facts", self.facts.clone())
             .with("config", self.config.to_string())
     }
@@ -180,6 +186,12 @@ impl Intent {
             approval: members.optional("approval")?,
             deadline: members.parse("deadline")?,
             parents: members.list("parents")?,
+            reservation: members.optional_object("reserved", Reservation::read)?,
+            output: members
+                .0
+                .contains("max_output_tokens")
+                .then(|| members.number("max_output_tokens"))
+                .transpose()?,
             facts: members.object("facts")?.0.clone(),
             config: members.parse("config")?,
         })
@@ -239,6 +251,7 @@ impl OutcomeRecord {
             .with_some("result", self.result.map(|digest| digest.to_string()))
             .with("result_bytes", self.result_bytes)
             .with("duration_us", self.duration_us)
+            .with_some("charge", self.charge.as_ref().map(Charge::body))
             .with_some("parents", texts(&[self.action]))
     }
 
@@ -253,6 +266,7 @@ impl OutcomeRecord {
             result: members.optional("result")?,
             result_bytes: members.number("result_bytes")?,
             duration_us: members.number("duration_us")?,
+            charge: members.optional_object("charge", Charge::read)?,
         })
     }
 }

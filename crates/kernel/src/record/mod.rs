@@ -5,12 +5,14 @@
 
 mod action;
 mod approval;
+mod budget;
 mod operator;
 mod pin;
 mod read;
 
 pub(crate) use action::{Intent, OutcomeRecord, RefusalRecord, Status, Subject};
 pub(crate) use approval::{Answer, ApprovalRecord, PendingRecord};
+pub(crate) use budget::BudgetRecord;
 pub(crate) use operator::{
     ConfigRecord, IncidentRecord, NodeEvent, RunRecord, SnapshotRecord, SuspensionRecord, TokenRecord,
 };
@@ -35,6 +37,7 @@ pub(crate) enum Record {
     Config(ConfigRecord),
     Snapshot(SnapshotRecord),
     Incident(IncidentRecord),
+    Budget(BudgetRecord),
 }
 
 impl Record {
@@ -52,6 +55,7 @@ impl Record {
             Self::Config(_) => EntryKind::Config,
             Self::Snapshot(_) => EntryKind::Snapshot,
             Self::Incident(_) => EntryKind::Incident,
+            Self::Budget(_) => EntryKind::Budget,
         }
     }
 
@@ -69,6 +73,7 @@ impl Record {
             Self::Config(record) => record.body(),
             Self::Snapshot(record) => record.body(),
             Self::Incident(record) => record.body(),
+            Self::Budget(record) => record.body(),
         }
     }
 
@@ -88,7 +93,8 @@ impl Record {
             EntryKind::Config => Self::Config(ConfigRecord::read(members)?),
             EntryKind::Snapshot => Self::Snapshot(SnapshotRecord::read(members)?),
             EntryKind::Incident => Self::Incident(IncidentRecord::read(members)?),
-            EntryKind::Credential | EntryKind::Budget => return Ok(None),
+            EntryKind::Budget => Self::Budget(BudgetRecord::read(members)?),
+            EntryKind::Credential => return Ok(None),
         }))
     }
 }

@@ -53,6 +53,15 @@ impl<'a> Members<'a> {
         self.0.get(name).and_then(Value::as_object).map(Members).ok_or_else(|| damaged(name))
     }
 
+    /// An object that is read as something and may be absent.
+    pub(crate) fn optional_object<T>(
+        self,
+        name: &str,
+        read: impl Fn(Members<'a>) -> Result<T, Damaged>,
+    ) -> Result<Option<T>, Damaged> {
+        if self.0.contains(name) { read(self.object(name)?).map(Some) } else { Ok(None) }
+    }
+
     /// The elements of an array; none if the member is absent.
     pub(crate) fn array(self, name: &str) -> Result<&'a [Value], Damaged> {
         match self.0.get(name) {

@@ -2,7 +2,7 @@
 use ringfence_kernel::Clearance;
 
 fn opened(mut clearance: Clearance) {
-    let _ = clearance.permit.take();
+    let _ = clearance.0;
 }
 
 fn main() {

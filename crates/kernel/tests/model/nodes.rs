@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use ringfence_json::Value;
 use ringfence_kernel::{
-    AgentSetup, BreakerSetup, Grants, RunLimits, ServerSetup, Setup, ToolWords, Trust, WorkspaceSetup,
+    AgentModels, AgentSetup, BreakerSetup, Grants, RunLimits, ServerSetup, Setup, ToolWords, Trust,
+    WorkspaceBudgets, WorkspaceSetup,
 };
 use ringfence_policy::{PolicySet, Source, ToolDefinition, Vocabulary};
 use ringfence_types::{ActionType, AgentName, Digest, OrganizationName, ServerName, ToolName, WorkspaceName};
@@ -53,6 +54,8 @@ pub fn setup(config: Config) -> Setup {
             trust: Trust::FirstUse,
             retention: Duration::from_hours(24 * 365),
             servers: ["tools", "other"].map(|name| (ServerName::new(name).unwrap(), server())).into(),
+            models: HashMap::new(),
+            budgets: WorkspaceBudgets::default(),
             agents: agents
                 .map(|(at, (_, name))| (AgentName::new(name).unwrap(), agent(config, at)))
                 .collect(),
@@ -85,6 +88,7 @@ fn agent(config: Config, at: usize) -> AgentSetup {
     let narrow = |number: usize| u32::try_from(number).unwrap();
     AgentSetup {
         grants: Grants::parse(config.grants(at).iter().copied()).unwrap(),
+        models: AgentModels::default(),
         limits: RunLimits {
             wall: world::wall(at).map(Duration::from_secs),
             concurrent: world::concurrent(at).map(narrow),

@@ -1,0 +1,156 @@
+//! What a model call came to.
+
+use ringfence_json::{Object, Value};
+use ringfence_types::{Money, Usage};
+use smol_str::SmolStr;
+
+use super::meter::Metered;
+use super::terms::{Reservation, Terms};
+use crate::limits::{COUNTED_MARGIN_PERCENT, COUNTED_MARGIN_TOKENS};
+use crate::record::{Damaged, Members};
+
+/// On what a charge is based.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Basis {
+    /// What the provider reported.
+    Reported,
+    /// What was counted here, with a margin, because the provider had not reported, or not to the end.
+    Counted,
+    /// All that was set aside, because nobody knows more.
+    Reserved,
+    /// Nothing was used.
+    Nothing,
+}
+
+/// What was booked for a call at every level.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Charge {
+    pub usd: Money,
+    pub usage: Usage,
+    pub basis: Basis,
+    pub reserved: Reservation,
+    /// The service tier it was priced by, if not the usual one.
+    pub tier: Option<SmolStr>,
+    pub hosted: Vec<(SmolStr, u64)>,
+    /// What the provider reported cannot be true, or has no price: it was booked at the most it can mean.
+    pub doubtful: bool,
+}
+
+// === impl Charge ===
+
+impl Charge {
+    /// What the meter makes of a call.
+    pub(crate) fn of(terms: &Terms, metered: Metered) -> Self {
+        let (usage, basis) = usage(&metered, terms);
+        let price = &terms.setup.price;
+        let nothing = basis == Basis::Nothing;
+        let hosted = if nothing { Vec::new() } else { metered.hosted };
+        let tier = metered.tier.or_else(|| terms.demand.tier.clone()).filter(|_| !nothing);
+        let cost = price.cost(&usage, tier.as_deref(), &hosted);
+        let doubtful = metered.doubtful || cost.is_err();
+        // Something was served that has no price: at the dearest that is known of this model, and never below what
+        // was set aside.
+        let usd = cost.unwrap_or_else(|_| price.dearest_cost(&usage).max(terms.reservation.usd));
+        Self { usd, usage, basis, reserved: terms.reservation, tier, hosted, doubtful }
+    }
+
+    /// All that was set aside: the outcome is unknown.
+    pub(crate) fn reserved(reserved: Reservation) -> Self {
+        Self {
+            usd: reserved.usd,
+            usage: Usage { input: reserved.tokens, ..Usage::default() },
+            basis: Basis::Reserved,
+            reserved,
+            tier: None,
+            hosted: Vec::new(),
+            doubtful: false,
+        }
+    }
+
+    /// Tokens that count against budgets.
+    pub(crate) fn tokens(&self) -> u64 {
+        self.usage.total()
+    }
+
+    /// Whether more was used than was set aside.
+    pub(crate) fn is_over(&self) -> bool {
+        self.usd > self.reserved.usd
+    }
+
+    pub(crate) fn body(&self) -> Object {
+        let hosted: Object =
+            self.hosted.iter().fold(Object::new(), |all, (tool, uses)| all.with(tool.clone(), *uses));
+        Object::new()
+            .with("usd_nanos", self.usd)
+            .with("basis", self.basis.as_str())
+            .with("usage", self.usage.to_object())
+            .with("reserved", self.reserved.body())
+            .with_some("tier", self.tier.clone())
+            .with_some("hosted", (!self.hosted.is_empty()).then_some(hosted))
+            .with_some("doubtful", self.doubtful.then_some(true))
+    }
+
+    pub(crate) fn read(members: Members<'_>) -> Result<Self, Damaged> {
+        let damaged = || Damaged("usage".into());
+        let hosted = members.0.get("hosted").and_then(Value::as_object);
+        let hosted = hosted.into_iter().flat_map(Object::iter);
+        Ok(Self {
+            usd: Money::from_nanos(members.number("usd_nanos")?),
+            usage: Usage::from_object(members.object("usage")?.0).ok_or_else(damaged)?,
+            basis: members.parse("basis")?,
+            reserved: Reservation::read(members.object("reserved")?)?,
+            tier: members.optional("tier")?,
+            hosted: hosted.filter_map(|(tool, uses)| Some((tool.clone(), uses.as_u64()?))).collect(),
+            doubtful: members.flag("doubtful")?,
+        })
+    }
+}
+
+/// Tokens, and how it is known.
+fn usage(metered: &Metered, terms: &Terms) -> (Usage, Basis) {
+    match metered.reported {
+        _ if !metered.sent || (metered.free && metered.output == 0) => (Usage::default(), Basis::Nothing),
+        // A report that says less than what passed by is not believed.
+        Some((usage, true)) => (usage, Basis::Reported),
+        Some((usage, false)) => {
+            let counted = with_margin(metered.output).max(usage.output_total());
+            (Usage { output: counted.saturating_sub(usage.reasoning), ..usage }, Basis::Counted)
+        }
+        None => {
+            let most = terms.demand.tokens(terms.output.unwrap_or(0)).saturating_sub(terms.demand.input);
+            // The provider was told where to stop.
+            let output = with_margin(metered.output).min(most.max(metered.output));
+            let input = metered.input.min(terms.demand.input);
+            (Usage { input, output, ..Usage::default() }, Basis::Counted)
+        }
+    }
+}
+
+/// What was written beyond what arrived is guessed generously.
+fn with_margin(output: u64) -> u64 {
+    let share = output.saturating_mul(COUNTED_MARGIN_PERCENT) / 100;
+    output.saturating_add(share).saturating_add(COUNTED_MARGIN_TOKENS)
+}
+
+// === impl Basis ===
+
+impl Basis {
+    const ALL: [Self; 4] = [Self::Reported, Self::Counted, Self::Reserved, Self::Nothing];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Reported => "reported",
+            Self::Counted => "counted",
+            Self::Reserved => "reserved",
+            Self::Nothing => "nothing",
+        }
+    }
+}
+
+impl std::str::FromStr for Basis {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|basis| basis.as_str() == text).ok_or(())
+    }
+}

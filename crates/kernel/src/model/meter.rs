@@ -1,0 +1,78 @@
+//! What a model call has used so far, as whoever executes it sees it.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use ringfence_types::Usage;
+use smol_str::SmolStr;
+
+/// Counts what a model call uses. Clones are the same meter: the executor writes into it while the call is under way,
+/// and the call is settled at what stands there, however it ends.
+#[derive(Debug, Clone, Default)]
+pub struct Meter(Arc<Mutex<Metered>>);
+
+/// What a meter has counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Metered {
+    /// Something may have reached the provider.
+    pub sent: bool,
+    /// The provider says, by an error for an answer, that it charges nothing.
+    pub free: bool,
+    /// Tokens read, as far as can be told before the provider says so.
+    pub input: u64,
+    /// Tokens written, as counted.
+    pub output: u64,
+    /// What the provider said, and whether that was its last word.
+    pub reported: Option<(Usage, bool)>,
+    /// The service tier that the provider served.
+    pub tier: Option<SmolStr>,
+    /// Hosted tools that were used.
+    pub hosted: Vec<(SmolStr, u64)>,
+    /// What the provider said cannot be true.
+    pub doubtful: bool,
+}
+
+// === impl Meter ===
+
+impl Meter {
+    /// From here on the provider may charge; `input` is the best estimate of the tokens it reads.
+    pub fn sent(&self, input: u64) {
+        let mut metered = self.0.lock();
+        *metered = Metered { sent: true, input, ..Metered::default() };
+    }
+
+    /// The provider turned the request down and charges nothing. What is sent after that counts anew.
+    pub fn turned_down(&self) {
+        self.0.lock().free = true;
+    }
+
+    /// Tokens written so far, all in all.
+    pub fn written(&self, tokens: u64) {
+        let mut metered = self.0.lock();
+        metered.output = metered.output.max(tokens);
+    }
+
+    /// What the provider says was used so far, all in all; `last`: and nothing more will be.
+    pub fn reported(&self, usage: Usage, last: bool) {
+        self.0.lock().reported = Some((usage, last));
+    }
+
+    /// The service tier that the provider served.
+    pub fn tier(&self, tier: SmolStr) {
+        self.0.lock().tier = Some(tier);
+    }
+
+    /// Hosted tools that were used so far, all in all.
+    pub fn hosted(&self, uses: Vec<(SmolStr, u64)>) {
+        self.0.lock().hosted = uses;
+    }
+
+    /// What the provider reports contradicts itself.
+    pub fn doubt(&self) {
+        self.0.lock().doubtful = true;
+    }
+
+    pub(crate) fn read(&self) -> Metered {
+        self.0.lock().clone()
+    }
+}

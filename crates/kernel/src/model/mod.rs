@@ -1,0 +1,20 @@
+//! Model calls: what is asked of a model, what it may come to, what it came to.
+
+mod charge;
+mod clearance;
+mod demand;
+mod loops;
+mod meter;
+mod reserve;
+mod terms;
+
+pub use clearance::ModelClearance;
+pub use demand::{ANSWERS, Demand, MAX_OUTPUT, ModelCall, ModelProposal, Trail, TrailStep};
+pub use loops::LoopLimits;
+pub use meter::Meter;
+pub(crate) use meter::Metered;
+
+pub(crate) use charge::Charge;
+pub(crate) use loops::Loops;
+pub(crate) use reserve::{budgets_of, fit};
+pub(crate) use terms::{Reservation, Terms};

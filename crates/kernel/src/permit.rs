@@ -1,0 +1,125 @@
+//! What clearances of every kind own, and that it is settled once.
+
+use std::sync::Arc;
+
+use ringfence_ledger::Room;
+use ringfence_policy::{Narrowing, Obligations, ToolDefinition};
+use ringfence_types::{ActionId, Decision, Digest};
+use tokio::time::Instant;
+
+use crate::cancel::Cancel;
+use crate::clearance::{Outcome, Receipt};
+use crate::live::LiveId;
+use crate::model::Terms;
+use crate::record::Subject;
+use crate::state::Shared;
+use crate::{Call, Run};
+
+/// What was cleared.
+pub(crate) struct Permit {
+    pub shared: Shared,
+    pub action: ActionId,
+    pub run: Arc<Run>,
+    pub subject: Arc<Subject>,
+    pub sent: Cleared,
+    pub call_digest: Digest,
+    pub narrowed: Vec<Narrowing>,
+    pub definition: Option<Arc<ToolDefinition>>,
+    pub obligations: Obligations,
+    pub deadline: Instant,
+    pub cleared_at: Instant,
+    pub cancel: Cancel,
+    pub live: LiveId,
+    pub room: Room,
+    pub probes: Probes,
+    /// Whether the clearance left the kernel: before that, nothing can have happened.
+    pub handed_out: bool,
+    /// Of the configuration that decided.
+    pub config: Digest,
+    /// Whether the deadline is the run's, and not the upstream's.
+    pub ends_with_run: bool,
+    /// What the rules said.
+    pub decision: Decision,
+}
+
+/// What goes out.
+pub(crate) enum Cleared {
+    /// To a tool server.
+    Call(Call),
+    /// To a model.
+    Model(Box<Terms>),
+}
+
+/// Of which breakers a call is the probe.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Probes {
+    pub of_upstream: bool,
+    pub of_run: bool,
+}
+
+/// A permit that settles itself when it is dropped: the outcome is unknown, because the effect may have happened.
+#[derive(Debug)]
+pub(crate) struct Held {
+    /// `None` only after it was settled.
+    // INVARIANT: `Some` until `settle` or `drop` takes it, which both consume it.
+    permit: Option<Box<Permit>>,
+}
+
+// === impl Held ===
+
+impl Held {
+    pub(crate) fn new(permit: Box<Permit>) -> Self {
+        Self { permit: Some(permit) }
+    }
+
+    /// From here on the effect may happen.
+    pub(crate) fn hand_out(mut self) -> Self {
+        if let Some(permit) = &mut self.permit {
+            permit.handed_out = true;
+        }
+        self
+    }
+
+    #[expect(clippy::expect_used, reason = "`permit` is there until `settle` or `drop`, which consume this")]
+    pub(crate) fn permit(&self) -> &Permit {
+        self.permit.as_deref().expect("a permit is unspent until it is consumed")
+    }
+
+    pub(crate) fn settle(mut self, outcome: &Outcome) -> Receipt {
+        let permit = self.permit.take();
+        // `settle` consumes this, so the permit is there.
+        permit.map_or_else(
+            || unreachable!("a clearance is settled once"),
+            |permit| crate::settle::settle(*permit, Some(outcome)),
+        )
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(permit) = self.permit.take() {
+            crate::settle::settle(*permit, None);
+        }
+    }
+}
+
+// === impl Permit ===
+
+impl Permit {
+    /// The terms of a model call.
+    pub(crate) fn terms(&self) -> Option<&Terms> {
+        match &self.sent {
+            Cleared::Call(_) => None,
+            Cleared::Model(terms) => Some(terms),
+        }
+    }
+}
+
+impl std::fmt::Debug for Permit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Permit")
+            .field("action", &self.action)
+            .field("target", &self.subject.target)
+            .finish_non_exhaustive()
+    }
+}

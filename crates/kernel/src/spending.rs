@@ -1,0 +1,160 @@
+//! What follows from spending: people are told how full budgets are, and what broke its bounds is stopped. What
+//! anybody has spent, for those who ask.
+
+use ringfence_ledger::RoomFor;
+use ringfence_types::{ActionId, Budget, Code, RunId, Scope, SuspensionId};
+
+use crate::admit::suspended_reason;
+use crate::cancel::CutOff;
+use crate::fold::{Account, Sum};
+use crate::kernel::Inner;
+use crate::limits::BUDGET_TOLD_AT;
+use crate::model::{Charge, budgets_of};
+use crate::record::{BudgetRecord, Record, Subject, SuspensionRecord};
+use crate::state::State;
+use crate::{Kernel, Setup};
+
+/// What one account has spent, against one of its budgets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spending {
+    /// Whose.
+    pub account: Account,
+    /// What it may spend; without a bound where there is no budget.
+    pub budget: Budget,
+    /// Spent and set aside within the budget's window.
+    pub sum: Sum,
+}
+
+impl Kernel {
+    /// What everybody has spent, against each of their budgets; those without one, over their whole life. The widest
+    /// levels first.
+    pub fn spending(&self) -> Vec<Spending> {
+        let setup = self.setup();
+        let now = self.0.clock.now();
+        let state = self.0.state.lock();
+        let mut all = Vec::new();
+        for (account, balance) in state.fold.accounts.iter() {
+            let budgets = budgets(&state, &setup, account);
+            let over_life = [Budget::default()];
+            let budgets = if budgets.is_empty() { &over_life[..] } else { &budgets };
+            all.extend(budgets.iter().map(|budget| Spending {
+                account: account.clone(),
+                budget: *budget,
+                sum: balance.against(budget.per, now).0,
+            }));
+        }
+        all.sort_by(|one, other| one.account.cmp(&other.account).then(one.budget.per.cmp(&other.budget.per)));
+        all
+    }
+
+    /// What one account has spent in its whole life.
+    pub fn spent(&self, account: &Account) -> Sum {
+        let state = self.0.state.lock();
+        state.fold.accounts.get(account).map_or_else(Sum::default, |balance| balance.total)
+    }
+}
+
+impl Inner {
+    /// After a charge was booked.
+    pub(crate) fn after_charge(
+        &self,
+        state: &mut State,
+        subject: &Subject,
+        action: ActionId,
+        charge: &Charge,
+    ) {
+        let scope = Scope {
+            workspace: Some(subject.workspace.clone()),
+            agent: Some(subject.agent.clone()),
+            run: Some(subject.run),
+            ..Scope::default()
+        };
+        if !charge.usd.is_zero() || charge.tokens() > 0 {
+            self.tell_budgets(state, subject);
+        }
+        if charge.is_over() {
+            self.stop_overspender(state, &scope, action, charge);
+        }
+        if charge.doubtful {
+            let reason = format!(
+                "what the provider reported of {action} cannot be true or has no price; it was booked at the most it can mean"
+            );
+            let _ = self.incident(state, scope, "doubtful_usage", &reason, RoomFor::Operator);
+        }
+    }
+
+    /// More was used than was set aside: booked in full, and the run goes no further until a person has looked.
+    fn stop_overspender(&self, state: &mut State, scope: &Scope, action: ActionId, charge: &Charge) {
+        let reason = format!(
+            "{action} cost {} dollars where at most {} were expected",
+            charge.usd, charge.reserved.usd
+        );
+        let _ = self.incident(state, scope.clone(), "over_reservation", &reason, RoomFor::Operator);
+        let scope = Scope { run: scope.run, ..Scope::default() };
+        let cut = CutOff { code: Code::Suspended, reason: suspended_reason(&reason), action: None };
+        state.live.cut(&scope, &cut);
+        let record = SuspensionRecord {
+            suspension: self.new_id(SuspensionId::new),
+            active: true,
+            scope,
+            reason,
+            until: None,
+            by: crate::actor::node_name(),
+        };
+        // What the log cannot take stops everything anyway.
+        let _ = state.commit(&self.clock, &Record::Suspension(record), Vec::new(), RoomFor::Operator);
+    }
+
+    /// Tells people of budgets that have filled up since they were told last.
+    fn tell_budgets(&self, state: &mut State, subject: &Subject) {
+        let (setup, now) = (self.setup.load(), self.clock.now());
+        for account in Account::all_of(subject) {
+            for budget in budgets(state, &setup, &account) {
+                let (sum, told) = state.fold.accounts.against(&account, &budget, now);
+                let Some(percent) = reached(&sum, &budget).filter(|percent| *percent > told) else {
+                    continue;
+                };
+                let (usd, tokens) = sum.taken();
+                let record = BudgetRecord {
+                    account: account.clone(),
+                    per: budget.per,
+                    percent,
+                    usd,
+                    tokens,
+                    usd_max: budget.usd,
+                    tokens_max: budget.tokens,
+                };
+                tracing::info!(level = %account.level(), percent, "a budget fills up");
+                // Not told now, it is told with the next call.
+                let _ = state.commit(&self.clock, &Record::Budget(record), Vec::new(), RoomFor::New);
+            }
+        }
+    }
+}
+
+/// The budgets that hold for an account at present.
+fn budgets(state: &State, setup: &Setup, account: &Account) -> Vec<Budget> {
+    let run = |run: &RunId| state.fold.runs.get(*run).map(|state| &state.run);
+    let (workspace, agent) = match account {
+        Account::Run(id) => match run(id) {
+            Some(run) => (&run.workspace, Some(&run.agent)),
+            None => return Vec::new(),
+        },
+        Account::Agent(workspace, agent) => (workspace, Some(agent)),
+        Account::Workspace(workspace)
+        | Account::User(workspace, _)
+        | Account::Conversation(workspace, ..) => (workspace, None),
+    };
+    let Some(known) = setup.workspaces.get(workspace) else { return Vec::new() };
+    let agent = agent.and_then(|agent| known.agents.get(agent));
+    budgets_of(account, known, agent).to_vec()
+}
+
+/// The highest share at which people are told that a budget has reached.
+fn reached(sum: &Sum, budget: &Budget) -> Option<u8> {
+    let share = |used: u64, most: u64| u128::from(used) * 100 / u128::from(most.max(1));
+    let usd = budget.usd.map(|most| share(sum.usd.nanos(), most.nanos()));
+    let tokens = budget.tokens.map(|most| share(sum.tokens, most));
+    let most = usd.into_iter().chain(tokens).max()?;
+    BUDGET_TOLD_AT.into_iter().rev().find(|percent| most >= u128::from(*percent))
+}

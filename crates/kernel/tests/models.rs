@@ -1,0 +1,495 @@
+//! Model calls: money is set aside before they go out and booked exactly when they come back, at every level.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on panics")]
+
+mod common;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use common::{Node, crash_copy, dana, json, open_at, start, workspace};
+use ringfence_json::Object;
+use ringfence_kernel::{
+    Account, Admission, BreakerSetup, CancelledBy, Clock, Demand, Failure, LoopLimits, Mint, ModelCall,
+    ModelClearance, ModelProposal, ModelSetup, Outcome, Run, Setup, Sum, Trail, TrailStep,
+};
+use ringfence_types::{
+    AgentName, Budget, Code, ConversationName, Digest, ModelName, Money, Price, Rates, Refusal, Schedule,
+    Usage, UserName, Window,
+};
+
+const POLICY: &str = "
+rules:
+  - { name: models, match: { kind: model_call }, decision: ALLOW }
+  - { name: short, match: { model: short }, decision: ALLOW_WITH_CONSTRAINTS, constraints: { max_max_output_tokens: 50 } }
+  - { name: asked, match: { model: asked }, decision: REQUIRE_APPROVAL }
+  - { name: quiet, match: { model: quiet }, decision: ALLOW_WITH_CONSTRAINTS, constraints: { max_temperature: 0 } }
+";
+
+/// A dollar for a million tokens read, two for as many written.
+fn model() -> Arc<ModelSetup> {
+    let base = Rates {
+        input: dollars("1"),
+        cached_input: dollars("0.1"),
+        cache_write: dollars("1.25"),
+        cache_write_1h: dollars("2"),
+        output: dollars("2"),
+        reasoning: dollars("2"),
+    };
+    Arc::new(ModelSetup {
+        price: Price { standard: Schedule { base, steps: Vec::new() }, ..Price::default() },
+        breaker: BreakerSetup { failures: 3, open_for: Duration::from_secs(30) },
+        call_timeout: Duration::from_mins(1),
+        floor: 16,
+        onward: Vec::new(),
+    })
+}
+
+fn dollars(text: &str) -> Money {
+    text.parse().unwrap()
+}
+
+fn name(model: &str) -> ModelName {
+    ModelName::new(model).unwrap()
+}
+
+fn usd(amount: &str) -> Budget {
+    Budget { usd: Some(dollars(amount)), ..Budget::default() }
+}
+
+/// A workspace with models; `change` makes it what a test needs.
+fn setup(change: impl FnOnce(&mut Setup)) -> Setup {
+    let mut setup = common::setup(POLICY, common::limits());
+    let workspace_setup = setup.workspaces.get_mut(&workspace()).unwrap();
+    let leading = ModelSetup { onward: vec![name("cheap")], ..(*model()).clone() };
+    for known in ["smart", "short", "asked", "quiet", "hidden", "cheap"] {
+        workspace_setup.models.insert(name(known), model());
+    }
+    workspace_setup.models.insert(name("leading"), Arc::new(leading));
+    let agent = workspace_setup.agents.get_mut(&AgentName::new("assistant").unwrap()).unwrap();
+    agent.models.held = ["smart", "short", "asked", "quiet", "leading"].map(name).to_vec();
+    agent.limits.repetition = Some(5);
+    change(&mut setup);
+    setup
+}
+
+fn assistant(setup: &mut Setup) -> &mut ringfence_kernel::AgentSetup {
+    let workspace = setup.workspaces.get_mut(&workspace()).unwrap();
+    workspace.agents.get_mut(&AgentName::new("assistant").unwrap()).unwrap()
+}
+
+fn budgets(setup: &mut Setup) -> &mut ringfence_kernel::WorkspaceBudgets {
+    &mut setup.workspaces.get_mut(&workspace()).unwrap().budgets
+}
+
+async fn node(folder: &std::path::Path, setup: Setup) -> Node {
+    open_at(folder, Clock::manual(start()), setup).await
+}
+
+fn call(model: &str, output: u64) -> ModelCall {
+    ModelCall {
+        model: name(model),
+        named: None,
+        operation: "chat".into(),
+        request: Bytes::from_static(b"{\"model\":\"x\"}"),
+        view: Object::new().with("stream", false),
+        demand: Demand { input: 1_000, output: Some(output), answers: 1, ..Demand::default() },
+        trail: None,
+        conversation: None,
+        instead_of: None,
+        why: None,
+    }
+}
+
+async fn admit(node: &Node, run: &Arc<Run>, call: ModelCall) -> Admission<ModelClearance> {
+    node.kernel.admit_model(ModelProposal { run: Arc::clone(run), call }).await
+}
+
+async fn cleared(node: &Node, run: &Arc<Run>, call: ModelCall) -> ModelClearance {
+    match admit(node, run, call).await {
+        Admission::Cleared(clearance) => clearance,
+        other => panic!("not cleared: {other:?}"),
+    }
+}
+
+async fn refused(node: &Node, run: &Arc<Run>, call: ModelCall) -> Refusal {
+    match admit(node, run, call).await {
+        Admission::Refused(refusal) => refusal,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+fn done() -> Outcome {
+    Outcome::Completed { result: b"{}".to_vec(), is_error: false }
+}
+
+fn used(input: u64, output: u64) -> Usage {
+    Usage { input, output, ..Usage::default() }
+}
+
+fn spend(clearance: ModelClearance, usage: Usage) {
+    clearance.meter().sent(usage.input);
+    clearance.meter().reported(usage, true);
+    clearance.settle(done());
+}
+
+fn sum(node: &Node, account: &Account) -> Sum {
+    node.kernel.spent(account)
+}
+
+fn everybody(run: &Run) -> Vec<Account> {
+    let mut all = vec![
+        Account::Run(run.id),
+        Account::Agent(run.workspace.clone(), run.agent.clone()),
+        Account::Workspace(run.workspace.clone()),
+    ];
+    all.extend(run.user.clone().map(|user| Account::User(run.workspace.clone(), user)));
+    all
+}
+
+#[tokio::test]
+async fn money_is_set_aside_and_then_booked_exactly_at_every_level() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = node(folder.path(), setup(|_| {})).await;
+    let (_, run) = node.mint().await;
+    let conversation = ConversationName::new("c").unwrap();
+    let in_conversation = ModelCall { conversation: Some(conversation.clone()), ..call("smart", 100) };
+    let clearance = cleared(&node, &run, in_conversation).await;
+    assert_eq!((clearance.output(), clearance.is_lowered()), (Some(100), false));
+    let mut all = everybody(&run);
+    all.push(Account::Conversation(run.workspace.clone(), run.user.clone(), conversation));
+    for account in &all {
+        let sum = sum(&node, account);
+        assert_eq!((sum.reserved_usd, sum.reserved_tokens), (dollars("0.0012"), 1_100), "{account:?}");
+    }
+    spend(clearance, Usage { cached_input: 500, ..used(500, 7) });
+    for account in &all {
+        let expected = Sum { usd: dollars("0.000564"), tokens: 1_007, calls: 1, ..Sum::default() };
+        assert_eq!(sum(&node, account), expected, "{account:?}");
+    }
+    let outcome = node.entries("outcome").pop().unwrap();
+    let charge = outcome.get("charge").unwrap().as_object().unwrap();
+    assert_eq!(charge.get("usd_nanos").unwrap().as_u64(), Some(564_000));
+    assert_eq!(charge.text("basis"), Some("reported"));
+}
+
+#[tokio::test]
+async fn of_a_burst_no_more_goes_out_than_every_level_covers() {
+    for level in ["run", "agent", "user", "conversation", "workspace"] {
+        let folder = tempfile::tempdir().unwrap();
+        // Enough for 20 calls of 0.0012 dollars.
+        let budget = vec![usd("0.0241")];
+        let setup = setup(|setup| match level {
+            "run" => assistant(setup).models.budgets = budget,
+            "agent" => budgets(setup).agent = budget,
+            "user" => budgets(setup).user = budget,
+            "conversation" => budgets(setup).conversation = budget,
+            _ => budgets(setup).workspace = budget,
+        });
+        let node = Arc::new(node(folder.path(), setup).await);
+        let (_, run) = node.mint().await;
+        let tasks = (0..200).map(|_| {
+            let (node, run) = (Arc::clone(&node), Arc::clone(&run));
+            let conversation = ConversationName::new("c").ok();
+            // Less than the floor, so that none is lowered.
+            let mut call = ModelCall { conversation, ..call("smart", 100) };
+            call.demand.input = 1_180;
+            call.demand.output = Some(10);
+            tokio::spawn(async move { admit(&node, &run, call).await })
+        });
+        let mut held = Vec::new();
+        for task in tasks.collect::<Vec<_>>() {
+            match task.await.unwrap() {
+                Admission::Cleared(clearance) => held.push(clearance),
+                Admission::Refused(refusal) => {
+                    assert!(matches!(refusal.code, Code::OverBudget | Code::RateLimited), "{refusal:?}");
+                }
+                Admission::Pending(_) => panic!("nobody is asked"),
+            }
+        }
+        assert_eq!(held.len(), 20, "{level}");
+        for clearance in held {
+            spend(clearance, used(1_000, 10));
+        }
+        // What was set aside and not used is there again.
+        spend(cleared(&node, &run, call("smart", 10)).await, used(1_000, 10));
+        assert_eq!(sum(&node, &Account::Run(run.id)).reserved_usd, Money::ZERO);
+    }
+}
+
+#[tokio::test]
+async fn an_output_limit_that_does_not_fit_is_lowered_to_what_fits_down_to_the_floor() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = node(folder.path(), setup(|setup| assistant(setup).models.budgets = vec![usd("0.002")])).await;
+    let (_, run) = node.mint().await;
+    let clearance = cleared(&node, &run, call("smart", 8_192)).await;
+    assert_eq!((clearance.output(), clearance.is_lowered()), (Some(500), true));
+    assert_eq!(clearance.reserved(), dollars("0.002"));
+    let refusal = refused(&node, &run, call("smart", 8_192)).await;
+    assert_eq!(refusal.code, Code::OverBudget);
+    assert!(refusal.reason.contains("this run"), "{}", refusal.reason);
+    // 0.000960 are left after this: the input alone costs more.
+    spend(clearance, used(1_000, 20));
+    assert_eq!(refused(&node, &run, call("smart", 8_192)).await.code, Code::OverBudget);
+    let mut small = call("smart", 8_192);
+    small.demand.input = 900;
+    let clearance = cleared(&node, &run, small.clone()).await;
+    assert_eq!(clearance.output(), Some(30));
+    spend(clearance, used(900, 0));
+    small.demand.input = 40;
+    assert_eq!(refused(&node, &run, small.clone()).await.code, Code::OverBudget, "below the floor");
+    // What was asked for is below the floor itself.
+    small.demand.output = Some(10);
+    spend(cleared(&node, &run, small).await, used(40, 10));
+}
+
+#[tokio::test]
+async fn tokens_are_budgeted_like_money() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = Budget { tokens: Some(1_500), ..Budget::default() };
+    let node = node(folder.path(), setup(|setup| budgets(setup).user = vec![tokens])).await;
+    let (_, run) = node.mint().await;
+    let clearance = cleared(&node, &run, call("smart", 8_192)).await;
+    assert_eq!(clearance.output(), Some(500));
+    let refusal = refused(&node, &run, call("smart", 8_192)).await;
+    assert!(refusal.reason.contains("this user"), "{}", refusal.reason);
+    spend(clearance, used(1_000, 500));
+    let (_, another) = node.mint_for(Some("mallory")).await;
+    spend(cleared(&node, &another, call("smart", 100)).await, used(1, 1));
+}
+
+#[tokio::test]
+async fn a_budget_is_whole_again_in_the_next_window() {
+    let folder = tempfile::tempdir().unwrap();
+    let hourly = Budget { per: Some(Window::Hour), ..usd("0.0012") };
+    let node = node(folder.path(), setup(|setup| budgets(setup).workspace = vec![hourly])).await;
+    let (_, run) = node.mint().await;
+    node.clock.advance(Duration::from_mins(59));
+    let late = cleared(&node, &run, call("smart", 100)).await;
+    let refusal = refused(&node, &run, call("smart", 100)).await;
+    assert_eq!((refusal.code, refusal.retry_after), (Code::OverBudget, Some(Duration::from_mins(1))));
+    node.clock.advance(Duration::from_mins(1));
+    let (_, run) = node.mint().await;
+    let next = cleared(&node, &run, call("smart", 100)).await;
+    // What was cleared in the last hour counts for the last hour.
+    spend(late, used(1_000, 100));
+    assert_eq!(refused(&node, &run, call("smart", 100)).await.code, Code::OverBudget);
+    spend(next, used(1_000, 50));
+    let spent = node.kernel.spending();
+    let hour = spent.iter().find(|spending| spending.budget.per == Some(Window::Hour)).unwrap();
+    assert_eq!((hour.sum.usd, hour.sum.reserved_usd), (dollars("0.0011"), Money::ZERO));
+}
+
+#[tokio::test]
+async fn what_nobody_reported_is_settled_at_what_was_counted_and_a_margin() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = node(folder.path(), setup(|_| {})).await;
+    let (_, run) = node.mint().await;
+    let charged = || {
+        let outcome = node.entries("outcome").pop().unwrap();
+        let charge = outcome.get("charge").unwrap().as_object().unwrap().clone();
+        (charge.text("basis").unwrap().to_owned(), charge.get("usd_nanos").unwrap().as_u64().unwrap())
+    };
+    // Gone in the middle: 800 read, 100 written, 5 % and 32 more.
+    let clearance = cleared(&node, &run, call("smart", 1_000)).await;
+    clearance.meter().sent(800);
+    clearance.meter().written(100);
+    clearance.settle(Outcome::Cancelled { by: CancelledBy::Client });
+    assert_eq!(charged(), ("counted".into(), 800_000 + 137 * 2_000));
+    // Dropped, by a panic say: the same.
+    let clearance = cleared(&node, &run, call("smart", 1_000)).await;
+    clearance.meter().sent(800);
+    clearance.meter().written(100);
+    drop(clearance);
+    assert_eq!(charged(), ("counted".into(), 800_000 + 137 * 2_000));
+    // Never more than the provider was told to write.
+    let clearance = cleared(&node, &run, call("smart", 110)).await;
+    clearance.meter().sent(800);
+    clearance.meter().written(100);
+    drop(clearance);
+    assert_eq!(charged(), ("counted".into(), 800_000 + 110 * 2_000));
+    // What the provider has said so far counts.
+    let clearance = cleared(&node, &run, call("smart", 1_000)).await;
+    clearance.meter().sent(800);
+    clearance.meter().reported(Usage { cached_input: 400, ..used(400, 1) }, false);
+    clearance.meter().written(10);
+    drop(clearance);
+    assert_eq!(charged(), ("counted".into(), 440_000 + 42 * 2_000));
+    // Turned down, or never sent.
+    let clearance = cleared(&node, &run, call("smart", 1_000)).await;
+    clearance.meter().sent(800);
+    clearance.meter().turned_down();
+    let message = "500".to_owned();
+    clearance.settle(Outcome::Failed { failure: Failure::ServerError, message });
+    assert_eq!(charged(), ("nothing".into(), 0));
+    drop(cleared(&node, &run, call("smart", 1_000)).await);
+    assert_eq!(charged(), ("nothing".into(), 0));
+    let sum = sum(&node, &Account::Run(run.id));
+    assert_eq!((sum.reserved_usd, sum.reserved_tokens), (Money::ZERO, 0), "nothing leaks");
+}
+
+#[tokio::test]
+async fn after_a_crash_what_was_under_way_is_booked_at_what_was_set_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let setup = || setup(|setup| assistant(setup).models.budgets = vec![usd("0.0030")]);
+    let node = node(folder.path(), setup()).await;
+    let (_, run) = node.mint().await;
+    spend(cleared(&node, &run, call("smart", 100)).await, used(1_000, 50));
+    let open = cleared(&node, &run, call("smart", 100)).await;
+    open.meter().sent(1_000);
+    let copy = crash_copy(folder.path(), &node);
+    spend(open, used(1, 1));
+    let again = open_at(copy.path(), Clock::manual(start()), setup()).await;
+    assert_eq!(again.recovered.unknown, 1);
+    for account in everybody(&run) {
+        let sum = sum(&again, &account);
+        assert_eq!((sum.usd, sum.reserved_usd, sum.calls), (dollars("0.0023"), Money::ZERO, 2));
+    }
+    let charge = again.entries("outcome").pop().unwrap().get("charge").unwrap().as_object().unwrap().clone();
+    assert_eq!(charge.text("basis"), Some("reserved"));
+    assert_eq!(refused(&again, &run, call("smart", 100)).await.code, Code::OverBudget);
+    // And the same after a clean stop, from the snapshot.
+    again.kernel.stop().await;
+    let third = open_at(copy.path(), Clock::manual(start()), setup()).await;
+    assert!(third.recovered.replayed < 5, "a snapshot was read");
+    assert_eq!(sum(&third, &Account::Run(run.id)).usd, dollars("0.0023"));
+    assert_eq!(third.kernel.spending(), again.kernel.spending());
+}
+
+#[tokio::test]
+async fn what_costs_more_than_was_set_aside_is_booked_in_full_and_stops_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = node(folder.path(), setup(|_| {})).await;
+    let (_, run) = node.mint().await;
+    spend(cleared(&node, &run, call("smart", 100)).await, used(1_000, 5_000));
+    assert_eq!(sum(&node, &Account::Workspace(workspace())).usd, dollars("0.011"));
+    assert_eq!(refused(&node, &run, call("smart", 100)).await.code, Code::Suspended);
+    let incidents = node.entries("incident");
+    assert!(incidents.iter().any(|incident| incident.text("event") == Some("over_reservation")));
+    // Others go on, and a person can let this one go on.
+    let (_, other) = node.mint().await;
+    spend(cleared(&node, &other, call("smart", 100)).await, used(1, 1));
+    let suspension = node.kernel.suspensions().pop().unwrap();
+    node.kernel.resume(suspension.id, &dana()).await.unwrap();
+    spend(cleared(&node, &run, call("smart", 100)).await, used(1, 1));
+}
+
+#[tokio::test]
+async fn people_are_told_once_when_a_budget_fills_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let setup =
+        || setup(|setup| budgets(setup).workspace = vec![Budget { per: Some(Window::Day), ..usd("0.01") }]);
+    let node = node(folder.path(), setup()).await;
+    let (_, run) = node.mint().await;
+    for _ in 0..9 {
+        spend(cleared(&node, &run, call("smart", 100)).await, used(1_000, 0));
+    }
+    let told = |node: &Node| -> Vec<u64> {
+        node.entries("budget").iter().map(|entry| entry.get("percent").unwrap().as_u64().unwrap()).collect()
+    };
+    assert_eq!(told(&node), [50, 80]);
+    let entry = node.entries("budget").pop().unwrap();
+    assert_eq!((entry.text("level"), entry.text("per")), (Some("workspace"), Some("day")));
+    let copy = crash_copy(folder.path(), &node);
+    let again = open_at(copy.path(), Clock::manual(start()), setup()).await;
+    let small = |input, output| {
+        let mut call = call("smart", output);
+        call.demand.input = input;
+        call
+    };
+    spend(cleared(&again, &run, small(400, 100)).await, used(400, 0));
+    assert_eq!(told(&again), [50, 80], "not again after a restart");
+    spend(cleared(&again, &run, small(560, 20)).await, used(560, 20));
+    assert_eq!(told(&again), [50, 80, 100]);
+}
+
+#[tokio::test]
+async fn rules_and_grants_hold_for_models() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = node(folder.path(), setup(|_| {})).await;
+    let (_, run) = node.mint().await;
+    for unheld in ["hidden", "nowhere", "cheap"] {
+        assert_eq!(refused(&node, &run, call(unheld, 10)).await.code, Code::NotGranted, "{unheld}");
+    }
+    // Where a held one leads is held in its name, and in no other's.
+    let led = |named: &str| ModelCall { named: Some(name(named)), ..call("cheap", 10) };
+    spend(cleared(&node, &run, led("leading")).await, used(1, 1));
+    assert_eq!(refused(&node, &run, led("smart")).await.code, Code::NotGranted);
+    let clearance = cleared(&node, &run, call("short", 100)).await;
+    assert_eq!((clearance.output(), clearance.is_lowered()), (Some(50), false));
+    spend(clearance, used(1, 1));
+    let hot = ModelCall { view: json(r#"{"temperature":1}"#), ..call("quiet", 10) };
+    assert_eq!(refused(&node, &run, hot).await.code, Code::DeniedByPolicy);
+    let Admission::Pending(pending) = admit(&node, &run, call("asked", 10)).await else {
+        panic!("not pending")
+    };
+    let approval = pending.approval();
+    node.kernel.approve(approval, &dana(), None, None).await.unwrap();
+    let Admission::Cleared(clearance) = pending.wait().await else { panic!("not cleared") };
+    spend(clearance, used(1, 1));
+    assert!(matches!(admit(&node, &run, call("asked", 10)).await, Admission::Pending(_)), "once");
+}
+
+#[tokio::test]
+async fn calls_are_counted_and_loops_are_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = node(
+        folder.path(),
+        setup(|setup| {
+            let models = &mut assistant(setup).models;
+            models.calls = Some(4);
+            models.loops = LoopLimits { errors: Some(2), ..LoopLimits::default() };
+        }),
+    )
+    .await;
+    let (_, run) = node.mint().await;
+    let digest = |text: &str| Digest::of(text.as_bytes());
+    let step = TrailStep { call: digest("a"), result: digest("no"), failed: true };
+    let trail = |steps: usize| Trail {
+        root: digest("root"),
+        steps: vec![step; steps],
+        results: steps as u64,
+        users: 1,
+        messages: 10,
+        request: digest("r"),
+    };
+    let with = |steps| ModelCall { trail: Some(trail(steps)), ..call("smart", 10) };
+    spend(cleared(&node, &run, with(4)).await, used(1, 1));
+    assert_eq!(refused(&node, &run, with(5)).await.code, Code::Repetition);
+    let fail = |clearance: ModelClearance| {
+        clearance.meter().sent(1);
+        clearance.meter().turned_down();
+        clearance.settle(Outcome::Failed { failure: Failure::ServerError, message: "500".into() })
+    };
+    for _ in 0..2 {
+        fail(cleared(&node, &run, call("smart", 10)).await);
+    }
+    assert_eq!(refused(&node, &run, call("smart", 10)).await.code, Code::BreakerOpen);
+    node.clock.advance(Duration::from_secs(30));
+    spend(cleared(&node, &run, call("smart", 10)).await, used(1, 1));
+    assert_eq!(refused(&node, &run, call("smart", 10)).await.code, Code::OverBudget, "four calls were made");
+}
+
+#[tokio::test]
+async fn a_conversation_belongs_to_its_user_and_a_token_names_it_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = node(folder.path(), setup(|setup| budgets(setup).conversation = vec![usd("0.0012")])).await;
+    let conversation = |name: &str| ConversationName::new(name).ok();
+    let within = |name: &str| ModelCall { conversation: conversation(name), ..call("smart", 100) };
+    let (_, erin) = node.mint().await;
+    let (_, frank) = node.mint_for(Some("frank")).await;
+    spend(cleared(&node, &erin, within("c")).await, used(1_000, 100));
+    assert_eq!(refused(&node, &erin, within("c")).await.code, Code::OverBudget);
+    spend(cleared(&node, &frank, within("c")).await, used(1_000, 100));
+    spend(cleared(&node, &erin, within("d")).await, used(1_000, 100));
+    let minted = Mint {
+        workspace: workspace(),
+        agent: AgentName::new("assistant").unwrap(),
+        user: UserName::new("erin").ok(),
+        conversation: conversation("c"),
+        ttl: Duration::from_hours(1),
+    };
+    let minted = node.kernel.mint(minted, &dana()).await.unwrap();
+    let bound = node.kernel.authenticate(minted.token.reveal()).unwrap();
+    assert_eq!(refused(&node, &bound, within("new")).await.code, Code::OverBudget, "the token's counts");
+}
