@@ -4,6 +4,7 @@
 //! the kernel clears goes out to a tool server ([`targets`] says where they are) by an executor that holds the
 //! clearance. Everything is bounded by [`Limits`].
 
+mod gate;
 mod http;
 mod limits;
 pub mod mcp;

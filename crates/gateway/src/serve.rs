@@ -9,17 +9,17 @@ use ringfence_types::{ServerName, WorkspaceName};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::gate::Gate;
 use crate::http::accept;
 use crate::http::loads::Loads;
+use crate::http::wires::Wires;
 use crate::mcp::catalog::Catalog;
 use crate::mcp::discovery::{self, DiscoverError, Discovered};
 use crate::mcp::eras::Eras;
-use crate::mcp::gate::Gate;
 use crate::mcp::looks::Looks;
 use crate::mcp::rounds::Rounds;
 use crate::mcp::session::Sessions;
 use crate::mcp::upstream::children::{ChildView, Children};
-use crate::mcp::upstream::wires::Wires;
 use crate::targets::Targets;
 use crate::{Doors, Limits};
 

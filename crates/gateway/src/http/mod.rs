@@ -5,7 +5,8 @@
 //! - [`inbound`]: bodies, read under bounds;
 //! - [`loads`]: what each run may have open and in hand;
 //! - [`outbound`]: answers, given out piece by piece under the eye of the suspensions;
-//! - [`stall`]: connections whose other end takes nothing.
+//! - [`stall`]: connections whose other end takes nothing;
+//! - [`wires`]: connections to upstreams, kept and used again.
 
 pub(crate) mod accept;
 pub(crate) mod guard;
@@ -13,3 +14,4 @@ pub(crate) mod inbound;
 pub(crate) mod loads;
 pub(crate) mod outbound;
 pub(crate) mod stall;
+pub(crate) mod wires;

@@ -7,10 +7,10 @@ use ringfence_types::Refusal;
 use super::era::Era;
 use super::fault::{self, Fault};
 use super::flight::Caller;
-use super::gate::Gate;
 use super::message::{Id, Response as Answer};
 use super::refusal::{self, Effect};
 use super::upstream::UpstreamError;
+use crate::gate::Gate;
 use crate::http::outbound::{self, Outbound};
 
 /// Why a request that is no action is not answered.

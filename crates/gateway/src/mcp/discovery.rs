@@ -8,7 +8,6 @@ use ringfence_types::{ServerName, ToolName, WorkspaceName};
 
 use super::era::{self, Era, Spoken};
 use super::fault;
-use super::gate::Gate;
 use super::link::{self, Greeting, Link};
 use super::list::{self, ListError};
 use super::message::{Request, Response};
@@ -18,6 +17,7 @@ use super::upstream::UpstreamError;
 use super::upstream::child::Child;
 use super::upstream::children::greet;
 use super::upstream::http::{self, Address};
+use crate::gate::Gate;
 use crate::targets::{HttpTarget, StdioTarget, Target};
 
 /// What a server was found to be.

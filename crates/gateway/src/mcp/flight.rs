@@ -13,7 +13,6 @@ use tokio::time::Instant;
 
 use super::era::Era;
 use super::fault::{Fault, INTERNAL_ERROR};
-use super::gate::Gate;
 use super::judge::{Withheld, judge, judge_error};
 use super::link::Link;
 use super::message::{Request, Response};
@@ -24,6 +23,7 @@ use super::refusal::{self, Effect};
 use super::session::{InFlight, Session};
 use super::upstream::UpstreamError;
 use super::wire::{result_bytes, write_object};
+use crate::gate::Gate;
 
 /// Who calls, and how they can be answered.
 #[derive(Debug, Clone)]

@@ -8,7 +8,6 @@ use ringfence_kernel::Run;
 use super::answers::bare_fault;
 use super::endpoint::Endpoint;
 use super::fault::{self, Fault};
-use super::gate::Gate;
 use super::handler::session_of;
 use super::message::{Id, Message, Notification, Response as Answer};
 use super::passage::Passage;
@@ -16,6 +15,7 @@ use super::refusal::Effect;
 use super::session::Session;
 use super::upstream::UpstreamError;
 use super::{listen, question, refusal};
+use crate::gate::Gate;
 use crate::http::outbound::{self, Outbound};
 
 /// Takes a notification. Only those pass that MCP has for clients: anything else would reach a server undecided.

@@ -9,7 +9,6 @@ use ringfence_kernel::Run;
 use ringfence_types::ServerName;
 
 use super::era::{self, Era};
-use super::gate::Gate;
 use super::headers::{self, ParamHeaders};
 use super::message::{Id, Message, Notification, Request, Response};
 use super::passage::Passage;
@@ -19,6 +18,7 @@ use super::upstream::children::Key;
 use super::upstream::http::{self, Address, Opened};
 use super::upstream::{Exchange, UpstreamError};
 use crate::Limits;
+use crate::gate::Gate;
 use crate::targets::{HttpTarget, Target};
 
 /// A way to an upstream.

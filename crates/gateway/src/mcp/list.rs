@@ -11,13 +11,13 @@ use ringfence_types::{ServerName, WorkspaceName};
 
 use super::era::Era;
 use super::fault::METHOD_NOT_FOUND;
-use super::gate::Gate;
 use super::headers::ParamHeaders;
 use super::link::Link;
 use super::message::{Id, Request, Response};
 use super::method::List;
 use super::passage::Passage;
 use super::upstream::UpstreamError;
+use crate::gate::Gate;
 
 /// One list of one server.
 #[derive(Debug)]

@@ -14,7 +14,6 @@ use super::endpoint::Endpoint;
 use super::era::{self, Era};
 use super::fault::{self, Fault};
 use super::flight::Caller;
-use super::gate::Gate;
 use super::handler::{self, allowed};
 use super::link::{Link, Load};
 use super::message::{Id, Message, Notification, Request, Response as Answer, known_of};
@@ -23,6 +22,7 @@ use super::pump::{Pump, Source, ended};
 use super::session::Session;
 use super::upstream::{UpstreamError, http as upstream_http};
 use super::{list as lists, sse, turned_away};
+use crate::gate::Gate;
 use crate::http::outbound::{self, Outbound, Piece, Sender};
 
 /// What listening is called in the log, in all revisions.

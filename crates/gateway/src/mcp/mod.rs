@@ -2,7 +2,7 @@
 //!
 //! - [`handler`], [`inbox`]: what becomes of an agent's HTTP request; the place to begin reading;
 //! - [`message`], [`wire`], [`sse`], [`headers`], [`era`], [`method`], [`names`], [`endpoint`]: the protocol, without I/O;
-//! - [`gate`], [`session`], [`question`], [`rounds`], [`eras`], [`catalog`]: what is remembered between requests;
+//! - [`session`], [`question`], [`rounds`], [`eras`], [`catalog`]: what is remembered between requests;
 //! - [`call`], [`executor`], [`flight`], [`relay`], [`judge`]: what holds a clearance, and what it does with it;
 //! - [`passage`], [`link`], [`upstream`]: the way to the tool servers, and what opens it;
 //! - [`list`], [`merged`], [`handshake`], [`listen`], [`pump`], [`discovery`], [`looks`]: what is not an action;
@@ -18,7 +18,6 @@ pub(crate) mod eras;
 pub(crate) mod executor;
 pub mod fault;
 pub(crate) mod flight;
-pub(crate) mod gate;
 pub(crate) mod handler;
 pub(crate) mod handshake;
 pub mod headers;

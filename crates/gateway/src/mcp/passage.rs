@@ -6,9 +6,9 @@ use ringfence_kernel::{Cancel, Clearance, Errand, Lease};
 use ringfence_types::{ServerName, WorkspaceName};
 use tokio::time::Instant;
 
-use super::gate::Gate;
 use super::upstream::UpstreamError;
 use crate::Limits;
+use crate::gate::Gate;
 use crate::targets::Target;
 
 /// What lets a message go out.

@@ -10,7 +10,6 @@ use tokio::sync::mpsc;
 
 use super::era;
 use super::flight::Caller;
-use super::gate::Gate;
 use super::link::Link;
 use super::message::{Id, Message, Notification, Request};
 use super::passage::Passage;
@@ -20,6 +19,7 @@ use super::session::Session;
 use super::upstream::Exchange;
 use super::upstream::queue::Queued;
 use super::{discovery, method, sse};
+use crate::gate::Gate;
 use crate::http::outbound::Sender;
 
 /// What one server says, on its way to one client.

@@ -13,8 +13,8 @@ use ringfence_gateway::targets::{HttpTarget, Source as Secret, Table, Target, Ta
 use ringfence_gateway::{Doors, Gateway, Limits};
 use ringfence_json::{Object, Value, parse};
 use ringfence_kernel::{
-    Actor, AgentSetup, BreakerSetup, Clock, Grants, Kernel, Mint, Options, RunLimits, ServerSetup, Setup,
-    Trust, WorkspaceSetup,
+    Actor, AgentModels, AgentSetup, BreakerSetup, Clock, Grants, Kernel, Mint, Options, RunLimits,
+    ServerSetup, Setup, Trust, WorkspaceBudgets, WorkspaceSetup,
 };
 use ringfence_policy::{PolicySet, Source, Vocabulary};
 use ringfence_types::{
@@ -77,12 +77,18 @@ fn setup(policy: &str, servers: &[&str], grants: &[&str]) -> Setup {
         call_timeout: Duration::from_secs(3),
     };
     let limits = RunLimits { wall: None, concurrent: Some(64), repetition: None, actions: None };
-    let agent = AgentSetup { grants: Grants::parse(grants.iter().copied()).unwrap(), limits };
+    let agent = AgentSetup {
+        grants: Grants::parse(grants.iter().copied()).unwrap(),
+        models: AgentModels::default(),
+        limits,
+    };
     let workspace_setup = WorkspaceSetup {
         environment: "production".into(),
         trust: Trust::FirstUse,
         retention: Duration::from_hours(24),
         servers: servers.iter().map(|name| (server(name), one.clone())).collect(),
+        models: HashMap::new(),
+        budgets: WorkspaceBudgets::default(),
         agents: HashMap::from([(AgentName::new("assistant").unwrap(), agent)]),
         policy: Arc::new(compiled.set),
     };

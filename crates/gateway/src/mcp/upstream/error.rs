@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use ringfence_kernel::{CutOff, Failure};
 use ringfence_sandbox::SpawnError;
 
+use crate::http::wires::WireError;
 use crate::targets::SourceError;
 
 /// Why an upstream gave no usable answer. In this program's words: nothing that the upstream said.
@@ -69,6 +70,16 @@ pub(crate) enum UpstreamError {
     /// The handshake was refused.
     #[error("the tool server refused the handshake")]
     Handshake,
+}
+
+impl From<WireError> for UpstreamError {
+    fn from(error: WireError) -> Self {
+        match error {
+            WireError::Unreachable => Self::Unreachable,
+            WireError::Broken => Self::Broken,
+            WireError::Malformed => Self::Malformed("not HTTP"),
+        }
+    }
 }
 
 // === impl UpstreamError ===

@@ -15,8 +15,8 @@ use smol_str::SmolStr;
 
 use super::UpstreamError;
 use super::exchange::Exchange;
-use super::wires::{AnswerBody, Wires};
 use crate::Limits;
+use crate::http::wires::{AnswerBody, Wires};
 use crate::mcp::headers;
 use crate::mcp::message::{self, Id, Message, Notification, Response as Answer};
 use crate::mcp::passage::Passage;
@@ -157,7 +157,7 @@ async fn get(
         let last = HeaderValue::from_str(last).map_err(|_| UpstreamError::Malformed("an event id"))?;
         request.headers_mut().insert(headers::LAST_EVENT, last);
     }
-    wires.send(request).await
+    Ok(wires.send(request).await?)
 }
 
 /// A request with what every one carries.
@@ -326,7 +326,7 @@ impl Events {
                 Ok(None) if self.answered => return Ok(None),
                 Ok(None) if !self.resume().await? => return Ok(None),
                 Ok(None) => {}
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             }
         }
     }

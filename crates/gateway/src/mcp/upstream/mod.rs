@@ -1,6 +1,5 @@
 //! The way to the tool servers: one message out, some messages back.
 //!
-//! - [`wires`]: connections over HTTP, kept and used again;
 //! - [`http`]: an exchange over streamable HTTP;
 //! - [`child`], [`children`]: tool servers that are children of the node, and an exchange with one;
 //! - [`pipes`], [`routes`], [`queue`]: how its messages are written, whom they are for, and where they wait.
@@ -15,7 +14,6 @@ pub(crate) mod http;
 mod pipes;
 pub(crate) mod queue;
 mod routes;
-pub(crate) mod wires;
 
 pub(crate) use error::UpstreamError;
 pub(crate) use exchange::Exchange;

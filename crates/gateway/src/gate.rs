@@ -6,16 +6,16 @@ use ringfence_kernel::{Kernel, Run};
 use ringfence_types::{RunId, ServerName, WorkspaceName};
 use tokio_util::sync::CancellationToken;
 
-use super::catalog::Catalog;
-use super::eras::Eras;
-use super::looks::Looks;
-use super::rounds::Rounds;
-use super::session::{Session, Sessions};
-use super::upstream::UpstreamError;
-use super::upstream::children::Children;
-use super::upstream::http::{self, Address};
-use super::upstream::wires::Wires;
 use crate::http::loads::Loads;
+use crate::http::wires::Wires;
+use crate::mcp::catalog::Catalog;
+use crate::mcp::eras::Eras;
+use crate::mcp::looks::Looks;
+use crate::mcp::rounds::Rounds;
+use crate::mcp::session::{Session, Sessions};
+use crate::mcp::upstream::UpstreamError;
+use crate::mcp::upstream::children::Children;
+use crate::mcp::upstream::http::{self, Address};
 use crate::targets::{Target, Targets};
 use crate::{Doors, Limits};
 

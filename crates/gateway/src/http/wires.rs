@@ -24,7 +24,6 @@ use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tower_service::Service as _;
 
-use super::UpstreamError;
 use crate::Limits;
 
 /// Connections to all upstreams.
@@ -34,6 +33,20 @@ pub(crate) struct Wires {
     connector: HttpsConnector<HttpConnector>,
     idle: Mutex<HashMap<Origin, Vec<Box<Wire>>>>,
     limits: Limits,
+}
+
+/// Why nothing came back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum WireError {
+    /// There is no connection, so nothing was sent.
+    #[error("cannot be reached")]
+    Unreachable,
+    /// The connection broke after something was sent.
+    #[error("the connection broke")]
+    Broken,
+    /// What came back is not HTTP.
+    #[error("not HTTP")]
+    Malformed,
 }
 
 /// Where a connection leads.
@@ -82,7 +95,7 @@ impl Wires {
     pub(crate) async fn send(
         self: &Arc<Self>,
         mut request: Request<Full<Bytes>>,
-    ) -> Result<Response<AnswerBody>, UpstreamError> {
+    ) -> Result<Response<AnswerBody>, WireError> {
         let origin = origin(request.uri())?;
         *request.uri_mut() = path(request.uri());
         let mut wire = match self.take_idle(&origin) {
@@ -95,25 +108,25 @@ impl Wires {
         Ok(response.map(|incoming| AnswerBody { wires: Arc::clone(self), wire: Some(wire), incoming }))
     }
 
-    async fn connect(&self, origin: Origin) -> Result<Box<Wire>, UpstreamError> {
+    async fn connect(&self, origin: Origin) -> Result<Box<Wire>, WireError> {
         let uri =
             Uri::builder().scheme(origin.0.clone()).authority(origin.1.clone()).path_and_query("/").build();
-        let uri = uri.map_err(|_| UpstreamError::Unreachable)?;
+        let uri = uri.map_err(|_| WireError::Unreachable)?;
         let mut connector = self.connector.clone();
         let connecting = async {
-            poll_fn(|cx| connector.poll_ready(cx)).await.map_err(|_| UpstreamError::Unreachable)?;
+            poll_fn(|cx| connector.poll_ready(cx)).await.map_err(|_| WireError::Unreachable)?;
             connector.call(uri).await.map_err(|error| {
                 tracing::debug!(%error, upstream = %origin.1, "no connection");
-                UpstreamError::Unreachable
+                WireError::Unreachable
             })
         };
         let io = tokio::time::timeout(self.limits.connect_time, connecting).await;
-        let io = io.unwrap_or(Err(UpstreamError::Unreachable))?;
+        let io = io.unwrap_or(Err(WireError::Unreachable))?;
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(self.limits.upstream_head_bytes.max(64 << 10))
             .handshake(io)
             .await
-            .map_err(|_| UpstreamError::Unreachable)?;
+            .map_err(|_| WireError::Unreachable)?;
         Ok(Box::new(Wire { origin, sender, connection: Some(connection), since: Instant::now() }))
     }
 
@@ -152,9 +165,9 @@ impl Wires {
     }
 }
 
-fn origin(uri: &Uri) -> Result<Origin, UpstreamError> {
-    let scheme = uri.scheme().cloned().ok_or(UpstreamError::Unreachable)?;
-    let authority = uri.authority().cloned().ok_or(UpstreamError::Unreachable)?;
+fn origin(uri: &Uri) -> Result<Origin, WireError> {
+    let scheme = uri.scheme().cloned().ok_or(WireError::Unreachable)?;
+    let authority = uri.authority().cloned().ok_or(WireError::Unreachable)?;
     Ok((scheme, authority))
 }
 
@@ -164,14 +177,14 @@ fn path(uri: &Uri) -> Uri {
 }
 
 /// Whether a request that failed may have arrived.
-fn classify(error: &hyper::Error) -> UpstreamError {
+fn classify(error: &hyper::Error) -> WireError {
     if error.is_canceled() {
         // hyper gives up a request it has not begun to write.
-        UpstreamError::Unreachable
+        WireError::Unreachable
     } else if error.is_parse() {
-        UpstreamError::Malformed("not HTTP")
+        WireError::Malformed
     } else {
-        UpstreamError::Broken
+        WireError::Broken
     }
 }
 
@@ -211,7 +224,7 @@ impl Wire {
 
 impl AnswerBody {
     /// The next part of the body; `None` at its end.
-    pub(crate) async fn data(&mut self) -> Result<Option<Bytes>, UpstreamError> {
+    pub(crate) async fn data(&mut self) -> Result<Option<Bytes>, WireError> {
         loop {
             let Some(frame) = poll_fn(|cx| self.poll_frame(cx)).await else {
                 if let Some(wire) = self.wire.take() {
@@ -219,7 +232,7 @@ impl AnswerBody {
                 }
                 return Ok(None);
             };
-            let frame = frame.map_err(|_| UpstreamError::Broken)?;
+            let frame = frame.map_err(|_| WireError::Broken)?;
             if let Ok(data) = frame.into_data() {
                 return Ok(Some(data));
             }
