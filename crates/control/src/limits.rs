@@ -5,8 +5,11 @@ use std::time::Duration;
 /// Length of one secret that the configuration names, in bytes.
 pub const SECRET_BYTES_MAX: usize = 16 << 10;
 
-/// Length of the configuration file or of one policy file, in bytes.
+/// Length of the configuration file, of one policy file or of one file with prices, in bytes.
 pub const FILE_BYTES_MAX: u64 = 16 << 20;
+
+/// Files with prices.
+pub const PRICES_FILES_MAX: usize = 16;
 
 /// Policy files of one workspace.
 pub const POLICY_FILES_MAX: usize = 100;

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use ringfence_document::{Diagnostic, Place, Severity, render};
 use ringfence_policy::Source;
-use ringfence_types::{Digest, WorkspaceName};
+use ringfence_types::{Digest, Timestamp, WorkspaceName};
 
 use super::Config;
 use super::read::{Origin, read};
@@ -48,7 +49,7 @@ pub struct Rejected {
     pub sources: Vec<SourceText>,
 }
 
-/// Reads the file at `path` and the policies it names.
+/// Reads the file at `path`, and the files with prices and policies that it names.
 ///
 /// # Errors
 /// When a file cannot be read, or with everything that is wrong in the configuration.
@@ -73,22 +74,31 @@ pub fn load_text(name: &str, path: &Path, text: String) -> Result<Loaded, Reject
     // Children start elsewhere: what they are told must not depend on where this program was called.
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     let folder = absolute.parent().unwrap_or(Path::new("/"));
-    let (config, diagnostics) = read(&text, Origin { folder, source: name });
+    let today = today();
+    let reading = read(&text, Origin { folder, source: name, today: &today, prices: &[] });
     let main = SourceText { name: name.to_owned(), path: path.to_path_buf(), text };
-    match config {
-        Some(config) => with_policies(config, diagnostics, main),
-        None => Err(Rejected { diagnostics, sources: vec![main] }),
+    let sources = [vec![main], reading.texts].concat();
+    match reading.config {
+        Some(config) => with_policies(config, reading.diagnostics, path, sources),
+        None => Err(Rejected { diagnostics: reading.diagnostics, sources }),
     }
+}
+
+/// The day, as `2026-11-21`.
+fn today() -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = Timestamp::from_micros(u64::try_from(since.as_micros()).unwrap_or(u64::MAX)).to_string();
+    now.split('T').next().unwrap_or_default().to_owned()
 }
 
 fn with_policies(
     config: Config,
     mut diagnostics: Vec<Diagnostic>,
-    main: SourceText,
+    path: &Path,
+    mut sources: Vec<SourceText>,
 ) -> Result<Loaded, Rejected> {
-    let name = main.name.clone();
-    let folder = main.path.parent().unwrap_or(Path::new("")).to_path_buf();
-    let mut sources = vec![main];
+    let name = sources.first().map(|main| main.name.clone()).unwrap_or_default();
+    let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
     let mut policies = HashMap::new();
     for workspace in &config.workspaces {
         let mut texts = Vec::new();
@@ -112,7 +122,8 @@ fn with_policies(
         policies.insert(workspace.name.clone(), texts);
     }
     if diagnostics.iter().any(Diagnostic::is_error) {
-        diagnostics.sort_by_key(|diagnostic| diagnostic.place);
+        // What the configuration itself says first, then the files it names.
+        diagnostics.sort_by_key(|diagnostic| (diagnostic.source.as_str() != name, diagnostic.place));
         return Err(Rejected { diagnostics, sources });
     }
     let digest = digest_of(&sources);
@@ -130,7 +141,7 @@ fn digest_of(sources: &[SourceText]) -> Digest {
 }
 
 /// Reads a text file of bounded length.
-fn read_text(path: &Path) -> std::io::Result<String> {
+pub(super) fn read_text(path: &Path) -> std::io::Result<String> {
     let file = std::fs::File::open(path)?;
     if file.metadata()?.is_dir() {
         return Err(std::io::Error::other("it is a folder"));

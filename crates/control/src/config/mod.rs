@@ -5,15 +5,22 @@
 
 mod load;
 mod model;
+mod models;
 mod read;
 mod secret;
+mod spend;
 mod url;
 
 pub(crate) use load::render_all;
 pub use load::{Loaded, Rejected, SourceText, load, load_text};
 pub use model::{
-    ActionConfig, AgentConfig, Config, EnvironmentValue, LimitsConfig, PersonConfig, PolicyFile,
+    ActionConfig, AgentConfig, Config, EnvironmentValue, LimitsConfig, PersonConfig, PolicyFile, PricesFile,
     ServerConfig, Share, Transport, TrustConfig, WorkspaceConfig,
 };
+pub use models::{
+    EndpointConfig, ModelApi, ModelConfig, ProviderConfig, ResponseCacheConfig, RouteConfig, RouteWhen,
+    ServedConfig,
+};
 pub use secret::{Secret, SecretError, SecretSource, SecretSourceError};
+pub use spend::{BudgetConfig, BudgetWindow, BudgetsConfig, LoopsConfig, RunBudgetConfig};
 pub use url::{ServerUrl, ServerUrlError};

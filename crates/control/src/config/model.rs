@@ -1,16 +1,21 @@
 //! What users write in `ringfence.yaml`, read and checked, before anything is made of it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ringfence_document::Place;
 use ringfence_policy::Language;
+use ringfence_prices::Table;
 use ringfence_types::{
-    ActionType, AgentName, Digest, OrganizationName, PersonName, Role, ServerName, ToolName, WorkspaceName,
+    ActionType, AgentName, Digest, ModelName, OrganizationName, PersonName, Role, ServerName, ToolName,
+    WorkspaceName,
 };
 use smol_str::SmolStr;
 
-use super::{SecretSource, ServerUrl};
+use super::{
+    BudgetConfig, BudgetsConfig, LoopsConfig, ModelConfig, RunBudgetConfig, SecretSource, ServerUrl,
+};
 
 /// The whole file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +28,8 @@ pub struct Config {
     pub people: Vec<PersonConfig>,
     /// In the order of the file.
     pub workspaces: Vec<WorkspaceConfig>,
+    /// Files with prices, in the order of the file: the first that knows a model counts.
+    pub prices: Vec<PricesFile>,
 }
 
 /// One of the people.
@@ -51,6 +58,13 @@ pub struct WorkspaceConfig {
     pub retention: Duration,
     /// The tool servers, in the order of the file.
     pub servers: Vec<ServerConfig>,
+    /// The models, in the order of the file.
+    // INVARIANT: no two have one name.
+    pub models: Vec<ModelConfig>,
+    /// What all of it together may use up, one for each window.
+    pub budget: Vec<BudgetConfig>,
+    /// What each agent, user and conversation may use up.
+    pub budgets: BudgetsConfig,
     /// The agents, in the order of the file.
     pub agents: Vec<AgentConfig>,
     /// Its rules.
@@ -152,7 +166,13 @@ pub struct AgentConfig {
     pub name: AgentName,
     /// What it holds: `server/tool` with globs in the tool's part.
     pub grants: Vec<String>,
-    /// What each of its runs may use up.
+    /// The models it holds.
+    pub models: Vec<ModelName>,
+    /// Tools that providers host and that it may have models use, by the providers' names for them.
+    pub hosted_tools: Vec<SmolStr>,
+    /// What each of its runs may spend.
+    pub budget: RunBudgetConfig,
+    /// The bounds of each of its runs.
     pub limits: LimitsConfig,
 }
 
@@ -167,6 +187,21 @@ pub struct LimitsConfig {
     pub repetition: Option<u32>,
     /// Actions in total; `budget: { actions: … }`.
     pub actions: Option<u64>,
+    /// Model calls in total.
+    pub model_calls: Option<u32>,
+    /// What ends a run that goes round in circles.
+    pub loops: LoopsConfig,
+}
+
+/// A file with prices, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PricesFile {
+    /// Where it is; relative ones from the folder of the configuration file.
+    pub path: PathBuf,
+    /// The path as it is written.
+    pub shown: SmolStr,
+    /// What it says.
+    pub table: Arc<Table>,
 }
 
 /// A file with rules.
@@ -185,9 +220,17 @@ pub struct PolicyFile {
 // === impl LimitsConfig ===
 
 impl Default for LimitsConfig {
-    /// What holds where nothing is written: five minutes, 16 at once, five repetitions, any number of actions.
+    /// What holds where nothing is written: five minutes, 16 at once, five repetitions, any number of actions, 200 model
+    /// calls.
     fn default() -> Self {
-        Self { wall: Some(Duration::from_mins(5)), concurrent: Some(16), repetition: Some(5), actions: None }
+        Self {
+            wall: Some(Duration::from_mins(5)),
+            concurrent: Some(16),
+            repetition: Some(5),
+            actions: None,
+            model_calls: Some(200),
+            loops: LoopsConfig::default(),
+        }
     }
 }
 
@@ -197,5 +240,14 @@ impl Config {
     /// The workspace of that name.
     pub fn workspace(&self, name: &str) -> Option<&WorkspaceConfig> {
         self.workspaces.iter().find(|workspace| workspace.name.as_str() == name)
+    }
+}
+
+// === impl WorkspaceConfig ===
+
+impl WorkspaceConfig {
+    /// The model of that name.
+    pub fn model(&self, name: &str) -> Option<&ModelConfig> {
+        self.models.iter().find(|model| model.name.as_str() == name)
     }
 }

@@ -1,4 +1,4 @@
-//! The address of a tool server.
+//! The address of a tool server or a model's provider.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -59,11 +59,14 @@ impl ServerUrl {
 
     /// Whether what is sent there can be read on the way: plain HTTP to another machine.
     pub fn is_exposed(&self) -> bool {
+        self.0.scheme_str() == Some("http") && !self.is_loopback()
+    }
+
+    /// Whether it is on this machine.
+    pub fn is_loopback(&self) -> bool {
         let host = self.0.host().unwrap_or_default();
         let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let loopback =
-            host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-        self.0.scheme_str() == Some("http") && !loopback
+        host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 }
 

@@ -3,37 +3,61 @@
 use std::collections::HashSet;
 
 use ringfence_document::{Fields, Key, Node, Report};
-use ringfence_types::{AgentName, ServerName};
+use ringfence_types::{AgentName, ModelName, ServerName};
 
 use super::super::{AgentConfig, LimitsConfig};
-use super::budget;
-use super::value::{duration, key_name, or_off};
+use super::value::{key_name, words};
+use super::{budget, limits, route};
 
-/// The most that can be written where a count of things at once is asked for.
-const COUNT_MAX: u64 = 100_000;
+/// What there is to be held in the workspace, also what could not be read.
+#[derive(Clone, Copy)]
+pub(super) struct Holdable<'a> {
+    /// Its tool servers.
+    pub servers: &'a [&'a str],
+    /// Its models.
+    pub models: &'a [&'a str],
+}
 
-/// Reads every agent; `servers` are those of the workspace.
-pub(super) fn read_all(node: &Node, servers: &[&str], report: &mut Report) -> Vec<AgentConfig> {
+/// Reads every agent.
+pub(super) fn read_all(node: &Node, known: Holdable<'_>, report: &mut Report) -> Vec<AgentConfig> {
     let Some(members) = node.as_mapping() else {
         if !node.is_null() {
             report.error(node.place, format!("`agents` must be a mapping, not {}", node.kind()));
         }
         return Vec::new();
     };
-    members.iter().filter_map(|(key, value)| agent(key, value, servers, report)).collect()
+    members.iter().filter_map(|(key, value)| agent(key, value, known, report)).collect()
 }
 
-fn agent(key: &Key, node: &Node, servers: &[&str], report: &mut Report) -> Option<AgentConfig> {
+fn agent(key: &Key, node: &Node, known: Holdable<'_>, report: &mut Report) -> Option<AgentConfig> {
     let name = key_name(key, "an agent", AgentName::new, report);
     let mut fields = Fields::of(node, "an agent", report)?;
-    let grants = fields.get("tools").map(|node| grants(node, servers, report)).unwrap_or_default();
-    let actions = fields.get("budget").and_then(|node| budget::read(node, report));
-    let limits = fields.get("limits").map(|node| limits(node, report)).unwrap_or_default();
-    for later in ["models", "egress", "run", "credentials", "spawn", "state", "route"] {
+    let grants = fields.get("tools").map(|node| grants(node, known.servers, report)).unwrap_or_default();
+    let models = fields.get("models").map(|node| models(node, known.models, report)).unwrap_or_default();
+    let hosted = fields.get("hosted_tools");
+    let hosted_tools = hosted.map(|node| words(node, "a hosted tool", report)).unwrap_or_default();
+    let (budget, actions) = fields.get("budget").map(|node| budget::of_run(node, report)).unwrap_or_default();
+    let limits = fields.get("limits").map(|node| limits::read(node, report)).unwrap_or_default();
+    for later in ["egress", "run", "credentials", "spawn", "state"] {
         fields.later(later, report);
     }
     fields.finish(report);
-    Some(AgentConfig { name: name?, grants, limits: LimitsConfig { actions, ..limits } })
+    let limits = LimitsConfig { actions, ..limits };
+    Some(AgentConfig { name: name?, grants, models, hosted_tools, budget, limits })
+}
+
+/// The models it holds, each by its name.
+fn models(node: &Node, known: &[&str], report: &mut Report) -> Vec<ModelName> {
+    let mut models: Vec<ModelName> = Vec::new();
+    for element in node.list("`models`", report).unwrap_or_default() {
+        let Some(model) = route::name(element, known, report) else { continue };
+        if models.contains(&model) {
+            report.warning(element.place, format!("the model `{model}` stands here twice"));
+        } else {
+            models.push(model);
+        }
+    }
+    models
 }
 
 fn grants(node: &Node, servers: &[&str], report: &mut Report) -> Vec<String> {
@@ -80,32 +104,5 @@ fn dangling(element: &Node, server: &str, servers: &[&str], report: &mut Report)
             server,
             servers,
         );
-    }
-}
-
-fn limits(node: &Node, report: &mut Report) -> LimitsConfig {
-    let default = LimitsConfig::default();
-    let Some(mut fields) = Fields::of(node, "`limits`", report) else { return default };
-    let wall = fields.get("wall");
-    let wall = wall.and_then(|node| or_off(node, report, |node, report| duration(node, "`wall`", report)));
-    let mut count = |fields: &mut Fields<'_>, key: &'static str, least: u64| {
-        let node = fields.get(key)?;
-        let what = format!("`{key}`");
-        let read = |node: &Node, report: &mut Report| node.whole(&what, least..=COUNT_MAX, report);
-        let count = or_off(node, report, read)?;
-        Some(count.and_then(|count| u32::try_from(count).ok()))
-    };
-    let concurrent = count(&mut fields, "concurrent", 1);
-    // Less than two would refuse every second call.
-    let repetition = count(&mut fields, "repetition", 2);
-    for later in ["model_calls", "memory", "cpu", "processes", "disk", "spawn"] {
-        fields.later(later, report);
-    }
-    fields.finish(report);
-    LimitsConfig {
-        wall: wall.unwrap_or(default.wall),
-        concurrent: concurrent.unwrap_or(default.concurrent),
-        repetition: repetition.unwrap_or(default.repetition),
-        actions: default.actions,
     }
 }

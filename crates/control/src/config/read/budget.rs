@@ -1,30 +1,96 @@
-//! `budget:`: of what there is in this version, the number of actions of a run.
+//! `budget:` and `budgets:`: what may be used up by a run, and by everything above it.
 
 use ringfence_document::{Fields, Node, Report};
+use ringfence_types::Money;
 
+use super::super::{BudgetConfig, BudgetWindow, BudgetsConfig, RunBudgetConfig};
 use super::value::or_off;
 
 /// The most actions a run can be given.
 const ACTIONS_MAX: u64 = 1_000_000_000_000;
 
-/// Reads the budget of each run of an agent: how many actions.
-pub(super) fn read(node: &Node, report: &mut Report) -> Option<u64> {
-    let mut fields = Fields::of(node, "a budget", report)?;
-    let actions = fields.get("actions");
+/// The most tokens a budget can have.
+const TOKENS_MAX: u64 = 1_000_000_000_000_000;
+
+/// What each run of an agent may use up, and how many actions it has.
+pub(super) fn of_run(node: &Node, report: &mut Report) -> (RunBudgetConfig, Option<u64>) {
+    let default = RunBudgetConfig::default();
+    let Some(mut fields) = Fields::of(node, "a budget", report) else { return (default, None) };
+    let usd = fields.get("usd").and_then(|node| or_off(node, report, usd));
+    let tokens = fields.get("tokens").and_then(|node| or_off(node, report, tokens));
     let count = |node: &Node, report: &mut Report| node.whole("`actions`", 1..=ACTIONS_MAX, report);
-    let actions = actions.and_then(|node| or_off(node, report, count));
-    for later in ["usd", "tokens", "per"] {
-        fields.later(later, report);
+    let actions = fields.get("actions").and_then(|node| or_off(node, report, count));
+    if let Some(node) = fields.get("per") {
+        report.error_with_hint(
+            node.place,
+            "the budget of a run has no window: it is for the whole run",
+            "`budgets: { agent: { usd: …, per: day } }` of the workspace bounds all runs of an agent together",
+        );
     }
     fields.finish(report);
-    actions.flatten()
+    let budget =
+        RunBudgetConfig { usd: usd.unwrap_or(default.usd), tokens: tokens.unwrap_or(default.tokens) };
+    (budget, actions.flatten())
 }
 
-/// A budget of the whole workspace: nothing of it is in this version.
-pub(super) fn refuse_at_workspace(node: &Node, report: &mut Report) {
-    report.error_with_hint(
-        node.place,
-        "the `budget` of a workspace is not in this version",
-        "`budget: { actions: N }` of an agent bounds each of its runs",
-    );
+/// One budget, or one for each of several windows.
+pub(super) fn windows(node: &Node, report: &mut Report) -> Vec<BudgetConfig> {
+    let mut budgets: Vec<BudgetConfig> = Vec::new();
+    for element in node.one_or_many() {
+        let Some(budget) = window(element, report) else { continue };
+        if budgets.iter().any(|other| other.per == budget.per) {
+            let per =
+                budget.per.map_or_else(|| "without `per`".into(), |per| format!("per {}", per.as_str()));
+            report.error(element.place, format!("a budget {per} stands here twice"));
+        } else {
+            budgets.push(budget);
+        }
+    }
+    budgets
+}
+
+fn window(node: &Node, report: &mut Report) -> Option<BudgetConfig> {
+    let mut fields = Fields::of(node, "a budget", report)?;
+    let (usd_node, tokens_node) = (fields.get("usd"), fields.get("tokens"));
+    let (usd, tokens) =
+        (usd_node.map(|node| usd(node, report)), tokens_node.map(|node| tokens(node, report)));
+    let per = fields.get("per").map(|node| node.word("`per`", &BudgetWindow::WORDS, report));
+    if let Some(node) = fields.get("actions") {
+        report.error(
+            node.place,
+            "`actions` are counted for each run: write them into the `budget` of an agent",
+        );
+    }
+    fields.finish(report);
+    if usd.is_none() && tokens.is_none() {
+        report.error_with_hint(
+            node.place,
+            "a budget needs `usd` or `tokens`",
+            "write `{ usd: 20.00, per: day }`",
+        );
+        return None;
+    }
+    // Each is an error, or written, or not.
+    Some(BudgetConfig {
+        usd: usd.map_or(Some(None), |usd| usd.map(Some))?,
+        tokens: tokens.map_or(Some(None), |tokens| tokens.map(Some))?,
+        per: per.map_or(Some(None), |per| per.map(Some))?,
+    })
+}
+
+/// `budgets:` of a workspace.
+pub(super) fn levels(node: &Node, report: &mut Report) -> BudgetsConfig {
+    let Some(mut fields) = Fields::of(node, "`budgets`", report) else { return BudgetsConfig::default() };
+    let mut level = |key| fields.get(key).map(|node| windows(node, report)).unwrap_or_default();
+    let (agent, user, conversation) = (level("agent"), level("user"), level("conversation"));
+    fields.finish(report);
+    BudgetsConfig { agent, user, conversation }
+}
+
+fn usd(node: &Node, report: &mut Report) -> Option<Money> {
+    node.parsed("`usd`", str::parse, report)
+}
+
+fn tokens(node: &Node, report: &mut Report) -> Option<u64> {
+    node.whole("`tokens`", 1..=TOKENS_MAX, report)
 }

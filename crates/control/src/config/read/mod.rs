@@ -2,8 +2,16 @@
 
 mod agent;
 mod budget;
+mod endpoint;
+mod limits;
+mod model;
 mod people;
 mod policy;
+mod price;
+mod prices;
+mod provider;
+mod remark;
+mod route;
 mod server;
 mod value;
 mod workspace;
@@ -13,7 +21,8 @@ use std::path::Path;
 use ringfence_document::{Diagnostic, Fields, Node, Report};
 use ringfence_types::OrganizationName;
 
-use super::Config;
+use super::load::SourceText;
+use super::{Config, PricesFile};
 
 /// How long a call waits for a person, unless something else is written.
 const APPROVAL_WAIT_DEFAULT_SECONDS: u64 = 50;
@@ -21,25 +30,44 @@ const APPROVAL_WAIT_DEFAULT_SECONDS: u64 = 50;
 /// The longest a call may wait for a person: clients and proxies give up on silence long before.
 const APPROVAL_WAIT_MAX_SECONDS: u64 = 3600;
 
-/// Where relative paths start, and what the file is called.
+/// Where relative paths start, what the file is called, and what is known besides it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Origin<'a> {
     /// The folder of the configuration file.
     pub folder: &'a Path,
     /// The file's name in messages.
     pub source: &'a str,
+    /// The day, as `2026-11-21`.
+    pub today: &'a str,
+    /// What the files of `prices:` say.
+    pub prices: &'a [PricesFile],
 }
 
-/// Reads the text of a configuration file: what could be read, and everything that is to be said of it. With an error
-/// among that, the configuration is only good for finding more.
-pub(crate) fn read(text: &str, origin: Origin<'_>) -> (Option<Config>, Vec<Diagnostic>) {
+/// What was made of a configuration file.
+#[derive(Default)]
+pub(crate) struct Reading {
+    /// What could be read. With an error among the diagnostics it is only good for finding more.
+    pub config: Option<Config>,
+    /// Everything that is to be said of it.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The files with prices that it names.
+    pub texts: Vec<SourceText>,
+}
+
+/// Reads the text of a configuration file, and the files with prices that it names.
+pub(crate) fn read(text: &str, origin: Origin<'_>) -> Reading {
     let root = match ringfence_document::parse(origin.source, text) {
         Ok(root) => root,
-        Err(diagnostics) => return (None, diagnostics),
+        Err(diagnostics) => return Reading { diagnostics, ..Reading::default() },
     };
     let mut report = Report::new(origin.source);
-    let config = root_mapping(&root, origin, &mut report);
-    (config, report.into_diagnostics())
+    let prices = root.get("prices").map(|node| prices::read_all(node, origin, &mut report));
+    let mut prices = prices.unwrap_or_default();
+    let config = root_mapping(&root, Origin { prices: &prices.files, ..origin }, &mut report);
+    let config = config.map(|config| Config { prices: prices.files, ..config });
+    let mut diagnostics = report.into_diagnostics();
+    diagnostics.append(&mut prices.diagnostics);
+    Reading { config, diagnostics, texts: prices.texts }
 }
 
 fn root_mapping(root: &Node, origin: Origin<'_>, report: &mut Report) -> Option<Config> {
@@ -57,10 +85,11 @@ fn root_mapping(root: &Node, origin: Origin<'_>, report: &mut Report) -> Option<
     let people = fields.get("people").map(|node| people::read(node, report)).unwrap_or_default();
     let workspaces = fields.require("workspaces", report);
     let workspaces = workspaces.map(|node| workspace::read_all(node, origin, report)).unwrap_or_default();
-    for key in ["providers", "budget", "budgets", "prices", "vault", "alerts", "telemetry"] {
+    fields.get("prices");
+    for key in ["providers", "budget", "budgets", "vault", "alerts", "telemetry"] {
         fields.later(key, report);
     }
     fields.finish(report);
     let approval_wait = wait.unwrap_or(std::time::Duration::from_secs(APPROVAL_WAIT_DEFAULT_SECONDS));
-    Some(Config { organization: organization?, approval_wait, people, workspaces })
+    Some(Config { organization: organization?, approval_wait, people, workspaces, prices: Vec::new() })
 }

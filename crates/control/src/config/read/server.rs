@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ringfence_document::{Diagnostic, Fields, Key, Node, Report};
+use ringfence_document::{Fields, Key, Node, Report};
 use ringfence_types::{ActionType, ServerName, ToolName};
 use smol_str::SmolStr;
 
-use super::super::{ActionConfig, EnvironmentValue, SecretSource, ServerConfig, ServerUrl, Share, Transport};
+use super::super::{ActionConfig, EnvironmentValue, ServerConfig, Share, Transport};
 use super::Origin;
-use super::value::{duration, duration_within, key_name, word, words};
+use super::endpoint::{self, Carried, breaker, secret};
+use super::value::{duration_within, key_name, mapping, word, words};
 
 /// How long one call may take unless something else is written.
 const TIMEOUT_DEFAULT: Duration = Duration::from_mins(1);
@@ -17,30 +18,9 @@ const TIMEOUT_DEFAULT: Duration = Duration::from_mins(1);
 /// The longest a call may be given, in seconds.
 const TIMEOUT_MAX_SECONDS: u64 = 86_400;
 
-/// Failures in a row that open a breaker unless something else is written.
-const BREAKER_FAILURES_DEFAULT: u32 = 5;
-
-/// How long a breaker stays open unless something else is written.
-const BREAKER_OPEN_DEFAULT: Duration = Duration::from_secs(30);
-
-/// Headers that the node sets itself, or that would change where a request goes.
-const RESERVED_HEADERS: &[&str] = &[
-    "host",
-    "content-length",
-    "content-type",
-    "transfer-encoding",
-    "connection",
-    "upgrade",
-    "te",
-    "trailer",
-    "accept",
-    "mcp-session-id",
-    "mcp-protocol-version",
-    "mcp-method",
-    "mcp-name",
-    "last-event-id",
-    "origin",
-];
+/// Headers of MCP, which the node sets itself.
+const RESERVED_HEADERS: &[&str] =
+    &["mcp-session-id", "mcp-protocol-version", "mcp-method", "mcp-name", "last-event-id"];
 
 /// Reads every server.
 pub(super) fn read_all(node: &Node, origin: Origin<'_>, report: &mut Report) -> Vec<ServerConfig> {
@@ -67,8 +47,7 @@ fn server(key: &Key, node: &Node, origin: Origin<'_>, report: &mut Report) -> Op
         fields.later(later, report);
     }
     fields.finish(report);
-    let (breaker_failures, breaker_open_for) =
-        breaker.unwrap_or((BREAKER_FAILURES_DEFAULT, BREAKER_OPEN_DEFAULT));
+    let (breaker_failures, breaker_open_for) = breaker.unwrap_or(endpoint::BREAKER_DEFAULT);
     Some(ServerConfig {
         name: name?,
         transport: transport?,
@@ -129,52 +108,11 @@ fn http(
     origin: Origin<'_>,
     report: &mut Report,
 ) -> Option<Transport> {
-    let parsed = url.parsed("`url`", ServerUrl::parse, report);
-    let mut all: Vec<(SmolStr, SecretSource)> = Vec::new();
-    for (name, value) in headers.and_then(|node| mapping(node, "`headers`", report)).unwrap_or_default() {
-        all.extend(header(name, value, origin, report));
-    }
-    let is_set = all.iter().any(|(name, _)| name == "authorization");
-    if let Some(node) = bearer.filter(|_| is_set) {
-        report.error(node.place, "`key` is sent as `authorization`, which `headers` sets too");
-    }
-    let bearer = bearer.and_then(|node| secret(node, "`key`", origin, report));
-    if parsed.as_ref().is_some_and(ServerUrl::is_exposed) && (bearer.is_some() || !all.is_empty()) {
-        report.warning_with_hint(url.place, "a secret would travel in the clear to that server", "use https");
-    }
-    Some(Transport::Http { url: parsed?, headers: all, bearer })
-}
-
-fn header(
-    name: &Key,
-    value: &Node,
-    origin: Origin<'_>,
-    report: &mut Report,
-) -> Option<(SmolStr, SecretSource)> {
-    let lower = name.text.to_ascii_lowercase();
-    if http::HeaderName::from_bytes(lower.as_bytes()).is_err() {
-        report.error(name.place, format!("`{}` is not the name of a header", crate::shown::line(&name.text)));
-        return None;
-    }
-    if RESERVED_HEADERS.contains(&lower.as_str()) {
-        report.error(name.place, format!("the header `{lower}` is set by the node itself"));
-        return None;
-    }
-    Some((lower.into(), secret(value, "a header's value", origin, report)?))
-}
-
-/// Where a secret is kept. What stands there instead is never shown.
-fn secret(node: &Node, what: &str, origin: Origin<'_>, report: &mut Report) -> Option<SecretSource> {
-    let text = node.text(what, report)?;
-    match SecretSource::parse(text, origin.folder) {
-        Ok(source) => Some(source),
-        Err(error) => {
-            let diagnostic = Diagnostic::error(origin.source, node.place, format!("{what}: {error}"))
-                .with_hint("write \"env:NAME\" or \"file:PATH\"");
-            report.push(Diagnostic { concealed: true, ..diagnostic });
-            None
-        }
-    }
+    let address = endpoint::url(url, "`url`", report);
+    let asked = Carried { headers, key: bearer, reserved: RESERVED_HEADERS, of_key: &["authorization"] };
+    let (headers, bearer) = asked.read(origin, report);
+    endpoint::warn_exposed(url, address.as_ref(), bearer.is_some() || !headers.is_empty(), report);
+    Some(Transport::Http { url: address?, headers, bearer })
 }
 
 fn stdio(
@@ -236,15 +174,6 @@ fn share(node: &Node, report: &mut Report) -> Option<Share> {
     }
 }
 
-fn breaker(node: &Node, report: &mut Report) -> Option<(u32, Duration)> {
-    let mut fields = Fields::of(node, "a breaker", report)?;
-    let failures = fields.get("failures").and_then(|node| node.whole("`failures`", 1..=1000, report));
-    let open_for = fields.get("open_for").and_then(|node| duration(node, "`open_for`", report));
-    fields.finish(report);
-    let failures = failures.and_then(|count| u32::try_from(count).ok()).unwrap_or(BREAKER_FAILURES_DEFAULT);
-    Some((failures, open_for.unwrap_or(BREAKER_OPEN_DEFAULT)))
-}
-
 fn actions(node: &Node, report: &mut Report) -> Vec<ActionConfig> {
     let members = mapping(node, "`actions`", report).unwrap_or_default();
     members.iter().filter_map(|(key, value)| action(key, value, report)).collect()
@@ -262,12 +191,4 @@ fn action(key: &Key, node: &Node, report: &mut Report) -> Option<ActionConfig> {
     fields.later("relaxed", report);
     fields.finish(report);
     Some(ActionConfig { tool: tool?, action, action_type, risk, labels })
-}
-
-fn mapping<'n>(node: &'n Node, what: &str, report: &mut Report) -> Option<&'n [(Key, Node)]> {
-    let members = node.as_mapping();
-    if members.is_none() {
-        report.error(node.place, format!("{what} must be a mapping, not {}", node.kind()));
-    }
-    members
 }

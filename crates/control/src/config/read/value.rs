@@ -80,3 +80,12 @@ pub(super) fn or_off<T>(
     }
     read(node, report).map(Some)
 }
+
+/// The members of a mapping.
+pub(super) fn mapping<'n>(node: &'n Node, what: &str, report: &mut Report) -> Option<&'n [(Key, Node)]> {
+    let members = node.as_mapping();
+    if members.is_none() {
+        report.error(node.place, format!("{what} must be a mapping, not {}", node.kind()));
+    }
+    members
+}

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use ringfence_document::{Fields, Key, Node, Report};
-use ringfence_types::{ServerName, WorkspaceName};
+use ringfence_types::WorkspaceName;
 
-use super::super::{ServerConfig, TrustConfig, WorkspaceConfig};
+use super::super::{TrustConfig, WorkspaceConfig};
+use super::agent::Holdable;
 use super::value::{duration, key_name, word};
-use super::{Origin, agent, budget, policy, server};
+use super::{Origin, agent, budget, model, policy, remark, server};
 
 /// The environment of a workspace that names none: the strictest.
 const ENVIRONMENT_DEFAULT: &str = "production";
@@ -40,18 +41,17 @@ fn workspace(key: &Key, node: &Node, origin: Origin<'_>, report: &mut Report) ->
     let retention = fields.get("retention").and_then(|node| duration(node, "`retention`", report));
     let tools = fields.get("tools");
     let servers = tools.map(|node| server::read_all(node, origin, report)).unwrap_or_default();
-    // A server that could not be read still exists: a grant on it is not dangling too.
-    let known: Vec<&str> =
-        tools.and_then(Node::as_mapping).into_iter().flatten().map(|(key, _)| key.text.as_str()).collect();
-    let agents = fields.get("agents").map(|node| agent::read_all(node, &known, report)).unwrap_or_default();
+    let models_node = fields.get("models");
+    let models = models_node.map(|node| model::read_all(node, origin, report)).unwrap_or_default();
+    let (known_servers, known_models) = (keys(tools), keys(models_node));
+    let known = Holdable { servers: &known_servers, models: &known_models };
+    let agents_node = fields.get("agents");
+    let agents = agents_node.map(|node| agent::read_all(node, known, report)).unwrap_or_default();
+    let budget = fields.get("budget").map(|node| budget::windows(node, report)).unwrap_or_default();
+    let budgets = fields.get("budgets").map(|node| budget::levels(node, report)).unwrap_or_default();
     let policy = fields.get("policy").map(|node| policy::read_all(node, origin, report)).unwrap_or_default();
-    fields.later("models", report);
     fields.later("credentials", report);
     fields.later("secrets", report);
-    if let Some(node) = fields.get("budget") {
-        budget::refuse_at_workspace(node, report);
-    }
-    fields.later("budgets", report);
     fields.finish(report);
     let default_trust =
         if environment == ENVIRONMENT_DEFAULT { TrustConfig::Explicit } else { TrustConfig::FirstUse };
@@ -61,12 +61,15 @@ fn workspace(key: &Key, node: &Node, origin: Origin<'_>, report: &mut Report) ->
         trust: trust.unwrap_or(default_trust),
         retention: retention.unwrap_or(RETENTION_DEFAULT),
         servers,
+        models,
+        budget,
+        budgets,
         agents,
         policy,
     };
     // What is said of a file with mistakes may be their consequence.
     if report.errors() == 0 {
-        remark(&read, key, report);
+        remark::all(&read, key, agents_node, report);
     }
     Some(read)
 }
@@ -84,27 +87,7 @@ fn trust(node: &Node, report: &mut Report) -> Option<TrustConfig> {
     }
 }
 
-/// What is allowed and probably not meant.
-fn remark(workspace: &WorkspaceConfig, key: &Key, report: &mut Report) {
-    let name = &workspace.name;
-    if workspace.policy.is_empty() {
-        report.warning_with_hint(
-            key.place,
-            format!("workspace `{name}` has no policy: every action is denied by default"),
-            "write `policy: [safety-policy.yaml]`",
-        );
-    }
-    if workspace.agents.is_empty() {
-        report.warning(key.place, format!("workspace `{name}` has no agents"));
-    }
-    let unheld = workspace.servers.iter().map(|server: &ServerConfig| &server.name);
-    for server in unheld.filter(|server| !is_held(workspace, server)) {
-        report.warning(key.place, format!("no agent of workspace `{name}` holds a tool of `{server}`"));
-    }
-}
-
-fn is_held(workspace: &WorkspaceConfig, server: &ServerName) -> bool {
-    let grants = workspace.agents.iter().flat_map(|agent| &agent.grants);
-    let mut servers = grants.filter_map(|grant| grant.split_once('/'));
-    servers.any(|(held, _)| held == server.as_str())
+/// The names in a mapping. What could not be read still exists: naming it is no mistake too.
+fn keys(node: Option<&Node>) -> Vec<&str> {
+    node.and_then(Node::as_mapping).into_iter().flatten().map(|(key, _)| key.text.as_str()).collect()
 }
