@@ -11,9 +11,11 @@ mod events;
 mod failure;
 mod fsync;
 mod histogram;
+mod llm;
 mod load;
 mod machine;
 mod node;
+mod process;
 mod table;
 mod upstream;
 mod wire;
@@ -25,6 +27,7 @@ use clap::Parser;
 
 use crate::bench::{Plan, Which};
 use crate::failure::Failure;
+use crate::llm::Kind;
 
 /// Measure the figures of docs/benchmarks.md
 ///
@@ -32,7 +35,7 @@ use crate::failure::Failure;
 #[derive(Parser)]
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
 struct Command {
-    /// What to measure; everything if nothing is named
+    /// What to measure; unless named, everything that needs no other gateway
     #[arg(value_enum)]
     which: Vec<Which>,
     /// Measure for a shorter time: for a first impression, not for the record
@@ -44,6 +47,9 @@ struct Command {
     /// Clients at once, of `steady`
     #[arg(long, value_name = "N", default_value_t = 16)]
     clients: usize,
+    /// The ways to a model that are measured, of `llm`, `streams` and `burst`
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Kind::ALL)]
+    only: Vec<Kind>,
     /// Where the measured data goes; its file system is what is measured
     ///
     /// Unless given, a folder beside the built program.
@@ -65,7 +71,7 @@ fn run(command: Command) -> Result<(), Failure> {
     let beside = std::env::current_exe()?.with_file_name("bench-data");
     let folder = command.folder.unwrap_or(beside);
     std::fs::create_dir_all(&folder)?;
-    let plan = Plan { quick: command.quick, clients: command.clients, folder };
+    let plan = Plan { quick: command.quick, clients: command.clients, only: command.only, folder };
     let which = if command.which.is_empty() { Which::ALL.to_vec() } else { command.which };
     machine::describe(command.json);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::failure::{Failure, failure};
-use crate::{config, control};
+use crate::process::{Cpu, Memory};
+use crate::{config, control, process};
 
 /// How long a node may take to end when it is asked to.
 const STOP: Duration = Duration::from_secs(30);
@@ -28,28 +29,6 @@ pub struct Node {
     pub ready_after: Duration,
     /// Kept open, so that the node never writes into a closed pipe.
     _output: BufReader<ChildStdout>,
-}
-
-/// What a process has used of the processors.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Cpu {
-    /// In user mode.
-    pub user: Duration,
-    /// In the kernel.
-    pub system: Duration,
-}
-
-/// What a process has in memory, in bytes.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Memory {
-    /// Resident now.
-    pub resident: u64,
-    /// The most that was ever resident.
-    pub most: u64,
-    /// Resident of anonymous memory: without the program's own file.
-    pub anonymous: u64,
-    /// Resident, with shared pages by their share; unknown where the machine does not tell.
-    pub proportional: Option<u64>,
 }
 
 // === impl Node ===
@@ -103,30 +82,12 @@ impl Node {
 
     /// What it has used of the processors until now, all its threads together, without its children.
     pub fn cpu(&self) -> Result<Cpu, Failure> {
-        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // proc(5): the name in parentheses may have spaces; after it come the state (field 3) and the rest.
-        let rest = text.rsplit_once(')').ok_or("no name in /proc/PID/stat")?.1;
-        let mut fields = rest.split_ascii_whitespace().skip(11);
-        let mut ticks = || -> Result<Duration, Failure> {
-            let ticks: u32 = fields.next().ok_or("no times in /proc/PID/stat")?.parse()?;
-            Ok(Duration::from_secs(1) * ticks / u32::try_from(rustix::param::clock_ticks_per_second())?)
-        };
-        Ok(Cpu { user: ticks()?, system: ticks()? })
+        process::cpu(self.child.id())
     }
 
     /// What it has in memory.
     pub fn memory(&self) -> Result<Memory, Failure> {
-        let folder = PathBuf::from(format!("/proc/{}", self.child.id()));
-        let status = std::fs::read_to_string(folder.join("status"))?;
-        let rollup = std::fs::read_to_string(folder.join("smaps_rollup")).unwrap_or_default();
-        let needed =
-            |name| kilobytes(&status, name).ok_or_else(|| failure(format!("no {name} in /proc/PID/status")));
-        Ok(Memory {
-            resident: needed("VmRSS")?,
-            most: needed("VmHWM")?,
-            anonymous: needed("RssAnon")?,
-            proportional: kilobytes(&rollup, "Pss"),
-        })
+        process::memory(self.child.id())
     }
 
     /// Bytes of everything it keeps.
@@ -183,12 +144,6 @@ fn address(said: &Value, field: &str) -> Result<SocketAddr, Failure> {
         .ok_or_else(|| failure(format!("no {field} in {said}")))
 }
 
-/// A size in bytes from a line such as `VmRSS:   1234 kB`.
-fn kilobytes(text: &str, name: &str) -> Option<u64> {
-    let rest = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-    rest.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
-}
-
 fn size_of_folder(folder: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt;
     let Ok(entries) = folder.read_dir() else { return 0 };
@@ -200,39 +155,4 @@ fn size_of_folder(folder: &Path) -> u64 {
             Err(_) => 0,
         })
         .sum()
-}
-
-// === impl Cpu ===
-
-impl Cpu {
-    /// User and system time together.
-    pub fn total(self) -> Duration {
-        self.user + self.system
-    }
-
-    /// What was used since an earlier look.
-    pub fn since(self, earlier: Self) -> Self {
-        Self {
-            user: self.user.saturating_sub(earlier.user),
-            system: self.system.saturating_sub(earlier.system),
-        }
-    }
-
-    /// Both together.
-    pub fn plus(self, other: Self) -> Self {
-        Self { user: self.user + other.user, system: self.system + other.system }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::kilobytes;
-
-    #[test]
-    fn sizes_are_found_by_their_whole_name() {
-        let text = "VmHWM:\t   2048 kB\nVmRSS:\t   1024 kB\nRssAnon:\t 512 kB\nThreads:\t4\n";
-        assert_eq!(kilobytes(text, "VmRSS"), Some(1 << 20));
-        assert_eq!(kilobytes(text, "Vm"), None);
-        assert_eq!(kilobytes(text, "Threads"), None);
-    }
 }

@@ -2,6 +2,7 @@
 
 mod calls;
 mod decision;
+mod llm;
 mod log;
 mod memory;
 mod steady;
@@ -14,6 +15,7 @@ use clap::ValueEnum;
 use tempfile::TempDir;
 
 use crate::failure::Failure;
+use crate::llm::Kind;
 use crate::table::Table;
 
 /// What can be measured.
@@ -29,6 +31,12 @@ pub enum Which {
     Memory,
     /// How soon a suspension stops what is under way
     Suspension,
+    /// What a model call costs, direct, through this gateway and through others
+    Llm,
+    /// What thousands of slow streams take, and how soon a suspension ends them
+    Streams,
+    /// What gets through when hundreds of calls meet a budget for 20
+    Burst,
     /// Nothing: keeps a node busy for a minute, to look at with a profiler
     Steady,
 }
@@ -40,6 +48,8 @@ pub struct Plan {
     pub quick: bool,
     /// Clients at once, where a bench does not say itself.
     pub clients: usize,
+    /// The ways to a model that are measured.
+    pub only: Vec<Kind>,
     /// Where the measured data goes.
     pub folder: PathBuf,
 }
@@ -47,7 +57,7 @@ pub struct Plan {
 // === impl Which ===
 
 impl Which {
-    /// Everything that has figures, in order.
+    /// Everything that has figures and needs nothing but this program, in order.
     pub const ALL: [Self; 5] = [Self::Decision, Self::Log, Self::Calls, Self::Suspension, Self::Memory];
 
     /// In words.
@@ -58,6 +68,9 @@ impl Which {
             Self::Log => "the log",
             Self::Memory => "memory, and starts on a long log",
             Self::Suspension => "suspensions",
+            Self::Llm => "model calls on each way",
+            Self::Streams => "slow streams",
+            Self::Burst => "a burst against a budget",
             Self::Steady => "nothing, but keeping a node busy",
         }
     }
@@ -70,6 +83,9 @@ impl Which {
             Self::Log => log::measure(plan),
             Self::Memory => memory::measure(plan).await,
             Self::Suspension => suspension::measure(plan).await.map(|table| vec![table]),
+            Self::Llm => llm::cost(plan).await,
+            Self::Streams => llm::streams(plan).await,
+            Self::Burst => llm::burst(plan).await,
             Self::Steady => steady::keep_busy(plan).await,
         }
     }
