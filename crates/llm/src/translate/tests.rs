@@ -2,7 +2,9 @@
 
 mod answers;
 mod chat_streams;
+mod conversations;
 mod errors;
+mod essence;
 mod generated;
 mod messages_streams;
 mod random_events;

@@ -90,7 +90,7 @@ fn an_answer_that_is_none_of_messages_is_malformed() {
             of_anthropic(r#"[{"type":"tool_use","id":"a","name":"b","input":"{}"}]"#, stop, "{}"),
             "content.0.input",
         ),
-        (r#"{"type":"error"}"#.into(), "role"),
+        (r#"{"type":"error","role":"assistant"}"#.into(), ""),
         ("{}".into(), "type"),
     ];
     for (answer, at) in bad {
