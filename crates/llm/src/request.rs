@@ -1,8 +1,9 @@
-//! What a request for a model asks for, read strictly: everything that money, rules, guards against loops and routing look at.
+//! What a request for a model asks for, read strictly: everything that money, rules, guards against loops and routing
+//! look at.
 //!
-//! Pure. [`read`] goes through a request along tables (`table/`) of every field that the providers' SDKs have, each with what it does to
-//! price and input. What is on no list does not go on, because nobody could say what it costs or reads, unless the model's
-//! configuration says `pass_unknown: true`.
+//! Pure. [`read`] goes through a request along tables (`table/`) of every field that the providers' SDKs have, each
+//! with what it does to price and input. What is on no list does not go on, because nobody could say what it costs or
+//! reads, unless the model's configuration says `pass_unknown: true`.
 //!
 //! - [`read`], [`Asked`], [`Switches`]: what is asked for, and what may be;
 //! - [`Objection`]: why a request cannot go on;

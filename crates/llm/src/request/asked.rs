@@ -5,26 +5,28 @@ use smol_str::SmolStr;
 
 use super::Trail;
 use crate::Api;
+use crate::tokens::Shape;
 
 /// What may go on that is refused otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Switches {
     /// Fields that are on no list, and what has no known bound on its cost, go on: `pass_unknown: true` of the model.
     pub pass_unknown: bool,
-    /// The provider may keep conversations and be referred to what it keeps: `stored: true` of the agent.
+    /// The provider may keep conversations and be referred to what it keeps: `stored: true` of the model.
     pub stored: bool,
-    /// The provider may fetch what the request names: `remote: true` of the agent.
+    /// The provider may fetch what the request names: `remote: true` of the model.
     pub remote: bool,
-    /// Tools that the provider runs, by their short names: `hosted_tools: [...]` of the agent. A tool that is on no list has its `type`
-    /// for a name.
+    /// Tools that the provider runs, by their short names: `hosted_tools: [...]` of the agent. A tool that is on no
+    /// list has its `type` for a name.
     pub hosted: Vec<SmolStr>,
 }
 
 /// A tool that the provider runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hosted {
-    /// Its short name: `web_search`, `web_fetch`, `code_execution`, `code_interpreter`, `file_search`, `mcp`, `image_generation`,
-    /// `computer_use`, `tool_search`, `programmatic_tool_calling`, or the `type` of one that is on no list.
+    /// Its short name: `web_search`, `web_fetch`, `code_execution`, `code_interpreter`, `file_search`, `mcp`,
+    /// `image_generation`, `computer_use`, `tool_search`, `programmatic_tool_calling`, or the `type` of one that is
+    /// on no list.
     pub name: SmolStr,
     /// How often it is used at most, where the request bounds it.
     pub uses: Option<u64>,
@@ -58,16 +60,19 @@ pub struct Asked {
     pub model: SmolStr,
     /// Whether the answer is to be streamed.
     pub stream: bool,
-    /// Whether the usage comes with the answer without anything being added to the request. Only streamed chat has to ask for it.
+    /// Whether the usage comes with the answer without anything being added to the request. Only streamed chat has to
+    /// ask for it.
     pub usage_asked: bool,
     /// Tokens that each answer may have at most, as the request says.
     pub output: Option<u64>,
-    /// Tokens, at most, that each answer may cost beyond that: a prediction is paid as if it were written where the answer differs.
+    /// Tokens, at most, that each answer may cost beyond that: a prediction is paid as if it were written where the
+    /// answer differs.
     pub extra_output: u64,
     /// How many answers.
     pub answers: u64,
-    /// The service tier, where the request names one. OpenAI's `fast` is `priority`, which is what is billed. Anthropic's fast mode is `fast` and a
-    /// region for inference `geo_us` and so on; both together are `fast+geo_us`: prices are looked up by these names.
+    /// The service tier, where the request names one. OpenAI's `fast` is `priority`, which is what is billed.
+    /// Anthropic's fast mode is `fast` and a region for inference `geo_us` and so on; both together are
+    /// `fast+geo_us`: prices are looked up by these names.
     pub tier: Option<SmolStr>,
     /// Whether it may write into the provider's cache. Always so with OpenAI, which decides that by itself.
     pub writes_cache: CacheWrite,
@@ -81,10 +86,12 @@ pub struct Asked {
     pub document_bytes: u64,
     /// Length of everything else, in bytes. No tokenizer makes more tokens of it.
     pub text_bytes: u64,
-    /// Tokens, at most, that the provider adds to describe its own tools to the model.
-    pub added_tokens: u64,
-    /// Whether the model may read more than the bytes of the request: what the provider keeps, fetches or finds, or packed documents.
-    /// The only bound is what the model can read at all, once for each use of a hosted tool and once more.
+    /// Tools that the provider describes to the model by itself, its hosted ones among them; a set of small ones
+    /// counts as ten.
+    pub provider_tools: u64,
+    /// Whether the model may read more than the bytes of the request: what the provider keeps, fetches or finds, or
+    /// packed documents. The only bound is what the model can read at all, once for each use of a hosted tool and
+    /// once more.
     pub hidden_input: bool,
     /// Texts to embed.
     pub inputs: u64,
@@ -96,7 +103,8 @@ pub struct Asked {
     pub features: Features,
     /// Whether the provider keeps the conversation.
     pub stores: bool,
-    /// Whether the provider would keep it although the agent does not hold that: [`set_store_false`](super::set_store_false) has to be called.
+    /// Whether the provider would keep it although nobody switched that on:
+    /// [`set_store_false`](super::set_store_false) has to be called.
     pub keep_out: bool,
     /// What guards against loops look at.
     pub trail: Trail,
@@ -109,6 +117,25 @@ pub struct Asked {
 impl Switches {
     pub(super) fn hosts(&self, name: &str) -> bool {
         self.hosted.iter().any(|held| held == name)
+    }
+}
+
+// === impl Asked ===
+
+impl Asked {
+    /// What is to be counted of it, where an image comes to at most so many tokens. Where there is
+    /// [hidden input](Asked::hidden_input), it is more.
+    pub fn shape(&self, image_tokens: u64) -> Shape {
+        Shape {
+            text_bytes: self.text_bytes,
+            // What the system says beside the messages is one more.
+            messages: self.trail.messages.saturating_add(1),
+            images: self.images,
+            image_tokens,
+            tools: u64::try_from(self.tools.len()).unwrap_or(u64::MAX),
+            // A schema for the answer is explained to the model as a tool is.
+            provider_tools: self.provider_tools.saturating_add(u64::from(self.features.json_schema)),
+        }
     }
 }
 

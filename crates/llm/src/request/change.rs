@@ -37,8 +37,8 @@ pub fn set_model(request: &mut Object, name: &str) {
     request.insert("model", name);
 }
 
-/// Limits each answer to so many tokens, under the name that the request uses already. A budget for thinking that would reach the limit
-/// is lowered with it.
+/// Limits each answer to so many tokens, under the name that the request uses already. A budget for thinking that
+/// would reach the limit is lowered with it.
 ///
 /// # Errors
 /// When the API has no limit, or thinking does not fit below it; then nothing is changed.
@@ -100,7 +100,8 @@ pub fn set_answers(request: &mut Object, api: Api, answers: u64) -> Result<(), N
     Ok(())
 }
 
-/// Asks for the usage at the end of a stream, where it has to be asked for, leaving the other options for streams as they are.
+/// Asks for the usage at the end of a stream, where it has to be asked for, leaving the other options for streams as
+/// they are.
 pub fn ask_usage(request: &mut Object, api: Api) {
     if api != Api::Chat || request.get("stream").and_then(Value::as_bool) != Some(true) {
         return;
@@ -111,8 +112,9 @@ pub fn ask_usage(request: &mut Object, api: Api) {
     }
 }
 
-/// Has OpenAI keep nothing of the request, where it would otherwise. With `reasoning`, for models that think, the answer brings its
-/// thoughts along encrypted, because the next request could not refer to them; models that do not think refuse that.
+/// Has OpenAI keep nothing of the request, where it would otherwise. With `reasoning`, for models that think, the
+/// answer brings its thoughts along encrypted, because the next request could not refer to them; models that do not
+/// think refuse that.
 pub fn set_store_false(request: &mut Object, api: Api, reasoning: bool) {
     match api {
         Api::Chat if request.contains("store") => drop(request.insert("store", false)),

@@ -59,7 +59,7 @@ pub fn read(api: Api, request: &Object, switches: &Switches) -> Result<Asked, Ob
         documents: found.documents,
         document_bytes: found.document_bytes,
         text_bytes: weight.saturating_sub(found.image_bytes).saturating_sub(found.document_bytes),
-        added_tokens: found.added_tokens,
+        provider_tools: found.provider_tools,
         hidden_input: found.hidden_input,
         inputs: if api == Api::Embeddings { inputs::count(request)? } else { 0 },
         features: features(request, &found)?,
@@ -96,7 +96,8 @@ fn require_input(api: Api, request: &Object) -> Read<()> {
     Err(Objection::invalid(&At::WHOLE.member(name), "say what is to be answered"))
 }
 
-/// The member that holds the limit, and what it may be at least. Anthropic takes 0 for a request that only fills the cache.
+/// The member that holds the limit, and what it may be at least. Anthropic takes 0 for a request that only fills the
+/// cache.
 fn output(api: Api, request: &Object) -> Read<Option<u64>> {
     let whole = At::WHOLE;
     let limit = |name, least| number(request, name, least, OUTPUT_MAX, &whole);
@@ -114,8 +115,8 @@ fn output(api: Api, request: &Object) -> Read<Option<u64>> {
     }
 }
 
-/// Thinking counts within the limit only where its budget is below the limit: above it, what the model writes is bounded by nothing but
-/// what it can write at all.
+/// Thinking counts within the limit only where its budget is below the limit: above it, what the model writes is
+/// bounded by nothing but what it can write at all.
 fn thinking(api: Api, request: &Object, output: Option<u64>) -> Read<()> {
     let Some(thinking) = request.get("thinking").and_then(Value::as_object) else { return Ok(()) };
     let whole = At::WHOLE;

@@ -54,7 +54,8 @@ pub fn rules_view(asked: &Asked) -> Object {
         .with("unknown_fields", asked.unknown.clone())
 }
 
-/// Makes in the request what a rule changed in the view of it. A rule may set a limit on output, or lower it, and lower the number of answers.
+/// Makes in the request what a rule changed in the view of it. A rule may set a limit on output, or lower it, and
+/// lower the number of answers.
 ///
 /// # Errors
 /// When a rule changed anything else, or the request cannot be changed so; then nothing is changed.

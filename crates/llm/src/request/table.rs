@@ -49,7 +49,7 @@ pub(super) enum Rule {
     CacheTime,
 }
 
-/// What an agent has to hold, or its model be configured with, for something to go on.
+/// What has to be configured for something to go on.
 #[derive(Clone, Copy)]
 pub(super) enum Need {
     /// `stored: true`, because the provider is to keep the conversation.
@@ -117,8 +117,8 @@ pub(super) enum Mark {
     Opaque,
     /// Without this member it stands for what the provider keeps, where it keeps anything.
     Reference(&'static str),
-    /// A tool that runs at the client, named by the member to which these names lead; the provider describes it to the model in at
-    /// most so many tokens beyond what the request says.
+    /// A tool that runs at the client, named by the member to which these names lead; as many tools as these the
+    /// provider describes to the model by itself.
     Tool(&'static [&'static str], u64),
     /// Only with this.
     Needs(Need),

@@ -41,9 +41,9 @@ pub struct Step {
     pub call: Digest,
     /// The result.
     pub result: Digest,
-    /// Whether the tool failed. Anthropic's API says so. With OpenAI's nothing does, so it is told by the text: a result that begins
-    /// with `Error`, `error:` or `An error occurred`, or is a JSON object in which `isError`, `is_error` or `error` is true, or `error` is
-    /// a text.
+    /// Whether the tool failed. Anthropic's API says so. With OpenAI's nothing does, so it is told by the text: a
+    /// result that begins with `Error`, `error:` or `An error occurred`, or is a JSON object in which `isError`,
+    /// `is_error` or `error` is true, or `error` is a text.
     pub failed: bool,
 }
 

@@ -15,7 +15,7 @@ pub(super) struct Found {
     pub(super) image_bytes: u64,
     pub(super) documents: u64,
     pub(super) document_bytes: u64,
-    pub(super) added_tokens: u64,
+    pub(super) provider_tools: u64,
     pub(super) hidden_input: bool,
     pub(super) writes_cache: CacheWrite,
     pub(super) hosted: Vec<Hosted>,
@@ -123,8 +123,8 @@ impl Walk<'_> {
                 let refers = object.get(member).is_none_or(Value::is_null);
                 self.found.hidden_input |= refers && self.switches.stored;
             }
-            Mark::Tool(names, tokens) => {
-                self.found.added_tokens = self.found.added_tokens.saturating_add(tokens);
+            Mark::Tool(names, described) => {
+                self.found.provider_tools += described;
                 return self.tool(names, type_name, object, at);
             }
             Mark::Needs(need) => return self.need(need, uses(object, at)?, at),
@@ -175,6 +175,7 @@ impl Walk<'_> {
             return Err(Objection::new(at, ObjectionKind::Hosted, &what));
         }
         self.found.hidden_input = true;
+        self.found.provider_tools += 1;
         match self.found.hosted.iter_mut().find(|known| known.name == name) {
             Some(known) => known.uses = known.uses.zip(uses).map(|(one, other)| one.saturating_add(other)),
             None => self.found.hosted.push(Hosted { name: name.into(), uses }),
@@ -249,14 +250,14 @@ pub(super) fn expected(what: &str, found: &Value, at: &At<'_>) -> Objection {
 }
 
 fn stored(at: &At<'_>) -> Objection {
-    let what = "this makes the provider keep the conversation or refers to what it keeps, which cannot be seen here; send the \
-                conversation itself, or have `stored: true` set for this agent";
+    let what = "this makes the provider keep the conversation or refers to what it keeps, which cannot be seen here; \
+                send the conversation itself, or have `stored: true` set for this model";
     Objection::new(at, ObjectionKind::Stored, what)
 }
 
 fn remote(at: &At<'_>) -> Objection {
-    let what = "the provider would fetch this, which cannot be seen here; send it inline, or have `remote: true` set for \
-                this agent";
+    let what = "the provider would fetch this, which cannot be seen here; send it inline, or have `remote: true` set \
+                for this model";
     Objection::new(at, ObjectionKind::Remote, what)
 }
 

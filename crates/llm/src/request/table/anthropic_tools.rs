@@ -4,11 +4,11 @@ use super::Rule::{Plain, Read};
 use super::messages::CACHE;
 use super::{Field, Mark, Need, Types, Unlisted, Untyped, Variant, field, variant};
 
-/// Tokens with which the provider describes one of its tools that runs at the client. What is published lies between 245 (bash) and
-/// 735 (computer use, which brings up to 499 more in the system prompt); these are upper bounds by a wide margin.
-const SMALL: u64 = 2_000;
-/// The same for a set of some twenty or thirty tools.
-const SET: u64 = 20_000;
+/// A tool that the provider describes by itself.
+const OWN: u64 = 1;
+/// A set of twenty or thirty small ones, as so many: what is published for one tool lies far below what is reserved
+/// for it.
+const SET: u64 = 10;
 
 const NAME: Field = field("name", Plain);
 const CALLERS: Field = field("allowed_callers", Plain);
@@ -117,7 +117,7 @@ const WEB: &[Field] = &[
 
 /// A tool that runs at the client.
 const fn local(name: &'static str, fields: &'static [Field]) -> Variant {
-    variant(name, Mark::Tool(&["name"], SMALL), fields)
+    variant(name, Mark::Tool(&["name"], OWN), fields)
 }
 
 /// A tool that the provider hosts, by the name it has in `hosted_tools`.

@@ -1,5 +1,5 @@
-//! Anthropic, messages and the counting of their tokens. As of the SDK's version 2.12.0, with what its `beta` has; and with what the API has
-//! that this version of the SDK left out.
+//! Anthropic, messages and the counting of their tokens. As of the SDK's version 2.12.0, with what its `beta` has;
+//! and with what the API has that this version of the SDK left out.
 
 use super::Rule::{Cache, CacheTime, List, Needs, Object, Plain, Read, TextOr, Typed, Word};
 use super::anthropic_blocks::{BLOCKS, TEXTS};

@@ -3,8 +3,8 @@
 use super::Rule::{List, Needs, Object, Plain, Typed};
 use super::{Field, Mark, Need, Types, Unlisted, Untyped, Variant, field, variant};
 
-/// Tokens with which the provider describes a tool of its own that runs at the client. Not published; an upper bound by a wide margin.
-const OWN: u64 = 2_000;
+/// A tool that the provider describes by itself.
+const OWN: u64 = 1;
 
 /// The tools that a request may declare.
 pub(super) const TOOLS: Types = Types {

@@ -110,8 +110,10 @@ fn names_numbers_and_tiers_are_set() {
 fn what_no_answer_depends_on_makes_no_other_request() {
     let of = |api, text: &str| canonical_for_cache(api, &object(text));
     let plain = r#"{"model":"m","temperature":0,"messages":[{"role":"user","content":"hi"}]}"#;
-    let marked = r#"{"messages":[{"content":"hi","role":"user"}],"temperature":0,"model":"other","user":"u","metadata":{"a":"b"},"seed":null,
-        "stream":true,"stream_options":{"include_usage":true},"store":false,"service_tier":"flex","prompt_cache_key":"k","safety_identifier":"s"}"#;
+    let marked = r#"{"messages":[{"content":"hi","role":"user"}],"temperature":0,"model":"other",
+        "user":"u","metadata":{"a":"b"},"seed":null,
+        "stream":true,"stream_options":{"include_usage":true},"store":false,"service_tier":"flex",
+        "prompt_cache_key":"k","safety_identifier":"s"}"#;
     assert_eq!(of(Api::Chat, plain), of(Api::Chat, marked));
     assert_ne!(of(Api::Chat, plain), of(Api::Messages, plain));
     for other in ["\"temperature\":1", "\"temperature\":0,\"n\":2", "\"temperature\":0,\"tools\":[]"] {

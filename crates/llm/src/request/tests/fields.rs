@@ -1,5 +1,5 @@
-//! Every field that the SDKs have is in the tables: PyPI's openai 3.54.0 and anthropic 2.12.0 with what its `beta` has. Left out are the
-//! parameters that these SDKs send as headers: `betas`, `user_profile_id`, `workspace_id`.
+//! Every field that the SDKs have is in the tables: PyPI's openai 3.54.0 and anthropic 2.12.0 with what its `beta`
+//! has. Left out are the parameters that these SDKs send as headers: `betas`, `user_profile_id`, `workspace_id`.
 
 use super::super::table::{Field, Rule, Types, fields};
 use crate::Api;

@@ -40,8 +40,8 @@ fn but(only: &Switches) -> Switches {
     }
 }
 
-/// Refused with every other switch on, for this reason and at this place; goes on with the switch for it. Tells whether the model may
-/// then read more than the bytes of the request.
+/// Refused with every other switch on, for this reason and at this place; goes on with the switch for it. Tells
+/// whether the model may then read more than the bytes of the request.
 fn needs(kind: ObjectionKind, api: Api, text: &str, param: &str) -> bool {
     let (request, only) = (object(text), on(kind));
     let objection = read(api, &request, &but(&only)).expect_err(text);
@@ -115,7 +115,8 @@ fn what_the_provider_fetches_takes_a_switch() {
             needs(Remote, Api::Messages, &part(Api::Messages, &block), "messages[0].content[0].source");
         assert_eq!(hidden, hides);
     }
-    let inside = r#"{"type":"tool_result","tool_use_id":"t","content":[{"type":"image","source":{"type":"url","url":"https://x"}}]}"#;
+    let inside = r#"{"type":"tool_result","tool_use_id":"t",
+        "content":[{"type":"image","source":{"type":"url","url":"https://x"}}]}"#;
     assert!(!needs(
         Remote,
         Api::Messages,
@@ -165,7 +166,8 @@ fn what_the_provider_runs_takes_its_name() {
     }
     let server = r#""mcp_servers":[{"type":"url","name":"n","url":"https://x"}]"#;
     assert!(needs(Host, Api::Messages, &member(Api::Messages, server), "mcp_servers"));
-    let added = r#"{"type":"tool_addition","tool":{"type":"tool_definition","definition":{"type":"web_search_20250305"}}}"#;
+    let added = r#"{"type":"tool_addition","tool":{"type":"tool_definition",
+        "definition":{"type":"web_search_20250305"}}}"#;
     assert!(needs(
         Host,
         Api::Messages,
@@ -264,7 +266,8 @@ fn hosted_tools_are_told_with_what_bounds_their_uses() {
         read(api, &object(text), &Switches { hosted, ..Switches::default() }).unwrap().hosted
     };
     let of = |name: &str, uses| Hosted { name: name.into(), uses };
-    let tools = r#""tools":[{"type":"web_search_20250305","name":"web_search","max_uses":3},{"type":"web_search_20260209","max_uses":2}]"#;
+    let tools = r#""tools":[{"type":"web_search_20250305","name":"web_search","max_uses":3},
+        {"type":"web_search_20260209","max_uses":2}]"#;
     assert_eq!(read(Api::Messages, &member(Api::Messages, tools)), [of("web_search", Some(5))]);
     let tools = tools.replace(r#","max_uses":2"#, "");
     assert_eq!(read(Api::Messages, &member(Api::Messages, &tools)), [of("web_search", None)]);

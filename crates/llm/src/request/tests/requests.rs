@@ -7,11 +7,14 @@ use super::{object, plain};
 use crate::Api;
 
 const CHAT: &str = r#"{
-    "model": "gpt-6-astra", "n": 2, "stream": true, "stream_options": {"include_usage": true, "include_obfuscation": false},
-    "max_completion_tokens": 1000, "temperature": 0.2, "service_tier": "fast", "user": "u-1", "reasoning_effort": "low",
+    "model": "gpt-6-astra", "n": 2, "stream": true,
+    "stream_options": {"include_usage": true, "include_obfuscation": false},
+    "max_completion_tokens": 1000, "temperature": 0.2, "service_tier": "fast", "user": "u-1",
+        "reasoning_effort": "low",
     "response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object"}}},
     "tools": [
-        {"type": "function", "function": {"name": "look_up", "description": "d", "parameters": {"type": "object"}, "strict": true}},
+        {"type": "function", "function": {"name": "look_up", "description": "d",
+        "parameters": {"type": "object"}, "strict": true}},
         {"type": "custom", "custom": {"name": "run", "format": {"type": "text"}}}
     ],
     "messages": [
@@ -70,22 +73,28 @@ fn a_responses_request_says_what_it_asks_for() {
     let asked = plain(
         Api::Responses,
         r#"{
-        "model": "gpt-6-astra", "instructions": "Be kind.", "max_output_tokens": 500, "store": false, "background": false,
-        "previous_response_id": null, "include": ["reasoning.encrypted_content"], "reasoning": {"effort": "high", "summary": "auto"},
-        "text": {"format": {"type": "text"}, "verbosity": "low"}, "parallel_tool_calls": true, "truncation": "disabled",
+        "model": "gpt-6-astra", "instructions": "Be kind.", "max_output_tokens": 500,
+        "store": false, "background": false,
+        "previous_response_id": null, "include": ["reasoning.encrypted_content"],
+        "reasoning": {"effort": "high", "summary": "auto"},
+        "text": {"format": {"type": "text"}, "verbosity": "low"},
+        "parallel_tool_calls": true, "truncation": "disabled",
         "prompt_cache_options": {"mode": "implicit", "ttl": "12h"},
         "tools": [
             {"type": "function", "name": "f", "parameters": {}, "strict": true, "description": "d"},
             {"type": "namespace", "name": "n", "description": "d", "tools": [{"type": "custom", "name": "g"}]},
-            {"type": "local_shell"}, {"type": "apply_patch"}, {"type": "shell", "environment": {"type": "local"}}
+            {"type": "local_shell"}, {"type": "apply_patch"}, {"type": "shell",
+        "environment": {"type": "local"}}
         ],
         "input": [
             {"role": "user", "content": [{"type": "input_text", "text": "hi"},
                 {"type": "input_image", "detail": "auto", "image_url": "data:image/jpeg;base64,AAAA"}]},
             {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAA"},
-            {"type": "function_call", "id": "fc_1", "call_id": "c1", "name": "f", "arguments": "{}", "status": "completed"},
+            {"type": "function_call", "id": "fc_1", "call_id": "c1", "name": "f", "arguments": "{}",
+        "status": "completed"},
             {"type": "function_call_output", "call_id": "c1", "output": [{"type": "input_text", "text": "ok"}]},
-            {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "phase": "final_answer",
+            {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed",
+        "phase": "final_answer",
              "content": [{"type": "output_text", "text": "done", "annotations": [], "logprobs": []}]}
         ]}"#,
     )
@@ -93,7 +102,7 @@ fn a_responses_request_says_what_it_asks_for() {
     assert_eq!((asked.output, asked.images, asked.image_bytes), (Some(500), 1, 4));
     assert_eq!(asked.tools, ["f", "g", "local_shell", "apply_patch", "shell"]);
     assert_eq!(asked.writes_cache, CacheWrite::Hour, "longer than the times known to be short");
-    assert!(asked.added_tokens > 0 && asked.usage_asked && asked.features.reasoning);
+    assert!(asked.usage_asked && asked.features.reasoning);
     assert!(!asked.hidden_input && !asked.keep_out);
     let text = r#"{"model":"m","input":"hi"}"#;
     assert!(plain(Api::Responses, text).unwrap().keep_out, "OpenAI keeps what does not say otherwise");
@@ -114,29 +123,38 @@ fn an_embeddings_request_says_how_many_texts_it_has() {
 }
 
 const MESSAGES: &str = r#"{
-    "model": "claude-opus-5-5", "max_tokens": 32000, "stream": true, "metadata": {"user_id": "u"}, "temperature": 1,
-    "thinking": {"type": "enabled", "budget_tokens": 31999}, "output_config": {"effort": "high"}, "stop_sequences": ["x"],
+    "model": "claude-opus-5-5", "max_tokens": 32000, "stream": true, "metadata": {"user_id": "u"},
+        "temperature": 1,
+    "thinking": {"type": "enabled", "budget_tokens": 31999}, "output_config": {"effort": "high"},
+        "stop_sequences": ["x"],
     "context_management": {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]},
-    "system": [{"type": "text", "text": "You are Claude.", "cache_control": {"type": "ephemeral", "ttl": "1h", "scope": "global"}}],
+    "system": [{"type": "text", "text": "You are Claude.", "cache_control": {"type": "ephemeral",
+        "ttl": "1h", "scope": "global"}}],
     "tools": [
         {"name": "Read", "description": "d", "input_schema": {"type": "object"}, "eager_input_streaming": true},
         {"type": "custom", "name": "Write", "input_schema": {"type": "object"}, "strict": true},
-        {"type": "bash_20250124", "name": "bash"}, {"type": "text_editor_20250728", "name": "str_replace_based_edit_tool"},
-        {"type": "memory_20250818", "name": "memory"}, {"type": "computer_20251124", "name": "computer", "display_width_px": 1, "display_height_px": 1},
+        {"type": "bash_20250124", "name": "bash"}, {"type": "text_editor_20250728",
+        "name": "str_replace_based_edit_tool"},
+        {"type": "memory_20250818", "name": "memory"}, {"type": "computer_20251124", "name": "computer",
+        "display_width_px": 1, "display_height_px": 1},
         {"type": "browser_toolset_20260801", "configs": {}}
     ],
     "messages": [
         {"role": "user", "content": [
             {"type": "text", "text": "Look.", "cache_control": {"type": "ephemeral"}},
             {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAABBBB"}},
-            {"type": "document", "title": "t", "source": {"type": "text", "media_type": "text/plain", "data": "abc"}, "citations": {"enabled": true}}
+            {"type": "document", "title": "t", "source": {"type": "text", "media_type": "text/plain",
+        "data": "abc"}, "citations": {"enabled": true}}
         ]},
         {"role": "assistant", "content": [
-            {"type": "thinking", "thinking": "hm", "signature": "s"}, {"type": "redacted_thinking", "data": "d"},
-            {"type": "tool_use", "id": "t1", "name": "Read", "input": {"path": "a"}, "caller": {"type": "direct"}}
+            {"type": "thinking", "thinking": "hm", "signature": "s"}, {"type": "redacted_thinking",
+        "data": "d"},
+            {"type": "tool_use", "id": "t1", "name": "Read", "input": {"path": "a"},
+        "caller": {"type": "direct"}}
         ]},
         {"role": "user", "content": [
-            {"type": "tool_result", "tool_use_id": "t1", "is_error": true, "content": [{"type": "text", "text": "no such file"},
+            {"type": "tool_result", "tool_use_id": "t1", "is_error": true, "content": [{"type": "text",
+        "text": "no such file"},
                 {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "CCCC"}}]}
         ]},
         {"role": "system", "content": "Mind the time."}
@@ -148,10 +166,13 @@ fn a_messages_request_says_what_it_asks_for() {
     let asked = plain(Api::Messages, MESSAGES).unwrap();
     assert_eq!((asked.output, asked.answers, asked.usage_asked), (Some(32_000), 1, true));
     assert_eq!((asked.images, asked.image_bytes, asked.documents, asked.document_bytes), (2, 12, 1, 0));
-    assert_eq!((asked.writes_cache, asked.tier), (CacheWrite::Hour, None));
+    assert_eq!((asked.writes_cache, asked.tier.as_deref()), (CacheWrite::Hour, None));
     assert_eq!(asked.tools.len(), 7);
     assert_eq!(asked.tools.last().unwrap(), "browser_toolset_20260801");
-    assert!(asked.added_tokens >= 20_000 && asked.features.reasoning && !asked.hidden_input);
+    let shape = asked.shape(4_784);
+    assert_eq!((shape.text_bytes, shape.messages, shape.images), (asked.text_bytes, 5, 2));
+    assert_eq!((shape.image_tokens, shape.tools, shape.provider_tools), (4_784, 7, 4 + 10));
+    assert!(asked.features.reasoning && !asked.hidden_input);
     assert_eq!(asked.trail.steps.len(), 1);
 }
 

@@ -15,9 +15,12 @@ fn rules_see_all_that_matters_under_stable_names() {
     assert!((80..100).contains(&bytes), "{bytes}");
     assert_eq!(
         Value::from(view).to_string(),
-        r#"{"api":"chat","model":"m","max_output_tokens":100,"n":3,"stream":false,"input_bytes":0,"images":0,"documents":0,"messages":1,"#
-            .to_owned()
-            + r#""tool_results":0,"tools":[],"hosted_tools":[],"features":[],"stored":false,"hidden_input":false,"unknown_fields":[]}"#
+        [
+            r#"{"api":"chat","model":"m","max_output_tokens":100,"n":3,"stream":false,"input_bytes":0,"#,
+            r#""images":0,"documents":0,"messages":1,"tool_results":0,"tools":[],"hosted_tools":[],"#,
+            r#""features":[],"stored":false,"hidden_input":false,"unknown_fields":[]}"#,
+        ]
+        .concat()
     );
     let text = r#"{"model":"m","input":["a","b"],"laser":{"on":true}}"#;
     let pass = Switches { pass_unknown: true, ..Switches::default() };

@@ -43,15 +43,18 @@ fn three_apis_tell_the_same_story() {
     let chat = chat(&format!("{SYSTEM},{USER},{}", step("c1", r#""{\"a\":1}""#, "done")));
     let responses = trail(
         Api::Responses,
-        r#"{"instructions":"Be short.","input":[{"role":"user","content":[{"type":"input_text","text":"Do it."}]},
+        r#"{"instructions":"Be short.","input":[{"role":"user","content":[{"type":"input_text",
+        "text":"Do it."}]},
         {"type":"function_call","id":"fc","call_id":"c1","name":"f","arguments":"{\"a\":1}"},
         {"type":"function_call_output","call_id":"c1","output":"done"}]}"#,
     );
     let messages = trail(
         Api::Messages,
-        r#"{"system":[{"type":"text","text":"Be short.","cache_control":{"type":"ephemeral"}}],"messages":[{"role":"user","content":"Do it."},
+        r#"{"system":[{"type":"text","text":"Be short.","cache_control":{"type":"ephemeral"}}],
+        "messages":[{"role":"user","content":"Do it."},
         {"role":"assistant","content":[{"type":"tool_use","id":"t1","name":"f","input":{"a":1}}]},
-        {"role":"user","content":[{"type":"tool_result","tool_use_id":"t1","content":[{"type":"text","text":"done"}]},{"type":"text","text":"<reminder>"}]}]}"#,
+        {"role":"user","content":[{"type":"tool_result","tool_use_id":"t1","content":[{"type":"text",
+        "text":"done"}]},{"type":"text","text":"<reminder>"}]}]}"#,
     );
     for other in [&responses, &messages] {
         assert_eq!((&other.root, &other.last_user, &other.steps), (&chat.root, &chat.last_user, &chat.steps));
@@ -77,7 +80,8 @@ fn anthropic_says_itself_what_failed() {
     let of = |error: &str, text: &str| {
         let result = format!(r#"{{"type":"tool_result","tool_use_id":"t","content":"{text}"{error}}}"#);
         let text = format!(
-            r#"{{"messages":[{{"role":"assistant","content":[{{"type":"tool_use","id":"t","name":"f","input":{{}}}}]}},
+            r#"{{"messages":[{{"role":"assistant","content":[{{"type":"tool_use","id":"t","name":"f",
+        "input":{{}}}}]}},
             {{"role":"user","content":[{result}]}}]}}"#
         );
         trail(Api::Messages, &text).steps[0].failed
@@ -110,13 +114,16 @@ fn a_result_without_its_call_counts_and_is_no_step() {
 #[test]
 fn old_functions_and_tools_of_the_provider_make_steps_too() {
     let old = chat(
-        r#"{"role":"assistant","function_call":{"name":"f","arguments":"{}"}},{"role":"function","name":"f","content":"x"}"#,
+        r#"{"role":"assistant","function_call":{"name":"f","arguments":"{}"}},{"role":"function","name":"f",
+        "content":"x"}"#,
     );
     assert_eq!(old.steps, chat(&step("c", "\"{}\"", "x")).steps);
     for kind in ["local_shell", "shell", "apply_patch", "computer"] {
         let text = format!(
-            r#"{{"input":[{{"type":"{kind}_call","id":"a","call_id":"c","action":{{"x":1}}}},{{"type":"{kind}_call_output","id":"c","output":"x"}},
-            {{"type":"custom_tool_call","call_id":"d","name":"g","input":"free"}},{{"type":"custom_tool_call_output","call_id":"d","output":"x"}}]}}"#
+            r#"{{"input":[{{"type":"{kind}_call","id":"a","call_id":"c","action":{{"x":1}}}},
+        {{"type":"{kind}_call_output","id":"c","output":"x"}},
+            {{"type":"custom_tool_call","call_id":"d","name":"g","input":"free"}},
+        {{"type":"custom_tool_call_output","call_id":"d","output":"x"}}]}}"#
         );
         let trail = trail(Api::Responses, &text);
         assert_eq!((trail.steps.len(), trail.results, trail.messages), (2, 2, 4), "{kind}");

@@ -5,13 +5,14 @@ use ringfence_types::Digest;
 
 /// Texts up to this length are digested as a whole.
 const WHOLE_BYTES_MAX: usize = 24 << 10;
-/// Of longer ones, their length and so many bytes of the beginning, the middle and the end: inline images are long, and a conversation
-/// carries them along.
+/// Of longer ones, their length and so many bytes of the beginning, the middle and the end: inline images are long,
+/// and a conversation carries them along.
 const SAMPLE_BYTES: usize = 8 << 10;
 /// Marks that move through a conversation from request to request.
 const VOLATILE_MEMBERS: [&str; 2] = ["cache_control", "prompt_cache_breakpoint"];
 
-/// The digest of contents; of nothing where there are none. A text is the same as a list with one part that is this text.
+/// The digest of contents; of nothing where there are none. A text is the same as a list with one part that is this
+/// text.
 pub(super) fn contents<'a>(contents: impl IntoIterator<Item = &'a Value>, bytes: &mut Vec<u8>) -> Digest {
     bytes.clear();
     for content in contents {
