@@ -18,6 +18,7 @@ mod write;
 
 pub use known::{Known, Tokenizer, UnknownTokenizer, Vendor};
 pub use litellm::{ImportError, Imported, Remark, Skipped, import_litellm};
+pub use name::undated;
 pub use rates::{Said, read_price};
 pub use shipped::{Listed, shipped, shipped_entries};
 pub use table::{Entry, Table, is_day};

@@ -56,6 +56,7 @@ pub enum Command {
     Token(command::token::Token),
     Runs(command::runs::Runs),
     Policy(command::policy::Policy),
+    Prices(command::prices::Prices),
     Approvals(command::approvals::Approvals),
     Suspend(command::suspend::Suspend),
     Resume(command::resume::Resume),

@@ -64,6 +64,7 @@ fn run(global: &Global, command: Command) -> Result<(), Failure> {
         Command::Demo(demo) => wait_for(demo.run(global.output())),
         Command::Init(init) => init.run(global),
         Command::Check(check) => check.run(global),
+        Command::Prices(prices) => prices.run(global),
         Command::Doctor(Doctor {}) => Doctor::run(global),
         Command::Completions(completions) => completions.run(global),
         other => wait_for(ask(global, other)),
@@ -114,6 +115,7 @@ async fn ask(global: &Global, command: Command) -> Result<(), Failure> {
         | Command::Up(_)
         | Command::Init(_)
         | Command::Check(_)
+        | Command::Prices(_)
         | Command::Doctor(_)
         | Command::Completions(_) => Ok(()),
     }

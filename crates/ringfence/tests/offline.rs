@@ -23,6 +23,24 @@ fn what_init_writes_passes_check() {
 }
 
 #[test]
+fn the_models_that_init_shows_pass_check_once_they_are_taken_in() {
+    let place = Place::new();
+    place.run(&["init"]).expect(0);
+    let path = place.path().join("ringfence.yaml");
+    let template = std::fs::read_to_string(&path).unwrap();
+    let taken = template.replace("\n#    ", "\n    ").replace("\n#        models:", "\n        models:");
+    assert!(
+        taken.contains("\n    models:\n      smart:") && taken.contains("\n        models: [smart"),
+        "{taken}"
+    );
+    std::fs::write(&path, taken).unwrap();
+    let checked = place.run(&["check"]).expect(0);
+    assert!(checked.stdout.contains(", 3 models, "), "{}", checked.stdout);
+    let listed = place.run(&["prices", "list", "--model", "main/*"]).expect(0);
+    assert_eq!(listed.stdout.lines().count(), 4, "{}", listed.stdout);
+}
+
+#[test]
 fn init_overwrites_nothing() {
     let place = Place::new();
     place.write("safety-policy.yaml", "mine");

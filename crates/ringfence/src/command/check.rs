@@ -62,17 +62,19 @@ pub fn eprint_text(text: &str) {
 
 fn summary(compiled: &Compiled) -> String {
     let config = &compiled.loaded.config;
-    let (mut agents, mut servers) = (0, 0);
+    let (mut agents, mut servers, mut models) = (0, 0, 0);
     for workspace in &config.workspaces {
         agents += workspace.agents.len();
         servers += workspace.servers.len();
+        models += workspace.models.len();
     }
-    let policies = compiled.loaded.sources.len().saturating_sub(1);
+    let policies = compiled.loaded.sources.len().saturating_sub(1 + config.prices.len());
     format!(
-        "ok: {}, {}, {}, {}; {}",
+        "ok: {}, {}, {}, {}, {}; {}",
         count(config.workspaces.len(), "workspace"),
         count(agents, "agent"),
         count(servers, "tool server"),
+        count(models, "model"),
         count(policies, "policy file"),
         count(compiled.warnings.len(), "warning"),
     )

@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod init;
 pub mod kill;
 pub mod policy;
+pub mod prices;
 pub mod resume;
 pub mod runs;
 pub mod status;
