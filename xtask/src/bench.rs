@@ -16,11 +16,13 @@ const WITHOUT_PEERS: &str = "The gateways that are measured beside this one come
 /// # Errors
 /// When a build fails, or something could not be measured. A goal that is missed is no error.
 pub fn run_benches(place: &Place, arguments: &[String]) -> Result<(), Error> {
-    if needs_peers(arguments) {
+    let wanted = Wanted::of(arguments);
+    if wanted.peers {
         install::peers(place).inspect_err(|_| eprintln!("{WITHOUT_PEERS}"))?;
     }
     // A build for each: together, Cargo would give the program what only the benches ask of its dependencies.
-    for package in ["ringfence", "ringfence-benches", "ringfence-mock-model"] {
+    let packages = ["ringfence-benches", "ringfence-mock-model", "ringfence"];
+    for package in packages.into_iter().take(if wanted.node { 3 } else { 2 }) {
         run(cargo(&place.repository).args(["build", "--quiet", "--release", "-p", package]))?;
     }
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
@@ -30,28 +32,46 @@ pub fn run_benches(place: &Place, arguments: &[String]) -> Result<(), Error> {
     run(&mut benches)
 }
 
-/// Whether another gateway is measured as well.
-fn needs_peers(arguments: &[String]) -> bool {
-    let only =
-        arguments.iter().position(|argument| argument == "--only").and_then(|at| arguments.get(at + 1));
-    let peers = only.is_none_or(|only| only.contains("litellm") || only.contains("portkey"));
-    let help = arguments.iter().any(|argument| argument == "--help" || argument == "-h");
-    peers && !help && arguments.iter().any(|argument| argument == "llm" || argument == "burst")
+/// What is needed for a measurement.
+#[derive(Debug, PartialEq, Eq)]
+struct Wanted {
+    /// Other gateways.
+    peers: bool,
+    /// This one.
+    node: bool,
+}
+
+impl Wanted {
+    fn of(arguments: &[String]) -> Self {
+        let named = |names: &[&str]| arguments.iter().any(|argument| names.contains(&argument.as_str()));
+        let only =
+            arguments.iter().position(|argument| argument == "--only").and_then(|at| arguments.get(at + 1));
+        let way = |name: &str| only.is_none_or(|only| only.split(',').any(|way| way == name));
+        let peers = named(&["llm", "burst"]) && (way("litellm") || way("portkey"));
+        let models_only = named(&["llm", "streams", "burst"])
+            && !named(&["decision", "calls", "log", "memory", "suspension", "steady"]);
+        Self { peers: peers && !named(&["--help", "-h"]), node: way("ringfence") || !models_only }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::needs_peers;
+    use super::Wanted;
 
     #[test]
-    fn other_gateways_are_installed_only_when_they_are_measured() {
-        let needs = |line: &str| needs_peers(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
-        assert!(needs("llm --quick") && needs("burst") && needs("llm --only direct,litellm"));
-        assert!(
-            !needs("calls")
-                && !needs("streams")
-                && !needs("llm --only direct,ringfence")
-                && !needs("llm --help")
-        );
+    fn only_what_is_measured_is_installed_and_built() {
+        for (line, peers, node) in [
+            ("", false, true),
+            ("calls --quick", false, true),
+            ("llm --quick", true, true),
+            ("burst --only litellm,ringfence", true, true),
+            ("llm --only direct,portkey", true, false),
+            ("streams --only direct", false, false),
+            ("llm calls --only direct", false, true),
+            ("llm --help", false, true),
+        ] {
+            let arguments: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            assert_eq!(Wanted::of(&arguments), Wanted { peers, node }, "{line}");
+        }
     }
 }
