@@ -16,6 +16,7 @@
 
 mod answer_to_chat;
 mod answer_to_messages;
+mod calls;
 mod chat_request;
 mod chat_stream;
 mod errors;
@@ -44,12 +45,27 @@ pub use messages_stream::MessagesStream;
 
 use ringfence_json::Object;
 
+/// Paths that [`Translated::dropped`] lists at most.
+pub const DROPPED_MAX: usize = 32;
+
 /// A request in the other API's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Translated {
     /// The request.
     pub body: Object,
     /// What the other API has no word for and the answer does not depend on, or what is said there in the nearest words:
-    /// where it stood in the client's request. Paths only, never contents.
+    /// where it stood in the client's request, the first [`DROPPED_MAX`] of them. Paths only, never contents.
     pub dropped: Vec<String>,
+    /// How many more there are.
+    pub dropped_more: usize,
+}
+
+// === impl Translated ===
+
+impl Translated {
+    fn new(body: Object, mut dropped: Vec<String>) -> Self {
+        let dropped_more = dropped.len().saturating_sub(DROPPED_MAX);
+        dropped.truncate(DROPPED_MAX);
+        Self { body, dropped, dropped_more }
+    }
 }

@@ -29,7 +29,7 @@ use crate::Family;
 pub fn chat_to_messages(request: &Object) -> Result<Translated, Untranslatable> {
     let mut dropped = Vec::new();
     let body = translate(&Node::root(request, Family::OpenAi), &mut dropped)?;
-    Ok(Translated { body, dropped })
+    Ok(Translated::new(body, dropped))
 }
 
 const LOGPROBS: &str = "this model's provider tells no probabilities of tokens: leave it out";

@@ -12,6 +12,9 @@ use super::stop::finish_reason;
 use super::usage::Counts;
 use crate::Family;
 
+/// Bytes of the id of an answer, which stands in every chunk. Anthropic's have about 30.
+const ID_BYTES_MAX: usize = 256;
+
 /// Turns the events of a stream of Anthropic's ("Streaming messages") into the chunks of one of OpenAI's ("Streaming
 /// events"), each as a server-sent event. It holds no content, only where the stream is.
 ///
@@ -129,7 +132,11 @@ impl ChatStream {
 
     fn start(&mut self, event: &Node<'_>, out: &mut Vec<u8>) -> Read<()> {
         let message = event.child("message")?;
-        message.text("id")?.clone_into(&mut self.id);
+        let id = message.text("id")?;
+        if id.len() > ID_BYTES_MAX {
+            return Err(message.fault("id", "is too long to be said with every chunk"));
+        }
+        id.clone_into(&mut self.id);
         self.counts.read_messages(&message.child("usage")?)?;
         self.place = Place::Between;
         self.delta(Object::new().with("role", "assistant").with("content", ""), out);

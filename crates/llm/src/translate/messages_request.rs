@@ -30,7 +30,7 @@ use crate::Family;
 pub fn messages_to_chat(request: &Object) -> Result<Translated, Untranslatable> {
     let mut dropped = Vec::new();
     let body = translate(&Node::root(request, Family::Anthropic), &mut dropped)?;
-    Ok(Translated { body, dropped })
+    Ok(Translated::new(body, dropped))
 }
 
 const FIELDS: &[(&str, Fate)] = &[

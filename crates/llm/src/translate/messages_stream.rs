@@ -113,20 +113,28 @@ impl MessagesStream {
             self.place = Place::Ended;
             return Ok(());
         }
+        if let Some(usage) = chunk.optional_child("usage")? {
+            self.counts = Counts::of_chat(&usage)?;
+        }
+        chunk.array("choices")?;
+        match &chunk.items("choices")?[..] {
+            // Usage at the end; some servers begin with such a chunk, too, which has another id.
+            [] => Ok(()),
+            [choice] => {
+                self.start(chunk, out)?;
+                self.choice(choice, out)
+            }
+            _ => Err(chunk.fault("choices", "must hold one choice")),
+        }
+    }
+
+    fn start(&mut self, chunk: &Node<'_>, out: &mut Vec<u8>) -> Read<()> {
         if self.place == Place::Start {
             let message = start(chunk.text("id")?, &self.model, Vec::new(), self.counts);
             event("message_start", Object::new().with("message", message), out);
             self.place = Place::Between;
         }
-        if let Some(usage) = chunk.optional_child("usage")? {
-            self.counts = Counts::of_chat(&usage)?;
-        }
-        let choices = chunk.items("choices")?;
-        match &choices[..] {
-            [] => Ok(()),
-            [choice] => self.choice(choice, out),
-            _ => Err(chunk.fault("choices", "must hold one choice")),
-        }
+        Ok(())
     }
 
     fn choice(&mut self, choice: &Node<'_>, out: &mut Vec<u8>) -> Read<()> {

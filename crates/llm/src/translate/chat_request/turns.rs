@@ -1,13 +1,11 @@
 //! The conversation of a chat request.
 
-use std::collections::HashSet;
-
 use ringfence_json::{Object, Value};
-use smol_str::SmolStr;
 
 use super::content::{Speaker, blocks, text};
+use crate::translate::calls::Calls;
 use crate::translate::names::{MESSAGES_NAME_BYTES_MAX, tool_id, tool_name};
-use crate::translate::node::{At, Node, Read, arguments};
+use crate::translate::node::{Node, Read, arguments};
 
 /// A conversation as Anthropic has it.
 pub(super) struct Conversation {
@@ -23,10 +21,7 @@ pub(super) struct Conversation {
 struct Turns<'d> {
     system: Vec<Value>,
     done: Vec<(&'static str, Vec<Value>)>,
-    /// Calls of tools without a result so far.
-    open: Vec<(SmolStr, At)>,
-    /// The ids of all calls, which Anthropic wants to be unique.
-    seen: HashSet<SmolStr>,
+    calls: Calls,
     dropped: &'d mut Vec<String>,
 }
 
@@ -34,8 +29,7 @@ struct Turns<'d> {
 pub(super) fn read(request: &Node<'_>, dropped: &mut Vec<String>) -> Read<Conversation> {
     request.array("messages")?;
     let messages = request.items("messages")?;
-    let mut turns =
-        Turns { system: Vec::new(), done: Vec::new(), open: Vec::new(), seen: HashSet::new(), dropped };
+    let mut turns = Turns { system: Vec::new(), done: Vec::new(), calls: Calls::default(), dropped };
     for message in &messages {
         turns.add(message)?;
     }
@@ -116,14 +110,8 @@ impl Turns<'_> {
             return Err(call.fault("type", "must be `function`"));
         }
         call.only(&["id", "type", "function", "index"])?;
-        let at = call.at.member("id");
-        let id = tool_id(call.text("id")?, &at)?;
-        if !self.seen.insert(id.clone()) {
-            return Err(
-                at.fault("stands twice in the conversation: this model's provider wants each id once")
-            );
-        }
-        self.open.push((id.clone(), call.at.clone()));
+        let id = tool_id(call.text("id")?, &call.at.member("id"))?;
+        self.calls.begin(&id, &call.at)?;
         let function = call.child("function")?;
         function.only(&["name", "arguments"])?;
         let name = tool_name(function.text("name")?, MESSAGES_NAME_BYTES_MAX, &function.at.member("name"))?;
@@ -135,12 +123,7 @@ impl Turns<'_> {
         message.only(&["role", "content", "name", "tool_call_id"])?;
         let at = message.at.member("tool_call_id");
         let id = tool_id(message.text("tool_call_id")?, &at)?;
-        let Some(place) = self.open.iter().position(|(open, _)| *open == id) else {
-            return Err(
-                at.fault("answers no call of the assistant message before it, or one answered already")
-            );
-        };
-        self.open.remove(place);
+        self.calls.end(&id, &at)?;
         let content = blocks(message, Speaker::Tool, self.dropped)?;
         let result = Object::new().with("type", "tool_result").with("tool_use_id", id);
         let result = result.with_some("content", (!content.is_empty()).then_some(content));
@@ -148,14 +131,8 @@ impl Turns<'_> {
         Ok(())
     }
 
-    /// Anthropic wants the results of all calls in the very next message.
     fn answered(&self) -> Read<()> {
-        match self.open.first() {
-            Some((_, at)) => {
-                Err(at.fault("has no result: a message of role `tool` must follow for each call"))
-            }
-            None => Ok(()),
-        }
+        self.calls.answered("has no result: a message of role `tool` must follow for each call")
     }
 
     /// Adds to the turn of that role, if it is its turn, or begins one.

@@ -1,14 +1,12 @@
 //! The conversation of a messages request.
 
-use std::collections::HashSet;
-
 use ringfence_json::{Object, Value};
-use smol_str::SmolStr;
 
 use super::content::{Content, as_content, content, document, image, left_out, text, text_block};
 use super::results::tool_result;
+use crate::translate::calls::Calls;
 use crate::translate::names::{CHAT_NAME_BYTES_MAX, tool_id, tool_name};
-use crate::translate::node::{At, Node, Read};
+use crate::translate::node::{Node, Read};
 
 /// Whose messages are being put together.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -28,10 +26,8 @@ struct Turns {
     /// Of either turn: parts.
     parts: Vec<Value>,
     /// Of the assistant's turn: calls of tools.
-    calls: Vec<Value>,
-    /// Calls without a result so far.
-    open: Vec<(SmolStr, At)>,
-    seen: HashSet<SmolStr>,
+    tool_calls: Vec<Value>,
+    calls: Calls,
 }
 
 /// Anthropic, "Create a message", `system` and `messages`; OpenAI, "Create chat completion", `messages`.
@@ -120,12 +116,7 @@ impl Turns {
             "document" => self.parts.extend(document(block, dropped)?),
             "tool_result" => {
                 let result = tool_result(block, dropped)?;
-                let Some(place) = self.open.iter().position(|(open, _)| *open == result.id) else {
-                    let message =
-                        "answers no call of the assistant message before it, or one answered already";
-                    return Err(block.fault("tool_use_id", message));
-                };
-                self.open.remove(place);
+                self.calls.end(&result.id, &block.at.member("tool_use_id"))?;
                 self.results.push(result.message);
                 self.parts.extend(result.beside);
             }
@@ -140,7 +131,7 @@ impl Turns {
             "thinking" | "redacted_thinking" => dropped.push(block.at.path()),
             "tool_use" => {
                 let call = self.call(block, dropped)?;
-                self.calls.push(call.into());
+                self.tool_calls.push(call.into());
             }
             _ => {
                 let message =
@@ -159,12 +150,8 @@ impl Turns {
         {
             return Err(block.fault("caller", "only `direct` calls can be translated"));
         }
-        let at = block.at.member("id");
-        let id = tool_id(block.text("id")?, &at)?;
-        if !self.seen.insert(id.clone()) {
-            return Err(at.fault("stands twice in the conversation: each call needs an id of its own"));
-        }
-        self.open.push((id.clone(), block.at.clone()));
+        let id = tool_id(block.text("id")?, &block.at.member("id"))?;
+        self.calls.begin(&id, &block.at)?;
         let name = tool_name(block.text("name")?, CHAT_NAME_BYTES_MAX, &block.at.member("name"))?;
         let arguments = Value::from(block.child("input")?.object.clone()).to_string();
         let function = Object::new().with("name", name).with("arguments", arguments);
@@ -172,16 +159,13 @@ impl Turns {
     }
 
     fn answered(&self) -> Read<()> {
-        match self.open.first() {
-            Some((_, at)) => Err(at.fault("has no `tool_result` in the next message")),
-            None => Ok(()),
-        }
+        self.calls.answered("has no `tool_result` in the next message")
     }
 
     /// Ends a turn.
     fn flush(&mut self) -> Read<()> {
         let parts = std::mem::take(&mut self.parts);
-        let calls = std::mem::take(&mut self.calls);
+        let calls = std::mem::take(&mut self.tool_calls);
         match self.role {
             None => {}
             Some(Role::User) => {

@@ -171,7 +171,7 @@ fn whole_of_events(events: &[(String, String)]) -> Object {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn a_conversation_comes_back_from_messages_saying_the_same(request in any_chat_request()) {

@@ -123,6 +123,13 @@ fn an_error_within_a_stream_of_chat_ends_it_as_one_of_anthropic() {
 }
 
 #[test]
+fn what_comes_before_the_first_choice_does_not_begin_the_message() {
+    let before = r#"{"id":"","choices":[],"prompt_filter_results":[],"usage":null}"#;
+    let all: Vec<String> = [before.to_owned()].into_iter().chain(stream()).collect();
+    assert_eq!(fed(&all).0, fed(&stream()).0);
+}
+
+#[test]
 fn chunks_that_cannot_stand_there_are_faults() {
     let begun = r#"{"tool_calls":[{"index":0,"id":"c","function":{"name":"f","arguments":"{"}}]}"#;
     let next = r#"{"tool_calls":[{"index":1,"id":"d","function":{"name":"f","arguments":"{"}}]}"#;

@@ -128,7 +128,7 @@ fn check_chunks(chunks: &[(String, String)]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn whatever_anthropic_streams_comes_to_a_stream_of_openai_or_a_fault(

@@ -1,7 +1,7 @@
 //! What has no translation, and where the client is told it is.
 
 use super::object;
-use crate::translate::{chat_to_messages, messages_to_chat};
+use crate::translate::{DROPPED_MAX, chat_to_messages, messages_to_chat};
 
 const HI: &str = r#""messages":[{"role":"user","content":"Hi"}]"#;
 
@@ -257,4 +257,13 @@ fn a_refusal_shows_nothing_of_the_request() {
     for error in [chat_to_messages(&request).unwrap_err(), messages_to_chat(&request).unwrap_err()] {
         assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
     }
+}
+
+#[test]
+fn what_is_left_out_is_listed_up_to_a_bound() {
+    let user = r#"{"role":"user","content":"a","name":"ann"}"#;
+    let named = vec![user; DROPPED_MAX + 3].join(",");
+    let request = object(&format!(r#"{{"model":"m","max_tokens":9,"messages":[{named}]}}"#));
+    let translated = chat_to_messages(&request).unwrap();
+    assert_eq!((translated.dropped.len(), translated.dropped_more), (DROPPED_MAX, 3));
 }
