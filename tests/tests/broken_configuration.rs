@@ -13,6 +13,9 @@ use ringfence_tests::patience::eventually;
 use ringfence_tests::upstream::{Upstream, text};
 use serde_json::{Value, json};
 
+/// Prices that no model here has.
+const PRICES: &str = "source: us\nas_of: 2026-11-21\nmodels:\n  one: { input: 1.00, output: 2.00 }\n";
+
 struct Scene {
     node: Node,
     client: Client,
@@ -25,7 +28,9 @@ struct Scene {
 impl Scene {
     async fn start(file: &str) -> Self {
         let upstream = Upstream::plain(None, &[]).await;
-        let config = Config::open_url(&upstream.url);
+        let mut config = Config::open_url(&upstream.url);
+        config.files[0].1.insert_str(0, "prices: [prices.yaml]\n");
+        config.files.push(("prices.yaml", PRICES.to_owned()));
         let node = Node::start(&config).await;
         let client = Client::modern(&node.mcp("tools"), Some(&node.mint("lab").await));
         let right = config.files.iter().find(|(name, _)| *name == file).unwrap().1.clone();
@@ -124,6 +129,20 @@ async fn a_broken_policy_changes_nothing_and_a_good_one_takes_effect() {
     })
     .await;
     assert_eq!(scene.in_force().await.len(), 2, "what is in force now does not stand in the log");
+    audit::verify(&scene.node).await;
+}
+
+#[tokio::test]
+async fn broken_prices_change_nothing_and_good_ones_take_effect() {
+    let scene = Scene::start("prices.yaml").await;
+    scene.lives_through_it().await;
+
+    std::fs::write(&scene.path, scene.right.replace("1.00", "1.50")).unwrap();
+    eventually(EFFECT, "the new prices are in force", async || {
+        (scene.in_force().await.len() == 2).then_some(())
+    })
+    .await;
+    scene.goes_on().await;
     audit::verify(&scene.node).await;
 }
 

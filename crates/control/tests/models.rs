@@ -257,3 +257,29 @@ fn the_texts_of_price_files_are_shown_digested_and_watched() {
     std::fs::write(folder.path().join("prices.yaml"), PRICES.replace("1.5", "1.6")).unwrap();
     assert_ne!(load().digest, before);
 }
+
+/// The blocks of YAML in a page of the documentation.
+fn blocks(page: &str) -> Vec<&str> {
+    page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect()
+}
+
+#[test]
+fn the_examples_of_the_documentation_are_taken() {
+    let page = blocks(include_str!("../../../docs/configuration.md"));
+    let [whole, price, route, ..] = &page[..] else { panic!("three blocks") };
+    let hash = format!("sha256:{}", "ab".repeat(32));
+    let config = config(&whole.replace("sha256:…", &hash));
+    assert_eq!(config.workspaces[0].models.len(), 4);
+    let indented = |block: &str| block.lines().map(|line| format!("        {line}\n")).collect::<String>();
+    let model = format!("      m:\n        provider: openai\n{}", indented(price));
+    let taken = self::config(&with_models(&model));
+    assert_eq!(served(&taken.workspaces[0], "m").price.tiers.len(), 1);
+    let free = "{ provider: openai, base_url: 'http://127.0.0.1/', price: free }";
+    let models = format!("      smart: {free}\n      fast: {free}\n      own: {free}\n");
+    let route: String = route.lines().map(|line| format!("      {line}\n")).collect();
+    let taken = self::config(&with_models(&format!("{models}{route}")));
+    assert_eq!(taken.workspaces[0].model("auto").unwrap().route.len(), 3);
+    let [prices] = blocks(include_str!("../../../docs/prices.md"))[..] else { panic!("one block") };
+    let table = ringfence_prices::Table::parse("prices.yaml", prices).unwrap();
+    assert!(table.find("house-large-2026-11-01").is_some() && table.entries().len() == 3);
+}

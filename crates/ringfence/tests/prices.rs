@@ -63,7 +63,7 @@ fn what_would_be_charged_is_listed_the_first_that_counts_first() {
     let own = json(&lines);
     assert_eq!((text(&own, "name"), text(&own, "source")), ("lab/own".into(), "ringfence.yaml".into()));
     assert_eq!(
-        own.pointer("/price/input").and_then(Value::as_number).map(|number| number.as_str()),
+        own.pointer("/price/input").and_then(Value::as_number).map(ringfence_json::Number::as_str),
         Some("0.20")
     );
     let none = place.run(&["prices", "list", "--model", "nobody*"]).expect(0);
