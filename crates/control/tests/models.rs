@@ -270,13 +270,16 @@ fn the_examples_of_the_documentation_are_taken() {
     let hash = format!("sha256:{}", "ab".repeat(32));
     let config = config(&whole.replace("sha256:…", &hash));
     assert_eq!(config.workspaces[0].models.len(), 4);
-    let indented = |block: &str| block.lines().map(|line| format!("        {line}\n")).collect::<String>();
-    let model = format!("      m:\n        provider: openai\n{}", indented(price));
+    let indented = |block: &str, by: &str| {
+        let lines: Vec<String> = block.lines().map(|line| format!("{by}{line}\n")).collect();
+        lines.concat()
+    };
+    let model = format!("      m:\n        provider: openai\n{}", indented(price, "        "));
     let taken = self::config(&with_models(&model));
     assert_eq!(served(&taken.workspaces[0], "m").price.tiers.len(), 1);
     let free = "{ provider: openai, base_url: 'http://127.0.0.1/', price: free }";
     let models = format!("      smart: {free}\n      fast: {free}\n      own: {free}\n");
-    let route: String = route.lines().map(|line| format!("      {line}\n")).collect();
+    let route = indented(route, "      ");
     let taken = self::config(&with_models(&format!("{models}{route}")));
     assert_eq!(taken.workspaces[0].model("auto").unwrap().route.len(), 3);
     let [prices] = blocks(include_str!("../../../docs/prices.md"))[..] else { panic!("one block") };
