@@ -1,6 +1,5 @@
 //! Closed loops: every client waits for its answer before its next call.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
@@ -36,11 +35,8 @@ pub struct Done {
     pub took: Duration,
 }
 
-/// Clients that stay connected.
-pub struct Clients {
-    // INVARIANT: between loads all of them are here.
-    clients: Vec<Client>,
-}
+/// Clients of one load, connected and warm. New ones for each: some gateways hang up on clients that are idle for seconds.
+pub struct Clients(Vec<Client>);
 
 // === impl Shape ===
 
@@ -76,24 +72,23 @@ impl Done {
 // === impl Clients ===
 
 impl Clients {
-    /// None yet.
-    pub fn new() -> Self {
-        Self { clients: Vec::new() }
+    /// Connects so many as the load wants, and lets each make a call: the first finds nothing warm.
+    pub async fn connect(way: &Way, shape: Shape) -> Result<Self, Failure> {
+        let mut clients = Vec::new();
+        for _ in 0..shape.clients {
+            let mut client = Client::open(way).await?;
+            client.call(next_number(), shape.ask()).await?;
+            clients.push(client);
+        }
+        Ok(Self(clients))
     }
 
     /// A closed loop for so long.
-    pub async fn load(&mut self, way: &Way, shape: Shape, long: Duration) -> Result<Done, Failure> {
-        while self.clients.len() < shape.clients {
-            let mut client = Client::open(way).await?;
-            // The first call finds nothing warm.
-            client.call(next_number(), shape.ask()).await?;
-            self.clients.push(client);
-        }
+    pub async fn load(self, shape: Shape, long: Duration) -> Result<Done, Failure> {
         let started = Instant::now();
-        let until = Arc::new(started + long);
+        let until = started + long;
         let mut tasks = JoinSet::new();
-        for mut client in self.clients.drain(..shape.clients) {
-            let until = Arc::clone(&until);
+        for mut client in self.0 {
             tasks.spawn(async move {
                 let mut done = Done::default();
                 // At least one each: the slowest peers take longer than a short load.
@@ -101,17 +96,15 @@ impl Clients {
                     let (first, whole) = client.call(next_number(), shape.ask()).await?;
                     done.first.record(first);
                     done.whole.record(whole);
-                    if Instant::now() >= *until {
-                        return Ok::<_, Failure>((client, done));
+                    if Instant::now() >= until {
+                        return Ok::<_, Failure>(done);
                     }
                 }
             });
         }
         let mut all = Done::default();
         while let Some(one) = tasks.join_next().await {
-            let (client, done) = one??;
-            self.clients.push(client);
-            all.add(&done);
+            all.add(&one??);
         }
         all.took = started.elapsed();
         Ok(all)

@@ -1,7 +1,7 @@
 //! What a model call costs on each way to the same provider, in turns.
 
 use crate::bench::Plan;
-use crate::failure::Failure;
+use crate::failure::{Failure, failure};
 use crate::fsync::{Probe, Syncs};
 use crate::histogram::ms;
 use crate::llm::{Clients, Done, Kind, Mock, Setup, Shape, Way};
@@ -36,10 +36,9 @@ const COLUMNS: &[&str] = &[
     "fsync p50 ms",
 ];
 
-/// A way, its clients and what was measured of each load.
+/// A way, and what was measured of each load.
 struct Lane {
     way: Way,
-    clients: Clients,
     rows: Vec<Row>,
 }
 
@@ -61,7 +60,7 @@ pub async fn measure(plan: &Plan) -> Result<Vec<Table>, Failure> {
     for kind in &plan.only {
         let way = kind.start(&mock, &folder.path().join(kind.name()), Setup::default()).await?;
         let rows = SHAPES.iter().map(|_| Row::default()).collect();
-        lanes.push(Lane { way, clients: Clients::new(), rows });
+        lanes.push(Lane { way, rows });
     }
     let all = lanes.len();
     for round in 0..=plan.choose(4, 1) {
@@ -83,10 +82,12 @@ pub async fn measure(plan: &Plan) -> Result<Vec<Table>, Failure> {
 // === impl Lane ===
 
 impl Lane {
-    async fn load(&mut self, plan: &Plan, shape: Shape, probe: &mut Probe) -> Result<Row, Failure> {
+    async fn load(&self, plan: &Plan, shape: Shape, probe: &mut Probe) -> Result<Row, Failure> {
         probe.sample(SYNCS)?;
+        let said = |error| failure(format!("{}: {error}", self.way.kind.name()));
+        let clients = Clients::connect(&self.way, shape).await.map_err(said)?;
         let before = self.way.cpu()?;
-        let done = self.clients.load(&self.way, shape, plan.millis(2_000, 700)).await?;
+        let done = clients.load(shape, plan.millis(2_000, 700)).await.map_err(said)?;
         let cpu = self.way.cpu()?.since(before);
         Ok(Row { done, cpu, resident: self.way.resident()?, fsync: probe.take() })
     }
