@@ -1,5 +1,7 @@
 //! From the configuration to what the kernel and the gateway know of it.
 
+mod models;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -10,7 +12,7 @@ use ringfence_kernel::{
     WorkspaceSetup, hinted_type,
 };
 use ringfence_policy::{KnownTool, ToolDefinition};
-use ringfence_types::{ActionType, ServerName, ToolName, WorkspaceName};
+use ringfence_types::{ActionType, ToolName, WorkspaceName};
 use smol_str::SmolStr;
 
 use crate::compile::Compiled;
@@ -23,17 +25,17 @@ use crate::config::{
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// A secret that the configuration names is not there.
-    #[error("server `{server}` of workspace `{workspace}`: {cause}")]
+    #[error("{what} of workspace `{workspace}`: {cause}")]
     Secret {
-        /// Whose.
+        /// Where.
         workspace: WorkspaceName,
-        /// Which.
-        server: ServerName,
+        /// Whose: a server's or a model's.
+        what: String,
         /// Why.
         cause: SecretError,
     },
     /// A grant, a header or a command that the checks of this program should have refused.
-    #[error("`{what}` of workspace `{workspace}` cannot be used")]
+    #[error("{what} of workspace `{workspace}` cannot be used in this version")]
     Unusable {
         /// Where.
         workspace: WorkspaceName,
@@ -77,6 +79,8 @@ fn workspace_setup(workspace: &WorkspaceConfig, compiled: &Compiled) -> Result<W
         },
         retention: workspace.retention,
         servers: workspace.servers.iter().map(|server| (server.name.clone(), server_setup(server))).collect(),
+        models: models::model_setups(workspace),
+        budgets: models::budgets(workspace),
         agents: agents.collect::<Result<_, SetupError>>()?,
         policy,
     })
@@ -85,6 +89,7 @@ fn workspace_setup(workspace: &WorkspaceConfig, compiled: &Compiled) -> Result<W
 fn agent_setup(agent: &AgentConfig) -> Option<AgentSetup> {
     Some(AgentSetup {
         grants: Grants::parse(agent.grants.iter().map(String::as_str)).ok()?,
+        models: models::agent_models(agent),
         limits: RunLimits {
             wall: agent.limits.wall,
             concurrent: agent.limits.concurrent,
@@ -126,6 +131,7 @@ pub fn gateway_table(compiled: &Compiled) -> Result<Table, SetupError> {
             servers.insert(server.name.clone(), target(workspace, server)?);
         }
         table.workspaces.insert(workspace.name.clone(), servers);
+        table.models.insert(workspace.name.clone(), models::model_targets(workspace)?);
     }
     Ok(table)
 }
@@ -136,7 +142,7 @@ fn target(workspace: &WorkspaceConfig, server: &ServerConfig) -> Result<Target, 
     let resolve = |source: &SecretSource, prefix: &str| {
         resolved(source, prefix).map_err(|cause| SetupError::Secret {
             workspace: workspace.name.clone(),
-            server: server.name.clone(),
+            what: format!("server `{}`", server.name),
             cause,
         })
     };

@@ -78,7 +78,7 @@ fn everything_that_can_be_written_of_a_model_is_read() {
     assert_eq!(endpoint.base_url.to_string(), "https://api.anthropic.com/");
     assert_eq!(endpoint.headers[0].0, "anthropic-beta");
     assert!(endpoint.key.as_ref().unwrap().to_string().ends_with("/anthropic.key"));
-    assert!(fast.pass_unknown && fast.stored && fast.remote);
+    assert!(fast.pass_unknown);
     assert_eq!((fast.max_output, fast.floor, fast.output_most), (4096, 64, Some(64_000)));
     assert_eq!((fast.context, fast.image_tokens), (Some(100_000), Some(1000)));
     assert_eq!((fast.tokenizer, fast.concurrent, fast.retries), (Tokenizer::Cl100k, 8, 0));
@@ -186,7 +186,7 @@ fn what_is_not_written_of_a_model_has_a_safe_default() {
         (endpoint.base_url.to_string().as_str(), model.model.as_str()),
         ("https://api.openai.com/v1", "gpt-5.1")
     );
-    assert!(!model.pass_unknown && !model.stored && !model.remote && model.cache.is_none());
+    assert!(!model.pass_unknown && model.cache.is_none());
     assert_eq!((model.max_output, model.floor, model.concurrent, model.retries), (8192, 256, 64, 2));
     assert_eq!((model.timeout, model.first_token), (Duration::from_mins(10), Duration::from_mins(1)));
     assert_eq!((model.breaker_failures, model.breaker_open_for), (5, Duration::from_secs(30)));

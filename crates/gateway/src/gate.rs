@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::http::loads::Loads;
 use crate::http::wires::Wires;
+use crate::llm::turns::Turns;
 use crate::mcp::catalog::Catalog;
 use crate::mcp::eras::Eras;
 use crate::mcp::looks::Looks;
@@ -34,6 +35,8 @@ pub(crate) struct Gate {
     pub(crate) rounds: Rounds,
     pub(crate) looks: Looks,
     pub(crate) loads: Loads,
+    /// Places at the models.
+    pub(crate) turns: Turns,
     /// Cancelled when the node stops: streams end.
     pub(crate) shutdown: CancellationToken,
 }
@@ -75,6 +78,7 @@ impl Gate {
         self.wires.sweep();
         self.rounds.sweep(&self.limits);
         self.loads.sweep();
+        self.turns.sweep();
     }
 
     fn lives(&self, run: RunId) -> bool {

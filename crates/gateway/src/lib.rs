@@ -1,12 +1,14 @@
-//! The agents' side: MCP in, policy in the middle, MCP out.
+//! The agents' side: MCP and the APIs of models in, policy in the middle, the same out.
 //!
-//! An agent's request comes in over HTTP ([`mod@http`]), is read strictly and proposed to the kernel ([`mcp`]), and what
-//! the kernel clears goes out to a tool server ([`targets`] says where they are) by an executor that holds the
-//! clearance. Everything is bounded by [`Limits`].
+//! An agent's request comes in over HTTP ([`mod@http`], [`door`]), is read strictly and proposed to the kernel ([`mcp`],
+//! [`llm`]), and what the kernel clears goes out to a tool server or a model ([`targets`] says where they are) by an
+//! executor that holds the clearance. Everything is bounded by [`Limits`].
 
+mod door;
 mod gate;
 mod http;
 mod limits;
+mod llm;
 pub mod mcp;
 mod serve;
 pub mod targets;
@@ -16,4 +18,6 @@ pub use crate::http::stall::Impatient;
 pub use limits::Limits;
 pub use mcp::discovery::{DiscoverError, Discovered};
 pub use mcp::upstream::children::ChildView;
+pub use ringfence_llm::Family;
+pub use ringfence_llm::tokens::Tokenizer;
 pub use serve::{Gateway, StartError};

@@ -46,6 +46,23 @@ pub struct Limits {
     /// Bytes of a client's answer to a question of a server.
     pub answer_bytes: usize,
 
+    /// Bytes of the body of a request to a model: images stand in it.
+    pub model_body_bytes: usize,
+    /// Values in one request to a model.
+    pub model_values: usize,
+    /// Bytes of one event of a model's stream.
+    pub model_event_bytes: usize,
+    /// Bytes of a stream that are kept for the record; of a longer one, its beginning.
+    pub model_kept_bytes: usize,
+    /// How long a call waits for its turn where a model has as many under way as it may have.
+    pub model_turn_wait: Duration,
+    /// The wait before a model is called again that turned a call down, doubled each time; a random part of it is added.
+    pub model_retry_wait: Duration,
+    /// The longest such wait, also where the provider asks for a longer one.
+    pub model_retry_wait_max: Duration,
+    /// Labels of one call.
+    pub labels: usize,
+
     /// Sessions of one agent open at once; the one of the same run that was idle for longest makes room.
     pub sessions_per_agent: usize,
     /// Sessions of one run open at once; the one idle for longest makes room.
@@ -124,6 +141,11 @@ impl Limits {
         self.json(self.message_bytes)
     }
 
+    /// What a request to a model may be.
+    pub fn model_json(&self) -> JsonLimits {
+        JsonLimits { values: self.model_values, ..self.json(self.model_body_bytes) }
+    }
+
     fn json(&self, bytes: usize) -> JsonLimits {
         JsonLimits { bytes, depth: self.depth, values: self.values, number_bytes: self.number_bytes }
     }
@@ -150,6 +172,14 @@ impl Default for Limits {
             client_bytes: 16 << 10,
             progress_token_bytes: 256,
             answer_bytes: 1 << 20,
+            model_body_bytes: 32 << 20,
+            model_values: 1_000_000,
+            model_event_bytes: 16 << 20,
+            model_kept_bytes: 1 << 20,
+            model_turn_wait: Duration::from_secs(5),
+            model_retry_wait: Duration::from_millis(250),
+            model_retry_wait_max: Duration::from_secs(8),
+            labels: 32,
             sessions_per_agent: 256,
             sessions_per_run: 64,
             session_idle: Duration::from_mins(30),

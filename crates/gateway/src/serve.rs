@@ -13,6 +13,7 @@ use crate::gate::Gate;
 use crate::http::accept;
 use crate::http::loads::Loads;
 use crate::http::wires::Wires;
+use crate::llm::turns::Turns;
 use crate::mcp::catalog::Catalog;
 use crate::mcp::discovery::{self, DiscoverError, Discovered};
 use crate::mcp::eras::Eras;
@@ -65,6 +66,7 @@ impl Gateway {
             rounds: Rounds::default(),
             looks: Looks::default(),
             loads: Loads::new(&limits),
+            turns: Turns::default(),
             shutdown: CancellationToken::new(),
             limits,
         })))

@@ -1,4 +1,4 @@
-//! Where the tool servers are, and what opens them: as the configuration has it now.
+//! Where the tool servers and models are, and what opens them: as the configuration has it now.
 //!
 //! `control` makes a [`Table`] of each configuration. A call goes where the configuration says that decided it
 //! ([`Targets::of_config`]); everything else, where the one in force says ([`Targets::get`]). Both are looked at anew
@@ -7,6 +7,8 @@
 //! A reload is exact in this order: [`Targets::prepare`], then the kernel, then [`Targets::switch`]. No call is ever
 //! cleared whose targets are not there.
 
+mod model;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -14,8 +16,10 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use http::{HeaderName, HeaderValue, Uri};
-use ringfence_types::{Digest, ServerName, WorkspaceName};
+use ringfence_types::{Digest, ModelName, ServerName, WorkspaceName};
 use smol_str::SmolStr;
+
+pub use model::{HttpProvider, ModelTarget, Provider, RouteRule, RouteWhen, Served};
 
 /// Tables of other configurations that are kept: a call that was cleared looks its target up at once, so that even
 /// reloads in quick succession leave it its own.
@@ -44,6 +48,8 @@ struct Kept {
 pub struct Table {
     /// The servers of each workspace, by name.
     pub workspaces: HashMap<WorkspaceName, HashMap<ServerName, Target>>,
+    /// The models of each workspace, by name.
+    pub models: HashMap<WorkspaceName, HashMap<ModelName, Arc<ModelTarget>>>,
 }
 
 /// One tool server. Clones are cheap.
@@ -176,8 +182,23 @@ impl Targets {
         server: &ServerName,
     ) -> Option<Target> {
         let tables = self.0.load();
-        let mut all = std::iter::once(&tables.in_force).chain(tables.others.iter().rev());
-        all.find(|kept| kept.config.is_none_or(|own| own == config))?.target(workspace, server)
+        tables.of(config)?.target(workspace, server)
+    }
+
+    /// A model, as it is now.
+    pub fn model(&self, workspace: &WorkspaceName, model: &ModelName) -> Option<Arc<ModelTarget>> {
+        self.0.load().in_force.model(workspace, model)
+    }
+
+    /// A model as the configuration has it that decided a call. As [`Targets::of_config`].
+    pub fn model_of_config(
+        &self,
+        config: Digest,
+        workspace: &WorkspaceName,
+        model: &ModelName,
+    ) -> Option<Arc<ModelTarget>> {
+        let tables = self.0.load();
+        tables.of(config)?.model(workspace, model)
     }
 
     /// The servers of a workspace, by name.
@@ -214,6 +235,12 @@ impl Targets {
 // === impl Tables ===
 
 impl Tables {
+    /// The table of a configuration.
+    fn of(&self, config: Digest) -> Option<&Arc<Kept>> {
+        let mut all = std::iter::once(&self.in_force).chain(self.others.iter().rev());
+        all.find(|kept| kept.config.is_none_or(|own| own == config))
+    }
+
     /// Keeps a table beside the one in force, in the place of an older one of the same configuration.
     fn keep(&mut self, kept: &Arc<Kept>) {
         self.others.retain(|other| other.config.is_some() && other.config != kept.config);
@@ -229,6 +256,10 @@ impl Tables {
 impl Kept {
     fn target(&self, workspace: &WorkspaceName, server: &ServerName) -> Option<Target> {
         self.table.workspaces.get(workspace)?.get(server).cloned()
+    }
+
+    fn model(&self, workspace: &WorkspaceName, model: &ModelName) -> Option<Arc<ModelTarget>> {
+        self.table.models.get(workspace)?.get(model).cloned()
     }
 }
 
@@ -295,7 +326,7 @@ mod tests {
         let (workspace, server) = names();
         let target = HttpTarget { url: Uri::from_static(url), headers: Vec::new() };
         let servers = HashMap::from([(server, Target::Http(Arc::new(target)))]);
-        Table { workspaces: HashMap::from([(workspace, servers)]) }
+        Table { workspaces: HashMap::from([(workspace, servers)]), ..Table::default() }
     }
 
     fn place(target: Option<Target>) -> String {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use ringfence_types::{ActionId, Code, Refusal, Scope, ServerName, ToolName};
+use ringfence_types::{ActionId, Code, ModelName, NAME_BYTES_MAX, Refusal, Scope, ServerName};
 
 use crate::Kernel;
 use crate::Run;
@@ -39,7 +39,8 @@ impl Kernel {
             return self.lease(run, Some((server, method)));
         }
         let reason = format!("This agent holds nothing of the server `{server}`.");
-        Err(self.refuse_lease(run, server, method, Objection::new(Code::NotGranted, reason)))
+        let target = Target::tool(server, method);
+        Err(self.refuse_lease(run, target, Objection::new(Code::NotGranted, reason)))
     }
 
     /// Lets a run hold something open: with a server and one of its tools or methods, or, without, with all of them.
@@ -48,10 +49,22 @@ impl Kernel {
     /// When something above the run is suspended, it has ended, or it holds too many. What concerns a server is
     /// recorded.
     pub fn lease(&self, run: &Arc<Run>, target: Option<(&ServerName, &str)>) -> Result<Lease, Refusal> {
-        let scope = Scope {
-            server: target.map(|(server, _)| server.clone()),
-            tool: target.and_then(|(_, tool)| ToolName::new(tool).ok()),
-            ..run.scope()
+        let target = target.map(|(server, tool)| Target::tool(server, tool));
+        self.lease_on(run, target)
+    }
+
+    /// As [`Kernel::lease`], on a model: for as long as its answer is given out.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn lease_model(&self, run: &Arc<Run>, model: &ModelName, operation: &str) -> Result<Lease, Refusal> {
+        self.lease_on(run, Some(Target::Model { model: model.clone(), operation: operation.into() }))
+    }
+
+    fn lease_on(&self, run: &Arc<Run>, target: Option<Target>) -> Result<Lease, Refusal> {
+        let scope = match &target {
+            Some(target) => target.within(run.scope()),
+            None => run.scope(),
         };
         let objection = {
             let mut state = self.0.state.lock();
@@ -64,7 +77,7 @@ impl Kernel {
             }
         };
         Err(match target {
-            Some((server, tool)) => self.refuse_lease(run, server, tool, objection),
+            Some(target) => self.refuse_lease(run, target, objection),
             None => objection.into_refusal(self.0.new_id(ActionId::new)),
         })
     }
@@ -78,7 +91,32 @@ impl Kernel {
         code: Code,
         reason: impl Into<String>,
     ) -> Refusal {
-        self.refuse_lease(run, server, tool, Objection::new(code, reason))
+        self.refuse_lease(run, Target::tool(server, tool), Objection::new(code, reason))
+    }
+
+    /// As [`Kernel::turn_away`], for what was asked of a model. The name is the agent's to invent: what a name cannot
+    /// have in it is left out.
+    pub fn turn_away_model(
+        &self,
+        run: &Run,
+        model: &str,
+        operation: &str,
+        code: Code,
+        reason: impl Into<String>,
+    ) -> Refusal {
+        let kept: String =
+            model.chars().filter(|c| c.is_ascii_alphanumeric() || "._-@".contains(*c)).collect();
+        let kept = kept.trim_start_matches(|first: char| !first.is_ascii_alphanumeric());
+        let name = ModelName::new(&kept[..kept.len().min(NAME_BYTES_MAX)]);
+        // Without a name it has to have one all the same: no configuration has this one.
+        let name = name.or_else(|_| ModelName::new("unnamed"));
+        let objection = Objection::new(code, reason);
+        match name {
+            Ok(model) => {
+                self.refuse_lease(run, Target::Model { model, operation: operation.into() }, objection)
+            }
+            Err(_) => objection.into_refusal(self.0.new_id(ActionId::new)),
+        }
     }
 
     fn objection(&self, state: &State, run: &Run, scope: &Scope) -> Option<Objection> {
@@ -93,9 +131,9 @@ impl Kernel {
             .then(|| Objection::new(Code::RateLimited, format!("This run holds {bound} streams already.")))
     }
 
-    fn refuse_lease(&self, run: &Run, server: &ServerName, tool: &str, objection: Objection) -> Refusal {
+    fn refuse_lease(&self, run: &Run, target: Target, objection: Objection) -> Refusal {
         let action = self.0.new_id(ActionId::new);
-        self.0.refuse_to(Subject::of(run, Target::tool(server, tool)), action, objection, None)
+        self.0.refuse_to(Subject::of(run, target), action, objection, None)
     }
 }
 

@@ -141,6 +141,12 @@ pub struct AgentModels {
     pub calls: Option<u64>,
     /// When a run counts as looping.
     pub loops: LoopLimits,
+    /// Tools that providers host and that it may have models use.
+    pub hosted: Vec<SmolStr>,
+    /// Whether it may have providers keep conversations, and refer to what they keep.
+    pub stored: bool,
+    /// Whether it may have providers fetch what a request only names.
+    pub remote: bool,
 }
 
 /// One agent.

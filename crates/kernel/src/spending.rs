@@ -2,7 +2,7 @@
 //! anybody has spent, for those who ask.
 
 use ringfence_ledger::RoomFor;
-use ringfence_types::{ActionId, Budget, Code, RunId, Scope, SuspensionId};
+use ringfence_types::{ActionId, Budget, Code, ConversationName, RunId, Scope, SuspensionId};
 
 use crate::admit::suspended_reason;
 use crate::cancel::CutOff;
@@ -12,7 +12,7 @@ use crate::limits::BUDGET_TOLD_AT;
 use crate::model::{Charge, budgets_of};
 use crate::record::{BudgetRecord, Record, Subject, SuspensionRecord};
 use crate::state::State;
-use crate::{Kernel, Setup};
+use crate::{Kernel, Run, Setup};
 
 /// What one account has spent, against one of its budgets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +45,23 @@ impl Kernel {
         }
         all.sort_by(|one, other| one.account.cmp(&other.account).then(one.budget.per.cmp(&other.budget.per)));
         all
+    }
+
+    /// How much is left of the budget above a run that is nearest to its end, in percent; 100 without one.
+    pub fn budget_left(&self, run: &Run, conversation: Option<&ConversationName>) -> u8 {
+        let setup = self.setup();
+        let Some((workspace, agent)) = setup.agent(&run.workspace, &run.agent) else { return 0 };
+        let conversation = run.conversation.as_ref().or(conversation);
+        let now = self.0.clock.now();
+        let state = self.0.state.lock();
+        let mut left = 100;
+        for account in Account::above(run, conversation) {
+            for budget in budgets_of(&account, workspace, Some(agent)) {
+                let (sum, _) = state.fold.accounts.against(&account, budget, now);
+                left = left.min(100_u8.saturating_sub(taken_percent(&sum, budget)));
+            }
+        }
+        left
     }
 
     /// What one account has spent in its whole life.
@@ -150,9 +167,22 @@ fn budgets(state: &State, setup: &Setup, account: &Account) -> Vec<Budget> {
     budgets_of(account, known, agent).to_vec()
 }
 
+/// How much of a budget is spent or set aside, in percent.
+fn taken_percent(sum: &Sum, budget: &Budget) -> u8 {
+    let (usd, tokens) = sum.taken();
+    let usd = budget.usd.map(|most| share(usd.nanos(), most.nanos()));
+    let tokens = budget.tokens.map(|most| share(tokens, most));
+    let most = usd.into_iter().chain(tokens).max().unwrap_or(0);
+    u8::try_from(most.min(100)).unwrap_or(100)
+}
+
+/// In percent, rounded down.
+fn share(used: u64, most: u64) -> u128 {
+    u128::from(used) * 100 / u128::from(most.max(1))
+}
+
 /// The highest share at which people are told that a budget has reached.
 fn reached(sum: &Sum, budget: &Budget) -> Option<u8> {
-    let share = |used: u64, most: u64| u128::from(used) * 100 / u128::from(most.max(1));
     let usd = budget.usd.map(|most| share(sum.usd.nanos(), most.nanos()));
     let tokens = budget.tokens.map(|most| share(sum.tokens, most));
     let most = usd.into_iter().chain(tokens).max()?;

@@ -279,7 +279,8 @@ impl<'a> View<'a> {
         arguments: &Object,
     ) -> Result<Weighed, Objection> {
         let request = self.model_request(run, call, arguments);
-        let facts = facts(&request);
+        let facts =
+            facts(&request).with_some("named", call.named.as_ref()).with_some("why", call.why.clone());
         let verdict = self.workspace.policy.decide(&request);
         if let Some(objection) = refused_by(&verdict) {
             return Err(Objection { verdict: Some(Box::new(verdict)), facts, ..objection });
@@ -373,6 +374,10 @@ fn held_model<'a>(
     agent: &AgentSetup,
     call: &ModelCall,
 ) -> Result<Part<'a>, Objection> {
+    if let Some((tool, _)) = call.demand.hosted.iter().find(|(tool, _)| !agent.models.hosted.contains(tool)) {
+        let reason = format!("This agent may not have models use `{tool}`. Ask without it.");
+        return Err(Objection::new(Code::NotGranted, reason));
+    }
     let held = agent.models.hold(workspace, &call.model, call.named.as_ref());
     let known = workspace.models.get(&call.model).filter(|_| held);
     known.map(Part::Model).ok_or_else(|| {

@@ -451,7 +451,6 @@ async fn calls_are_counted_and_loops_are_stopped() {
         results: steps as u64,
         users: 1,
         messages: 10,
-        request: digest("r"),
     };
     let with = |steps| ModelCall { trail: Some(trail(steps)), ..call("smart", 10) };
     spend(cleared(&node, &run, with(4)).await, used(1, 1));

@@ -1,9 +1,9 @@
 //! What the kernel shows, as JSON.
 
 use ringfence_json::{Object, Value};
-use ringfence_kernel::{ApprovalStatus, ApprovalView, PinView, RunView, SuspensionView};
+use ringfence_kernel::{ApprovalStatus, ApprovalView, PinView, RunView, SuspensionView, Upstream};
 use ringfence_policy::{Approval, Change, Difference, diff_definitions};
-use ringfence_types::{Role, Timestamp, format_duration};
+use ringfence_types::{Role, Timestamp, WorkspaceName, format_duration};
 
 pub(super) fn list<T>(items: impl IntoIterator<Item = T>, show: impl Fn(&T) -> Object) -> Value {
     Value::Array(items.into_iter().map(|item| Value::Object(show(&item))).collect())
@@ -36,6 +36,15 @@ pub(super) fn run(view: &RunView, now: Timestamp) -> Object {
         .with_some("first_used", view.first_used)
         .with_some("ended_at", view.ended.as_ref().map(|(at, _)| *at))
         .with_some("ended_because", view.ended.as_ref().map(|(_, reason)| reason.as_str()))
+}
+
+/// Something that answers to actions: a tool server or a model.
+pub(super) fn upstream(workspace: &WorkspaceName, upstream: &Upstream) -> Object {
+    let kind = match upstream {
+        Upstream::Server(_) => "server",
+        Upstream::Model(_) => "model",
+    };
+    Object::new().with("workspace", workspace).with(kind, upstream.name())
 }
 
 pub(super) fn suspension(view: &SuspensionView) -> Object {

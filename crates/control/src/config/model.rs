@@ -170,6 +170,10 @@ pub struct AgentConfig {
     pub models: Vec<ModelName>,
     /// Tools that providers host and that it may have models use, by the providers' names for them.
     pub hosted_tools: Vec<SmolStr>,
+    /// Whether it may have providers keep requests and answers, and refer to them.
+    pub stored: bool,
+    /// Whether it may have providers fetch what a request only gives the address of.
+    pub remote: bool,
     /// What each of its runs may spend.
     pub budget: RunBudgetConfig,
     /// The bounds of each of its runs.

@@ -35,10 +35,6 @@ pub struct ServedConfig {
     pub price: Price,
     /// Whether request fields that are not known are let through.
     pub pass_unknown: bool,
-    /// Whether the provider may keep requests and answers and be referred to them.
-    pub stored: bool,
-    /// Whether the provider may fetch what a request only gives the address of.
-    pub remote: bool,
     /// Tokens that an answer may have where the request does not say.
     pub max_output: u64,
     /// The least that a request's own limit is lowered to. At most [`ServedConfig::max_output`].

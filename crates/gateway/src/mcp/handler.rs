@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request as HttpRequest, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
 use ringfence_json::Object;
 use ringfence_kernel::{Lease, Run};
@@ -24,54 +24,50 @@ use super::session::Session;
 use super::upstream::UpstreamError;
 use super::{discovery, handshake, headers, inbox, listen, merged, params, turned_away};
 use crate::gate::Gate;
-use crate::http::accept::{self, Standing};
+use crate::http::accept::Standing;
 use crate::http::guard;
 use crate::http::inbound::{self, BodyError};
 use crate::http::outbound::{self, Outbound};
 
-impl accept::Answer for Gate {
-    async fn answer(
-        self: &Arc<Self>,
-        request: HttpRequest<Incoming>,
-        standing: &Standing,
-    ) -> Response<Outbound> {
-        let (parts, body) = request.into_parts();
-        if let Err(message) = self.doors.check(&parts) {
-            return bare_fault(
-                self,
-                &Fault {
-                    status: StatusCode::FORBIDDEN,
-                    ..Fault::bad_request(fault::INVALID_REQUEST, message)
-                },
-            );
-        }
-        let Some(endpoint) = Endpoint::of_path(parts.uri.path()) else {
-            return outbound::status(StatusCode::NOT_FOUND);
-        };
-        let token = guard::token(&parts.headers);
-        let Some(run) = token.and_then(|token| self.kernel.authenticate(token).ok()) else {
-            return unauthorized(self, token.is_some());
-        };
-        if !standing.prove(run.id, &self.loads) {
-            return busy(self, "this run has as many connections open as it may have");
-        }
-        match parts.method {
-            Method::POST => post(self, run, endpoint, parts, body).await,
-            Method::GET => match session_of(self, &run, &endpoint, &parts.headers) {
-                Some(Ok(session)) => {
-                    Box::pin(listen::listen(self, session, accepts_stream(&parts.headers))).await
-                }
-                Some(Err(fault)) => bare_fault(self, &fault),
-                None => method_not_allowed(),
-            },
-            Method::DELETE => match session_of(self, &run, &endpoint, &parts.headers) {
-                Some(Ok(session)) => end(self, &session),
-                Some(Err(fault)) => bare_fault(self, &fault),
-                None => method_not_allowed(),
-            },
-            _ => method_not_allowed(),
-        }
+/// Answers a request under `/mcp`.
+pub(crate) async fn answer(
+    gate: &Arc<Gate>,
+    parts: Parts,
+    body: Incoming,
+    standing: &Standing,
+) -> Response<Outbound> {
+    let Some(endpoint) = Endpoint::of_path(parts.uri.path()) else {
+        return outbound::status(StatusCode::NOT_FOUND);
+    };
+    let token = guard::token(&parts.headers);
+    let Some(run) = token.and_then(|token| gate.kernel.authenticate(token).ok()) else {
+        return unauthorized(gate, token.is_some());
+    };
+    if !standing.prove(run.id, &gate.loads) {
+        return busy(gate, "this run has as many connections open as it may have");
     }
+    match parts.method {
+        Method::POST => post(gate, run, endpoint, parts, body).await,
+        Method::GET => match session_of(gate, &run, &endpoint, &parts.headers) {
+            Some(Ok(session)) => {
+                Box::pin(listen::listen(gate, session, accepts_stream(&parts.headers))).await
+            }
+            Some(Err(fault)) => bare_fault(gate, &fault),
+            None => method_not_allowed(),
+        },
+        Method::DELETE => match session_of(gate, &run, &endpoint, &parts.headers) {
+            Some(Ok(session)) => end(gate, &session),
+            Some(Err(fault)) => bare_fault(gate, &fault),
+            None => method_not_allowed(),
+        },
+        _ => method_not_allowed(),
+    }
+}
+
+/// The answer to a request that names another host, or comes from a page that may not speak to this node.
+pub(crate) fn turned_away_at_the_door(gate: &Gate, message: &'static str) -> Response<Outbound> {
+    let status = StatusCode::FORBIDDEN;
+    bare_fault(gate, &Fault { status, ..Fault::bad_request(fault::INVALID_REQUEST, message) })
 }
 
 fn unauthorized(gate: &Gate, presented: bool) -> Response<Outbound> {
@@ -171,7 +167,7 @@ fn body_fault(error: BodyError) -> Fault {
     Fault { status, ..Fault::bad_request(fault::INVALID_REQUEST, error.to_string()) }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
 }

@@ -11,6 +11,7 @@ use ringfence_types::{
     AgentName, Budget, ConversationName, Level, Money, RunId, Timestamp, UserName, Window, WorkspaceName,
 };
 
+use crate::Run;
 use crate::model::{Charge, Reservation};
 use crate::record::Subject;
 
@@ -79,16 +80,29 @@ pub(crate) struct Accounts {
 impl Account {
     /// The accounts that an action of this subject counts for, the narrowest first.
     pub(crate) fn all_of(subject: &Subject) -> Vec<Self> {
-        let workspace = &subject.workspace;
+        let Subject { workspace, agent, run, user, conversation, .. } = subject;
+        Self::all(*run, workspace, agent, user.as_ref(), conversation.as_ref())
+    }
+
+    /// The same for whatever a run does in a conversation.
+    pub(crate) fn above(run: &Run, conversation: Option<&ConversationName>) -> Vec<Self> {
+        Self::all(run.id, &run.workspace, &run.agent, run.user.as_ref(), conversation)
+    }
+
+    fn all(
+        run: RunId,
+        workspace: &WorkspaceName,
+        agent: &AgentName,
+        user: Option<&UserName>,
+        conversation: Option<&ConversationName>,
+    ) -> Vec<Self> {
         let mut accounts = Vec::with_capacity(5);
-        accounts.push(Self::Run(subject.run));
-        if let Some(conversation) = &subject.conversation {
-            accounts.push(Self::Conversation(workspace.clone(), subject.user.clone(), conversation.clone()));
+        accounts.push(Self::Run(run));
+        if let Some(conversation) = conversation {
+            accounts.push(Self::Conversation(workspace.clone(), user.cloned(), conversation.clone()));
         }
-        accounts.push(Self::Agent(workspace.clone(), subject.agent.clone()));
-        if let Some(user) = &subject.user {
-            accounts.push(Self::User(workspace.clone(), user.clone()));
-        }
+        accounts.push(Self::Agent(workspace.clone(), agent.clone()));
+        accounts.extend(user.map(|user| Self::User(workspace.clone(), user.clone())));
         accounts.push(Self::Workspace(workspace.clone()));
         accounts
     }

@@ -73,8 +73,6 @@ pub struct Trail {
     pub users: u64,
     /// How many messages there are.
     pub messages: u64,
-    /// Of the whole request, without what changes from call to call and means nothing.
-    pub request: Digest,
 }
 
 /// One call of a tool and its result.

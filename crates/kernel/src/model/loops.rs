@@ -192,14 +192,7 @@ mod tests {
     }
 
     fn trail(steps: &[TrailStep], messages: u64) -> Trail {
-        Trail {
-            root: digest("root"),
-            steps: steps.to_vec(),
-            results: steps.len() as u64,
-            users: 1,
-            messages,
-            request: digest(&messages.to_string()),
-        }
+        Trail { root: digest("root"), steps: steps.to_vec(), results: steps.len() as u64, users: 1, messages }
     }
 
     fn code(checked: Result<(), Objection>) -> Option<Code> {

@@ -65,7 +65,7 @@ fn render(status: &Object, colour: bool) -> String {
         let what = format!(
             "{}/{} has failed too often and is left alone for a while",
             field(breaker, "workspace"),
-            field(breaker, "server")
+            breaker.text("server").or_else(|| breaker.text("model")).unwrap_or_default()
         );
         lines.push(paint(&what, Style::Warning, colour));
     }

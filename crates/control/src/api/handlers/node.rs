@@ -61,10 +61,8 @@ fn status_of(desk: &Desk) -> Object {
     let in_force = desk.in_force();
     let refused = desk.refused.lock().clone();
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-    let breakers = status
-        .open_breakers
-        .iter()
-        .map(|(workspace, server)| Object::new().with("workspace", workspace).with("server", server));
+    let breakers =
+        status.open_breakers.iter().map(|(workspace, upstream)| show::upstream(workspace, upstream));
     let layers = desk
         .missing_layers
         .iter()

@@ -36,6 +36,11 @@ fn agent(key: &Key, node: &Node, known: Holdable<'_>, report: &mut Report) -> Op
     let models = fields.get("models").map(|node| models(node, known.models, report)).unwrap_or_default();
     let hosted = fields.get("hosted_tools");
     let hosted_tools = hosted.map(|node| words(node, "a hosted tool", report)).unwrap_or_default();
+    let mut flag = |key: &'static str| {
+        let node = fields.get(key);
+        node.and_then(|node| node.boolean(&format!("`{key}`"), report)).unwrap_or(false)
+    };
+    let (stored, remote) = (flag("stored"), flag("remote"));
     let (budget, actions) = fields.get("budget").map(|node| budget::of_run(node, report)).unwrap_or_default();
     let limits = fields.get("limits").map(|node| limits::read(node, report)).unwrap_or_default();
     for later in ["egress", "run", "credentials", "spawn", "state"] {
@@ -43,7 +48,7 @@ fn agent(key: &Key, node: &Node, known: Holdable<'_>, report: &mut Report) -> Op
     }
     fields.finish(report);
     let limits = LimitsConfig { actions, ..limits };
-    Some(AgentConfig { name: name?, grants, models, hosted_tools, budget, limits })
+    Some(AgentConfig { name: name?, grants, models, hosted_tools, stored, remote, budget, limits })
 }
 
 /// The models it holds, each by its name.

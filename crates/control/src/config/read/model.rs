@@ -38,7 +38,7 @@ const RETRIES_DEFAULT: u32 = 2;
 const RETRIES_MAX: u64 = 10;
 
 /// Keys of a model that somebody serves.
-const SERVED_KEYS: [&str; 25] = [
+const SERVED_KEYS: [&str; 23] = [
     "model",
     "base_url",
     "key",
@@ -49,8 +49,6 @@ const SERVED_KEYS: [&str; 25] = [
     "record",
     "price",
     "pass_unknown",
-    "stored",
-    "remote",
     "max_output",
     "floor",
     "context",
@@ -172,11 +170,8 @@ fn served<'n>(
         wanted.known(origin, report)
     });
     let known = known.unwrap_or_default();
-    let mut flag = |key: &'static str| {
-        let node = fields.get(key);
-        node.and_then(|node| node.boolean(&format!("`{key}`"), report)).unwrap_or(false)
-    };
-    let (pass_unknown, stored, remote) = (flag("pass_unknown"), flag("stored"), flag("remote"));
+    let pass_unknown = fields.get("pass_unknown");
+    let pass_unknown = pass_unknown.and_then(|node| node.boolean("`pass_unknown`", report)).unwrap_or(false);
     let (max_output, floor) = output(fields, known.max_output, report);
     let mut tokens = |key: &'static str| {
         let node = fields.get(key);
@@ -198,8 +193,6 @@ fn served<'n>(
         model: model?,
         price: known.price,
         pass_unknown,
-        stored,
-        remote,
         max_output,
         floor,
         output_most: known.max_output,

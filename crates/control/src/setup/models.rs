@@ -1,0 +1,200 @@
+//! Models and money: from the configuration to what the kernel and the gateway know of them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use http::HeaderName;
+use http::header::AUTHORIZATION;
+use ringfence_gateway::targets::{HttpProvider, ModelTarget, Provider, RouteRule, RouteWhen, Served, Source};
+use ringfence_gateway::{Family, Tokenizer};
+use ringfence_kernel::{AgentModels, BreakerSetup, LoopLimits, ModelSetup, WorkspaceBudgets};
+use ringfence_types::{Budget, ModelName, Price, Window};
+
+use super::{SetupError, resolved};
+use crate::config::{
+    AgentConfig, BudgetConfig, BudgetWindow, EndpointConfig, ModelConfig, ProviderConfig, RouteConfig,
+    SecretSource, ServedConfig, WorkspaceConfig,
+};
+
+/// The host of OpenAI's own API.
+const OPENAI_HOST: &str = "api.openai.com";
+
+/// The models of a workspace as the kernel knows them.
+pub(super) fn model_setups(workspace: &WorkspaceConfig) -> HashMap<ModelName, Arc<ModelSetup>> {
+    let setup = |model: &ModelConfig| {
+        let onward = onward(workspace, model);
+        let setup = match &model.served {
+            Some(served) => ModelSetup {
+                price: served.price.clone(),
+                breaker: BreakerSetup {
+                    failures: served.breaker_failures,
+                    open_for: served.breaker_open_for,
+                },
+                call_timeout: served.timeout,
+                floor: served.floor,
+                onward,
+            },
+            // Nobody serves a route: no call ends there.
+            None => ModelSetup {
+                price: Price::default(),
+                breaker: BreakerSetup::default(),
+                call_timeout: std::time::Duration::ZERO,
+                floor: 0,
+                onward,
+            },
+        };
+        (model.name.clone(), Arc::new(setup))
+    };
+    workspace.models.iter().map(setup).collect()
+}
+
+/// Every model that a call may end at which was made to this one, itself aside.
+fn onward(workspace: &WorkspaceConfig, model: &ModelConfig) -> Vec<ModelName> {
+    let mut all: Vec<ModelName> = Vec::new();
+    let mut open: Vec<&ModelConfig> = vec![model];
+    while let Some(next) = open.pop() {
+        for name in next.leads_to().filter(|name| **name != model.name) {
+            if !all.contains(name) {
+                all.push(name.clone());
+                open.extend(workspace.models.iter().find(|known| known.name == *name));
+            }
+        }
+    }
+    all
+}
+
+/// What may be spent in a workspace above single runs.
+pub(super) fn budgets(workspace: &WorkspaceConfig) -> WorkspaceBudgets {
+    let all = |budgets: &[BudgetConfig]| budgets.iter().map(budget).collect();
+    WorkspaceBudgets {
+        workspace: all(&workspace.budget),
+        agent: all(&workspace.budgets.agent),
+        user: all(&workspace.budgets.user),
+        conversation: all(&workspace.budgets.conversation),
+    }
+}
+
+fn budget(config: &BudgetConfig) -> Budget {
+    let per = config.per.map(|per| match per {
+        BudgetWindow::Hour => Window::Hour,
+        BudgetWindow::Day => Window::Day,
+        BudgetWindow::Month => Window::Month,
+    });
+    Budget { usd: config.usd, tokens: config.tokens, per }
+}
+
+/// What an agent may do with models.
+pub(super) fn agent_models(agent: &AgentConfig) -> AgentModels {
+    let limits = &agent.limits;
+    let run = Budget { usd: agent.budget.usd, tokens: agent.budget.tokens, per: None };
+    AgentModels {
+        held: agent.models.clone(),
+        budgets: vec![run],
+        calls: limits.model_calls.map(u64::from),
+        loops: LoopLimits {
+            stale: limits.loops.stale,
+            failing: limits.loops.failing,
+            errors: limits.loops.errors,
+        },
+        hosted: agent.hosted_tools.clone(),
+        stored: agent.stored,
+        remote: agent.remote,
+    }
+}
+
+/// The models of a workspace as the gateway reaches them.
+///
+/// # Errors
+/// When a secret is not there.
+pub(super) fn model_targets(
+    workspace: &WorkspaceConfig,
+) -> Result<HashMap<ModelName, Arc<ModelTarget>>, SetupError> {
+    let target = |model: &ModelConfig| {
+        let served = model.served.as_deref().map(|served| served_target(workspace, model, served));
+        let target =
+            ModelTarget { served: served.transpose()?, route: model.route.iter().map(rule).collect() };
+        Ok((model.name.clone(), Arc::new(target)))
+    };
+    workspace.models.iter().map(target).collect()
+}
+
+fn rule(config: &RouteConfig) -> RouteRule {
+    let when = &config.when;
+    let when = RouteWhen {
+        input_below: when.input_below,
+        input_above: when.input_above,
+        tools: when.tools,
+        images: when.images,
+        labels: when.labels.clone(),
+        budget_below_percent: when.budget_below_percent,
+    };
+    RouteRule { when, to: config.to.clone() }
+}
+
+fn served_target(
+    workspace: &WorkspaceConfig,
+    model: &ModelConfig,
+    served: &ServedConfig,
+) -> Result<Served, SetupError> {
+    let http = |endpoint, family| http_provider(workspace, model, endpoint, family);
+    let provider = match &served.provider {
+        ProviderConfig::OpenAi(endpoint) => http(endpoint, Family::OpenAi)?,
+        ProviderConfig::Anthropic(endpoint) => http(endpoint, Family::Anthropic)?,
+        ProviderConfig::Scripted { .. } | ProviderConfig::Replay { .. } => {
+            let what = format!("the provider `{}` of model `{}`", served.provider.as_str(), model.name);
+            return Err(SetupError::Unusable { workspace: workspace.name.clone(), what });
+        }
+    };
+    Ok(Served {
+        provider: Provider::Http(provider),
+        model: served.model.clone(),
+        pass_unknown: served.pass_unknown,
+        max_output: served.max_output,
+        output_most: served.output_most,
+        context: served.context,
+        image_tokens: served.image_tokens,
+        tokenizer: match served.tokenizer {
+            ringfence_prices::Tokenizer::O200k => Tokenizer::O200k,
+            ringfence_prices::Tokenizer::Cl100k => Tokenizer::Cl100k,
+            ringfence_prices::Tokenizer::Bytes => Tokenizer::Bytes,
+        },
+        first_token: served.first_token,
+        concurrent: served.concurrent as usize,
+        retries: served.retries,
+        failover: served.failover.clone(),
+    })
+}
+
+fn http_provider(
+    workspace: &WorkspaceConfig,
+    model: &ModelConfig,
+    endpoint: &EndpointConfig,
+    family: Family,
+) -> Result<HttpProvider, SetupError> {
+    let missing = |cause| SetupError::Secret {
+        workspace: workspace.name.clone(),
+        what: format!("model `{}`", model.name),
+        cause,
+    };
+    let unusable = |name: &str| SetupError::Unusable {
+        workspace: workspace.name.clone(),
+        what: format!("the header `{name}` of model `{}`", model.name),
+    };
+    let mut headers: Vec<(HeaderName, Source)> = Vec::new();
+    let mut add = |name: &str, source: &SecretSource, prefix: &str| {
+        let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unusable(name))?;
+        headers.push((header, resolved(source, prefix).map_err(missing)?));
+        Ok::<_, SetupError>(())
+    };
+    for (name, source) in &endpoint.headers {
+        add(name, source, "")?;
+    }
+    match (&endpoint.key, family) {
+        (Some(key), Family::OpenAi) => add(AUTHORIZATION.as_str(), key, "Bearer ")?,
+        (Some(key), Family::Anthropic) => add("x-api-key", key, "")?,
+        (None, _) => {}
+    }
+    let base = endpoint.base_url.uri().clone();
+    let is_openai = base.host().is_some_and(|host| host.eq_ignore_ascii_case(OPENAI_HOST));
+    Ok(HttpProvider { family, base, headers, is_openai })
+}

@@ -1,0 +1,135 @@
+//! Executing what was cleared: the only way from an agent's request to a model.
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use ringfence_json::Value;
+use ringfence_kernel::ModelClearance;
+use ringfence_llm::error::Passed;
+use ringfence_llm::{Api, request, translate};
+use ringfence_types::ActionId;
+
+use super::answers::{self, mark, set};
+use super::call::Call;
+use super::flight::{End, Flight};
+use super::outgoing::Outgoing;
+use super::plan::Plan;
+use super::turns::Turn;
+use super::way::{self, Down};
+use super::{relay, whole};
+use crate::http::outbound::Outbound;
+use crate::http::wires::AnswerBody;
+use crate::targets::Provider;
+
+/// What came of a cleared call.
+pub(crate) enum Ended {
+    Answered(Response<Outbound>),
+    /// There was no answer; nothing of one was given out.
+    Fell {
+        response: Response<Outbound>,
+        action: ActionId,
+        others_may: bool,
+    },
+}
+
+/// Headers of a provider's answer that the agent gets: what finds the call again at the provider.
+const KEPT: [HeaderName; 3] = [
+    HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("request-id"),
+    HeaderName::from_static("openai-processing-ms"),
+];
+
+/// Executes one cleared call.
+pub(crate) async fn execute(call: &Call, mut plan: Plan, clearance: ModelClearance, turn: Turn) -> Ended {
+    let flight = Flight::new(call.clone(), clearance, turn);
+    let outgoing = match outgoing(&flight, &mut plan) {
+        Ok(outgoing) => outgoing,
+        Err(why) => return fell(flight, &plan, End::NotSent(why).into()),
+    };
+    let arrived = way::send(&flight, plan.served(), &outgoing, plan.estimate).await;
+    let response = match arrived {
+        Ok(response) => response,
+        Err(down) => return fell(flight, &plan, down),
+    };
+    if plan.asked.stream && is_stream(&response) {
+        return Ended::Answered(relay::start(flight, &plan, response));
+    }
+    match whole::read(&flight, &plan, response).await {
+        Ok(answer) => Ended::Answered(answer.respond(flight, &plan)),
+        Err(end) => fell(flight, &plan, end.into()),
+    }
+}
+
+/// The request as it goes out, with what was decided in it.
+fn outgoing(flight: &Flight, plan: &mut Plan) -> Result<Outgoing, String> {
+    let clearance = flight.clearance();
+    if let Some(limit) = clearance.output() {
+        plan.limit(limit).map_err(|error| error.reason)?;
+    }
+    let answers = clearance.demand().answers;
+    if answers != plan.demand.answers {
+        request::set_answers(&mut plan.body, plan.upstream, answers).map_err(|error| error.to_string())?;
+    }
+    let model = plan.served().model.clone();
+    request::set_model(&mut plan.body, &model);
+    request::ask_usage(&mut plan.body, plan.upstream);
+    let body = Bytes::from(Value::Object(std::mem::take(&mut plan.body)).to_bytes());
+    let Provider::Http(provider) = &plan.served().provider;
+    Outgoing::make(provider, plan.upstream, &flight.call.said, body, plan.asked.stream)
+        .map_err(|error| error.to_string())
+}
+
+fn is_stream(response: &Response<AnswerBody>) -> bool {
+    let media = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media = media.and_then(|media| media.split(';').next()).unwrap_or_default();
+    media.trim().eq_ignore_ascii_case("text/event-stream")
+}
+
+fn fell(flight: Flight, plan: &Plan, down: Down) -> Ended {
+    let (gate, family) = (flight.call.gate.clone(), flight.call.family());
+    let (action, others_may) = (flight.action(), down.end.others_may());
+    let refusal = flight.fail(&down.end);
+    let mut response = match down.passed {
+        Some(passed) => answers::passed(&gate, in_words_of(plan, passed)),
+        None => answers::refused(&gate, family, &refusal, None),
+    };
+    mark(&mut response, action);
+    Ended::Fell { response, action, others_may }
+}
+
+/// A provider's error in the client's words.
+fn in_words_of(plan: &Plan, passed: Passed) -> Passed {
+    let translate = match (plan.upstream, plan.asked.api) {
+        (Api::Messages, Api::Chat) => translate::error_to_chat,
+        (Api::Chat, Api::Messages) => translate::error_to_messages,
+        _ => return passed,
+    };
+    let said = ringfence_json::parse(&passed.body, &ringfence_json::Limits::default());
+    let said = said.ok().and_then(Value::into_object).unwrap_or_default();
+    let (status, body) = translate(passed.status, &said);
+    Passed { status, body: Value::Object(body).to_bytes(), ..passed }
+}
+
+/// Says of an answer what the node knows of it.
+pub(crate) fn tell(response: &mut Response<Outbound>, flight: &Flight, plan: &Plan, upstream: &HeaderMap) {
+    for name in KEPT {
+        if let Some(value) = upstream.get(&name).filter(|value| value.len() <= 256) {
+            response.headers_mut().insert(name, value.clone());
+        }
+    }
+    let clearance = flight.clearance();
+    mark(response, clearance.action());
+    if plan.candidate.named.is_some() {
+        set(response, "x-ringfence-model", plan.candidate.model.as_str());
+    }
+    if let Some(limit) = clearance.output().filter(|_| clearance.is_lowered()) {
+        set(response, "x-ringfence-max-output-tokens", &limit.to_string());
+    }
+}
+
+/// An answer with status 200 and this media type.
+pub(crate) fn fine(mut response: Response<Outbound>, media: &'static str) -> Response<Outbound> {
+    *response.status_mut() = StatusCode::OK;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));
+    response
+}

@@ -1,0 +1,166 @@
+//! One cleared call of a model from its departure to its settlement.
+//!
+//! A flight owns the clearance. However it ends, it is settled once, at what stands on its meter: by [`Flight::land`],
+//! or when it is dropped because the client went away.
+
+use ringfence_kernel::{Cancel, CancelledBy, CutOff, Failure, ModelClearance, Outcome};
+use ringfence_types::{ActionId, Code, Refusal};
+use tokio::time::Instant;
+
+use super::call::Call;
+use super::turns::Turn;
+
+/// One cleared call.
+pub(crate) struct Flight {
+    pub(crate) call: Call,
+    // INVARIANT: `Some` until it is settled.
+    clearance: Option<ModelClearance>,
+    /// Its place at the model.
+    _turn: Turn,
+}
+
+/// How a flight ends without an answer.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// It was cut off from above.
+    Cut(CutOff),
+    /// No first byte, or no last one, in time.
+    Timeout,
+    /// There is no way to the provider, or what opens it is missing: nothing was sent.
+    NotSent(String),
+    /// There is no connection to the provider.
+    Unreachable,
+    /// The connection broke.
+    Broken,
+    /// The provider turned the call down.
+    TurnedDown {
+        /// Its status.
+        status: u16,
+    },
+    /// What came is no answer.
+    Malformed(String),
+    /// What came is more than the bound.
+    TooLarge,
+    /// More was written than was paid for.
+    Spent,
+    /// The provider said in its answer that it failed.
+    Failed,
+}
+
+// === impl Flight ===
+
+impl Flight {
+    pub(crate) fn new(call: Call, clearance: ModelClearance, turn: Turn) -> Self {
+        Self { call, clearance: Some(clearance), _turn: turn }
+    }
+
+    #[expect(
+        clippy::expect_used,
+        reason = "only `land` and `drop` take the clearance, and both end the flight"
+    )]
+    pub(crate) fn clearance(&self) -> &ModelClearance {
+        self.clearance.as_ref().expect("a flight is settled when it ends")
+    }
+
+    pub(crate) fn action(&self) -> ActionId {
+        self.clearance().action()
+    }
+
+    pub(crate) fn cancel(&self) -> Cancel {
+        self.clearance().cancel().clone()
+    }
+
+    pub(crate) fn deadline(&self) -> Instant {
+        self.clearance().deadline()
+    }
+
+    /// Settles the call: the agent was given this.
+    pub(crate) fn land(mut self, result: Vec<u8>) {
+        self.settle(Outcome::Completed { result, is_error: false });
+    }
+
+    /// Settles the call, which has no answer, and says what the agent is told.
+    pub(crate) fn fail(mut self, end: &End) -> Refusal {
+        let ends_with_run = self.clearance().ends_with_run();
+        let refusal = end.refusal(self.action(), ends_with_run);
+        self.settle(end.outcome(&refusal, ends_with_run));
+        refusal
+    }
+
+    fn settle(&mut self, outcome: Outcome) {
+        if let Some(clearance) = self.clearance.take() {
+            clearance.settle(outcome);
+        }
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        // A panic is nobody's doing: the clearance settles itself as unknown.
+        if !std::thread::panicking() {
+            self.settle(Outcome::Cancelled { by: CancelledBy::Client });
+        }
+    }
+}
+
+// === impl End ===
+
+impl End {
+    /// Whether another model may answer in its place.
+    pub(crate) fn others_may(&self) -> bool {
+        match self {
+            Self::Cut(_) | Self::Spent => false,
+            Self::TurnedDown { status } => !matches!(status, 400 | 404 | 405 | 409 | 411..=422),
+            _ => true,
+        }
+    }
+
+    fn outcome(&self, refusal: &Refusal, ends_with_run: bool) -> Outcome {
+        let message = refusal.reason.clone();
+        let failed = |failure| Outcome::Failed { failure, message: message.clone() };
+        match self {
+            Self::Cut(cut) => Outcome::Cancelled {
+                by: match cut.code {
+                    Code::Deadline => CancelledBy::Deadline,
+                    Code::Overloaded => CancelledBy::Shutdown,
+                    _ => CancelledBy::Suspension,
+                },
+            },
+            Self::Timeout if ends_with_run => Outcome::Cancelled { by: CancelledBy::Deadline },
+            Self::Timeout => failed(Failure::Timeout),
+            Self::NotSent(_) => Outcome::NotSent { message },
+            Self::Unreachable => Outcome::Unreachable { message },
+            Self::Broken => failed(Failure::Transport),
+            // 429 says that it is well and has enough to do.
+            Self::TurnedDown { status: 408 | 500.. } | Self::Failed => failed(Failure::ServerError),
+            Self::TurnedDown { .. } => failed(Failure::UpstreamError),
+            Self::Malformed(_) => failed(Failure::Malformed),
+            Self::TooLarge => failed(Failure::TooLarge),
+            Self::Spent => failed(Failure::Withheld),
+        }
+    }
+
+    fn refusal(&self, action: ActionId, ends_with_run: bool) -> Refusal {
+        let (code, reason) = match self {
+            Self::Cut(cut) => (cut.code, cut.reason.clone()),
+            Self::Timeout if ends_with_run => (Code::Deadline, "This run's time is up.".into()),
+            Self::Timeout => (Code::UpstreamFailed, "The model did not answer in time.".into()),
+            Self::NotSent(why) => (Code::UpstreamFailed, format!("The model cannot be called: {why}.")),
+            Self::Unreachable => (Code::UpstreamFailed, "The model's provider cannot be reached.".into()),
+            Self::Broken => (Code::UpstreamFailed, "The connection to the model's provider broke.".into()),
+            Self::TurnedDown { status } => {
+                (Code::UpstreamFailed, format!("The model's provider answered with status {status}."))
+            }
+            Self::Malformed(what) => {
+                (Code::UpstreamFailed, format!("The model's provider gave a malformed answer: {what}."))
+            }
+            Self::TooLarge => (Code::TooLarge, "The model's answer is larger than this node takes.".into()),
+            Self::Spent => (
+                Code::OverBudget,
+                "The model has written more than was set aside for it, so the answer ends here.".into(),
+            ),
+            Self::Failed => (Code::UpstreamFailed, "The model's provider failed while it answered.".into()),
+        };
+        Refusal { code, action, rule: None, reason, approval: None, retry_after: None }
+    }
+}

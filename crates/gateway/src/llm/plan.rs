@@ -1,0 +1,237 @@
+//! What a call comes to at one model: whether that model can be asked so, in whose words, and for how much at most.
+
+use std::sync::Arc;
+
+use ringfence_json::Object;
+use ringfence_kernel::{Demand, Trail, TrailStep};
+use ringfence_llm::request::{self, Asked, ChatLimit, Objection, Switches};
+use ringfence_llm::tokens::{image_upper, request_upper};
+use ringfence_llm::{Api, Family, translate};
+use ringfence_types::Code;
+
+use super::call::Call;
+use super::route::Candidate;
+use crate::targets::{ModelTarget, Provider, Served};
+
+/// A call as one model is to get it.
+pub(crate) struct Plan {
+    pub(crate) candidate: Candidate,
+    target: Arc<ModelTarget>,
+    /// What the client asks for.
+    pub(crate) asked: Asked,
+    pub(crate) demand: Demand,
+    /// About how many tokens it reads.
+    pub(crate) estimate: u64,
+    /// The API of the provider that is called.
+    pub(crate) upstream: Api,
+    /// The request in its words, before the kernel has decided.
+    pub(crate) body: Object,
+}
+
+/// Why a request cannot be put to a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unfit {
+    pub(crate) code: Code,
+    /// What of the request is at fault.
+    pub(crate) param: Option<String>,
+    pub(crate) reason: String,
+}
+
+/// Bytes that make about one token, where a text is not looked at.
+const BYTES_PER_TOKEN: u64 = 3;
+
+// === impl Plan ===
+
+impl Plan {
+    /// # Errors
+    /// When the request is wrong, or this model cannot be asked so.
+    pub(crate) fn make(call: &Call, candidate: Candidate, mut body: Object) -> Result<Self, Unfit> {
+        let target = Arc::clone(&candidate.target);
+        let served = target.served.as_ref().ok_or_else(|| Unfit::missing(candidate.model.as_str()))?;
+        let asked = request::read(call.api, &body, &switches(call, served.pass_unknown))?;
+        let upstream = upstream_api(call.api, served.provider.family())?;
+        let demand = demand(call.api, &asked, served)?;
+        let estimate = estimate(call, &asked, served).min(demand.input);
+        if asked.keep_out {
+            request::set_store_false(&mut body, call.api, asked.features.reasoning);
+        }
+        if let Some(limit) = demand.output.filter(|_| asked.output.is_none()) {
+            set_output(&mut body, call.api, limit, served)?;
+        }
+        let body = translated(call.api, upstream, body)?;
+        Ok(Self { candidate, target, asked, demand, estimate, upstream, body })
+    }
+
+    /// Who serves the model.
+    #[expect(clippy::expect_used, reason = "`make` refuses what nobody serves")]
+    pub(crate) fn served(&self) -> &Served {
+        self.target.served.as_ref().expect("a plan is for a model that somebody serves")
+    }
+
+    /// What guards against loops look at; embeddings and counting are part of none.
+    pub(crate) fn trail(&self) -> Option<Trail> {
+        let trail = &self.asked.trail;
+        self.asked.api.generates().then(|| Trail {
+            root: trail.root,
+            steps: trail.steps.iter().map(step).collect(),
+            results: trail.results,
+            users: trail.users,
+            messages: trail.messages,
+        })
+    }
+
+    /// Limits each answer to so many tokens, as the kernel has decided.
+    pub(crate) fn limit(&mut self, tokens: u64) -> Result<(), Unfit> {
+        let tokens = tokens.saturating_sub(self.asked.extra_output).max(1);
+        let served = self.target.served.as_ref();
+        let served = served.ok_or_else(|| Unfit::missing(self.candidate.model.as_str()))?;
+        set_output(&mut self.body, self.upstream, tokens, served)
+    }
+
+    /// Whether answers have to be put into the client's words.
+    pub(crate) fn is_translated(&self) -> bool {
+        self.upstream != self.asked.api
+    }
+}
+
+fn step(step: &request::Step) -> TrailStep {
+    TrailStep { call: step.call, result: step.result, failed: step.failed }
+}
+
+/// What this call's agent may ask for.
+pub(super) fn switches(call: &Call, pass_unknown: bool) -> Switches {
+    let setup = call.gate.kernel.setup();
+    let workspace = setup.workspaces.get(&call.run.workspace);
+    let agent = workspace.and_then(|workspace| workspace.agents.get(&call.run.agent));
+    match agent {
+        None => Switches::default(),
+        Some(agent) => Switches {
+            pass_unknown,
+            stored: agent.models.stored,
+            remote: agent.models.remote,
+            hosted: agent.models.hosted.clone(),
+        },
+    }
+}
+
+/// In which of a provider's APIs a call of `api` is made.
+fn upstream_api(api: Api, family: Family) -> Result<Api, Unfit> {
+    match (api, family) {
+        (Api::Chat, Family::Anthropic) => Ok(Api::Messages),
+        (Api::Messages, Family::OpenAi) => Ok(Api::Chat),
+        (api, family) if api.family() == family => Ok(api),
+        (api, _) => {
+            let other = if api.family() == Family::OpenAi { "/chat/completions" } else { "/v1/messages" };
+            let reason = format!(
+                "this model's provider has nothing like {}; call the model through {other}",
+                api.path()
+            );
+            Err(Unfit::invalid("model", reason))
+        }
+    }
+}
+
+fn translated(api: Api, upstream: Api, body: Object) -> Result<Object, Unfit> {
+    let translated = match (api, upstream) {
+        (Api::Chat, Api::Messages) => translate::chat_to_messages(&body),
+        (Api::Messages, Api::Chat) => translate::messages_to_chat(&body),
+        _ => return Ok(body),
+    };
+    match translated {
+        Ok(translated) => {
+            if !translated.dropped.is_empty() {
+                tracing::debug!(dropped = ?translated.dropped, "a request was translated with less");
+            }
+            Ok(translated.body)
+        }
+        Err(error) => Err(Unfit::invalid(&error.param, error.message)),
+    }
+}
+
+fn set_output(body: &mut Object, api: Api, limit: u64, served: &Served) -> Result<(), Unfit> {
+    let Provider::Http(provider) = &served.provider;
+    let unsaid = if provider.is_openai { ChatLimit::MaxCompletionTokens } else { ChatLimit::MaxTokens };
+    request::set_output(body, api, limit, unsaid)
+        .map_err(|error| Unfit { code: Code::OverBudget, ..Unfit::invalid("", error.to_string()) })
+}
+
+/// What the call may come to at most.
+fn demand(api: Api, asked: &Asked, served: &Served) -> Result<Demand, Unfit> {
+    if api == Api::CountTokens {
+        // It costs nothing, whatever it counts.
+        return Ok(Demand { answers: 1, ..Demand::default() });
+    }
+    let hosted = asked.hosted.iter().map(|tool| match tool.uses {
+        Some(uses) => Ok((tool.name.clone(), uses)),
+        None => Err(Unfit::invalid(
+            "tools",
+            format!("the request has to bound how often `{}` is used (max_uses, max_tool_calls)", tool.name),
+        )),
+    });
+    let hosted = hosted.collect::<Result<Vec<_>, _>>()?;
+    let uses = hosted.iter().fold(0, |sum: u64, (_, uses)| sum.saturating_add(*uses));
+    let limit = asked.output.unwrap_or(served.max_output);
+    // More than it can write it does not write.
+    let limit = served.output_most.map_or(limit, |most| limit.min(most));
+    Ok(Demand {
+        input: input(asked, served, uses)?,
+        output: api.generates().then(|| limit.saturating_add(asked.extra_output)),
+        answers: asked.answers,
+        writes_cache: asked.writes_cache,
+        tier: asked.tier.clone(),
+        hosted,
+    })
+}
+
+/// Tokens read, at most.
+fn input(asked: &Asked, served: &Served, uses: u64) -> Result<u64, Unfit> {
+    if asked.hidden_input {
+        let context = served.context.ok_or_else(|| {
+            let reason = "the model may read more than the request holds, and how much it can read is not known; \
+                          the configuration can say so with `context`";
+            Unfit::invalid("", reason)
+        })?;
+        return Ok(context.saturating_mul(uses.saturating_add(1)));
+    }
+    let family = served.provider.family();
+    let shape = asked.shape(served.image_tokens.unwrap_or_else(|| image_upper(family)));
+    let most = request_upper(family, served.tokenizer, &shape).saturating_add(asked.document_bytes);
+    Ok(served.context.map_or(most, |context| most.min(context)))
+}
+
+/// About how many tokens are read.
+fn estimate(call: &Call, asked: &Asked, served: &Served) -> u64 {
+    let inline = asked.image_bytes + asked.document_bytes;
+    let text = match std::str::from_utf8(&call.request) {
+        Ok(text) if inline == 0 => served.tokenizer.count(text),
+        _ => asked.text_bytes.div_ceil(BYTES_PER_TOKEN),
+    };
+    let image = served.image_tokens.unwrap_or_else(|| image_upper(served.provider.family()));
+    let documents = asked.document_bytes.div_ceil(BYTES_PER_TOKEN);
+    text.saturating_add(asked.images.saturating_mul(image)).saturating_add(documents)
+}
+
+// === impl Unfit ===
+
+impl Unfit {
+    pub(crate) fn invalid(param: &str, reason: impl Into<String>) -> Self {
+        let param = (!param.is_empty()).then(|| param.to_owned());
+        Self { code: Code::InvalidInput, param, reason: reason.into() }
+    }
+
+    /// The same words whether or not a model of that name exists elsewhere.
+    pub(crate) fn missing(model: &str) -> Self {
+        let shown: String = model.chars().take(128).collect();
+        let reason = format!(
+            "This agent holds no model `{}`. Use one of the models it was given.",
+            shown.escape_debug()
+        );
+        Self { code: Code::NotGranted, param: Some("model".into()), reason }
+    }
+}
+
+impl From<Objection> for Unfit {
+    fn from(objection: Objection) -> Self {
+        Self::invalid(&objection.param, objection.message)
+    }
+}

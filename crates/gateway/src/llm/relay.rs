@@ -1,0 +1,309 @@
+//! An answer that streams: metered while it passes, cut off when the money is spent or something above is suspended,
+//! and always ended properly.
+
+use bytes::{Bytes, BytesMut};
+use http::Response;
+use ringfence_kernel::{CutOff, Lease};
+use ringfence_llm::Api;
+use ringfence_llm::answer::{Meter, Pass};
+use ringfence_llm::events::{Event, Reader};
+use ringfence_llm::tokens::Tokenizer;
+use ringfence_llm::translate::{ChatStream, MessagesStream};
+use ringfence_types::Refusal;
+use tokio::time::{Instant, timeout_at};
+
+use super::executor::{fine, tell};
+use super::flight::{End, Flight};
+use super::plan::Plan;
+use super::{answers, whole};
+use crate::http::outbound::{self, Outbound, Piece, Sender};
+use crate::http::wires::AnswerBody;
+
+/// How far over its limit the count of an answer may come before it is cut off: a share and so many tokens, because
+/// what is counted here is a guess, and the provider was told the limit.
+const SLACK_PERCENT: u64 = 50;
+const SLACK_TOKENS: u64 = 256;
+
+/// A sign of life that carries nothing.
+const COMMENT: &[u8] = b": \n\n";
+
+/// One stream on its way.
+struct Stream {
+    flight: Flight,
+    body: AnswerBody,
+    reader: Reader,
+    meter: Meter,
+    words: Words,
+    /// The most tokens that may be counted before it is cut off; none where nothing bounds it.
+    most: Option<u64>,
+    first_until: Instant,
+    /// What was given out, for the record.
+    kept: BytesMut,
+    /// The API of the client, and that of the provider.
+    api: Api,
+    upstream: Api,
+}
+
+/// In whose words a stream goes on.
+enum Words {
+    Same,
+    Chat(Box<ChatStream>),
+    Messages(Box<MessagesStream>),
+}
+
+/// Answers with a stream and relays what comes, in a task of its own: a client that does not read must not keep a
+/// suspension from reaching the provider.
+pub(crate) fn start(flight: Flight, plan: &Plan, response: Response<AnswerBody>) -> Response<Outbound> {
+    let (head, body) = response.into_parts();
+    let gate = flight.call.gate.clone();
+    let operation = flight.call.api.word();
+    let lease = match gate.kernel.lease_model(&flight.call.run, flight.clearance().model(), operation) {
+        Ok(lease) => lease,
+        Err(refusal) => {
+            let family = flight.call.family();
+            let cut = CutOff { code: refusal.code, reason: refusal.reason, action: None };
+            return answers::refused(&gate, family, &flight.fail(&End::Cut(cut)), None);
+        }
+    };
+    let (sender, receiver) = outbound::channel(&gate.limits);
+    let response = outbound::events(receiver, lease.cancel().clone(), gate.limits.piece_bytes);
+    let mut response = fine(response, "text/event-stream; charset=utf-8");
+    tell(&mut response, &flight, plan, &head.headers);
+    tokio::spawn(Stream::new(flight, plan, body).run(sender, lease));
+    response
+}
+
+// === impl Stream ===
+
+impl Stream {
+    fn new(flight: Flight, plan: &Plan, body: AnswerBody) -> Self {
+        let served = plan.served();
+        let limits = &flight.call.gate.limits;
+        let hide = plan.asked.api == Api::Chat && !plan.asked.usage_asked;
+        let answers = flight.clearance().demand().answers;
+        let limit = flight.clearance().output().map(|limit| limit.saturating_mul(answers));
+        let name = plan.asked.model.as_str();
+        let words = match (plan.is_translated(), plan.asked.api) {
+            (false, _) => Words::Same,
+            (true, Api::Messages) => Words::Messages(Box::new(MessagesStream::new(name))),
+            (true, _) => {
+                let usage = plan.asked.usage_asked;
+                Words::Chat(Box::new(ChatStream::new(whole::now_seconds(), name, usage)))
+            }
+        };
+        Self {
+            reader: Reader::new(limits.model_event_bytes),
+            meter: Meter::new(plan.upstream, served.tokenizer, hide && !plan.is_translated()),
+            words,
+            most: limit.map(|limit| limit + limit.saturating_mul(SLACK_PERCENT) / 100 + SLACK_TOKENS),
+            first_until: Instant::now() + served.first_token,
+            kept: BytesMut::new(),
+            api: plan.asked.api,
+            upstream: plan.upstream,
+            body,
+            flight,
+        }
+    }
+
+    async fn run(mut self, sender: Sender, lease: Lease) {
+        let Some(end) = self.converse(&sender).await else {
+            // The client has gone: dropping the flight settles it, dropping the body closes the way to the provider.
+            return;
+        };
+        self.write_down();
+        let stall = self.flight.call.gate.limits.write_stall;
+        match end {
+            Ok(()) => {
+                let Self { flight, meter, api, upstream, kept, .. } = self;
+                let action = flight.action();
+                flight.land(kept.to_vec());
+                let instead = Box::new(move |CutOff { code, reason, .. }| {
+                    let refusal =
+                        Refusal { code, action, rule: None, reason, approval: None, retry_after: None };
+                    last_word(&meter, upstream, api, &refusal)
+                });
+                // Held until all that was sent is given out.
+                let done = sender.last(Piece::Answer(Bytes::new(), lease, instead));
+                let _ = tokio::time::timeout(stall, done).await;
+            }
+            // The provider said so itself, and the client has heard it.
+            Err(End::Failed) => drop(self.flight.fail(&End::Failed)),
+            Err(end) => {
+                let Self { flight, body, meter, api, upstream, .. } = self;
+                drop(body);
+                let last = last_word(&meter, upstream, api, &flight.fail(&end));
+                if tokio::time::timeout(stall, sender.last(Piece::Last(last))).await.is_err() {
+                    tracing::debug!("a client did not take the end of a stream");
+                }
+            }
+        }
+    }
+
+    /// Relays until the stream ends; `None` when the client has gone.
+    async fn converse(&mut self, sender: &Sender) -> Option<Result<(), End>> {
+        let cancel = self.flight.cancel();
+        let deadline = self.flight.deadline();
+        let keep_alive = self.flight.call.gate.limits.keep_alive;
+        let mut began = false;
+        loop {
+            let until = if began { deadline } else { deadline.min(self.first_until) };
+            let quiet_until = until.min(Instant::now() + keep_alive);
+            let data = tokio::select! {
+                biased;
+                () = sender.closed() => return None,
+                cut = cancel.cancelled() => return Some(Err(End::Cut(cut))),
+                data = timeout_at(quiet_until, self.body.data()) => data,
+            };
+            let out = match data {
+                Err(_) if Instant::now() >= until => return Some(Err(End::Timeout)),
+                Err(_) if self.reader.is_between_events() => Ok((Bytes::from_static(COMMENT), None)),
+                Err(_) => continue,
+                Ok(Err(_)) => return Some(Err(End::Broken)),
+                Ok(Ok(None)) => self.closed(),
+                Ok(Ok(Some(data))) => {
+                    began = true;
+                    self.take(data)
+                }
+            };
+            let (out, end) = match out {
+                Ok(out) => out,
+                Err(end) => return Some(Err(end)),
+            };
+            if !out.is_empty() {
+                self.keep(&out);
+                let sent = tokio::select! {
+                    biased;
+                    cut = cancel.cancelled() => return Some(Err(End::Cut(cut))),
+                    sent = timeout_at(deadline, sender.event(out)) => sent,
+                };
+                match sent {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => return None,
+                    Err(_) => return Some(Err(End::Timeout)),
+                }
+            }
+            if let Some(end) = end {
+                return Some(end);
+            }
+        }
+    }
+
+    /// Takes a piece of the stream: what goes on, and whether that was the end.
+    fn take(&mut self, piece: Bytes) -> Result<(Bytes, Option<Result<(), End>>), End> {
+        self.reader.push(piece);
+        let mut out = Joined::default();
+        while let Some(event) = self.reader.next_event().map_err(|_| End::TooLarge)? {
+            self.pass(&event, &mut out)?;
+        }
+        self.write_down();
+        let spent = self.most.is_some_and(|most| self.meter.output_tokens() > most);
+        let end = if spent { Some(Err(End::Spent)) } else { None };
+        Ok((out.into_bytes(), end))
+    }
+
+    fn pass(&mut self, event: &Event, out: &mut Joined) -> Result<(), End> {
+        let malformed = |error: &dyn std::fmt::Display| End::Malformed(error.to_string());
+        let pass = self.meter.event(event).map_err(|error| malformed(&error))?;
+        let mut words = Vec::new();
+        match &mut self.words {
+            Words::Same => {
+                match pass {
+                    Pass::AsIs => out.push(event.raw.clone()),
+                    Pass::Instead(bytes) => out.push(bytes),
+                    Pass::Hidden => {}
+                }
+                return Ok(());
+            }
+            _ if event.is_empty() => return Ok(()),
+            Words::Chat(stream) => {
+                let name = event.name.as_deref().unwrap_or_default();
+                stream.event(name, &event.data, &mut words).map_err(|error| malformed(&error))?;
+            }
+            Words::Messages(stream) => {
+                stream.chunk(&event.data, &mut words).map_err(|error| malformed(&error))?;
+            }
+        }
+        out.push(words.into());
+        Ok(())
+    }
+
+    /// The provider has closed the stream.
+    fn closed(&mut self) -> Result<(Bytes, Option<Result<(), End>>), End> {
+        let mut out = Joined::default();
+        let rest = std::mem::replace(&mut self.reader, Reader::new(0)).finish();
+        if let Some(event) = rest {
+            self.pass(&event, &mut out)?;
+        }
+        let counted = self.meter.counted();
+        if counted.failed.is_some() {
+            return Ok((out.into_bytes(), Some(Err(End::Failed))));
+        }
+        let mut words = Vec::new();
+        let ended = match &mut self.words {
+            Words::Same => counted.finished,
+            Words::Chat(stream) => stream.end().is_ok(),
+            Words::Messages(stream) => stream.is_ended() || stream.end(&mut words).is_ok(),
+        };
+        out.push(words.into());
+        let end = if ended { Ok(()) } else { Err(End::Broken) };
+        Ok((out.into_bytes(), Some(end)))
+    }
+
+    /// Writes what passed so far on the meter of the clearance.
+    fn write_down(&self) {
+        let counted = self.meter.counted();
+        let meter = self.flight.clearance().meter();
+        meter.written(self.meter.output_tokens());
+        if let Some(usage) = counted.reported.filter(|_| counted.input_reported) {
+            meter.reported(usage, counted.output_reported);
+        }
+        if let Some(tier) = counted.tier {
+            meter.tier(tier);
+        }
+        if !counted.hosted.is_empty() {
+            meter.hosted(counted.hosted);
+        }
+        if counted.doubtful {
+            meter.doubt();
+        }
+    }
+
+    fn keep(&mut self, out: &Bytes) {
+        let room = self.flight.call.gate.limits.model_kept_bytes.saturating_sub(self.kept.len());
+        self.kept.extend_from_slice(&out[..out.len().min(room)]);
+    }
+}
+
+/// The event that ends a stream early and says why.
+fn last_word(meter: &Meter, upstream: Api, api: Api, refusal: &Refusal) -> Bytes {
+    let decision = refusal.to_object();
+    let say = |meter: &Meter| meter.end_early(refusal.code, &refusal.reason, Some(&decision));
+    // In the client's words, whatever the provider's are.
+    if upstream == api { say(meter) } else { say(&Meter::new(api, Tokenizer::default(), false)) }
+}
+
+/// Bytes one after the other; what is one piece stays it.
+#[derive(Default)]
+struct Joined {
+    first: Bytes,
+    all: BytesMut,
+}
+
+// === impl Joined ===
+
+impl Joined {
+    fn push(&mut self, bytes: Bytes) {
+        if self.first.is_empty() && self.all.is_empty() {
+            self.first = bytes;
+            return;
+        }
+        if self.all.is_empty() {
+            self.all.extend_from_slice(&self.first);
+        }
+        self.all.extend_from_slice(&bytes);
+    }
+
+    fn into_bytes(self) -> Bytes {
+        if self.all.is_empty() { self.first } else { self.all.freeze() }
+    }
+}
