@@ -191,13 +191,16 @@ fn what_is_no_readable_error_is_replaced_by_one() {
     }
 }
 
+/// Status, body, headers, and whether it may be sent again.
+type Case = (u16, &'static str, &'static [(&'static str, &'static str)], bool);
+
 #[test]
 fn it_is_sent_again_only_where_the_provider_did_nothing() {
-    let spent = r#"{"error":{"type":"insufficient_quota","code":"insufficient_quota"}}"#;
-    let cases: &[(u16, &str, &[(&str, &'static str)], bool)] = &[
+    const SPENT: &str = r#"{"error":{"type":"insufficient_quota","code":"insufficient_quota"}}"#;
+    let cases: &[Case] = &[
         (408, "{}", &[], true),
         (429, "{}", &[], true),
-        (429, spent, &[], false),
+        (429, SPENT, &[], false),
         (500, "{}", &[], true),
         (500, "{}", &[("x-should-retry", "false")], false),
         (409, "{}", &[("x-should-retry", "true")], true),

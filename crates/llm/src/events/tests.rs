@@ -69,6 +69,8 @@ fn it_is_known_whether_the_stream_stands_between_events() {
         ("\n", 0, true),
         ("d", 0, false),
         ("\r\n\r\ndata: 3\n\ndata", 2, false),
+        (": 4\r\n\r\n", 1, true),
+        ("\n", 1, true),
     ] {
         reader.push(Bytes::from(piece));
         let mut found = 0;

@@ -209,7 +209,39 @@ fn a_response_whose_text_never_came_as_deltas_is_counted_at_the_end() {
 
 #[test]
 fn billed_searches_replace_those_that_were_seen() {
-    let stream =
-        RESPONSES.replace(r#""service_tier":"default""#, r#""tool_usage":{"web_search":{"num_requests":4}}"#);
-    assert_eq!(metered(Api::Responses, false, &stream, 100).1.hosted, uses(&[("web_search", 4)]));
+    for (billed, expected) in [(4, uses(&[("web_search", 4)])), (0, uses(&[]))] {
+        let usage = format!(r#""tool_usage":{{"web_search":{{"num_requests":{billed}}}}}"#);
+        let stream = RESPONSES.replace(r#""service_tier":"default""#, &usage);
+        assert_eq!(metered(Api::Responses, false, &stream, 100).1.hosted, expected);
+    }
+}
+
+/// Prints what a chunk costs: `cargo test --release -p ringfence-llm what_a_chunk_costs -- --ignored --nocapture`.
+#[test]
+#[ignore = "prints a figure"]
+fn what_a_chunk_costs() {
+    for (api, hide_usage, chunk) in [
+        (Api::Chat, false, CHAT.split_inclusive("\n\n").nth(1).unwrap()),
+        (Api::Chat, true, CHAT.split_inclusive("\n\n").nth(1).unwrap()),
+        (Api::Messages, false, MESSAGES.split_inclusive("\n\n").nth(3).unwrap()),
+        (Api::Responses, false, RESPONSES.split_inclusive("\n\n").nth(5).unwrap()),
+    ] {
+        let (chunks, bytes) = (100_000, Bytes::copy_from_slice(chunk.as_bytes()));
+        let mut meter = Meter::new(api, Tokenizer::O200k, hide_usage);
+        let mut reader = Reader::new(100_000);
+        let mut passed = 0;
+        let start = std::time::Instant::now();
+        for _ in 0..chunks {
+            reader.push(bytes.clone());
+            while let Some(event) = reader.next_event().unwrap() {
+                passed += match meter.event(&event).unwrap() {
+                    Pass::AsIs => event.raw.len(),
+                    Pass::Instead(bytes) => bytes.len(),
+                    Pass::Hidden => 0,
+                };
+            }
+        }
+        let each = start.elapsed() / chunks;
+        println!("{api:?}, usage hidden {hide_usage}: {} bytes in {each:?} ({passed} passed)", chunk.len());
+    }
 }

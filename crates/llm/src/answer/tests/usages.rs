@@ -89,6 +89,7 @@ const STATED: &[(Api, &str, [u64; 6], bool)] = &[
         [0, 0, 0, 0, 0, 0],
         true,
     ),
+    (Api::Chat, r#"{"prompt_tokens":10,"completion_tokens":0,"total_tokens":15}"#, [15, 0, 0, 0, 0, 0], true),
     (Api::Chat, r#"{"total_tokens":90}"#, [90, 0, 0, 0, 0, 0], true),
     (Api::Chat, r#"{"prompt_tokens":90}"#, [90, 0, 0, 0, 0, 0], true),
     (Api::Chat, "{}", [0, 0, 0, 0, 0, 0], true),

@@ -99,6 +99,10 @@ fn a_message_is_read_with_its_tier_and_the_tools_it_used() {
     let fast =
         json(r#"{"usage":{"input_tokens":5,"output_tokens":1,"service_tier":"standard","speed":"fast"}}"#);
     assert_eq!(whole(Api::Messages, &fast).tier, Some("fast".into()));
+    let usual = json(
+        r#"{"usage":{"input_tokens":5,"output_tokens":1,"service_tier":"priority","speed":"standard"}}"#,
+    );
+    assert_eq!(whole(Api::Messages, &usual).tier, Some("priority".into()));
     let lies = json(
         r#"{"usage":{"input_tokens":5,"output_tokens":1,"server_tool_use":{"web_search_requests":-1}}}"#,
     );
