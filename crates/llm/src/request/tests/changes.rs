@@ -116,6 +116,8 @@ fn what_no_answer_depends_on_makes_no_other_request() {
         "prompt_cache_key":"k","safety_identifier":"s"}"#;
     assert_eq!(of(Api::Chat, plain), of(Api::Chat, marked));
     assert_ne!(of(Api::Chat, plain), of(Api::Messages, plain));
+    let fast = plain.replace("\"temperature\":0", "\"temperature\":0,\"speed\":\"fast\"");
+    assert_eq!(of(Api::Messages, plain), of(Api::Messages, &fast));
     for other in ["\"temperature\":1", "\"temperature\":0,\"n\":2", "\"temperature\":0,\"tools\":[]"] {
         let other = plain.replace("\"temperature\":0", other);
         assert_ne!(of(Api::Chat, plain), of(Api::Chat, &other), "{other}");

@@ -263,7 +263,9 @@ fn what_says_that_there_is_nothing_takes_no_switch() {
 fn hosted_tools_are_told_with_what_bounds_their_uses() {
     let read = |api, text: &str| {
         let hosted = vec!["web_search".into(), "mcp".into()];
-        read(api, &object(text), &Switches { hosted, ..Switches::default() }).unwrap().hosted
+        let asked = read(api, &object(text), &Switches { hosted, ..Switches::default() }).unwrap();
+        assert!(asked.provider_tools > 0, "the provider describes them to the model");
+        asked.hosted
     };
     let of = |name: &str, uses| Hosted { name: name.into(), uses };
     let tools = r#""tools":[{"type":"web_search_20250305","name":"web_search","max_uses":3},
@@ -271,6 +273,8 @@ fn hosted_tools_are_told_with_what_bounds_their_uses() {
     assert_eq!(read(Api::Messages, &member(Api::Messages, tools)), [of("web_search", Some(5))]);
     let tools = tools.replace(r#","max_uses":2"#, "");
     assert_eq!(read(Api::Messages, &member(Api::Messages, &tools)), [of("web_search", None)]);
+    let tools = r#""tools":[{"type":"web_search_20250305"},{"type":"web_search_20260209","max_uses":2}]"#;
+    assert_eq!(read(Api::Messages, &member(Api::Messages, tools)), [of("web_search", None)]);
     let tools = r#""max_tool_calls":4,"tools":[{"type":"web_search"},{"type":"mcp","server_label":"l"}]"#;
     let both = [of("web_search", Some(4)), of("mcp", Some(4))];
     assert_eq!(read(Api::Responses, &member(Api::Responses, tools)), both);

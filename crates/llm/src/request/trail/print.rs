@@ -110,6 +110,10 @@ mod tests {
         let marked = part.clone().with("cache_control", Object::new().with("type", "ephemeral"));
         assert_eq!(of("hello"), of(vec![part]));
         assert_eq!(of("hello"), of(vec![marked]));
+        let image = Object::new().with("type", "image");
+        let marked = image.clone().with("cache_control", Object::new().with("type", "ephemeral"));
+        assert_eq!(of(vec![image.clone()]), of(vec![marked]));
+        assert_ne!(of(vec![image.clone()]), of(vec![image.with("source", "x")]));
         assert_ne!(of("hello"), of("hello "));
         assert_ne!(of(vec!["a", "b"]), of(vec!["ab"]));
         assert_ne!(of(vec!["a", "b"]), of(vec!["b", "a"]));
