@@ -41,6 +41,9 @@ impl Tokenizer {
     }
 
     /// How many tokens so many bytes can be at most. Byte pair encoding starts with one token a byte and only merges.
+    ///
+    /// It would not hold for a tokenizer that first writes characters out (NFKC makes 33 bytes of the three of U+FDFA).
+    /// OpenAI's do not; of Anthropic's nothing is published. Such a call settles above what was reserved for it.
     pub fn upper_bound_bytes(self, bytes: u64) -> u64 {
         bytes
     }
