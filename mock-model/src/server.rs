@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -151,7 +151,8 @@ fn connection(
     let _ = stream.set_nodelay(true);
     let service = Arc::clone(service);
     let answer = service_fn(move |request| Arc::clone(&service).answer(request));
+    // No timer for the head of the next request: it would end connections that are idle for half a minute.
     hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
+        .header_read_timeout(None)
         .serve_connection(TokioIo::new(stream), answer)
 }

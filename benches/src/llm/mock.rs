@@ -25,9 +25,8 @@ impl Mock {
         if !program.is_file() {
             return Err(failure("not built: cargo build --release -p ringfence-mock-model"));
         }
-        // Each event in a write of its own, as a provider that thinks between them would do it.
         let mut command = Command::new(program);
-        command.args(["--behave", "tokens=20,chunks=20,flush"]).stdin(Stdio::null()).stdout(Stdio::piped());
+        command.args(["--behave", "tokens=20,chunks=20"]).stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn()?;
         let stdout = child.stdout.take().ok_or("the provider has no standard output")?;
         let mut line = String::new();
