@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ringfence_document::Diagnostic;
-use ringfence_policy::{KnownAgent, KnownServer, KnownTool, PolicySet, Source, Vocabulary};
+use ringfence_policy::{KnownAgent, KnownModel, KnownServer, KnownTool, PolicySet, Source, Vocabulary};
 use ringfence_types::WorkspaceName;
 
 use crate::config::{Loaded, Rejected};
@@ -77,6 +77,14 @@ pub fn vocabulary(loaded: &Loaded, tools: &[KnownTool]) -> Vocabulary {
             name: server.name.clone(),
             capability: server.capability.clone(),
         }));
+    }
+    for workspace in &loaded.config.workspaces {
+        vocabulary.models.extend(
+            workspace
+                .models
+                .iter()
+                .map(|model| KnownModel { workspace: workspace.name.clone(), name: model.name.clone() }),
+        );
     }
     let roles = loaded.config.people.iter().flat_map(|person| &person.roles);
     for role in roles {

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::http::loads::Loads;
 use crate::http::wires::Wires;
+use crate::llm::cache::Cache;
 use crate::llm::turns::Turns;
 use crate::mcp::catalog::Catalog;
 use crate::mcp::eras::Eras;
@@ -35,6 +36,8 @@ pub(crate) struct Gate {
     pub(crate) rounds: Rounds,
     pub(crate) looks: Looks,
     pub(crate) loads: Loads,
+    /// Answers of models that are kept.
+    pub(crate) cache: Cache,
     /// Places at the models.
     pub(crate) turns: Turns,
     /// Cancelled when the node stops: streams end.
@@ -79,6 +82,7 @@ impl Gate {
         self.rounds.sweep(&self.limits);
         self.loads.sweep();
         self.turns.sweep();
+        self.cache.sweep();
     }
 
     fn lives(&self, run: RunId) -> bool {

@@ -60,6 +60,8 @@ pub struct Limits {
     pub model_retry_wait: Duration,
     /// The longest such wait, also where the provider asks for a longer one.
     pub model_retry_wait_max: Duration,
+    /// Bytes of answers that are kept for calls that ask the same.
+    pub model_cache_bytes: usize,
     /// Labels of one call.
     pub labels: usize,
 
@@ -179,6 +181,7 @@ impl Default for Limits {
             model_turn_wait: Duration::from_secs(5),
             model_retry_wait: Duration::from_millis(250),
             model_retry_wait_max: Duration::from_secs(8),
+            model_cache_bytes: 16 << 20,
             labels: 32,
             sessions_per_agent: 256,
             sessions_per_run: 64,

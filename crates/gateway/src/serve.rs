@@ -13,6 +13,7 @@ use crate::gate::Gate;
 use crate::http::accept;
 use crate::http::loads::Loads;
 use crate::http::wires::Wires;
+use crate::llm::cache::Cache;
 use crate::llm::turns::Turns;
 use crate::mcp::catalog::Catalog;
 use crate::mcp::discovery::{self, DiscoverError, Discovered};
@@ -66,6 +67,7 @@ impl Gateway {
             rounds: Rounds::default(),
             looks: Looks::default(),
             loads: Loads::new(&limits),
+            cache: Cache::new(limits.model_cache_bytes),
             turns: Turns::default(),
             shutdown: CancellationToken::new(),
             limits,

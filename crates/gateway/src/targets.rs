@@ -19,7 +19,7 @@ use http::{HeaderName, HeaderValue, Uri};
 use ringfence_types::{Digest, ModelName, ServerName, WorkspaceName};
 use smol_str::SmolStr;
 
-pub use model::{HttpProvider, ModelTarget, Provider, RouteRule, RouteWhen, Served};
+pub use model::{CacheRules, HttpProvider, ModelTarget, Provider, RouteRule, RouteWhen, Served};
 
 /// Tables of other configurations that are kept: a call that was cleared looks its target up at once, so that even
 /// reloads in quick succession leave it its own.

@@ -15,7 +15,7 @@ use crate::approving::{self, Approved};
 use crate::check;
 use crate::guard::Breaker;
 use crate::kernel::Inner;
-use crate::model::{Meter, Terms, fit};
+use crate::model::{Fit, Meter, Terms, fit};
 use crate::permit::{Cleared, Held, Permit, Probes};
 use crate::record::{Intent, Record, Subject};
 use crate::state::State;
@@ -159,7 +159,11 @@ fn cleared(
     let (Part::Model(setup), Some(call)) = (view.part, attempt.ask.model()) else {
         return Err(Objection::unavailable());
     };
-    let fit = fit(state, &attempt.subject(), view, setup, &demand, now)?;
+    let fit = if call.cached {
+        Fit::of_nothing(&demand)
+    } else {
+        fit(state, &attempt.subject(), view, setup, &demand, now)?
+    };
     Ok(Cleared::Model(Box::new(Terms {
         call: call.clone(),
         setup: Arc::clone(setup),

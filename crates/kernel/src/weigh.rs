@@ -279,8 +279,10 @@ impl<'a> View<'a> {
         arguments: &Object,
     ) -> Result<Weighed, Objection> {
         let request = self.model_request(run, call, arguments);
-        let facts =
-            facts(&request).with_some("named", call.named.as_ref()).with_some("why", call.why.clone());
+        let facts = facts(&request)
+            .with_some("named", call.named.as_ref())
+            .with_some("why", call.why.clone())
+            .with_some("cached", call.cached.then_some(true));
         let verdict = self.workspace.policy.decide(&request);
         if let Some(objection) = refused_by(&verdict) {
             return Err(Objection { verdict: Some(Box::new(verdict)), facts, ..objection });

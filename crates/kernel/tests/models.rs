@@ -98,6 +98,7 @@ fn call(model: &str, output: u64) -> ModelCall {
         conversation: None,
         instead_of: None,
         why: None,
+        cached: false,
     }
 }
 

@@ -141,10 +141,16 @@ impl Price {
         Self { source: source.into(), ..Self::default() }
     }
 
-    /// The schedule of a service tier; the names providers have for the usual one are `default` and `standard`.
+    /// Whether a service tier is the usual one, by any of the names that providers have for it.
+    pub fn is_usual(tier: &str) -> bool {
+        matches!(tier, "default" | "standard" | "auto" | "standard_only")
+    }
+
+    /// The schedule of a service tier.
     fn tier(&self, tier: Option<&str>) -> Result<&Schedule, Unpriced> {
         match tier {
-            None | Some("default" | "standard" | "auto" | "standard_only") => Ok(&self.standard),
+            None => Ok(&self.standard),
+            Some(name) if Self::is_usual(name) => Ok(&self.standard),
             Some(name) => {
                 let found = self.tiers.iter().find(|(known, _)| known == name);
                 found.map(|(_, schedule)| schedule).ok_or_else(|| Unpriced::Tier(name.into()))
@@ -180,7 +186,8 @@ impl Price {
     /// The most that exactly these tokens cost at any service tier that has a price.
     pub fn dearest_cost(&self, usage: &Usage) -> Money {
         let tiers = self.tiers.iter().map(|(_, schedule)| schedule);
-        let costs = tiers.chain([&self.standard]).map(|schedule| schedule.at(usage.input_total()).cost(usage));
+        let costs =
+            tiers.chain([&self.standard]).map(|schedule| schedule.at(usage.input_total()).cost(usage));
         costs.map(in_nanos).max().unwrap_or_default()
     }
 

@@ -72,9 +72,14 @@ fn secret_files(config: &Config) -> Vec<PathBuf> {
             secrets.collect()
         }
     });
+    let endpoints = config.workspaces.iter().flat_map(|workspace| &workspace.models);
+    let endpoints = endpoints.filter_map(|model| model.served.as_ref()?.provider.endpoint());
+    let of_models = endpoints.flat_map(|endpoint| {
+        endpoint.headers.iter().map(|(_, source)| source).chain(&endpoint.key).cloned().collect::<Vec<_>>()
+    });
     let file = |source| match source {
         SecretSource::File(path) => Some(path),
         SecretSource::Environment(_) => None,
     };
-    sources.filter_map(file).collect()
+    sources.chain(of_models).filter_map(file).collect()
 }

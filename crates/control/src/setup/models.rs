@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use http::HeaderName;
 use http::header::AUTHORIZATION;
-use ringfence_gateway::targets::{HttpProvider, ModelTarget, Provider, RouteRule, RouteWhen, Served, Source};
+use ringfence_gateway::targets::{
+    CacheRules, HttpProvider, ModelTarget, Provider, RouteRule, RouteWhen, Served, Source,
+};
 use ringfence_gateway::{Family, Tokenizer};
 use ringfence_kernel::{AgentModels, BreakerSetup, LoopLimits, ModelSetup, WorkspaceBudgets};
 use ringfence_types::{Budget, ModelName, Price, Window};
@@ -162,6 +164,7 @@ fn served_target(
         concurrent: served.concurrent as usize,
         retries: served.retries,
         failover: served.failover.clone(),
+        cache: served.cache.map(|cache| CacheRules { ttl: cache.ttl, tools: cache.tools }),
     })
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use ringfence_json::Value;
-use ringfence_kernel::ModelClearance;
+use ringfence_kernel::{ModelClearance, Outcome};
 use ringfence_llm::error::Passed;
 use ringfence_llm::{Api, request, translate};
 use ringfence_types::ActionId;
@@ -17,7 +17,7 @@ use super::plan::Plan;
 use super::turns::Turn;
 use super::way::{self, Down};
 use super::{relay, whole};
-use crate::http::outbound::Outbound;
+use crate::http::outbound::{self, Outbound};
 use crate::http::wires::AnswerBody;
 use crate::targets::Provider;
 
@@ -38,6 +38,9 @@ const KEPT: [HeaderName; 3] = [
     HeaderName::from_static("request-id"),
     HeaderName::from_static("openai-processing-ms"),
 ];
+
+/// The media type of a stream.
+pub(crate) const EVENTS: &str = "text/event-stream; charset=utf-8";
 
 /// Executes one cleared call.
 pub(crate) async fn execute(call: &Call, mut plan: Plan, clearance: ModelClearance, turn: Turn) -> Ended {
@@ -77,6 +80,30 @@ fn outgoing(flight: &Flight, plan: &mut Plan) -> Result<Outgoing, String> {
     let Provider::Http(provider) = &plan.served().provider;
     Outgoing::make(provider, plan.upstream, &flight.call.said, body, plan.asked.stream)
         .map_err(|error| error.to_string())
+}
+
+/// Gives an answer out again that was kept of an earlier call.
+pub(crate) fn repeat(
+    call: &Call,
+    plan: &Plan,
+    clearance: ModelClearance,
+    body: &Bytes,
+) -> Response<Outbound> {
+    let gate = &call.gate;
+    let piece = gate.limits.piece_bytes;
+    let (action, model) = (clearance.action(), clearance.model().clone());
+    let lease = match gate.kernel.lease_model(&call.run, &model, call.api.word()) {
+        Ok(lease) => lease,
+        Err(refusal) => return answers::refused(gate, call.family(), &refusal, None),
+    };
+    let mut response = outbound::json_held(StatusCode::OK, body.to_vec(), lease, piece);
+    clearance.settle(Outcome::Completed { result: body.to_vec(), is_error: false });
+    if plan.asked.stream {
+        response = fine(response, EVENTS);
+    }
+    mark(&mut response, action);
+    set(&mut response, "x-ringfence-cache", "hit");
+    response
 }
 
 fn is_stream(response: &Response<AnswerBody>) -> bool {

@@ -168,6 +168,9 @@ async fn attempt(
             return Attempted::Fell { response, action: None, others_may: false };
         }
     };
+    if let Some(response) = kept(call, &plan, instead_of).await {
+        return Attempted::Answered(response);
+    }
     let limits = &call.gate.limits;
     let (workspace, most) = (&call.run.workspace, plan.served().concurrent);
     let Some(turn) = call.gate.turns.take(workspace, &name, most, limits.model_turn_wait).await else {
@@ -178,7 +181,7 @@ async fn attempt(
             answers::turned_away(&call.gate, call.family(), &call.run, operation, Code::Overloaded, why);
         return Attempted::Fell { response, action: None, others_may: true };
     };
-    match admit(call, &plan, instead_of).await {
+    match admit(call, &plan, instead_of, false).await {
         Ok(clearance) => match executor::execute(call, plan, clearance, turn).await {
             Ended::Answered(response) => Attempted::Answered(response),
             Ended::Fell { response, action, others_may } => {
@@ -193,10 +196,25 @@ async fn attempt(
     }
 }
 
+/// Answers with what was kept of an earlier call, if there is such a thing and this call may have it.
+async fn kept(call: &Call, plan: &Plan, instead_of: Option<ActionId>) -> Option<Response<Outbound>> {
+    let body = call.gate.cache.get(plan.place.as_ref()?)?;
+    let clearance = match admit(call, plan, instead_of, true).await {
+        Ok(clearance) => clearance,
+        Err(refusal) => return Some(answers::refused(&call.gate, call.family(), &refusal, None)),
+    };
+    // Within the rules it is another call than the one that was answered. Dropped, it settles as never sent.
+    if clearance.demand() != &plan.demand {
+        return None;
+    }
+    Some(executor::repeat(call, plan, clearance, &body))
+}
+
 async fn admit(
     call: &Call,
     plan: &Plan,
     instead_of: Option<ActionId>,
+    cached: bool,
 ) -> Result<ModelClearance, Box<Refusal>> {
     let proposed = ModelCall {
         model: plan.candidate.model.clone(),
@@ -209,6 +227,7 @@ async fn admit(
         conversation: call.said.conversation.clone(),
         instead_of,
         why: plan.candidate.why.clone(),
+        cached,
     };
     let proposal = ModelProposal { run: Arc::clone(&call.run), call: proposed };
     let admission = match call.gate.kernel.admit_model(proposal).await {

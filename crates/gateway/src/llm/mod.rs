@@ -3,11 +3,13 @@
 //!
 //! - [`endpoint`], [`handler`]: what becomes of an agent's HTTP request; the place to begin reading;
 //! - [`call`], [`route`], [`plan`]: what is asked, of which model it is asked, and what it may come to there;
+//! - [`cache`]: answers kept for calls that ask exactly the same;
 //! - [`executor`], [`flight`], [`whole`], [`relay`]: what holds a clearance, and what it does with it;
 //! - [`outgoing`], [`way`], [`turns`]: what goes out to a provider, how often, and how many at once;
 //! - [`answers`]: what agents are told, in their provider's own shape; [`list`]: which models there are for them.
 
 pub(crate) mod answers;
+pub(crate) mod cache;
 pub(crate) mod call;
 pub(crate) mod endpoint;
 pub(crate) mod executor;

@@ -9,6 +9,7 @@ use ringfence_llm::tokens::{image_upper, request_upper};
 use ringfence_llm::{Api, Family, translate};
 use ringfence_types::Code;
 
+use super::cache::{self, Place};
 use super::call::Call;
 use super::route::Candidate;
 use crate::targets::{ModelTarget, Provider, Served};
@@ -26,6 +27,8 @@ pub(crate) struct Plan {
     pub(crate) upstream: Api,
     /// The request in its words, before the kernel has decided.
     pub(crate) body: Object,
+    /// Where its answer is kept.
+    pub(crate) place: Option<Place>,
 }
 
 /// Why a request cannot be put to a model.
@@ -52,14 +55,16 @@ impl Plan {
         let upstream = upstream_api(call.api, served.provider.family())?;
         let demand = demand(call.api, &asked, served)?;
         let estimate = estimate(call, &asked, served).min(demand.input);
+        let place = cache::place(call, &candidate, &asked, &body);
         if asked.keep_out {
             request::set_store_false(&mut body, call.api, asked.features.reasoning);
         }
         if let Some(limit) = demand.output.filter(|_| asked.output.is_none()) {
             set_output(&mut body, call.api, limit, served)?;
         }
-        let body = translated(call.api, upstream, body)?;
-        Ok(Self { candidate, target, asked, demand, estimate, upstream, body })
+        let mut body = translated(call.api, upstream, body)?;
+        provider_words(&mut body, &asked, upstream, &served.provider);
+        Ok(Self { candidate, target, asked, demand, estimate, upstream, body, place })
     }
 
     /// Who serves the model.
@@ -145,6 +150,21 @@ fn translated(api: Api, upstream: Api, body: Object) -> Result<Object, Unfit> {
             Ok(translated.body)
         }
         Err(error) => Err(Unfit::invalid(&error.param, error.message)),
+    }
+}
+
+/// What a provider is told in its own way.
+fn provider_words(body: &mut Object, asked: &Asked, upstream: Api, provider: &Provider) {
+    let Provider::Http(provider) = provider;
+    if provider.is_openai && asked.tier.is_none() && upstream.generates() {
+        // Without one OpenAI takes what the project is set to, which may be a dearer one.
+        let _ = request::set_tier(body, upstream, "default");
+    }
+    if !provider.is_openai && upstream == Api::Chat && asked.api != upstream {
+        // Translated requests have OpenAI's new word for the limit; others may know the old one only.
+        if let Some(limit) = body.remove("max_completion_tokens") {
+            body.insert("max_tokens", limit);
+        }
     }
 }
 

@@ -12,7 +12,8 @@ use ringfence_llm::translate::{ChatStream, MessagesStream};
 use ringfence_types::Refusal;
 use tokio::time::{Instant, timeout_at};
 
-use super::executor::{fine, tell};
+use super::cache::Place;
+use super::executor::{EVENTS, fine, tell};
 use super::flight::{End, Flight};
 use super::plan::Plan;
 use super::{answers, whole};
@@ -37,8 +38,11 @@ struct Stream {
     /// The most tokens that may be counted before it is cut off; none where nothing bounds it.
     most: Option<u64>,
     first_until: Instant,
-    /// What was given out, for the record.
+    /// What was given out, for the record, and how many bytes that were.
     kept: BytesMut,
+    given: u64,
+    /// Where it is kept for calls that ask the same.
+    place: Option<Place>,
     /// The API of the client, and that of the provider.
     api: Api,
     upstream: Api,
@@ -67,7 +71,7 @@ pub(crate) fn start(flight: Flight, plan: &Plan, response: Response<AnswerBody>)
     };
     let (sender, receiver) = outbound::channel(&gate.limits);
     let response = outbound::events(receiver, lease.cancel().clone(), gate.limits.piece_bytes);
-    let mut response = fine(response, "text/event-stream; charset=utf-8");
+    let mut response = fine(response, EVENTS);
     tell(&mut response, &flight, plan, &head.headers);
     tokio::spawn(Stream::new(flight, plan, body).run(sender, lease));
     response
@@ -98,6 +102,8 @@ impl Stream {
             most: limit.map(|limit| limit + limit.saturating_mul(SLACK_PERCENT) / 100 + SLACK_TOKENS),
             first_until: Instant::now() + served.first_token,
             kept: BytesMut::new(),
+            given: 0,
+            place: plan.place.filter(|_| !flight.clearance().is_lowered()),
             api: plan.asked.api,
             upstream: plan.upstream,
             body,
@@ -114,8 +120,12 @@ impl Stream {
         let stall = self.flight.call.gate.limits.write_stall;
         match end {
             Ok(()) => {
-                let Self { flight, meter, api, upstream, kept, .. } = self;
+                let Self { flight, meter, api, upstream, kept, place, given, .. } = self;
                 let action = flight.action();
+                // What was given out is kept whole, or not at all.
+                if let Some(place) = place.filter(|_| kept.len() as u64 == given) {
+                    flight.call.gate.cache.put(&place, kept.clone().freeze());
+                }
                 flight.land(kept.to_vec());
                 let instead = Box::new(move |CutOff { code, reason, .. }| {
                     let refusal =
@@ -269,6 +279,7 @@ impl Stream {
     }
 
     fn keep(&mut self, out: &Bytes) {
+        self.given += out.len() as u64;
         let room = self.flight.call.gate.limits.model_kept_bytes.saturating_sub(self.kept.len());
         self.kept.extend_from_slice(&out[..out.len().min(room)]);
     }

@@ -110,6 +110,9 @@ impl Whole {
         };
         let mut response = outbound::json_held(StatusCode::OK, self.body.clone(), lease, piece);
         tell(&mut response, &flight, plan, &self.upstream);
+        if let Some(place) = plan.place.as_ref().filter(|_| !flight.clearance().is_lowered()) {
+            gate.cache.put(place, self.body.clone().into());
+        }
         flight.land(self.body);
         response
     }

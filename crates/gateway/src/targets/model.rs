@@ -46,6 +46,17 @@ pub struct Served {
     pub retries: u32,
     /// Models that are tried instead when it fails, in this order.
     pub failover: Vec<ModelName>,
+    /// Whether answers are kept for calls that ask the same.
+    pub cache: Option<CacheRules>,
+}
+
+/// How answers are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheRules {
+    /// For how long.
+    pub ttl: Duration,
+    /// Also those to requests that give the model tools.
+    pub tools: bool,
 }
 
 /// Who serves a model.

@@ -123,7 +123,7 @@ pub fn target(url: &str, key: &str) -> Target {
 pub fn table(upstreams: &[(&str, &str)]) -> Table {
     let servers =
         upstreams.iter().map(|(name, url)| (server(name), target(url, "Bearer upstream-key"))).collect();
-    Table { workspaces: HashMap::from([(workspace(), servers)]) }
+    Table { workspaces: HashMap::from([(workspace(), servers)]), ..Table::default() }
 }
 
 impl Node {

@@ -1,7 +1,7 @@
 //! What a model call came to.
 
 use ringfence_json::{Object, Value};
-use ringfence_types::{Money, Usage};
+use ringfence_types::{Money, Price, Usage};
 use smol_str::SmolStr;
 
 use super::meter::Metered;
@@ -20,6 +20,8 @@ pub(crate) enum Basis {
     Reserved,
     /// Nothing was used.
     Nothing,
+    /// Nothing was used: an answer was kept from an earlier call.
+    Cached,
 }
 
 /// What was booked for a call at every level.
@@ -43,9 +45,10 @@ impl Charge {
     pub(crate) fn of(terms: &Terms, metered: Metered) -> Self {
         let (usage, basis) = usage(&metered, terms);
         let price = &terms.setup.price;
-        let nothing = basis == Basis::Nothing;
+        let nothing = matches!(basis, Basis::Nothing | Basis::Cached);
         let hosted = if nothing { Vec::new() } else { metered.hosted };
-        let tier = metered.tier.or_else(|| terms.demand.tier.clone()).filter(|_| !nothing);
+        let tier = metered.tier.or_else(|| terms.demand.tier.clone());
+        let tier = tier.filter(|tier| !nothing && !Price::is_usual(tier));
         let cost = price.cost(&usage, tier.as_deref(), &hosted);
         let doubtful = metered.doubtful || cost.is_err();
         // Something was served that has no price: at the dearest that is known of this model, and never below what
@@ -109,8 +112,13 @@ impl Charge {
 /// Tokens, and how it is known.
 fn usage(metered: &Metered, terms: &Terms) -> (Usage, Basis) {
     match metered.reported {
+        _ if terms.call.cached => (Usage::default(), Basis::Cached),
         _ if !metered.sent || (metered.free && metered.output == 0) => (Usage::default(), Basis::Nothing),
         // A report that says less than what passed by is not believed.
+        Some((usage, true)) if metered.doubtful => {
+            let output = metered.output.max(usage.output_total()).saturating_sub(usage.reasoning);
+            (Usage { output, ..usage }, Basis::Reported)
+        }
         Some((usage, true)) => (usage, Basis::Reported),
         Some((usage, false)) => {
             let counted = with_margin(metered.output).max(usage.output_total());
@@ -135,7 +143,7 @@ fn with_margin(output: u64) -> u64 {
 // === impl Basis ===
 
 impl Basis {
-    const ALL: [Self; 4] = [Self::Reported, Self::Counted, Self::Reserved, Self::Nothing];
+    const ALL: [Self; 5] = [Self::Reported, Self::Counted, Self::Reserved, Self::Nothing, Self::Cached];
 
     fn as_str(self) -> &'static str {
         match self {
@@ -143,6 +151,7 @@ impl Basis {
             Self::Counted => "counted",
             Self::Reserved => "reserved",
             Self::Nothing => "nothing",
+            Self::Cached => "cached",
         }
     }
 }

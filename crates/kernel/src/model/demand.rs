@@ -41,6 +41,8 @@ pub struct ModelCall {
     pub instead_of: Option<ActionId>,
     /// Why this model and not the one that was named; for the record.
     pub why: Option<SmolStr>,
+    /// It is answered with what was kept of an earlier one, and nothing goes out: nothing is set aside and nothing booked.
+    pub cached: bool,
 }
 
 /// What a model call may come to at most.
@@ -169,6 +171,7 @@ mod tests {
             conversation: None,
             instead_of: None,
             why: None,
+            cached: false,
         }
     }
 

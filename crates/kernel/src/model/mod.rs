@@ -16,5 +16,5 @@ pub(crate) use meter::Metered;
 
 pub(crate) use charge::Charge;
 pub(crate) use loops::Loops;
-pub(crate) use reserve::{budgets_of, fit};
+pub(crate) use reserve::{Fit, budgets_of, fit};
 pub(crate) use terms::{Reservation, Terms};

@@ -110,6 +110,15 @@ fn unpriced(error: &Unpriced) -> Objection {
     Objection::new(Code::InvalidInput, reason)
 }
 
+// === impl Fit ===
+
+impl Fit {
+    /// Nothing is used.
+    pub(crate) fn of_nothing(demand: &Demand) -> Self {
+        Self { output: demand.output, lowered: false, reservation: Reservation::default() }
+    }
+}
+
 // === impl Left ===
 
 impl Left {

@@ -6,6 +6,8 @@
     reason = "helpers of tests; each file uses a part of them"
 )]
 
+pub mod random;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -216,6 +218,12 @@ pub fn arguments_of(call: &Call) -> String {
 
 pub fn all() -> PinSelection {
     PinSelection::All
+}
+
+/// A folder in memory where there is one: thousands of nodes are opened, and none has to outlive this machine.
+pub fn folder() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() }
 }
 
 /// The node's folder as a crash would leave it now: what is durable, without any good-bye.

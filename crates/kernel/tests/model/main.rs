@@ -24,8 +24,8 @@ mod world;
 
 use std::time::{Duration, Instant};
 
+use common::random::Random;
 use driver::run;
-use steps::Random;
 
 /// Tried when nothing else is asked for; as many as fit in a minute of an unoptimised build.
 const SEQUENCES: u64 = 200;

@@ -1,7 +1,6 @@
 //! The small world as a kernel is told of it.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use ringfence_kernel::{
 use ringfence_policy::{PolicySet, Source, ToolDefinition, Vocabulary};
 use ringfence_types::{ActionType, AgentName, Digest, OrganizationName, ServerName, ToolName, WorkspaceName};
 
+pub use crate::common::folder;
 use crate::common::json;
 use crate::world::{self, AGENTS, BREAKER, CALL_TIMEOUT, CONFIGS, Config, SERVERS, TOOLS};
 
@@ -101,10 +101,4 @@ fn agent(config: Config, at: usize) -> AgentSetup {
 pub fn place(server: usize) -> (WorkspaceName, ServerName) {
     let (workspace, server) = SERVERS[server];
     (WorkspaceName::new(workspace).unwrap(), ServerName::new(server).unwrap())
-}
-
-/// A folder in memory where there is one: thousands of nodes are opened, and none has to outlive this machine.
-pub fn folder() -> tempfile::TempDir {
-    let memory = Path::new("/dev/shm");
-    if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() }
 }

@@ -1,6 +1,8 @@
 //! What can happen, and random sequences of it. A step names what it is about by a number that is taken modulo what
 //! there is, so a sequence from which steps were removed is still one.
 
+use crate::common::random::Random;
+
 /// One thing that happens.
 #[derive(Debug, Clone, Copy)]
 pub enum Step {
@@ -87,36 +89,6 @@ pub enum Down {
     Closed,
     /// The power fails.
     Crashed,
-}
-
-/// SplitMix64.
-pub struct Random(u64);
-
-impl Random {
-    pub fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound as u64).unwrap_or(0)
-    }
-
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len())]
-    }
-
-    /// Once in so many times.
-    fn once_in(&mut self, times: usize) -> bool {
-        self.below(times) == 0
-    }
 }
 
 /// A sequence of 20 to 60 steps, which starts with two runs.

@@ -251,13 +251,13 @@ pub(super) fn expected(what: &str, found: &Value, at: &At<'_>) -> Objection {
 
 fn stored(at: &At<'_>) -> Objection {
     let what = "this makes the provider keep the conversation or refers to what it keeps, which cannot be seen here; \
-                send the conversation itself, or have `stored: true` set for this model";
+                send the conversation itself, or have `stored: true` set for this agent";
     Objection::new(at, ObjectionKind::Stored, what)
 }
 
 fn remote(at: &At<'_>) -> Objection {
     let what = "the provider would fetch this, which cannot be seen here; send it inline, or have `remote: true` set \
-                for this model";
+                for this agent";
     Objection::new(at, ObjectionKind::Remote, what)
 }
 

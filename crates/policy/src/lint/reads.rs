@@ -20,7 +20,9 @@ pub(super) fn no_reads(set: &PolicySet, origins: &[Origin], vocabulary: &Vocabul
     if set.default.decision != Decision::Deny || !set.cedar.rules().is_empty() {
         return None;
     }
-    if set.rules.iter().any(|rule| permits(rule) && allows_reads(rule, vocabulary)) {
+    // Where there are models and no tools, nobody reads.
+    let has_tools = !vocabulary.servers.is_empty() || vocabulary.models.is_empty();
+    if !has_tools || set.rules.iter().any(|rule| permits(rule) && allows_reads(rule, vocabulary)) {
         return None;
     }
     let source = origins.first()?.source.clone();
