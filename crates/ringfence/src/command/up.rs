@@ -78,7 +78,7 @@ fn announce(output: Output, node: &Node) -> Result<(), Failure> {
         return output.document(&line.into());
     }
     output.text(&format!(
-        "node {} is up\n  agents     {}/mcp\n  operators  {}, unix:{socket}\nattach an agent: ringfence token mint -w WORKSPACE --agent AGENT\n",
+        "node {} is up\n  agents     {}/mcp, /openai/v1, /anthropic\n  operators  {}, unix:{socket}\nattach an agent: ringfence token mint -w WORKSPACE --agent AGENT\n",
         node.name(),
         addresses.gateway,
         addresses.control,
