@@ -4,6 +4,7 @@
 //! - [`disk`], [`wall_clock`]: a disk that is small, and a clock that can be set
 //! - [`upstream`]: the tool servers of these tests; [`everything`] and the stdio servers come from [`parts`]
 //! - [`mcp`]: a strict client for both eras, down to raw bytes
+//! - [`models`]: a node in front of a stand-in for the providers of models, and its money added up from the log
 //! - [`script`]: the agent frameworks, each with a model that follows a script
 //! - [`suite`], [`differences`] and [`shim`]: the official conformance suite, direct and through the gateway
 //!
@@ -22,6 +23,7 @@ pub mod disk;
 pub mod everything;
 pub mod limits;
 pub mod mcp;
+pub mod models;
 pub mod node;
 pub mod parts;
 pub mod patience;
