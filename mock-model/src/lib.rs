@@ -16,6 +16,7 @@ mod script;
 mod server;
 mod service;
 mod stats;
+mod values;
 mod wire;
 
 pub use behaviour::{Behaviour, UsageSaid};
