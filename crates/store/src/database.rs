@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::error::{At, StoreError};
 use crate::limits::{BUSY_MS, JOURNAL_BYTES_MAX, READER_CACHE_KIB, WRITER_CACHE_KIB};
-use crate::sql;
+use crate::{spend_sql, sql};
 
 /// Opens the database to write it; makes it when there is none.
 ///
@@ -76,14 +76,21 @@ fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
 
 /// A statement can be prepared only if its tables are there.
 fn check_tables(connection: &Connection) -> rusqlite::Result<()> {
-    let mut statements =
-        [sql::INSERT_ENTRY, sql::FIND_WORD, sql::FIND_RULE_SET, sql::INSERT_RULE_MEMBER].iter();
+    let mut statements = [
+        sql::INSERT_ENTRY,
+        sql::FIND_WORD,
+        sql::FIND_RULE_SET,
+        sql::INSERT_RULE_MEMBER,
+        spend_sql::SETTLE_CALL,
+    ]
+    .iter();
     statements.try_for_each(|statement| connection.prepare(statement).map(drop))
 }
 
 fn make_tables(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     transaction.execute_batch(sql::SCHEMA)?;
+    transaction.execute_batch(spend_sql::CALLS)?;
     transaction.pragma_update(None, "user_version", sql::VERSION)?;
     transaction.commit()
 }

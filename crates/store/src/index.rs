@@ -12,6 +12,7 @@ use crate::query::Query;
 use crate::reader::IndexReader;
 use crate::row::Row;
 use crate::rows::Rows;
+use crate::spend::{Spend, SpendQuery};
 use crate::writer::Writer;
 
 /// The index of the log, followed by one process. Everything here blocks.
@@ -142,6 +143,14 @@ impl Index {
         until: Option<Timestamp>,
     ) -> Result<Vec<Count>, StoreError> {
         self.reader.counts(since, until)
+    }
+
+    /// As [`IndexReader::spend`].
+    ///
+    /// # Errors
+    /// As [`IndexReader::spend`].
+    pub fn spend(&self, query: &SpendQuery) -> Result<Spend, StoreError> {
+        self.reader.spend(query)
     }
 }
 

@@ -5,11 +5,13 @@
 //!
 //! - [`Index`] belongs to the node: it follows the log ([`Index::step`], [`Index::catch_up`]).
 //! - [`IndexReader`] asks ([`Query`], [`Row`], [`Count`]); several may, also from another process, while the node writes.
+//! - [`SpendQuery`] asks what model calls came to, by whom and when ([`Spend`]).
 //! - [`scan`] answers the same [`Query`] from the entries alone, where there is no index.
 //! - [`Fetcher`] gets the bytes of the entries that rows name.
 //!
-//! All SQL stands in one module, so that another database can take its place.
+//! All SQL stands in two modules, so that another database can take its place.
 
+mod call;
 mod counts;
 mod database;
 mod error;
@@ -24,6 +26,8 @@ mod reader;
 mod row;
 mod rows;
 mod scan;
+mod spend;
+mod spend_sql;
 mod sql;
 mod words;
 mod writer;
@@ -37,3 +41,4 @@ pub use reader::IndexReader;
 pub use row::Row;
 pub use rows::Rows;
 pub use scan::{Found, scan};
+pub use spend::{BasisSum, By, Spend, SpendQuery, SpendRow, SpendSum};

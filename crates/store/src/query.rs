@@ -1,7 +1,8 @@
 //! What is asked of the log.
 
 use ringfence_types::{
-    AgentName, Decision, EntryKind, PersonName, RuleName, RunId, Timestamp, WorkspaceName,
+    AgentName, ConversationName, Decision, EntryKind, ModelName, PersonName, RuleName, RunId, ServerName,
+    Timestamp, UserName, WorkspaceName,
 };
 
 use crate::row::Row;
@@ -17,8 +18,16 @@ pub struct Query {
     pub agent: Option<AgentName>,
     /// Of this run.
     pub run: Option<RunId>,
+    /// For this user.
+    pub user: Option<UserName>,
+    /// In this conversation.
+    pub conversation: Option<ConversationName>,
+    /// Of this tool server.
+    pub server: Option<ServerName>,
     /// Of this tool: `server/tool`, or a tool's name on whatever server.
     pub tool: Option<String>,
+    /// Of this model.
+    pub model: Option<ModelName>,
     /// With this decision.
     pub decision: Option<Decision>,
     /// That name this rule: as the one that decided, or as one of those that counted (see [`Row::rules`]).
@@ -47,6 +56,10 @@ impl Query {
             && holds(self.workspace.as_ref().map(WorkspaceName::as_str), row.workspace.as_deref())
             && holds(self.agent.as_ref().map(AgentName::as_str), row.agent.as_deref())
             && self.run.is_none_or(|run| row.run.as_deref() == Some(run.to_string().as_str()))
+            && holds(self.user.as_ref().map(AsRef::as_ref), row.user.as_deref())
+            && holds(self.conversation.as_ref().map(AsRef::as_ref), row.conversation.as_deref())
+            && holds(self.server.as_ref().map(ServerName::as_str), row.server.as_deref())
+            && holds(self.model.as_ref().map(ModelName::as_str), row.model.as_deref())
             && self.tool.as_deref().is_none_or(|tool| is_tool(tool, row))
             && holds(self.decision, row.decision)
             && self.rule.as_ref().is_none_or(|rule| row.rules.iter().any(|name| name == rule.as_str()))

@@ -16,6 +16,7 @@ use crate::mark::Mark;
 use crate::query::Query;
 use crate::row::Row;
 use crate::rows::{self, Rows};
+use crate::spend::{self, Spend, SpendQuery};
 use crate::sql;
 
 /// Asks the index, whoever writes it. Cheap to clone. Everything here blocks.
@@ -141,6 +142,14 @@ impl IndexReader {
             let range = self.range(connection, since, until)?;
             counts::read(connection, range).at("count entries", self.path())
         })
+    }
+
+    /// What model calls came to, from one moment of the index.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn spend(&self, query: &SpendQuery) -> Result<Spend, StoreError> {
+        self.with(|connection| spend::read(connection, query).at("add up what was spent", self.path()))
     }
 
     fn story(&self, sql: &str, id: &str) -> Result<Vec<Row>, StoreError> {

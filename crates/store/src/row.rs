@@ -21,10 +21,16 @@ pub struct Row {
     pub agent: Option<SmolStr>,
     /// Whose run.
     pub run: Option<SmolStr>,
+    /// For whom the run works.
+    pub user: Option<SmolStr>,
+    /// What it is part of.
+    pub conversation: Option<SmolStr>,
     /// On which server.
     pub server: Option<SmolStr>,
     /// Which tool, by the name its server gives it.
     pub tool: Option<SmolStr>,
+    /// Which model, by its name in the configuration.
+    pub model: Option<SmolStr>,
     /// The action it belongs to.
     pub action: Option<SmolStr>,
     /// What policy said.
@@ -64,8 +70,11 @@ impl Row {
             workspace: own(fields.workspace),
             agent: own(fields.agent),
             run: own(fields.run),
+            user: own(fields.user),
+            conversation: own(fields.conversation),
             server: own(fields.server),
             tool: own(fields.tool),
+            model: own(fields.model),
             action: own(fields.action),
             decision: fields.decision,
             code: own(fields.code),

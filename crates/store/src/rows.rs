@@ -121,6 +121,9 @@ pub(crate) fn row(found: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
         count: found.get(14)?,
         action: text(15)?,
         approval: text(16)?,
+        user: text(17)?,
+        conversation: text(18)?,
+        model: text(19)?,
     })
 }
 

@@ -2,14 +2,15 @@
 //!
 //! Names repeat in nearly every entry, so `entries` holds their numbers and `words` the texts. The rules of an entry are
 //! a set, of which there are as many as there are combinations that match together: `rule_sets`. Only what finds a few
-//! entries among many has an index of its own; other filters scan, and time is a range of ids.
+//! entries among many has an index of its own; other filters scan, and time is a range of ids. What model calls cost
+//! stands in `calls`: see `spend_sql`.
 
 use rusqlite::types::Value;
 
 use crate::query::{Query, split_tool};
 
 /// The format of the tables; another one is built again. Grows with every change here.
-pub(crate) const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 2;
 
 pub(crate) const SCHEMA: &str = "
 CREATE TABLE words (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;
@@ -19,7 +20,8 @@ CREATE TABLE rule_members (rule INTEGER NOT NULL, rule_set INTEGER NOT NULL, PRI
 CREATE TABLE entries (
     id INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind INTEGER NOT NULL, workspace INTEGER, agent INTEGER, run INTEGER,
     server INTEGER, tool INTEGER, decision INTEGER, code INTEGER, status INTEGER, rule INTEGER, rule_set INTEGER,
-    approver INTEGER, count INTEGER NOT NULL, action TEXT, approval TEXT
+    approver INTEGER, count INTEGER NOT NULL, action TEXT, approval TEXT, user INTEGER, conversation INTEGER,
+    model INTEGER
 ) STRICT;
 CREATE INDEX entries_run ON entries (run) WHERE run IS NOT NULL;
 CREATE INDEX entries_action ON entries (action) WHERE action IS NOT NULL;
@@ -32,8 +34,8 @@ INSERT INTO log VALUES (1, '', 0, x'', 0, x'');
 ";
 
 pub(crate) const INSERT_ENTRY: &str = "INSERT INTO entries (id, at, kind, workspace, agent, run, server, tool, \
-     decision, code, status, rule, rule_set, approver, count, action, approval) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
+     decision, code, status, rule, rule_set, approver, count, action, approval, user, conversation, model) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)";
 
 pub(crate) const FIND_WORD: &str = "SELECT id FROM words WHERE text = ?1";
 pub(crate) const INSERT_WORD: &str = "INSERT INTO words (text) VALUES (?1)";
@@ -47,7 +49,7 @@ pub(crate) const WRITE_LOG: &str =
 
 pub(crate) const AT_OF: &str = "SELECT at FROM entries WHERE id = ?1";
 
-const WORD: &str = "(SELECT id FROM words WHERE text = ?)";
+pub(crate) const WORD: &str = "(SELECT id FROM words WHERE text = ?)";
 
 /// The columns of a row, in the order in which `rows` reads them.
 const COLUMNS: &str = "e.id, e.at, \
@@ -57,7 +59,8 @@ const COLUMNS: &str = "e.id, e.at, \
     (SELECT text FROM words WHERE id = e.decision), (SELECT text FROM words WHERE id = e.code), \
     (SELECT text FROM words WHERE id = e.status), (SELECT text FROM words WHERE id = e.rule), \
     (SELECT names FROM rule_sets WHERE id = e.rule_set), (SELECT text FROM words WHERE id = e.approver), \
-    e.count, e.action, e.approval";
+    e.count, e.action, e.approval, (SELECT text FROM words WHERE id = e.user), \
+    (SELECT text FROM words WHERE id = e.conversation), (SELECT text FROM words WHERE id = e.model)";
 
 /// A statement and its parameters.
 pub(crate) struct Asked {
@@ -72,11 +75,15 @@ pub(crate) fn page(query: &Query, from: i64, to: i64, rows: i64) -> Asked {
         sql: format!("SELECT {COLUMNS} FROM entries e WHERE e.id >= ? AND e.id < ?"),
         parameters: vec![from.into(), to.into()],
     };
-    let words: [(&str, Option<String>); 6] = [
+    let words: [(&str, Option<String>); 10] = [
         ("kind", query.kind.map(|kind| kind.to_string())),
         ("workspace", query.workspace.as_ref().map(ToString::to_string)),
         ("agent", query.agent.as_ref().map(ToString::to_string)),
         ("run", query.run.map(|run| run.to_string())),
+        ("user", query.user.as_ref().map(ToString::to_string)),
+        ("conversation", query.conversation.as_ref().map(ToString::to_string)),
+        ("server", query.server.as_ref().map(ToString::to_string)),
+        ("model", query.model.as_ref().map(ToString::to_string)),
         ("decision", query.decision.map(|decision| decision.to_string())),
         ("approver", query.approver.as_ref().map(ToString::to_string)),
     ];
@@ -126,7 +133,7 @@ pub(crate) const COUNTS: &str = "SELECT (SELECT text FROM words WHERE id = kind)
 // === impl Asked ===
 
 impl Asked {
-    fn and<const N: usize>(&mut self, condition: &str, parameters: [String; N]) {
+    pub(crate) fn and<const N: usize>(&mut self, condition: &str, parameters: [String; N]) {
         self.sql.push_str(" AND ");
         self.sql.push_str(condition);
         self.parameters.extend(parameters.map(Value::from));

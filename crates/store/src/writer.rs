@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 use ringfence_ledger::{Checkpoint, Ledger, Reader, VerifierKey};
 use rusqlite::{Connection, Statement, TransactionBehavior, params};
 
+use crate::call::Booking;
 use crate::database;
 use crate::error::{At, EntryFault, StoreError};
 use crate::fields::Fields;
 use crate::index::{Progress, Rebuilt};
 use crate::limits::BATCH_ENTRIES_MAX;
 use crate::mark::{Mark, leaf_hash};
-use crate::sql;
 use crate::words::{Words, WriteError};
+use crate::{spend_sql, sql};
 
 pub(crate) struct Writer {
     path: PathBuf,
@@ -163,6 +164,9 @@ fn write_one(
     let (workspace, agent, run) =
         (optional(&fields.workspace)?, optional(&fields.agent)?, optional(&fields.run)?);
     let (server, tool, code) = (optional(&fields.server)?, optional(&fields.tool)?, optional(&fields.code)?);
+    let (user, conversation, model) =
+        (optional(&fields.user)?, optional(&fields.conversation)?, optional(&fields.model)?);
+    let operation = optional(&fields.operation)?;
     let (status, rule, approver) =
         (optional(&fields.status)?, optional(&fields.rule)?, optional(&fields.approver)?);
     let kind = words.word(connection, fields.kind.as_str())?;
@@ -187,6 +191,54 @@ fn write_one(
         fields.count,
         action,
         approval,
+        user,
+        conversation,
+        model,
     ])?;
+    let whose = [workspace, agent, user, conversation, run, model, operation];
+    write_booking(connection, &fields, whose)
+}
+
+/// What the entry says of a model call's money.
+fn write_booking(
+    connection: &Connection,
+    fields: &Fields<'_>,
+    [workspace, agent, user, conversation, run, model, operation]: [Option<i64>; 7],
+) -> Result<(), WriteError> {
+    let Some(booking) = Booking::of(fields).map_err(WriteError::Fault)? else { return Ok(()) };
+    let action = fields.action.as_deref().ok_or(WriteError::Fault(EntryFault::Missing("action")))?;
+    let at = fields.at.as_micros();
+    match booking {
+        Booking::Reserved { usd, tokens } => {
+            connection.prepare_cached(spend_sql::INSERT_CALL)?.execute(params![
+                action,
+                at,
+                workspace,
+                agent,
+                user,
+                conversation,
+                run,
+                model,
+                operation,
+                usd.cast_signed(),
+                tokens.cast_signed(),
+            ])?
+        }
+        Booking::Charged { usd, usage, basis, doubtful } => {
+            connection.prepare_cached(spend_sql::SETTLE_CALL)?.execute(params![
+                action,
+                at,
+                usd.cast_signed(),
+                usage.input.cast_signed(),
+                usage.cached_input.cast_signed(),
+                usage.cache_write.cast_signed(),
+                usage.cache_write_1h.cast_signed(),
+                usage.output.cast_signed(),
+                usage.reasoning.cast_signed(),
+                basis,
+                doubtful,
+            ])?
+        }
+    };
     Ok(())
 }

@@ -65,6 +65,7 @@ fn every_filter_finds_what_it_says() {
         ("agent", Query { agent: Some("mailer".parse().unwrap()), ..all.clone() }, &[3]),
         ("run", Query { run: Some(run(0)), ..all.clone() }, &[1, 2, 4, 5, 6, 7]),
         ("an unknown run", Query { run: Some(run(9)), ..all.clone() }, &[]),
+        ("server", Query { server: Some("files".parse().unwrap()), ..all.clone() }, &[3]),
         ("tool", tool("query"), &[1, 2]),
         ("server and tool", tool("search/deploy"), &[4, 5, 6, 7]),
         ("another server's tool", tool("files/deploy"), &[]),
@@ -100,6 +101,30 @@ fn every_filter_finds_what_it_says() {
         assert_eq!(ids(index.query(&query).unwrap().map(Result::unwrap)), expected, "{what}");
         let scanned = scan(log.ledger.read(0).unwrap(), &query);
         assert_eq!(ids(scanned.map(|found| found.unwrap().row)), expected, "{what}, without the index");
+    }
+}
+
+#[test]
+fn model_calls_are_found_by_model_user_and_conversation() {
+    let folder = TempDir::new().unwrap();
+    let mut log = Log::open(&folder.path().join("ledger"));
+    let call = |model: &str| Object::new().with("workspace", "research").with("model", model);
+    log.put(EntryKind::Refusal, refused(call("smart").with("user", "erin"), 1));
+    log.put(EntryKind::Refusal, refused(call("fast").with("user", "erin").with("conversation", "c1"), 1));
+    log.put(EntryKind::Refusal, refused(subject(0, "smart"), 1));
+    log.settle();
+    let index = Index::open(&folder.path().join("index.sqlite")).unwrap();
+    index.catch_up(&log.ledger).unwrap();
+    let all = Query::default();
+    for (query, expected) in [
+        (Query { model: Some("smart".parse().unwrap()), ..all.clone() }, &[0][..]),
+        (Query { user: Some("erin".parse().unwrap()), ..all.clone() }, &[0, 1]),
+        (Query { conversation: Some("c1".parse().unwrap()), ..all.clone() }, &[1]),
+        (Query { user: Some("kim".parse().unwrap()), ..all }, &[]),
+    ] {
+        assert_eq!(ids(index.query(&query).unwrap().map(Result::unwrap)), expected, "{query:?}");
+        let scanned = scan(log.ledger.read(0).unwrap(), &query);
+        assert_eq!(ids(scanned.map(|found| found.unwrap().row)), expected, "{query:?}, without the index");
     }
 }
 

@@ -17,8 +17,16 @@ pub struct Filter {
     pub agent: Option<String>,
     /// Of this run.
     pub run: Option<RunId>,
+    /// For this user.
+    pub user: Option<String>,
+    /// In this conversation.
+    pub conversation: Option<String>,
+    /// On this tool server.
+    pub server: Option<String>,
     /// On this tool, or on `server/tool`.
     pub tool: Option<String>,
+    /// Of this model.
+    pub model: Option<String>,
     /// With this decision.
     pub decision: Option<Decision>,
     /// Where this rule decided or matched, in force: what it would have decided in shadow is not asked for.
@@ -32,8 +40,22 @@ pub struct Filter {
 }
 
 /// The names under which a filter's parts are asked for.
-pub const FILTER_FIELDS: [&str; 10] =
-    ["kind", "workspace", "agent", "run", "tool", "decision", "rule", "approver", "since", "until"];
+pub const FILTER_FIELDS: [&str; 14] = [
+    "kind",
+    "workspace",
+    "agent",
+    "run",
+    "user",
+    "conversation",
+    "server",
+    "tool",
+    "model",
+    "decision",
+    "rule",
+    "approver",
+    "since",
+    "until",
+];
 
 /// A part of a filter that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -73,7 +95,11 @@ impl Filter {
             "workspace" => self.workspace = Some(text.to_owned()),
             "agent" => self.agent = Some(text.to_owned()),
             "run" => self.run = Some(text.parse().map_err(|error| wrong(&error))?),
+            "user" => self.user = Some(text.to_owned()),
+            "conversation" => self.conversation = Some(text.to_owned()),
+            "server" => self.server = Some(text.to_owned()),
             "tool" => self.tool = Some(text.to_owned()),
+            "model" => self.model = Some(text.to_owned()),
             "decision" => {
                 self.decision = Some(text.to_ascii_uppercase().parse().map_err(|error| wrong(&error))?);
             }
@@ -93,7 +119,11 @@ impl Filter {
             ("workspace", self.workspace.clone()),
             ("agent", self.agent.clone()),
             ("run", self.run.map(|run| run.to_string())),
+            ("user", self.user.clone()),
+            ("conversation", self.conversation.clone()),
+            ("server", self.server.clone()),
             ("tool", self.tool.clone()),
+            ("model", self.model.clone()),
             ("decision", self.decision.map(|decision| decision.to_string())),
             ("rule", self.rule.clone()),
             ("approver", self.approver.clone()),
@@ -113,7 +143,11 @@ impl Filter {
             workspace: name(self.workspace.as_ref()),
             agent: name(self.agent.as_ref()),
             run: self.run,
+            user: name(self.user.as_ref()),
+            conversation: name(self.conversation.as_ref()),
+            server: name(self.server.as_ref()),
             tool: self.tool.clone(),
+            model: name(self.model.as_ref()),
             decision: self.decision,
             rule: name(self.rule.as_ref()),
             approver: name(self.approver.as_ref()),
@@ -134,6 +168,10 @@ impl Filter {
             && is(self.workspace.as_ref(), "workspace")
             && is(self.agent.as_ref(), "agent")
             && self.run.is_none_or(|run| text("run") == run.to_string())
+            && is(self.user.as_ref(), "user")
+            && is(self.conversation.as_ref(), "conversation")
+            && is(self.server.as_ref(), "server")
+            && is(self.model.as_ref(), "model")
             && self.tool.as_ref().is_none_or(|tool| is_tool(entry, tool))
             && self.decision.is_none_or(|decision| text("decision") == decision.as_str())
             && self.rule.as_ref().is_none_or(|rule| has_rule(entry, rule))
@@ -185,6 +223,7 @@ mod tests {
             .with("kind", "intent")
             .with("workspace", "research")
             .with("agent", "assistant")
+            .with("user", "erin")
             .with("server", "search")
             .with("tool", "query")
             .with("decision", "ALLOW")
@@ -203,6 +242,12 @@ mod tests {
             ("workspace", "other", false),
             ("agent", "assistant", true),
             ("agent", "other", false),
+            ("user", "erin", true),
+            ("user", "kim", false),
+            ("conversation", "c1", false),
+            ("server", "search", true),
+            ("server", "other", false),
+            ("model", "smart", false),
             ("tool", "query", true),
             ("tool", "search/query", true),
             ("tool", "other/query", false),
