@@ -15,12 +15,13 @@ use ringfence_types::{ActionId, ApprovalId, Code, Digest, Refusal, RuleName, Sco
 use crate::ask::{Ask, What};
 use crate::fold::{Binding, Kept, Pinned};
 use crate::kernel::Inner;
+use crate::objection::Objection;
 use crate::pending::Waiting;
 use crate::permit::Held;
 use crate::proposal::take_continuation;
 use crate::state::State;
 use crate::take::Payloads;
-use crate::weigh::{Objection, View};
+use crate::view::View;
 use crate::{Admission, Call, Kernel, ModelClearance, ModelProposal, Proposal, Run, Setup};
 
 /// One proposal on its way.

@@ -10,11 +10,12 @@ use crate::admit::{Attempt, Taken};
 use crate::fold::{ApprovalState, Binding, Request};
 use crate::kernel::Inner;
 use crate::limits::{WAITERS_PER_APPROVAL_MAX, WAITING_MAX, WAITING_PER_RUN_MAX};
+use crate::objection::Objection;
 use crate::pending::Waiting;
 use crate::record::{PendingRecord, Record};
 use crate::state::State;
 use crate::take::Payloads;
-use crate::weigh::{Objection, Weighed};
+use crate::weigh::Weighed;
 
 /// How an action stands to approvals.
 pub(crate) enum Approved {

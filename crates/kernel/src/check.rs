@@ -7,8 +7,10 @@ use crate::admit::Attempt;
 use crate::fold::Account;
 use crate::limits::CONVERSATIONS_MAX;
 use crate::model::Loops;
+use crate::objection::Objection;
 use crate::state::State;
-use crate::weigh::{Objection, View, Weighed};
+use crate::view::View;
+use crate::weigh::Weighed;
 
 /// Whether every limit has room for this call. Takes nothing.
 pub(crate) fn limits(

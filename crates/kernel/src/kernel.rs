@@ -19,7 +19,7 @@ use crate::operator::{LedgerUnavailable, durable};
 use crate::record::{ConfigRecord, NodeEvent, Record, RunRecord};
 use crate::recover::{self, OpenError, Recovered};
 use crate::state::{Shared, State};
-use crate::weigh::View;
+use crate::view::View;
 use crate::{Actor, Call, Clock, Proposal, Run, Setup};
 
 /// Admits, settles, and knows what must not be forgotten. Cheap to clone; clones are the same kernel.

@@ -12,10 +12,10 @@ use crate::cancel::{Cancel, CutOff};
 use crate::kernel::Inner;
 use crate::limits::{LEASES_PER_RUN_MAX, LEASES_WITHOUT_BOUND_MAX};
 use crate::live::LiveId;
+use crate::objection::Objection;
 use crate::record::Subject;
 use crate::state::{Shared, State};
 use crate::target::Target;
-use crate::weigh::Objection;
 
 /// Something that goes on and can be cut off. It ends when it is dropped.
 #[derive(Debug)]

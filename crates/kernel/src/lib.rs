@@ -30,6 +30,7 @@ mod limits;
 mod live;
 mod model;
 mod narrower;
+mod objection;
 mod operator;
 mod pending;
 mod permit;
@@ -48,6 +49,7 @@ mod state;
 mod take;
 mod target;
 mod text;
+mod view;
 mod views;
 mod weigh;
 
@@ -77,7 +79,7 @@ pub use setup::{
     AgentModels, AgentSetup, BreakerSetup, ModelSetup, RunLimits, ServerSetup, Setup, ToolWords, Trust,
     WorkspaceBudgets, WorkspaceSetup, hinted_type,
 };
-pub use spending::Spending;
+pub use spending::{Booked, BookedBy, Spending};
 pub use state::Counts;
 pub use target::Upstream;
 pub use views::{ApprovalStatus, ApprovalView, PinView, RunView, Status, SuspensionView};

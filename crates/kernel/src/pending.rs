@@ -12,9 +12,10 @@ use crate::ask::Ask;
 use crate::cancel::{Cancel, CutOff};
 use crate::limits::RETRY_AFTER_MAX;
 use crate::live::LiveId;
+use crate::objection::Objection;
 use crate::permit::Held;
 use crate::state::Shared;
-use crate::weigh::{Objection, Weighed};
+use crate::weigh::Weighed;
 use crate::{Admission, Clearance, Kernel};
 
 /// A call that waits for a person. It holds nothing: when it is approved, everything is decided again from the start.

@@ -6,10 +6,10 @@ use ringfence_types::{ActionId, Refusal};
 use crate::admit::Attempt;
 use crate::ask::Ask;
 use crate::kernel::Inner;
+use crate::objection::Objection;
 use crate::record::{Record, RefusalRecord, Subject};
 use crate::take::{rules, shadow};
 use crate::text::bounded;
-use crate::weigh::Objection;
 
 impl Inner {
     /// Records a refusal and makes the answer of it. What `attempt` asked for is kept with the first few of a kind.

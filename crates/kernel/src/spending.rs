@@ -1,8 +1,14 @@
 //! What follows from spending: people are told how full budgets are, and what broke its bounds is stopped. What
 //! anybody has spent, for those who ask.
 
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
 use ringfence_ledger::RoomFor;
-use ringfence_types::{ActionId, Budget, Code, ConversationName, RunId, Scope, SuspensionId};
+use ringfence_types::{
+    ActionId, AgentName, Budget, Code, ConversationName, ModelName, Money, RunId, Scope, SuspensionId, Usage,
+    Window, WorkspaceName,
+};
 
 use crate::admit::suspended_reason;
 use crate::cancel::CutOff;
@@ -10,8 +16,9 @@ use crate::fold::{Account, Sum};
 use crate::kernel::Inner;
 use crate::limits::BUDGET_TOLD_AT;
 use crate::model::{Charge, budgets_of};
-use crate::record::{BudgetRecord, Record, Subject, SuspensionRecord};
+use crate::record::{BudgetRecord, OutcomeRecord, Record, Subject, SuspensionRecord};
 use crate::state::State;
+use crate::target::Target;
 use crate::{Kernel, Run, Setup};
 
 /// What one account has spent, against one of its budgets.
@@ -23,7 +30,45 @@ pub struct Spending {
     pub budget: Budget,
     /// Spent and set aside within the budget's window.
     pub sum: Sum,
+    /// The run, of a run's account.
+    pub run: Option<Arc<Run>>,
 }
+
+/// What was booked for calls of one model by one agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Booked {
+    /// Calls settled.
+    pub calls: u64,
+    /// What they came to.
+    pub usd: Money,
+    /// Their tokens.
+    pub usage: Usage,
+}
+
+/// What was booked since the start, by workspace, agent and model: all of them are names of the configuration.
+pub type BookedBy = HashMap<(WorkspaceName, AgentName, ModelName), Booked>;
+
+/// Counts what an outcome booked.
+pub(crate) fn book(booked: &mut BookedBy, outcome: &OutcomeRecord) {
+    let subject = &outcome.subject;
+    let (Some(charge), Target::Model { model, .. }) = (&outcome.charge, &subject.target) else { return };
+    let key = (subject.workspace.clone(), subject.agent.clone(), model.clone());
+    let sum = booked.entry(key).or_default();
+    sum.calls += 1;
+    sum.usd = sum.usd.plus(charge.usd);
+    sum.usage = sum.usage.plus(&charge.usage);
+}
+
+// === impl Spending ===
+
+impl Spending {
+    /// How much of the budget is spent or set aside, in percent, rounded down; 100 at most.
+    pub fn percent(&self) -> u8 {
+        taken_percent(&self.sum, &self.budget)
+    }
+}
+
+// === impl Kernel ===
 
 impl Kernel {
     /// What everybody has spent, against each of their budgets; those without one, over their whole life. The widest
@@ -41,10 +86,50 @@ impl Kernel {
                 account: account.clone(),
                 budget: *budget,
                 sum: balance.against(budget.per, now).0,
+                run: run_of(&state, account),
             }));
         }
         all.sort_by(|one, other| one.account.cmp(&other.account).then(one.budget.per.cmp(&other.budget.per)));
         all
+    }
+
+    /// The budgets in force of whom is `wanted`, and what of each is spent or set aside. The widest levels first.
+    /// Workspaces, agents and runs that have spent nothing yet are among them; users and conversations are known only
+    /// by what they did.
+    pub fn budgets(&self, wanted: impl Fn(&Account, Option<&Run>) -> bool) -> Vec<Spending> {
+        let setup = self.setup();
+        let now = self.0.clock.now();
+        let state = self.0.state.lock();
+        let mut accounts: HashSet<Account> =
+            state.fold.accounts.iter().map(|(known, _)| known.clone()).collect();
+        accounts.extend(state.fold.runs.iter().map(|run| Account::Run(run.run.id)));
+        for (name, workspace) in &setup.workspaces {
+            accounts.insert(Account::Workspace(name.clone()));
+            accounts.extend(workspace.agents.keys().map(|agent| Account::Agent(name.clone(), agent.clone())));
+        }
+        let mut all = Vec::new();
+        for account in accounts {
+            let run = run_of(&state, &account);
+            if !wanted(&account, run.as_deref()) {
+                continue;
+            }
+            all.extend(budgets(&state, &setup, &account).into_iter().map(|budget| Spending {
+                sum: state.fold.accounts.against(&account, &budget, now).0,
+                account: account.clone(),
+                budget,
+                run: run.clone(),
+            }));
+        }
+        drop(state);
+        all.sort_by(|one, other| one.account.cmp(&other.account).then(one.budget.per.cmp(&other.budget.per)));
+        all
+    }
+
+    /// What one account has spent in the present window, or in its whole life.
+    pub fn spent_within(&self, account: &Account, per: Option<Window>) -> Sum {
+        let now = self.0.clock.now();
+        let state = self.0.state.lock();
+        state.fold.accounts.get(account).map_or_else(Sum::default, |balance| balance.against(per, now).0)
     }
 
     /// How much is left of the budget above a run that is nearest to its end, in percent; 100 without one.
@@ -147,6 +232,12 @@ impl Inner {
             }
         }
     }
+}
+
+/// The run of a run's account.
+fn run_of(state: &State, account: &Account) -> Option<Arc<Run>> {
+    let Account::Run(run) = account else { return None };
+    state.fold.runs.get(*run).map(|known| Arc::clone(&known.run))
 }
 
 /// The budgets that hold for an account at present.

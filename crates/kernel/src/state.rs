@@ -15,6 +15,7 @@ use crate::live::{Live, LiveId};
 use crate::model::Loops;
 use crate::record::{OutcomeRecord, Record};
 use crate::refusals::Refusals;
+use crate::spending::{BookedBy, book};
 use crate::target::Upstream;
 
 /// The state of a node. One critical section of this is what makes step 8 of an admission one transaction.
@@ -66,6 +67,8 @@ pub struct Counts {
     pub refused: HashMap<Code, u64>,
     /// Actions settled.
     pub settled: u64,
+    /// What was booked for calls of models.
+    pub booked: BookedBy,
     /// Requests with a token nobody knows.
     pub unauthenticated: u64,
 }
@@ -100,6 +103,9 @@ impl State {
         let at = clock.now().max(self.fold.at);
         let ticket = self.journal.append(at, record, payloads, room)?;
         self.fold.apply(ticket.id(), ticket.at(), record);
+        if let Record::Outcome(outcome) = record {
+            book(&mut self.counts.booked, outcome);
+        }
         Ok(ticket)
     }
 

@@ -16,10 +16,12 @@ use crate::check;
 use crate::guard::Breaker;
 use crate::kernel::Inner;
 use crate::model::{Fit, Meter, Terms, fit};
+use crate::objection::Objection;
 use crate::permit::{Cleared, Held, Permit, Probes};
 use crate::record::{Intent, Record, Subject};
 use crate::state::State;
-use crate::weigh::{Objection, Part, Sent, View, Weighed};
+use crate::view::{Part, View};
+use crate::weigh::{Sent, Weighed};
 
 /// What the intent or the request refers to, sealed before the lock is taken.
 pub(crate) struct Payloads {

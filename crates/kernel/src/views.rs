@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crate::fold::{ApprovalState, Request, RunState};
 use crate::record::SuspensionRecord;
 use crate::state::Counts;
-use crate::target::Upstream;
+use crate::target::{Target, Upstream};
 use crate::{Kernel, Run};
 
 /// A suspension.
@@ -76,6 +76,8 @@ pub struct ApprovalView {
     pub scope: Scope,
     /// For whom the run works.
     pub user: Option<String>,
+    /// What a model is asked to do: `chat`, `messages`, …; `None` for a tool.
+    pub operation: Option<String>,
     /// The action that asked.
     pub action: ActionId,
     /// What the agent asked for; `None` when the payload was pruned.
@@ -198,6 +200,10 @@ impl Kernel {
                 ..Scope::default()
             }),
             user: subject.user.as_ref().map(ToString::to_string),
+            operation: match &subject.target {
+                Target::Model { operation, .. } => Some(operation.to_string()),
+                Target::Tool { .. } => None,
+            },
             action: record.action,
             requested: self.0.object_payload(&request.requested()),
             will_send: self.0.object_payload(&request.will_send()),

@@ -121,17 +121,21 @@ fn usage(metered: &Metered, terms: &Terms) -> (Usage, Basis) {
         }
         Some((usage, true)) => (usage, Basis::Reported),
         Some((usage, false)) => {
-            let counted = with_margin(metered.output).max(usage.output_total());
+            let counted = counted(&metered, terms).max(usage.output_total());
             (Usage { output: counted.saturating_sub(usage.reasoning), ..usage }, Basis::Counted)
         }
         None => {
-            let most = terms.demand.tokens(terms.output.unwrap_or(0)).saturating_sub(terms.demand.input);
-            // The provider was told where to stop.
-            let output = with_margin(metered.output).min(most.max(metered.output));
+            let output = counted(&metered, terms);
             let input = metered.input.min(terms.demand.input);
             (Usage { input, output, ..Usage::default() }, Basis::Counted)
         }
     }
+}
+
+/// What was written, as counted here: with a margin, but no more than the provider was told to write.
+fn counted(metered: &Metered, terms: &Terms) -> u64 {
+    let most = terms.demand.tokens(terms.output.unwrap_or(0)).saturating_sub(terms.demand.input);
+    with_margin(metered.output).min(most.max(metered.output))
 }
 
 /// What was written beyond what arrived is guessed generously.

@@ -10,8 +10,8 @@ use ringfence_types::{Code, Digest, Timestamp};
 
 use super::{Trail, TrailStep};
 use crate::guard::{Breaker, Health, Repetition, Step};
+use crate::objection::Objection;
 use crate::setup::BreakerSetup;
-use crate::weigh::Objection;
 
 /// Conversations of a run that are told apart; of more, those that came last.
 const THREADS_MAX: usize = 32;

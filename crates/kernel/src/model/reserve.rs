@@ -6,10 +6,11 @@ use ringfence_types::{Budget, Code, Level, Money, Timestamp, Unpriced, Window};
 
 use super::{Demand, Reservation};
 use crate::fold::Account;
+use crate::objection::Objection;
 use crate::record::Subject;
 use crate::setup::{AgentSetup, ModelSetup, WorkspaceSetup};
 use crate::state::State;
-use crate::weigh::{Objection, View};
+use crate::view::View;
 
 /// What a call may write and what is set aside for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,8 +13,8 @@ use crate::proposal::{CONTINUATION, digest_of, take_continuation};
 use crate::record::{Answer, ApprovalRecord, Record, milliseconds};
 use crate::target::Target;
 use crate::text::bounded;
+use crate::view::View;
 use crate::views::ApprovalView;
-use crate::weigh::View;
 use crate::{Actor, Kernel, Proposal};
 
 /// Why a request was not answered.
