@@ -169,6 +169,7 @@ fn cleared(
     Ok(Cleared::Model(Box::new(Terms {
         call: call.clone(),
         setup: Arc::clone(setup),
+        named: call.named.as_ref().and_then(|named| view.workspace.models.get(named)).map(Arc::clone),
         demand,
         output: fit.output,
         lowered: fit.lowered,

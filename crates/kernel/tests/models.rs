@@ -316,6 +316,14 @@ async fn what_nobody_reported_is_settled_at_what_was_counted_and_a_margin() {
     clearance.meter().written(10);
     drop(clearance);
     assert_eq!(charged(), ("counted".into(), 440_000 + 42 * 2_000));
+    // Nor then more than it was told to write.
+    let clearance = cleared(&node, &run, call("smart", 100)).await;
+    clearance.meter().sent(800);
+    clearance.meter().reported(used(1_000, 1), false);
+    clearance.meter().written(99);
+    drop(clearance);
+    assert_eq!(charged(), ("counted".into(), 1_000_000 + 100 * 2_000));
+    assert!(node.kernel.suspensions().is_empty(), "a client that hangs up late has broken no bound");
     // Turned down, or never sent.
     let clearance = cleared(&node, &run, call("smart", 1_000)).await;
     clearance.meter().sent(800);

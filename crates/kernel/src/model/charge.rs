@@ -36,6 +36,8 @@ pub(crate) struct Charge {
     pub hosted: Vec<(SmolStr, u64)>,
     /// What the provider reported cannot be true, or has no price: it was booked at the most it can mean.
     pub doubtful: bool,
+    /// How much more the model would have cost that the agent named, if that is another one and dearer.
+    pub saved: Money,
 }
 
 // === impl Charge ===
@@ -54,7 +56,9 @@ impl Charge {
         // Something was served that has no price: at the dearest that is known of this model, and never below what
         // was set aside.
         let usd = cost.unwrap_or_else(|_| price.dearest_cost(&usage).max(terms.reservation.usd));
-        Self { usd, usage, basis, reserved: terms.reservation, tier, hosted, doubtful }
+        let named = terms.named.as_ref().and_then(|named| named.price.cost(&usage, None, &[]).ok());
+        let saved = named.unwrap_or_default().minus(usd);
+        Self { usd, usage, basis, reserved: terms.reservation, tier, hosted, doubtful, saved }
     }
 
     /// All that was set aside: the outcome is unknown.
@@ -67,6 +71,7 @@ impl Charge {
             tier: None,
             hosted: Vec::new(),
             doubtful: false,
+            saved: Money::ZERO,
         }
     }
 
@@ -91,6 +96,7 @@ impl Charge {
             .with_some("tier", self.tier.clone())
             .with_some("hosted", (!self.hosted.is_empty()).then_some(hosted))
             .with_some("doubtful", self.doubtful.then_some(true))
+            .with_some("saved_nanos", (!self.saved.is_zero()).then_some(self.saved))
     }
 
     pub(crate) fn read(members: Members<'_>) -> Result<Self, Damaged> {
@@ -105,6 +111,7 @@ impl Charge {
             tier: members.optional("tier")?,
             hosted: hosted.filter_map(|(tool, uses)| Some((tool.clone(), uses.as_u64()?))).collect(),
             doubtful: members.flag("doubtful")?,
+            saved: Money::from_nanos(members.number_or("saved_nanos", 0)?),
         })
     }
 }
@@ -121,11 +128,11 @@ fn usage(metered: &Metered, terms: &Terms) -> (Usage, Basis) {
         }
         Some((usage, true)) => (usage, Basis::Reported),
         Some((usage, false)) => {
-            let counted = counted(&metered, terms).max(usage.output_total());
+            let counted = counted(metered, terms).max(usage.output_total());
             (Usage { output: counted.saturating_sub(usage.reasoning), ..usage }, Basis::Counted)
         }
         None => {
-            let output = counted(&metered, terms);
+            let output = counted(metered, terms);
             let input = metered.input.min(terms.demand.input);
             (Usage { input, output, ..Usage::default() }, Basis::Counted)
         }

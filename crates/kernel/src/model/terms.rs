@@ -22,6 +22,8 @@ pub(crate) struct Reservation {
 pub(crate) struct Terms {
     pub call: ModelCall,
     pub setup: Arc<ModelSetup>,
+    /// The model that the agent named, if that is another.
+    pub named: Option<Arc<ModelSetup>>,
     /// As the rules left it.
     pub demand: Demand,
     /// Tokens that each answer may have: what the provider is told.
