@@ -207,7 +207,9 @@ fn events(text: &str) -> Vec<Value> {
 /// The error in a body or in an event, which has to have all members that the provider's libraries look at.
 #[track_caller]
 pub fn error_of(api: Api, value: &Value) -> Value {
-    let error = &value["error"];
+    // Events of the responses API have the members of an error beside their type; this node's have both.
+    let own = api == Api::Responses && value["type"] == "error" && value.get("error").is_none();
+    let error = if own { value } else { &value["error"] };
     assert!(error["message"].as_str().is_some_and(|message| !message.is_empty()), "no message: {value}");
     if api == Api::Messages {
         assert_eq!(value["type"], "error", "{value}");

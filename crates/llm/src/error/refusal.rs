@@ -36,6 +36,8 @@ pub fn refusal(family: Family, refusal: &Refusal, param: Option<&str>) -> Answer
     let look = look(family, refusal.code);
     let code = word(family, refusal.code);
     let decision = refusal.to_object();
+    // What is missing looks the same wherever it is found missing: in the request's reading, or by the agent's grants.
+    let param = param.or((refusal.code == Code::NotGranted).then_some("model"));
     let body = body(family, look.kind, code, &refusal.reason, param, Some(&decision));
     let headers = match look.retry {
         Again::Futile => vec![header(NO_RETRY)],

@@ -12,7 +12,8 @@ use crate::Family;
 /// object"). `created` is in seconds since 1970; `model` is the name the client asked for.
 ///
 /// Texts are joined into `content`. Thoughts become `reasoning_content`, which is no member of OpenAI's but the one that
-/// clients read; what Anthropic has encrypted, and citations, are left out. Arguments keep their literal text.
+/// clients read; what Anthropic has encrypted, and citations, are left out. Arguments keep their literal text. Without usage,
+/// which some compatible servers do not send, there is none: an answer that is paid for is given out.
 ///
 /// # Errors
 /// When the answer is not what Anthropic's API promises, or holds a block or a stop reason that is not known.
@@ -39,8 +40,14 @@ fn translate(answer: &Node<'_>, created: u64, model: &str) -> Read<Object> {
     }
     let reason = finish_reason(answer.text("stop_reason")?);
     let reason = reason.ok_or_else(|| answer.fault("stop_reason", "is not known"))?;
-    let mut counts = Counts::default();
-    counts.read_messages(&answer.child("usage")?)?;
+    let counts = match answer.optional_child("usage")? {
+        Some(usage) => {
+            let mut counts = Counts::default();
+            counts.read_messages(&usage)?;
+            Some(counts.to_chat())
+        }
+        None => None,
+    };
     let choice = Object::new()
         .with("index", 0_u64)
         .with("message", said.message(refusal(answer)?))
@@ -52,7 +59,7 @@ fn translate(answer: &Node<'_>, created: u64, model: &str) -> Read<Object> {
         .with("created", created)
         .with("model", model)
         .with("choices", vec![choice])
-        .with("usage", counts.to_chat()))
+        .with_some("usage", counts))
 }
 
 /// What Anthropic says about a refusal ("Stop reasons and fallback").
