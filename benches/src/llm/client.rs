@@ -1,5 +1,6 @@
 //! One client's connection, kept open from call to call.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -38,7 +39,7 @@ pub struct Ask<'a> {
 /// A connection.
 pub struct Client {
     sender: SendRequest<Full<Bytes>>,
-    host: String,
+    address: SocketAddr,
     path: &'static str,
     headers: Vec<(&'static str, String)>,
 }
@@ -48,11 +49,8 @@ pub struct Client {
 impl Client {
     /// Connects.
     pub async fn open(way: &Way) -> Result<Self, Failure> {
-        let stream = TcpStream::connect(way.address).await?;
-        stream.set_nodelay(true)?;
-        let (sender, driver) = http1::handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(driver);
-        Ok(Self { sender, host: way.address.to_string(), path: way.path, headers: way.headers.clone() })
+        let sender = connect(way.address).await?;
+        Ok(Self { sender, address: way.address, path: way.path, headers: way.headers.clone() })
     }
 
     /// Sends a call. Its number makes it different from all others.
@@ -62,13 +60,17 @@ impl Client {
         let body = format!(
             r#"{{"model":"{MODEL}","messages":[{{"role":"system","content":"{SYSTEM}"}},{{"role":"user","content":"Question {number}: what is the state? mock:{directives}"}}],"max_tokens":{max_tokens}{options}}}"#
         );
-        let mut request =
-            Request::post(self.path).header(HOST, &self.host).header(CONTENT_TYPE, "application/json");
+        let mut request = Request::post(self.path)
+            .header(HOST, self.address.to_string())
+            .header(CONTENT_TYPE, "application/json");
         for (name, value) in &self.headers {
             request = request.header(*name, value);
         }
         let request = request.body(Full::new(body.into()))?;
-        self.sender.ready().await?;
+        // Servers hang up on clients that were idle for seconds, and after so many requests.
+        if self.sender.ready().await.is_err() {
+            self.sender = connect(self.address).await?;
+        }
         Ok(self.sender.send_request(request).await?)
     }
 
@@ -94,6 +96,14 @@ impl Client {
             _ => Err(failure(format!("a call was answered {status}: {}", String::from_utf8_lossy(&whole)))),
         }
     }
+}
+
+async fn connect(address: SocketAddr) -> Result<SendRequest<Full<Bytes>>, Failure> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let (sender, driver) = http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(driver);
+    Ok(sender)
 }
 
 fn has(text: &[u8], mark: &str) -> bool {

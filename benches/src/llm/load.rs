@@ -74,11 +74,14 @@ impl Done {
 impl Clients {
     /// Connects so many as the load wants, and lets each make a call: the first finds nothing warm.
     pub async fn connect(way: &Way, shape: Shape) -> Result<Self, Failure> {
-        let mut clients = Vec::new();
+        let mut tasks = JoinSet::new();
         for _ in 0..shape.clients {
             let mut client = Client::open(way).await?;
-            client.call(next_number(), shape.ask()).await?;
-            clients.push(client);
+            tasks.spawn(async move { client.call(next_number(), shape.ask()).await.map(|_| client) });
+        }
+        let mut clients = Vec::new();
+        while let Some(client) = tasks.join_next().await {
+            clients.push(client??);
         }
         Ok(Self(clients))
     }
