@@ -410,7 +410,7 @@ fn plain(sum: &ringfence_kernel::Sum) -> Sum {
 }
 
 /// Tells the meter, and ends the call.
-fn tell(clearance: ModelClearance, told: &Told) {
+pub fn tell(clearance: ModelClearance, told: &Told) {
     let meter = clearance.meter().clone();
     if let Some(written) = told.before {
         meter.sent(1);

@@ -18,6 +18,7 @@ mod price;
 #[path = "../model/shrink.rs"]
 mod shrink;
 mod steps;
+mod together;
 mod told;
 mod world;
 

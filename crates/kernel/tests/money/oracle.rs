@@ -258,8 +258,14 @@ impl Oracle {
     }
 }
 
+/// A call that was cleared, as far as its charge goes.
+pub fn alone(call: Call, output: Option<u64>, usd: u128) -> Cleared {
+    let (lowered, tokens, run, whose) = (output != call.output, 0, 0, Vec::new());
+    Cleared { call, output, lowered, usd, tokens, run, whose, at: 0, deadline: 0, booked: None }
+}
+
 /// What a call comes to, in money and tokens.
-fn charge(call: &Cleared, told: &Told) -> (u128, u128) {
+pub fn charge(call: &Cleared, told: &Told) -> (u128, u128) {
     let model = &MODELS[call.call.model];
     let Some(sent) = told.sent.filter(|_| told.end != End::NotSent && !call.call.kept) else { return (0, 0) };
     if told.turned_down && told.written == 0 {

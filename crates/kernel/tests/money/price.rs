@@ -13,7 +13,7 @@ fn tier(model: &Model, name: Option<&str>) -> Option<Steps> {
 
 /// Nano-dollars, rounded up.
 fn nanos(millionths: u128) -> u128 {
-    millionths / 1_000_000 + u128::from(millionths % 1_000_000 > 0)
+    millionths.div_ceil(1_000_000)
 }
 
 fn tokens(rates: &Rates, tokens: &Tokens) -> u128 {
@@ -58,8 +58,8 @@ pub fn worst(model: &Model, call: Call, written: u128) -> Option<u128> {
     for steps in [tier(model, call.tier)?, tier(model, None)?] {
         for (above, rates) in steps {
             if *above == 0 || call.input > *above {
-                for kind in 0..2 + usize::from(call.cache) {
-                    input = input.max(rates[kind]);
+                for rate in &rates[..2 + usize::from(call.cache)] {
+                    input = input.max(*rate);
                 }
                 output = output.max(rates[4]).max(rates[5]);
             }
