@@ -19,6 +19,10 @@ use http::{HeaderName, HeaderValue, Uri};
 use ringfence_types::{Digest, ModelName, ServerName, WorkspaceName};
 use smol_str::SmolStr;
 
+pub use crate::llm::provider::{
+    FailureSaid, Recorder, Recording, RecordingError, ResultWhen, Script, ScriptAnswer, ScriptRule,
+    ScriptWhen, Speech,
+};
 pub use model::{CacheRules, HttpProvider, ModelTarget, Provider, RouteRule, RouteWhen, Served};
 
 /// Tables of other configurations that are kept: a call that was cleared looks its target up at once, so that even

@@ -14,12 +14,11 @@ use super::call::Call;
 use super::flight::{End, Flight};
 use super::outgoing::Outgoing;
 use super::plan::Plan;
+use super::provider::Body;
 use super::turns::Turn;
 use super::way::{self, Down};
 use super::{relay, whole};
 use crate::http::outbound::{self, Outbound};
-use crate::http::wires::AnswerBody;
-use crate::targets::Provider;
 
 /// What came of a cleared call.
 pub(crate) enum Ended {
@@ -77,7 +76,9 @@ fn outgoing(flight: &Flight, plan: &mut Plan) -> Result<Outgoing, String> {
     request::set_model(&mut plan.body, &model);
     request::ask_usage(&mut plan.body, plan.upstream);
     let body = Bytes::from(Value::Object(std::mem::take(&mut plan.body)).to_bytes());
-    let Provider::Http(provider) = &plan.served().provider;
+    let Some(provider) = plan.served().provider.http() else {
+        return Ok(Outgoing::local(plan.upstream, body));
+    };
     Outgoing::make(provider, plan.upstream, &flight.call.said, body, plan.asked.stream)
         .map_err(|error| error.to_string())
 }
@@ -106,7 +107,7 @@ pub(crate) fn repeat(
     response
 }
 
-fn is_stream(response: &Response<AnswerBody>) -> bool {
+fn is_stream(response: &Response<Body>) -> bool {
     let media = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media = media.and_then(|media| media.split(';').next()).unwrap_or_default();
     media.trim().eq_ignore_ascii_case("text/event-stream")

@@ -6,6 +6,7 @@
 //! - [`cache`]: answers kept for calls that ask exactly the same;
 //! - [`executor`], [`flight`], [`whole`], [`relay`]: what holds a clearance, and what it does with it;
 //! - [`outgoing`], [`way`], [`turns`]: what goes out to a provider, how often, and how many at once;
+//! - [`provider`]: who answers: somebody over HTTP, a script, a recording;
 //! - [`answers`]: what agents are told, in their provider's own shape; [`list`]: which models there are for them.
 
 pub(crate) mod answers;
@@ -18,6 +19,7 @@ pub(crate) mod handler;
 mod list;
 pub(crate) mod outgoing;
 pub(crate) mod plan;
+pub(crate) mod provider;
 pub(crate) mod relay;
 pub(crate) mod route;
 pub(crate) mod turns;

@@ -39,6 +39,8 @@ const BETAS: &[&str] = &[
 /// A request to a provider, ready to be sent as often as it takes.
 #[derive(Clone)]
 pub(crate) struct Outgoing {
+    /// The API that it speaks.
+    pub(crate) api: Api,
     pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
@@ -84,7 +86,12 @@ impl Outgoing {
         if api.family() == Family::Anthropic {
             anthropic(&mut headers, said);
         }
-        Ok(Self { uri, headers, body, secrets })
+        Ok(Self { api, uri, headers, body, secrets })
+    }
+
+    /// A request that leaves no machine: whoever answers it is here.
+    pub(crate) fn local(api: Api, body: Bytes) -> Self {
+        Self { api, uri: Uri::default(), headers: HeaderMap::new(), body, secrets: Vec::new() }
     }
 
     pub(crate) fn request(&self) -> Request<Full<Bytes>> {

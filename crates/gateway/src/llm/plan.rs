@@ -52,7 +52,7 @@ impl Plan {
         let target = Arc::clone(&candidate.target);
         let served = target.served.as_ref().ok_or_else(|| Unfit::missing(candidate.model.as_str()))?;
         let asked = request::read(call.api, &body, &switches(call, served.pass_unknown))?;
-        let upstream = upstream_api(call.api, served.provider.family())?;
+        let upstream = upstream_api(call.api, served.provider.family_for(call.api))?;
         let demand = demand(call.api, &asked, served)?;
         let estimate = estimate(call, &asked, served).min(demand.input);
         let place = cache::place(call, &candidate, &asked, &body);
@@ -155,7 +155,7 @@ fn translated(api: Api, upstream: Api, body: Object) -> Result<Object, Unfit> {
 
 /// What a provider is told in its own way.
 fn provider_words(body: &mut Object, asked: &Asked, upstream: Api, provider: &Provider) {
-    let Provider::Http(provider) = provider;
+    let Some(provider) = provider.http() else { return };
     if provider.is_openai && asked.tier.is_none() && upstream.generates() {
         // Without one OpenAI takes what the project is set to, which may be a dearer one.
         let _ = request::set_tier(body, upstream, "default");
@@ -169,8 +169,8 @@ fn provider_words(body: &mut Object, asked: &Asked, upstream: Api, provider: &Pr
 }
 
 fn set_output(body: &mut Object, api: Api, limit: u64, served: &Served) -> Result<(), Unfit> {
-    let Provider::Http(provider) = &served.provider;
-    let unsaid = if provider.is_openai { ChatLimit::MaxCompletionTokens } else { ChatLimit::MaxTokens };
+    let is_openai = served.provider.http().is_some_and(|provider| provider.is_openai);
+    let unsaid = if is_openai { ChatLimit::MaxCompletionTokens } else { ChatLimit::MaxTokens };
     request::set_output(body, api, limit, unsaid)
         .map_err(|error| Unfit { code: Code::OverBudget, ..Unfit::invalid("", error.to_string()) })
 }
@@ -213,7 +213,7 @@ fn input(asked: &Asked, served: &Served, uses: u64) -> Result<u64, Unfit> {
         })?;
         return Ok(context.saturating_mul(uses.saturating_add(1)));
     }
-    let family = served.provider.family();
+    let family = served.provider.family_for(asked.api);
     let shape = asked.shape(served.image_tokens.unwrap_or_else(|| image_upper(family)));
     let most = request_upper(family, served.tokenizer, &shape).saturating_add(asked.document_bytes);
     Ok(served.context.map_or(most, |context| most.min(context)))
@@ -226,7 +226,7 @@ fn estimate(call: &Call, asked: &Asked, served: &Served) -> u64 {
         Ok(text) if inline == 0 => served.tokenizer.count(text),
         _ => asked.text_bytes.div_ceil(BYTES_PER_TOKEN),
     };
-    let image = served.image_tokens.unwrap_or_else(|| image_upper(served.provider.family()));
+    let image = served.image_tokens.unwrap_or_else(|| image_upper(served.provider.family_for(asked.api)));
     let documents = asked.document_bytes.div_ceil(BYTES_PER_TOKEN);
     text.saturating_add(asked.images.saturating_mul(image)).saturating_add(documents)
 }

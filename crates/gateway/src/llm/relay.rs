@@ -16,9 +16,9 @@ use super::cache::Place;
 use super::executor::{EVENTS, fine, tell};
 use super::flight::{End, Flight};
 use super::plan::Plan;
+use super::provider::Body;
 use super::{answers, whole};
 use crate::http::outbound::{self, Outbound, Piece, Sender};
-use crate::http::wires::AnswerBody;
 
 /// How far over its limit the count of an answer may come before it is cut off: a share and so many tokens, because
 /// what is counted here is a guess, and the provider was told the limit.
@@ -31,7 +31,7 @@ const COMMENT: &[u8] = b": \n\n";
 /// One stream on its way.
 struct Stream {
     flight: Flight,
-    body: AnswerBody,
+    body: Body,
     reader: Reader,
     meter: Meter,
     words: Words,
@@ -57,7 +57,7 @@ enum Words {
 
 /// Answers with a stream and relays what comes, in a task of its own: a client that does not read must not keep a
 /// suspension from reaching the provider.
-pub(crate) fn start(flight: Flight, plan: &Plan, response: Response<AnswerBody>) -> Response<Outbound> {
+pub(crate) fn start(flight: Flight, plan: &Plan, response: Response<Body>) -> Response<Outbound> {
     let (head, body) = response.into_parts();
     let gate = flight.call.gate.clone();
     let operation = flight.call.api.word();
@@ -80,7 +80,7 @@ pub(crate) fn start(flight: Flight, plan: &Plan, response: Response<AnswerBody>)
 // === impl Stream ===
 
 impl Stream {
-    fn new(flight: Flight, plan: &Plan, body: AnswerBody) -> Self {
+    fn new(flight: Flight, plan: &Plan, body: Body) -> Self {
         let served = plan.served();
         let limits = &flight.call.gate.limits;
         let hide = plan.asked.api == Api::Chat && !plan.asked.usage_asked;
@@ -124,7 +124,7 @@ impl Stream {
                 let action = flight.action();
                 // What was given out is kept whole, or not at all.
                 if let Some(place) = place.filter(|_| kept.len() as u64 == given) {
-                    flight.call.gate.cache.put(&place, kept.clone().freeze());
+                    flight.call.gate.cache.put(&place, kept.clone().freeze(), std::time::Instant::now());
                 }
                 flight.land(kept.to_vec());
                 let instead = Box::new(move |CutOff { code, reason, .. }| {

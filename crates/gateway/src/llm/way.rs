@@ -11,7 +11,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::flight::{End, Flight};
 use super::outgoing::Outgoing;
-use crate::http::wires::{AnswerBody, WireError};
+use super::provider::{self, Body};
+use crate::http::wires::WireError;
 use crate::targets::Served;
 
 /// How a request was turned down.
@@ -23,7 +24,7 @@ pub(crate) struct Down {
 
 /// What became of one try.
 enum Tried {
-    Arrived(Response<AnswerBody>),
+    Arrived(Response<Body>),
     Down {
         down: Down,
         /// Whether and when to try again.
@@ -38,11 +39,11 @@ pub(crate) async fn send(
     served: &Served,
     outgoing: &Outgoing,
     estimate: u64,
-) -> Result<Response<AnswerBody>, Down> {
+) -> Result<Response<Body>, Down> {
     let mut tries = 0;
     loop {
         flight.clearance().meter().sent(estimate);
-        let tried = attempt(flight, served, outgoing).await?;
+        let tried = attempt(flight, served, outgoing, estimate).await?;
         let (down, again) = match tried {
             Tried::Arrived(response) => return Ok(response),
             Tried::Down { down, again } => (down, again),
@@ -81,10 +82,15 @@ fn random_byte() -> u8 {
     byte[0]
 }
 
-async fn attempt(flight: &Flight, served: &Served, outgoing: &Outgoing) -> Result<Tried, Down> {
+async fn attempt(
+    flight: &Flight,
+    served: &Served,
+    outgoing: &Outgoing,
+    estimate: u64,
+) -> Result<Tried, Down> {
     let until = flight.deadline().min(Instant::now() + served.first_token);
     let cancel = flight.cancel();
-    let sending = flight.call.gate.wires.send(outgoing.request());
+    let sending = provider::ask(flight, served, outgoing, estimate);
     let sent = tokio::select! {
         biased;
         cut = cancel.cancelled() => return Err(End::Cut(cut).into()),
@@ -102,7 +108,7 @@ async fn attempt(flight: &Flight, served: &Served, outgoing: &Outgoing) -> Resul
         Ok(Ok(response)) => {
             let (head, body) = response.into_parts();
             let said = timeout_at(until, error_body(body)).await.unwrap_or_default();
-            Ok(turned_down(served.provider.family(), head.status.as_u16(), &said, &head.headers, outgoing))
+            Ok(turned_down(outgoing.api.family(), head.status.as_u16(), &said, &head.headers, outgoing))
         }
         // Nothing was sent, so it can be tried again.
         Ok(Err(WireError::Unreachable)) => {
@@ -122,7 +128,7 @@ fn turned_down(family: Family, status: u16, said: &[u8], headers: &HeaderMap, ou
 }
 
 /// A provider's error, as far as it is passed on.
-async fn error_body(mut body: AnswerBody) -> Bytes {
+async fn error_body(mut body: Body) -> Bytes {
     let mut all = BytesMut::new();
     while let Ok(Some(data)) = body.data().await {
         all.extend_from_slice(&data);

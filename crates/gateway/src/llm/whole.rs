@@ -12,8 +12,8 @@ use tokio::time::timeout_at;
 use super::executor::tell;
 use super::flight::{End, Flight};
 use super::plan::Plan;
+use super::provider::Body;
 use crate::http::outbound::{self, Outbound};
-use crate::http::wires::AnswerBody;
 
 /// An answer that was read and counted.
 pub(crate) struct Whole {
@@ -22,7 +22,7 @@ pub(crate) struct Whole {
 }
 
 /// Reads an answer to its end and writes what it used on the meter.
-pub(crate) async fn read(flight: &Flight, plan: &Plan, response: Response<AnswerBody>) -> Result<Whole, End> {
+pub(crate) async fn read(flight: &Flight, plan: &Plan, response: Response<Body>) -> Result<Whole, End> {
     let (head, body) = response.into_parts();
     let cancel = flight.cancel();
     let bytes_max = flight.call.gate.limits.message_bytes;
@@ -41,7 +41,7 @@ pub(crate) async fn read(flight: &Flight, plan: &Plan, response: Response<Answer
     Ok(Whole { body, upstream: head.headers })
 }
 
-async fn collect(mut body: AnswerBody, bytes_max: usize) -> Result<Bytes, End> {
+async fn collect(mut body: Body, bytes_max: usize) -> Result<Bytes, End> {
     let announced = body.announced().and_then(|bytes| usize::try_from(bytes).ok());
     let mut all = BytesMut::with_capacity(announced.unwrap_or(4 << 10).min(bytes_max));
     while let Some(data) = body.data().await.map_err(|_| End::Broken)? {
@@ -111,7 +111,7 @@ impl Whole {
         let mut response = outbound::json_held(StatusCode::OK, self.body.clone(), lease, piece);
         tell(&mut response, &flight, plan, &self.upstream);
         if let Some(place) = plan.place.as_ref().filter(|_| !flight.clearance().is_lowered()) {
-            gate.cache.put(place, self.body.clone().into());
+            gate.cache.put(place, self.body.clone().into(), std::time::Instant::now());
         }
         flight.land(self.body);
         response

@@ -1,14 +1,16 @@
 //! Where the models are, what opens them, and how they are called.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, Uri};
-use ringfence_llm::Family;
 use ringfence_llm::tokens::Tokenizer;
+use ringfence_llm::{Api, Family};
 use ringfence_types::ModelName;
 use smol_str::SmolStr;
 
 use super::Source;
+use crate::llm::provider::{Recorder, Recording, Script};
 
 /// One model of a workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +66,12 @@ pub struct CacheRules {
 pub enum Provider {
     /// Somebody who speaks HTTP.
     Http(HttpProvider),
+    /// Nobody: answers stand in a script.
+    Scripted(Arc<Script>),
+    /// Somebody who speaks HTTP and whose answers are recorded.
+    Recorded(HttpProvider, Arc<Recorder>),
+    /// Nobody any more: somebody's answers were recorded.
+    Replayed(Family, Arc<Recording>),
 }
 
 /// Somebody who speaks one of the known APIs.
@@ -108,10 +116,20 @@ pub struct RouteWhen {
 // === impl Provider ===
 
 impl Provider {
-    /// Whose API it speaks.
-    pub fn family(&self) -> Family {
+    /// Whose API it speaks to a call of `api`: a script speaks each.
+    pub fn family_for(&self, api: Api) -> Family {
         match self {
-            Self::Http(provider) => provider.family,
+            Self::Http(provider) | Self::Recorded(provider, _) => provider.family,
+            Self::Scripted(_) => api.family(),
+            Self::Replayed(family, _) => *family,
+        }
+    }
+
+    /// Where requests go over HTTP, if they do.
+    pub fn http(&self) -> Option<&HttpProvider> {
+        match self {
+            Self::Http(provider) | Self::Recorded(provider, _) => Some(provider),
+            Self::Scripted(_) | Self::Replayed(..) => None,
         }
     }
 }
