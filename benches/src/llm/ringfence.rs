@@ -93,7 +93,7 @@ workspaces:
       {AGENT}:
         models: [{MODEL}]
         budget: {{ usd: {ENOUGH}, tokens: 1000000000000, actions: 100000000 }}
-        limits: {{ wall: 4h, concurrent: 20000, repetition: 5, model_calls: 100000000 }}
+        limits: {{ wall: 4h, concurrent: 20000, repetition: 5, model_calls: 100000 }}
     policy: [safety-policy.yaml]
 "
     );

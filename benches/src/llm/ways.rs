@@ -74,7 +74,7 @@ impl Kind {
                 kind: self,
                 address: mock.address,
                 path: "/v1/chat/completions",
-                headers: vec![("authorization", "Bearer direct".to_owned())],
+                headers: vec![bearer("direct")],
                 pid: mock.pid(),
                 held: Held::Nothing,
             }),
@@ -94,10 +94,18 @@ impl Way {
             kind: Kind::Ringfence,
             address: node.gateway,
             path: "/openai/v1/chat/completions",
-            headers: vec![("authorization", format!("Bearer {token}"))],
+            headers: vec![bearer(token)],
             pid: node.pid(),
             held: Held::Node(node),
         }
+    }
+
+    /// Begins a new run, where there are runs: each has a bound on its model calls.
+    pub async fn renew(&mut self) -> Result<(), Failure> {
+        if let Held::Node(node) = &self.held {
+            self.headers = vec![bearer(&node.mint().await?)];
+        }
+        Ok(())
     }
 
     /// What its processes have used until now; of the direct way, the provider's.
@@ -114,6 +122,10 @@ impl Way {
     pub fn node(&self) -> Option<&Node> {
         if let Held::Node(node) = &self.held { Some(node) } else { None }
     }
+}
+
+fn bearer(token: &str) -> (&'static str, String) {
+    ("authorization", format!("Bearer {token}"))
 }
 
 async fn litellm(mock: &Mock, folder: &Path, setup: Setup) -> Result<Way, Failure> {
@@ -147,7 +159,7 @@ general_settings: {{ master_key: sk-bench }}
         kind: Kind::Litellm,
         address,
         path: "/v1/chat/completions",
-        headers: vec![("authorization", "Bearer sk-bench".to_owned())],
+        headers: vec![bearer("sk-bench")],
         pid: server.pid(),
         held: Held::Server { _server: server },
     })
@@ -169,7 +181,7 @@ async fn portkey(mock: &Mock, folder: &Path) -> Result<Way, Failure> {
         address,
         path: "/v1/chat/completions",
         headers: vec![
-            ("authorization", "Bearer provider".to_owned()),
+            bearer("provider"),
             ("x-portkey-provider", "openai".to_owned()),
             ("x-portkey-custom-host", format!("http://{}/v1", mock.address)),
         ],

@@ -20,8 +20,9 @@ const CALLS: usize = 500;
 const BUDGET: &str = "0.042";
 const BUDGET_NANO: u64 = 42_000_000;
 
-/// What a call costs by what the provider says about it, in billionths of a dollar: it says 100 tokens of input.
-const CALL_NANO: u64 = 2_100_000;
+/// What the provider wants for a call and for a token of its answer, in billionths of a dollar: it says 100 tokens of input.
+const CALL_NANO: u64 = 100_000;
+const TOKEN_NANO: u64 = 2_000;
 
 /// The provider thinks for a second and writes for another.
 const DIRECTIVES: &str = "tokens=1000,chunks=20,input=100,first_ms=1000,delay_ms=50";
@@ -86,10 +87,10 @@ async fn burst(table: &mut Table, mock: &Mock, way: &Way, stream: bool) -> Resul
     let started = Instant::now();
     let came = calls(way, stream, CALLS).await?;
     let took = started.elapsed();
-    let saw = requests(mock).await?;
+    let (saw, worth) = seen(mock).await?;
     tokio::time::sleep(PAUSE).await;
     calls(way, stream, AFTER).await?;
-    let after = requests(mock).await? - saw;
+    let after = seen(mock).await?.0 - saw;
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
     let (worth, share) = ((saw * CALL_NANO) as f64 / 1e9, (saw * CALL_NANO) as f64 / BUDGET_NANO as f64);
     table.row(vec![
@@ -139,8 +140,10 @@ async fn calls(way: &Way, stream: bool, count: usize) -> Result<Came, Failure> {
     Ok(came)
 }
 
-/// Requests that reached the provider.
-async fn requests(mock: &Mock) -> Result<u64, Failure> {
+/// Requests that reached the provider, and what it wants for them.
+async fn seen(mock: &Mock) -> Result<(u64, u64), Failure> {
     let stats = mock.stats().await?;
-    Ok(stats["all"]["requests"].as_u64().unwrap_or(0))
+    let count = |name: &str| stats["all"][name].as_u64().unwrap_or(0);
+    let requests = count("requests");
+    Ok((requests, requests * CALL_NANO + count("output") * TOKEN_NANO))
 }

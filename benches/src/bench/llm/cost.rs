@@ -88,9 +88,11 @@ pub async fn measure(plan: &Plan) -> Result<Vec<Table>, Failure> {
 // === impl Lane ===
 
 impl Lane {
-    async fn load(&self, plan: &Plan, shape: Shape, probe: &mut Probe) -> Result<Row, Failure> {
+    async fn load(&mut self, plan: &Plan, shape: Shape, probe: &mut Probe) -> Result<Row, Failure> {
         probe.sample(SYNCS)?;
-        let said = |error| failure(format!("{}: {error}", self.way.kind.name()));
+        self.way.renew().await?;
+        let name = self.way.kind.name();
+        let said = |error| failure(format!("{name}: {error}"));
         let clients = Clients::connect(&self.way, shape).await.map_err(said)?;
         let before = self.way.cpu()?;
         let done = clients.load(shape, plan.millis(2_000, 700)).await.map_err(said)?;
