@@ -92,7 +92,7 @@ async fn burst(table: &mut Table, mock: &Mock, way: &Way, stream: bool) -> Resul
     calls(way, stream, AFTER).await?;
     let after = seen(mock).await?.0 - saw;
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-    let (worth, share) = ((saw * CALL_NANO) as f64 / 1e9, (saw * CALL_NANO) as f64 / BUDGET_NANO as f64);
+    let (worth, share) = (worth as f64 / 1e9, worth as f64 / BUDGET_NANO as f64);
     table.row(vec![
         Cell::from_text(way.kind.name()),
         Cell::from_text(if stream { "streamed" } else { "plain" }),
