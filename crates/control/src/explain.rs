@@ -14,7 +14,7 @@ use crate::config::{AgentConfig, Config, ServerConfig, WorkspaceConfig};
 pub enum ExplainError {
     /// A member is missing.
     #[error(
-        "`{0}` is needed: a call is {{\"workspace\":…, \"agent\":…, \"server\":…, \"tool\":…, \"arguments\":{{…}}}}"
+        "`{0}` is needed: a call is {{\"workspace\":…, \"agent\":…, \"server\":…, \"tool\":…, \"arguments\":{{…}}}}, or has \"model\" instead of \"server\" and \"tool\""
     )]
     Missing(&'static str),
     /// A member of another type.
@@ -41,18 +41,27 @@ pub enum ExplainError {
 struct Asked<'a> {
     workspace: &'a WorkspaceConfig,
     agent: &'a AgentConfig,
-    server: &'a ServerConfig,
-    tool: &'a str,
+    on: On<'a>,
     user: Option<&'a str>,
     roles: &'a [Role],
-    known: Option<&'a KnownTool>,
-    /// What the tool counts as where neither configuration nor definition says.
-    hinted: ActionType,
+    /// What it counts as where neither configuration nor definition says.
+    hinted: Option<ActionType>,
     arguments: &'a Object,
 }
 
+/// What a call is on.
+enum On<'a> {
+    Tool { server: &'a ServerConfig, tool: &'a str, known: Option<&'a KnownTool> },
+    Model { model: &'a str, operation: &'a str },
+}
+
+/// What a model is asked to do where a call does not say.
+const OPERATION: &str = "chat";
+
 /// Explains a call: `workspace`, `agent`, `server`, `tool`, and optionally `user`, `arguments`, and the `action_type` of a
-/// tool of which neither the configuration nor a definition says it. `tools` are the pinned ones, none offline.
+/// tool of which neither the configuration nor a definition says it. Or of a model: `workspace`, `agent`, `model`, and
+/// optionally `operation` (`chat` unless given), `user`, `arguments`, `action_type` (`read` unless given: a model only
+/// acts through tools that its provider hosts). `tools` are the pinned ones, none offline.
 ///
 /// # Errors
 /// When a member is missing or names something that is not configured.
@@ -89,16 +98,9 @@ fn asked<'a>(
     let agent = workspace.agents.iter().find(|agent| agent.name.as_str() == name);
     let names = workspace.agents.iter().map(|agent| agent.name.as_str());
     let agent = agent.ok_or_else(|| unknown("agent", name, names))?;
-    let name = text(call, "server")?.ok_or(ExplainError::Missing("server"))?;
-    let server = workspace.servers.iter().find(|server| server.name.as_str() == name);
-    let names = workspace.servers.iter().map(|server| server.name.as_str());
-    let server = server.ok_or_else(|| unknown("server", name, names))?;
-    let tool = text(call, "tool")?.ok_or(ExplainError::Missing("tool"))?;
+    let on = asked_on(workspace, tools, call)?;
     let user = text(call, "user")?;
     let person = config.people.iter().find(|person| Some(person.name.as_str()) == user);
-    let known = tools.iter().find(|known| {
-        known.workspace == workspace.name && known.server == server.name && known.name.as_str() == tool
-    });
     let arguments = match call.get("arguments") {
         None | Some(Value::Null) => nothing,
         Some(value) => {
@@ -109,8 +111,34 @@ fn asked<'a>(
     let hinted = text(call, "action_type")?.map(str::parse).transpose();
     let hinted =
         hinted.map_err(|_| ExplainError::Type { member: "action_type", expected: "read or write" })?;
-    let hinted = hinted.unwrap_or(ActionType::Write);
-    Ok(Asked { workspace, agent, server, tool, user, roles, known, hinted, arguments })
+    Ok(Asked { workspace, agent, on, user, roles, hinted, arguments })
+}
+
+fn asked_on<'a>(
+    workspace: &'a WorkspaceConfig,
+    tools: &'a [KnownTool],
+    call: &'a Object,
+) -> Result<On<'a>, ExplainError> {
+    if let Some(name) = text(call, "model")? {
+        for member in ["server", "tool"] {
+            if text(call, member)?.is_some() {
+                return Err(ExplainError::Type { member, expected: "left out where a `model` is named" });
+            }
+        }
+        let names = workspace.models.iter().map(|model| model.name.as_str());
+        let model =
+            names.clone().find(|model| *model == name).ok_or_else(|| unknown("model", name, names))?;
+        return Ok(On::Model { model, operation: text(call, "operation")?.unwrap_or(OPERATION) });
+    }
+    let name = text(call, "server")?.ok_or(ExplainError::Missing("server"))?;
+    let server = workspace.servers.iter().find(|server| server.name.as_str() == name);
+    let names = workspace.servers.iter().map(|server| server.name.as_str());
+    let server = server.ok_or_else(|| unknown("server", name, names))?;
+    let tool = text(call, "tool")?.ok_or(ExplainError::Missing("tool"))?;
+    let known = tools.iter().find(|known| {
+        known.workspace == workspace.name && known.server == server.name && known.name.as_str() == tool
+    });
+    Ok(On::Tool { server, tool, known })
 }
 
 fn text<'a>(call: &'a Object, member: &'static str) -> Result<Option<&'a str>, ExplainError> {
@@ -127,15 +155,7 @@ fn unknown<'a>(what: &'static str, name: &str, names: impl Iterator<Item = &'a s
 }
 
 fn with_request<T>(config: &Config, asked: &Asked<'_>, with: impl FnOnce(&Request<'_>) -> T) -> T {
-    let words = asked.server.actions.iter().find(|action| action.tool.as_str() == asked.tool);
-    let no_labels: &[SmolStr] = &[];
-    let action = words.and_then(|words| words.action.as_deref()).unwrap_or(asked.tool);
-    let action_type = asked
-        .known
-        .map(|known| known.action_type)
-        .or_else(|| words.and_then(|words| words.action_type))
-        .unwrap_or(asked.hinted);
-    with(&Request {
+    let blank = Request {
         kind: Kind::ToolCall,
         organization: config.organization.as_str(),
         workspace: asked.workspace.name.as_str(),
@@ -143,28 +163,64 @@ fn with_request<T>(config: &Config, asked: &Asked<'_>, with: impl FnOnce(&Reques
         agent: asked.agent.name.as_str(),
         user: asked.user,
         roles: asked.roles,
-        server: Some(asked.server.name.as_str()),
-        tool: Some(asked.tool),
+        server: None,
+        tool: None,
         model: None,
         host: None,
-        capability: asked.server.capability.as_deref(),
-        action: Some(action),
-        action_type,
-        risk: words.and_then(|words| words.risk.as_deref()),
-        labels: words.map_or(no_labels, |words| &words.labels),
+        capability: None,
+        action: None,
+        action_type: ActionType::Write,
+        risk: None,
+        labels: &[],
         arguments: asked.arguments,
-        schema: asked.known.and_then(|known| known.definition.as_ref()).map(|definition| &*definition.input),
-    })
+        schema: None,
+    };
+    match &asked.on {
+        On::Model { model, operation } => with(&Request {
+            kind: Kind::ModelCall,
+            model: Some(model),
+            action: Some(operation),
+            // As the kernel has it: asking a model changes nothing in the world.
+            action_type: asked.hinted.unwrap_or(ActionType::Read),
+            ..blank
+        }),
+        On::Tool { server, tool, known } => {
+            let words = server.actions.iter().find(|action| action.tool.as_str() == *tool);
+            let no_labels: &[SmolStr] = &[];
+            let action_type = known
+                .map(|known| known.action_type)
+                .or_else(|| words.and_then(|words| words.action_type))
+                .or(asked.hinted);
+            let definition = known.and_then(|known| known.definition.as_ref());
+            with(&Request {
+                server: Some(server.name.as_str()),
+                tool: Some(tool),
+                capability: server.capability.as_deref(),
+                action: Some(words.and_then(|words| words.action.as_deref()).unwrap_or(tool)),
+                action_type: action_type.unwrap_or(ActionType::Write),
+                risk: words.and_then(|words| words.risk.as_deref()),
+                labels: words.map_or(no_labels, |words| &words.labels),
+                schema: definition.map(|definition| &*definition.input),
+                ..blank
+            })
+        }
+    }
 }
 
 fn explanation(policy: &PolicySet, request: &Request<'_>, asked: &Asked<'_>) -> Object {
-    let grants = Grants::parse(asked.agent.grants.iter().map(String::as_str)).unwrap_or_default();
-    let granted = grants.holds(&asked.server.name, asked.tool);
-    policy
-        .explain(request)
-        .to_object()
-        .with("granted", granted)
-        .with("definition_known", asked.known.is_some())
+    let explained = policy.explain(request).to_object();
+    let explained = match &asked.on {
+        On::Tool { server, tool, known } => {
+            let grants = Grants::parse(asked.agent.grants.iter().map(String::as_str)).unwrap_or_default();
+            explained
+                .with("granted", grants.holds(&server.name, tool))
+                .with("definition_known", known.is_some())
+        }
+        On::Model { model, .. } => {
+            explained.with("granted", asked.agent.models.iter().any(|held| held.as_str() == *model))
+        }
+    };
+    explained
         .with("action", request.action.unwrap_or_default())
         .with("action_type", request.action_type.as_str())
 }

@@ -53,6 +53,7 @@ pub enum Command {
     Up(command::up::Up),
     Check(command::check::Check),
     Status(command::status::Status),
+    Spend(command::spend::Spend),
     Token(command::token::Token),
     Runs(command::runs::Runs),
     Policy(command::policy::Policy),

@@ -101,6 +101,7 @@ fn serve(up: Up, folder: PathBuf, output: Output, spawner: SpawnerBootstrap) -> 
 async fn ask(global: &Global, command: Command) -> Result<(), Failure> {
     match command {
         Command::Status(Status {}) => Status::run(global).await,
+        Command::Spend(spend) => spend.run(global).await,
         Command::Token(token) => token.run(global).await,
         Command::Runs(runs) => runs.run(global).await,
         Command::Policy(policy) => policy.run(global).await,

@@ -45,8 +45,12 @@ pub fn moment(object: &Object, name: &str) -> String {
     }
 }
 
-/// `server/tool`, or whichever of them there is.
+/// `server/tool`, or whichever of them there is; of a model call, `model` and its name.
 pub fn tool(object: &Object) -> String {
+    let model = field(object, "model");
+    if !model.is_empty() {
+        return format!("model {model}");
+    }
     match (field(object, "server"), field(object, "tool")) {
         (server, tool) if tool.is_empty() => server,
         (server, tool) if server.is_empty() => tool,

@@ -20,6 +20,7 @@ const COMMANDS: &[&str] = &[
     "up",
     "check",
     "status",
+    "spend",
     "token",
     "token mint",
     "token person",

@@ -1,8 +1,10 @@
 //! `/metrics`: Prometheus text exposition format 0.0.4. Counters are since the node's start.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use ringfence_kernel::{RunView, Status};
+use ringfence_kernel::{Account, BookedBy, RunView, Spending, Status};
+use ringfence_types::Window;
 
 /// The metrics of a moment. Only what the kernel counts itself: nothing is estimated.
 pub(super) fn render(status: &Status, runs: &[RunView], failed_logins: u64) -> String {
@@ -73,4 +75,79 @@ pub(super) fn render(status: &Status, runs: &[RunView], failed_logins: u64) -> S
         &one(u64::from(status.admitting)),
     );
     out
+}
+
+/// What models cost and how full budgets are. Labels are names of the configuration: users, conversations and runs, of
+/// which there are any number, stand together, as the fullest of them.
+pub(super) fn render_spending(out: &mut String, booked: &BookedBy, budgets: &[Spending]) {
+    let booked: BTreeMap<_, _> = booked.iter().collect();
+    let (mut usd, mut calls, mut tokens) = (Vec::new(), Vec::new(), Vec::new());
+    for ((workspace, agent, model), sum) in booked {
+        let labels = format!("workspace=\"{workspace}\",agent=\"{agent}\",model=\"{model}\"");
+        usd.push((format!("{{{labels}}}"), sum.usd.to_string()));
+        calls.push((format!("{{{labels}}}"), sum.calls.to_string()));
+        for (kind, count) in sum.usage.to_object().iter() {
+            let count = count.as_u64().unwrap_or_default().to_string();
+            tokens.push((format!("{{{labels},kind=\"{kind}\"}}"), count));
+        }
+    }
+    family(out, "ringfence_spend_usd_total", "counter", "US dollars booked for calls of models.", &usd);
+    family(
+        out,
+        "ringfence_model_calls_settled_total",
+        "counter",
+        "Calls of models that were settled.",
+        &calls,
+    );
+    family(out, "ringfence_tokens_total", "counter", "Tokens booked, by kind.", &tokens);
+    let mut fill: BTreeMap<String, u8> = BTreeMap::new();
+    for budget in budgets {
+        let percent = fill.entry(budget_labels(budget)).or_default();
+        *percent = budget.percent().max(*percent);
+    }
+    let fill: Vec<_> = fill.into_iter().map(|(labels, percent)| (labels, ratio(percent))).collect();
+    let help =
+        "How much of a budget is spent or set aside; of users, conversations and runs, of the fullest.";
+    family(out, "ringfence_budget_fill_ratio", "gauge", help, &fill);
+}
+
+/// What is set aside for calls under way.
+pub(super) fn render_reserved(out: &mut String, reserved: &[(String, String, u64)]) {
+    let labelled = |workspace: &String| format!("{{workspace=\"{workspace}\"}}");
+    let usd: Vec<_> = reserved.iter().map(|(workspace, usd, _)| (labelled(workspace), usd.clone())).collect();
+    let tokens: Vec<_> =
+        reserved.iter().map(|(workspace, _, tokens)| (labelled(workspace), tokens.to_string())).collect();
+    let help = "US dollars set aside for calls of models under way.";
+    family(out, "ringfence_reserved_usd", "gauge", help, &usd);
+    family(out, "ringfence_reserved_tokens", "gauge", "Tokens set aside for them.", &tokens);
+}
+
+fn family(out: &mut String, name: &str, kind: &str, help: &str, samples: &[(String, String)]) {
+    // Writing to a String does not fail.
+    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    for (labels, value) in samples {
+        let _ = writeln!(out, "{name}{labels} {value}");
+    }
+}
+
+fn budget_labels(spending: &Spending) -> String {
+    let per = spending.budget.per.map_or("lifetime", Window::as_str);
+    let whose = match (&spending.account, &spending.run) {
+        (Account::Agent(workspace, agent), _) => format!("workspace=\"{workspace}\",agent=\"{agent}\""),
+        (
+            Account::Workspace(workspace)
+            | Account::User(workspace, _)
+            | Account::Conversation(workspace, ..),
+            _,
+        ) => format!("workspace=\"{workspace}\""),
+        (Account::Run(_), Some(run)) => format!("workspace=\"{}\",agent=\"{}\"", run.workspace, run.agent),
+        (Account::Run(_), None) => String::new(),
+    };
+    let level = spending.account.level();
+    format!("{{level=\"{level}\",{whose},per=\"{per}\"}}").replace(",,", ",")
+}
+
+/// Percent as a share of one.
+fn ratio(percent: u8) -> String {
+    format!("{}.{:02}", percent / 100, percent % 100)
 }

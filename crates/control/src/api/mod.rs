@@ -11,6 +11,7 @@ mod handlers;
 mod known;
 mod logins;
 mod metrics;
+mod money;
 mod openapi;
 mod problem;
 mod route;

@@ -68,6 +68,8 @@ pub(super) fn approval(view: &ApprovalView) -> Object {
         .with_some("user", view.user.as_deref())
         .with_some("server", scope.server.as_ref())
         .with_some("tool", scope.tool.as_ref())
+        .with_some("model", scope.model.as_ref())
+        .with_some("operation", view.operation.as_deref())
         .with("action", view.action.to_string())
         .with_some("requested", view.requested.clone())
         .with_some("will_send", view.will_send.clone())

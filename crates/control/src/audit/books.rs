@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use ringfence_json::{Limits, Object, Value, parse};
 use ringfence_ledger::{Archive, Ledger, Payload, ReadError, Reader};
-use ringfence_store::{Fetcher, Index, Progress, Row, StoreError};
+use ringfence_store::{Fetcher, Index, Progress, Row, Spend, SpendQuery, StoreError};
 use ringfence_types::{ActionId, Digest};
 
 use super::Filter;
@@ -13,6 +14,9 @@ use super::read::{EntryText, entry_object};
 
 /// Entries looked at in one page where there is no index, whether asked for or not: what a page costs is bounded.
 const LOOKED_AT_MAX: u64 = 200_000;
+
+/// How long an answer waits for an index that is being built.
+const FOLLOW_MAX: Duration = Duration::from_secs(10);
 
 /// The log, for reading. Everything here blocks. Clones share log and index.
 #[derive(Clone)]
@@ -39,6 +43,21 @@ pub enum BooksError {
     /// Nothing was signed yet.
     #[error("the log has no signed checkpoint yet; a node signs one within a second of its first entry")]
     NoCheckpoint,
+    /// There is no index, and nothing else can tell.
+    #[error(
+        "what was spent is added up by the node's index, and there is none; the node's own messages say why"
+    )]
+    NoIndex,
+    /// The index is being built.
+    #[error(
+        "the index of the log is being built: {indexed} of {durable} entries so far; ask again in a moment"
+    )]
+    Behind {
+        /// Entries it has.
+        indexed: u64,
+        /// Entries there are.
+        durable: u64,
+    },
     /// The index cannot be used.
     #[error(transparent)]
     Index(#[from] StoreError),
@@ -131,6 +150,31 @@ impl Books {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// What model calls came to, with everything that was durable when this was asked; while the index cannot be
+    /// written (the disk is full), up to where it is: the answer says so.
+    ///
+    /// # Errors
+    /// When there is no index, it is still being built, or it cannot be used.
+    pub fn spend(&self, query: &SpendQuery) -> Result<Spend, BooksError> {
+        let (ledger, index) = self.own().ok_or(BooksError::NoIndex)?;
+        let (goal, began) = (ledger.durable(), Instant::now());
+        loop {
+            match index.step(ledger) {
+                Ok(progress) if progress.size >= goal => break,
+                Ok(progress) if began.elapsed() > FOLLOW_MAX => {
+                    return Err(BooksError::Behind { indexed: progress.size, durable: goal });
+                }
+                Ok(_) => std::thread::yield_now(),
+                Err(error @ (StoreError::Database { .. } | StoreError::File { .. })) => {
+                    tracing::debug!(%error, "what was spent is told without the last entries");
+                    break;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(index.spend(query)?)
     }
 
     /// At most `limit` entries that `filter` asks for, from entry `from` on.

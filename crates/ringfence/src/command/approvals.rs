@@ -92,7 +92,7 @@ async fn list(global: &Global, workspace: Option<&str>, all: bool) -> Result<(),
     if output.is_json() {
         return requests.into_iter().try_for_each(|request| output.document(&Value::Object(request.clone())));
     }
-    let mut table = Table::new(["approval", "state", "agent", "tool", "arguments", "expires"]);
+    let mut table = Table::new(["approval", "state", "agent", "on", "arguments", "expires"]);
     for request in requests {
         let arguments = request.get("will_send").or_else(|| request.get("requested"));
         table.row([
@@ -131,7 +131,7 @@ fn print(global: &Global, answer: Object) -> Result<(), Failure> {
 
 fn render(request: &Object) -> String {
     let mut text = format!(
-        "{} is {}\n  agent      {}/{}, run {}\n  for user   {}\n  tool       {}\n  asked      {}\n  expires    {}\n",
+        "{} is {}\n  agent      {}/{}, run {}\n  for user   {}\n  on         {}\n  asked      {}\n  expires    {}\n",
         field(request, "id"),
         field(request, "state"),
         field(request, "workspace"),

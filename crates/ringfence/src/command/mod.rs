@@ -11,6 +11,7 @@ pub mod policy;
 pub mod prices;
 pub mod resume;
 pub mod runs;
+pub mod spend;
 pub mod status;
 pub mod suspend;
 pub mod token;

@@ -5,11 +5,12 @@ use ringfence_json::{Object, Value};
 use ringfence_types::RunId;
 
 use super::audit::{entry_line, follow};
+use super::spend::budget_table;
 use crate::cli::Global;
 use crate::client::with_query;
 use crate::failure::Failure;
 use crate::output::Table;
-use crate::show::{field, moment, number, objects};
+use crate::show::{add, field, moment, number, objects};
 
 /// List, show and stop runs
 #[derive(Debug, Args)]
@@ -116,7 +117,37 @@ async fn show(global: &Global, run: RunId) -> Result<(), Failure> {
     if output.is_json() {
         return output.document(&Value::Object(answer));
     }
-    output.text(&members(&answer))
+    output.text(&spent(&answer))
+}
+
+/// The run, what it spent, and what is left of the budgets that bound it.
+fn spent(answer: &Object) -> String {
+    let mut answer = answer.clone();
+    let (spent, budgets) = (answer.remove("spent"), answer.remove("budgets"));
+    let mut text = members(&answer);
+    if let Some(spent) = spent.as_ref().and_then(Value::as_object) {
+        let line = format!("{} dollars, {} tokens", field(spent, "usd"), number(spent, "tokens"));
+        add(&mut text, format_args!("{:<14}{line} in {} model calls\n", "spent", number(spent, "calls")));
+        let reserved = spent.get("reserved").and_then(Value::as_object);
+        if let Some(reserved) = reserved.filter(|reserved| field(reserved, "usd") != "0.00") {
+            add(
+                &mut text,
+                format_args!("{:<14}{} dollars for calls under way\n", "set aside", field(reserved, "usd")),
+            );
+        }
+    }
+    let budgets: Vec<&Object> = budgets
+        .as_ref()
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_object)
+        .collect();
+    if !budgets.is_empty() {
+        text.push('\n');
+        text.push_str(&budget_table(&budgets).render(false));
+    }
+    text
 }
 
 /// One member a line.

@@ -3,12 +3,13 @@
 use clap::Args;
 use ringfence_json::{Object, Value};
 
+use super::spend::budget_table;
 use crate::cli::Global;
 use crate::failure::Failure;
 use crate::output::{Style, Table, paint};
 use crate::show::{self, add, field, number, texts};
 
-/// Show the node: workspaces, runs, suspensions, log
+/// Show the node: workspaces, runs, spend, suspensions, log
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  ringfence status")]
 pub struct Status {}
@@ -80,6 +81,11 @@ fn render(status: &Object, colour: bool) -> String {
     let mut text = lines.join("\n");
     text.push_str("\n\n");
     text.push_str(&workspaces(status).render(colour));
+    let full = show::objects(status, "full_budgets");
+    if !full.is_empty() {
+        text.push_str("\nbudgets that are nearly used up:\n");
+        text.push_str(&budget_table(&full).render(colour));
+    }
     let suspensions = show::objects(status, "suspensions");
     if !suspensions.is_empty() {
         text.push_str("\nsuspended:\n");
@@ -92,15 +98,30 @@ fn render(status: &Object, colour: bool) -> String {
 }
 
 fn workspaces(status: &Object) -> Table {
-    let mut table = Table::new(["workspace", "environment", "agents", "servers", "tools", "to approve"]);
+    let mut table = Table::new([
+        "workspace",
+        "environment",
+        "agents",
+        "servers",
+        "models",
+        "tools",
+        "to approve",
+        "usd today",
+        "reserved",
+    ]);
     for workspace in show::objects(status, "workspaces") {
+        let today = workspace.get("spent_today").and_then(Value::as_object);
+        let reserved = today.and_then(|spent| spent.get("reserved")?.as_object());
         table.row([
             field(workspace, "workspace"),
             field(workspace, "environment"),
             texts(workspace, "agents"),
             texts(workspace, "servers"),
+            texts(workspace, "models"),
             number(workspace, "tools"),
             number(workspace, "tools_to_approve"),
+            today.map(|spent| field(spent, "usd")).unwrap_or_default(),
+            reserved.map(|reserved| field(reserved, "usd")).unwrap_or_default(),
         ]);
     }
     table

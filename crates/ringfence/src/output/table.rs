@@ -17,6 +17,16 @@ impl Table {
         Self { heading: heading.map(str::to_uppercase).to_vec(), rows: Vec::new() }
     }
 
+    /// A table whose columns are known only now.
+    pub fn of(heading: Vec<&str>) -> Self {
+        Self { heading: heading.into_iter().map(str::to_uppercase).collect(), rows: Vec::new() }
+    }
+
+    /// Adds a row to such a table.
+    pub fn add(&mut self, cells: Vec<String>) {
+        self.rows.push(cells);
+    }
+
     /// Adds a row.
     pub fn row<const COLUMNS: usize>(&mut self, cells: [String; COLUMNS]) {
         self.rows.push(Vec::from(cells));

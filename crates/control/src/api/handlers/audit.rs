@@ -34,7 +34,7 @@ pub(super) fn filter(call: &Call) -> Result<Filter, Problem> {
 }
 
 /// Reads the log away from the threads that serve: it may be a long way through files.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, BooksError> + Send + 'static,
 ) -> Result<T, Problem> {
     match tokio::task::spawn_blocking(work).await {

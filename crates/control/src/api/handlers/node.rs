@@ -1,11 +1,12 @@
 //! The node as a whole.
 
 use ringfence_json::{Object, Value};
-use ringfence_kernel::Actor;
+use ringfence_kernel::{Account, Actor};
+use ringfence_types::{Window, WorkspaceName};
 
 use super::super::call::{Answer, Call};
 use super::super::problem::Problem;
-use super::super::{desk::Desk, metrics as exposition, show};
+use super::super::{desk::Desk, metrics as exposition, money, show};
 
 pub(in crate::api) async fn health(_: Call) -> Result<Answer, Problem> {
     Ok(Answer::Document(Object::new().with("status", "ok")))
@@ -24,7 +25,15 @@ pub(in crate::api) async fn openapi(call: Call) -> Result<Answer, Problem> {
 
 pub(in crate::api) async fn metrics(call: Call) -> Result<Answer, Problem> {
     let desk = &call.desk;
-    let text = exposition::render(&desk.kernel.status(), &desk.kernel.runs(), desk.failed_logins.total());
+    let kernel = &desk.kernel;
+    let mut text = exposition::render(&kernel.status(), &kernel.runs(), desk.failed_logins.total());
+    exposition::render_spending(&mut text, &kernel.status().counts.booked, &kernel.budgets(|_, _| true));
+    let workspaces = &desk.in_force().compiled.loaded.config.workspaces;
+    let reserved = workspaces.iter().map(|workspace| {
+        let sum = kernel.spent(&Account::Workspace(workspace.name.clone()));
+        (workspace.name.to_string(), sum.reserved_usd.to_string(), sum.reserved_tokens)
+    });
+    exposition::render_reserved(&mut text, &reserved.collect::<Vec<_>>());
     Ok(Answer::Text("text/plain; version=0.0.4; charset=utf-8", text))
 }
 
@@ -81,6 +90,7 @@ fn status_of(desk: &Desk) -> Object {
             refused.map(|refused| Object::new().with("at", refused.at).with("cause", refused.cause)),
         )
         .with("workspaces", workspaces(desk))
+        .with("full_budgets", full_budgets(desk))
         .with("runs", count(status.runs))
         .with("open_actions", count(status.open))
         .with("waiting_approvals", count(status.waiting))
@@ -94,6 +104,21 @@ fn status_of(desk: &Desk) -> Object {
                 .with("durable", status.durable)
                 .with_some("key", desk.books.verifier_key().ok().flatten()),
         )
+}
+
+/// Budgets of which more than this is spent or set aside, in percent, are shown with the status.
+const FULL_PERCENT: u8 = 80;
+
+/// The fullest budgets, at most so many.
+const FULL_SHOWN_MAX: usize = 50;
+
+fn full_budgets(desk: &Desk) -> Value {
+    let now = desk.kernel.now();
+    let mut full = desk.kernel.budgets(|_, _| true);
+    full.retain(|budget| budget.percent() >= FULL_PERCENT);
+    // A stable sort: of those equally full, the wider stay first.
+    full.sort_by_key(|budget| std::cmp::Reverse(budget.percent()));
+    show::list(full.iter().take(FULL_SHOWN_MAX), |budget| money::budget(budget, now))
 }
 
 fn configuration(desk: &Desk) -> Object {
@@ -112,6 +137,9 @@ fn workspaces(desk: &Desk) -> Value {
     let compiled = &in_force.compiled;
     let pins = desk.kernel.pins();
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    let today = |workspace: &WorkspaceName| {
+        desk.kernel.spent_within(&Account::Workspace(workspace.clone()), Some(Window::Day))
+    };
     show::list(&compiled.loaded.config.workspaces, |workspace| {
         let own = || pins.iter().filter(|pin| pin.workspace == workspace.name);
         let unapproved = own().filter(|pin| matches!(show::pin_state(pin), "new" | "changed")).count();
@@ -120,8 +148,10 @@ fn workspaces(desk: &Desk) -> Value {
             .with("environment", workspace.environment.clone())
             .with("agents", show::texts(workspace.agents.iter().map(|agent| &agent.name)))
             .with("servers", show::texts(workspace.servers.iter().map(|server| &server.name)))
+            .with("models", show::texts(workspace.models.iter().map(|model| &model.name)))
             .with("tools", count(own().count()))
             .with("tools_to_approve", count(unapproved))
+            .with("spent_today", money::spent(&today(&workspace.name)))
             .with_some("policy", compiled.policies.get(&workspace.name).map(|set| set.digest().to_string()))
     })
 }

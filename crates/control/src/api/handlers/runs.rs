@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use ringfence_json::Object;
-use ringfence_kernel::{Actor, LedgerUnavailable, Mint, MintError, RunError, RunView};
+use ringfence_kernel::{Account, Actor, LedgerUnavailable, Mint, MintError, RunError, RunView};
 use ringfence_types::RunId;
 
 use super::super::call::{Answer, Call};
+use super::super::money;
 use super::super::problem::Problem;
 use super::super::show;
 use crate::limits::NOTE_BYTES_MAX;
@@ -77,7 +78,14 @@ pub(in crate::api) async fn runs(call: Call) -> Result<Answer, Problem> {
 pub(in crate::api) async fn one_run(call: Call) -> Result<Answer, Problem> {
     let id: RunId = call.part("run")?;
     let view = call.desk.kernel.run(id).ok_or(RunError::Unknown(id))?;
-    Ok(Answer::Document(show::run(&view, call.desk.kernel.now())))
+    let (kernel, now) = (&call.desk.kernel, call.desk.kernel.now());
+    let spent = kernel.spent(&Account::Run(id));
+    let budgets = kernel.budgets(|account, _| money::is_above(account, &view.run));
+    Ok(Answer::Document(
+        show::run(&view, now)
+            .with("spent", money::spent(&spent))
+            .with("budgets", show::list(&budgets, |budget| money::budget(budget, now))),
+    ))
 }
 
 pub(in crate::api) async fn kill(call: Call) -> Result<Answer, Problem> {

@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::output::Progress;
 
 /// The columns of a CSV export: the members that most entries have; `entry` is all of it.
-const COLUMNS: [&str; 20] = [
+const COLUMNS: [&str; 22] = [
     "id",
     "at",
     "node",
@@ -21,6 +21,8 @@ const COLUMNS: [&str; 20] = [
     "conversation",
     "server",
     "tool",
+    "model",
+    "operation",
     "action",
     "decision",
     "rule",

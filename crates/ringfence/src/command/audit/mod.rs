@@ -40,7 +40,7 @@ enum Command {
 /// What entries must be about; all that is given must hold.
 #[derive(Debug, Args)]
 pub struct Wanted {
-    /// Kinds of entry, with commas between: intent, outcome, refusal, pending, approval, suspension, config, token, pin, run, incident, snapshot
+    /// Kinds of entry, with commas between: intent, outcome, refusal, pending, approval, suspension, config, token, pin, run, incident, budget, snapshot
     #[arg(long)]
     kind: Option<String>,
     /// Only in this workspace
@@ -52,9 +52,21 @@ pub struct Wanted {
     /// Only of this run
     #[arg(long)]
     run: Option<String>,
+    /// Only for this user
+    #[arg(long)]
+    user: Option<String>,
+    /// Only in this conversation
+    #[arg(long)]
+    conversation: Option<String>,
+    /// Only on this tool server
+    #[arg(long)]
+    server: Option<String>,
     /// Only on this tool, or server/tool
     #[arg(long)]
     tool: Option<String>,
+    /// Only of this model
+    #[arg(long)]
+    model: Option<String>,
     /// Only with this decision: ALLOW, ALLOW_WITH_CONSTRAINTS, REQUIRE_APPROVAL, DENY
     #[arg(long)]
     decision: Option<String>,
@@ -94,7 +106,11 @@ impl Wanted {
             ("workspace", self.workspace.as_deref()),
             ("agent", self.agent.as_deref()),
             ("run", self.run.as_deref()),
+            ("user", self.user.as_deref()),
+            ("conversation", self.conversation.as_deref()),
+            ("server", self.server.as_deref()),
             ("tool", self.tool.as_deref()),
+            ("model", self.model.as_deref()),
             ("decision", self.decision.as_deref()),
             ("rule", self.rule.as_deref()),
             ("approver", self.approver.as_deref()),

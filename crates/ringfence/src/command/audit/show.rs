@@ -97,6 +97,15 @@ fn print(output: Output, found: &Object) -> Result<(), Failure> {
 fn is_in_line(name: &str) -> bool {
     matches!(
         name,
-        "id" | "v" | "at" | "kind" | "workspace" | "agent" | "server" | "tool" | "action" | "payloads"
+        "id" | "v"
+            | "at"
+            | "kind"
+            | "workspace"
+            | "agent"
+            | "server"
+            | "tool"
+            | "model"
+            | "action"
+            | "payloads"
     )
 }

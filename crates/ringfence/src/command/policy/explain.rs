@@ -62,7 +62,7 @@ fn render(answer: &Object, output: Output) -> String {
     let mut text = format!("{} by {rule}\n  {}\n", paint(&decision, style, colour), field(answer, "reason"));
     if answer.get("granted").and_then(Value::as_bool) == Some(false) {
         text.push_str(&paint(
-            "  and the agent does not hold this tool: it is refused before any rule\n",
+            "  and the agent does not hold this: it is refused before any rule\n",
             Style::Bad,
             colour,
         ));

@@ -88,7 +88,7 @@ fn replay(compiled: &Compiled, entry: &Object, payloads: &Object, found: &mut Fo
         _ => entry.text("decision").unwrap_or_default().to_owned(),
     };
     let Some(arguments) = payloads.get("arguments") else { return skip("its arguments are no longer kept") };
-    let call = ["workspace", "agent", "user", "server", "tool"]
+    let call = ["workspace", "agent", "user", "server", "tool", "model", "operation"]
         .into_iter()
         .fold(Object::new(), |call, name| call.with_some(name, entry.get(name).cloned()));
     // As the definition of that time hinted; what the other configuration says of the tool counts before it.
@@ -115,7 +115,7 @@ fn replay(compiled: &Compiled, entry: &Object, payloads: &Object, found: &mut Fo
 }
 
 fn example(entry: &Object, recorded: &str, simulated: &str, rule: Option<&str>) -> Object {
-    ["action", "workspace", "agent", "server", "tool"]
+    ["action", "workspace", "agent", "server", "tool", "model"]
         .into_iter()
         .fold(Object::new(), |object, name| object.with_some(name, entry.get(name).cloned()))
         .with("recorded", recorded)
@@ -151,7 +151,7 @@ fn print(output: Output, found: &Found) -> Result<(), Failure> {
         let line = format!("  {count:>8}  {recorded} becomes {simulated}  ({word})");
         output.line(&paint(&line, style, output.colour()))?;
     }
-    let mut table = Table::new(["action", "agent", "tool", "recorded", "simulated", "rule"]);
+    let mut table = Table::new(["action", "agent", "on", "recorded", "simulated", "rule"]);
     for example in &found.examples {
         let agent = format!("{}/{}", field(example, "workspace"), field(example, "agent"));
         table.row([
