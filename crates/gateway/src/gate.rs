@@ -82,7 +82,7 @@ impl Gate {
         self.rounds.sweep(&self.limits);
         self.loads.sweep();
         self.turns.sweep();
-        self.cache.sweep();
+        self.cache.sweep(std::time::Instant::now());
     }
 
     fn lives(&self, run: RunId) -> bool {

@@ -5,14 +5,13 @@
 //! the whole request but for what means nothing to a model.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use ringfence_json::Object;
 use ringfence_llm::request::{Asked, canonical_for_cache};
 use ringfence_types::Digest;
-use tokio::time::Instant;
 
 use super::call::Call;
 use super::route::Candidate;
@@ -107,11 +106,11 @@ impl Cache {
     }
 
     /// The answer that is kept there.
-    pub(crate) fn get(&self, place: &Place) -> Option<Bytes> {
+    pub(crate) fn get(&self, place: &Place, now: Instant) -> Option<Bytes> {
         let mut kept = self.kept.lock();
         let kept = &mut *kept;
         let answer = kept.answers.get_mut(&place.key)?;
-        if Instant::now() >= answer.until {
+        if now >= answer.until {
             kept.remove(&place.key);
             return None;
         }
@@ -123,7 +122,7 @@ impl Cache {
     }
 
     /// Keeps an answer; those that were not used for longest make room. One that alone is too large is not kept.
-    pub(crate) fn put(&self, place: &Place, body: Bytes) {
+    pub(crate) fn put(&self, place: &Place, body: Bytes, now: Instant) {
         let size = body.len() + OVERHEAD;
         if size > self.bytes_max / 4 {
             return;
@@ -139,12 +138,11 @@ impl Cache {
         kept.next += 1;
         kept.bytes += size;
         kept.used.insert(used, place.key);
-        kept.answers.insert(place.key, Answer { body, until: Instant::now() + place.ttl, used });
+        kept.answers.insert(place.key, Answer { body, until: now + place.ttl, used });
     }
 
     /// Forgets what is too old.
-    pub(crate) fn sweep(&self) {
-        let now = Instant::now();
+    pub(crate) fn sweep(&self, now: Instant) {
         let mut kept = self.kept.lock();
         let old: Vec<Key> =
             kept.answers.iter().filter(|(_, answer)| now >= answer.until).map(|(key, _)| *key).collect();
@@ -175,30 +173,34 @@ mod tests {
 
     const HOUR: Duration = Duration::from_hours(1);
 
-    #[tokio::test(start_paused = true)]
-    async fn answers_are_kept_for_their_time_and_within_bounds() {
+    #[test]
+    fn answers_are_kept_for_their_time_and_within_bounds() {
         let cache = Cache::new(4 * 1_256);
         let body = |fill: u8| Bytes::from(vec![fill; 1_000]);
         let (one, two) = (place("one", HOUR), place("two", Duration::from_secs(1)));
-        cache.put(&one, body(1));
-        cache.put(&two, body(2));
-        assert_eq!((cache.get(&one), cache.get(&two)), (Some(body(1)), Some(body(2))));
-        tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!((cache.get(&one), cache.get(&two)), (Some(body(1)), None));
+        let start = Instant::now();
+        cache.put(&one, body(1), start);
+        cache.put(&two, body(2), start);
+        assert_eq!((cache.get(&one, start), cache.get(&two, start)), (Some(body(1)), Some(body(2))));
+        let now = start + Duration::from_secs(1);
+        assert_eq!((cache.get(&one, now), cache.get(&two, now)), (Some(body(1)), None));
         for name in ["a", "b", "c"] {
-            cache.put(&place(name, HOUR), body(3));
+            cache.put(&place(name, HOUR), body(3), now);
         }
-        assert_eq!(cache.get(&one), Some(body(1)), "four fit");
-        cache.put(&place("d", HOUR), body(4));
-        assert_eq!(cache.get(&place("a", HOUR)), None, "the one that was not used for longest makes room");
-        assert!(cache.get(&one).is_some());
-        cache.put(&place("giant", HOUR), Bytes::from(vec![0; 2_000]));
-        assert_eq!(cache.get(&place("giant", HOUR)), None);
-        cache.put(&one, body(9));
-        assert_eq!(cache.get(&one), Some(body(9)));
+        assert_eq!(cache.get(&one, now), Some(body(1)), "four fit");
+        cache.put(&place("d", HOUR), body(4), now);
+        assert_eq!(
+            cache.get(&place("a", HOUR), now),
+            None,
+            "the one that was not used for longest makes room"
+        );
+        assert!(cache.get(&one, now).is_some());
+        cache.put(&place("giant", HOUR), Bytes::from(vec![0; 2_000]), now);
+        assert_eq!(cache.get(&place("giant", HOUR), now), None);
+        cache.put(&one, body(9), now);
+        assert_eq!(cache.get(&one, now), Some(body(9)));
         assert_eq!(cache.kept.lock().bytes, 4 * 1_256);
-        tokio::time::advance(HOUR).await;
-        cache.sweep();
+        cache.sweep(now + HOUR);
         let kept = cache.kept.lock();
         assert!(kept.bytes == 0 && kept.answers.is_empty() && kept.used.is_empty());
     }

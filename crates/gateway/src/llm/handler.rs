@@ -198,7 +198,7 @@ async fn attempt(
 
 /// Answers with what was kept of an earlier call, if there is such a thing and this call may have it.
 async fn kept(call: &Call, plan: &Plan, instead_of: Option<ActionId>) -> Option<Response<Outbound>> {
-    let body = call.gate.cache.get(plan.place.as_ref()?)?;
+    let body = call.gate.cache.get(plan.place.as_ref()?, std::time::Instant::now())?;
     let clearance = match admit(call, plan, instead_of, true).await {
         Ok(clearance) => clearance,
         Err(refusal) => return Some(answers::refused(&call.gate, call.family(), &refusal, None)),
