@@ -16,6 +16,7 @@
 )]
 
 pub mod audit;
+pub mod chance;
 pub mod cli;
 pub mod config;
 pub mod differences;

@@ -24,7 +24,7 @@ pub struct Scene {
     pub node: Node,
     /// The provider, in this process.
     pub mock: MockModel,
-    /// A token of the agent `assistant`.
+    /// A token of the first agent.
     pub token: String,
 }
 
@@ -42,12 +42,18 @@ impl Scene {
 
     /// Starts both, with a provider that is not as usual.
     pub async fn start_before(options: Options, setup: Setup) -> Self {
+        Self::start_for(options, setup, "assistant").await
+    }
+
+    /// As [`Self::start_before`], with a token for another agent.
+    pub async fn start_for(options: Options, setup: Setup, agent: &str) -> Self {
         let mock = MockModel::start(options).await.unwrap_or_else(|error| panic!("the provider: {error}"));
         let environment = vec![("MOCK_KEY", KEY.into())];
         let surroundings = Surroundings { environment, ..Surroundings::default() };
         let node = Node::start_in(surroundings, &setup.config(&mock.url())).await;
-        let token = node.mint("lab").await;
-        Self { node, mock, token }
+        let mut scene = Self { node, mock, token: String::new() };
+        scene.token = scene.mint(agent).await;
+        scene
     }
 
     /// A token of one agent for a new run, of the user `robin`.

@@ -122,7 +122,7 @@ impl Call {
         let output = ["output", "reasoning"].map(|kind| self.used(kind));
         let cost = input.iter().sum::<u64>() * INPUT_NANOS + output.iter().sum::<u64>() * OUTPUT_NANOS;
         let expected = match self.basis().as_str() {
-            "nothing" => 0,
+            "nothing" | "cached" => 0,
             "reserved" => self.reserved,
             _ => cost,
         };
