@@ -12,7 +12,7 @@ use ringfence_kernel::{
     WorkspaceSetup, hinted_type,
 };
 use ringfence_policy::{KnownTool, ToolDefinition};
-use ringfence_types::{ActionType, ToolName, WorkspaceName};
+use ringfence_types::{ActionType, ModelName, ToolName, WorkspaceName};
 use smol_str::SmolStr;
 
 use crate::compile::Compiled;
@@ -33,6 +33,16 @@ pub enum SetupError {
         what: String,
         /// Why.
         cause: SecretError,
+    },
+    /// A script or a recording that a model answers from.
+    #[error("model `{model}` of workspace `{workspace}`: {cause}")]
+    Answers {
+        /// Where.
+        workspace: WorkspaceName,
+        /// Whose.
+        model: ModelName,
+        /// Everything that is wrong with it, a line each.
+        cause: String,
     },
     /// A grant, a header or a command that the checks of this program should have refused.
     #[error("{what} of workspace `{workspace}` cannot be used in this version")]

@@ -18,6 +18,6 @@ pub use crate::http::stall::Impatient;
 pub use limits::Limits;
 pub use mcp::discovery::{DiscoverError, Discovered};
 pub use mcp::upstream::children::ChildView;
-pub use ringfence_llm::Family;
 pub use ringfence_llm::tokens::Tokenizer;
+pub use ringfence_llm::{Api, Family};
 pub use serve::{Gateway, StartError};

@@ -20,8 +20,8 @@ use ringfence_types::{Digest, ModelName, ServerName, WorkspaceName};
 use smol_str::SmolStr;
 
 pub use crate::llm::provider::{
-    FailureSaid, Recorder, Recording, RecordingError, ResultWhen, Script, ScriptAnswer, ScriptRule,
-    ScriptWhen, Speech,
+    FailureSaid, Part, Recorder, Recording, RecordingError, ResultWhen, Script, ScriptAnswer, ScriptRule,
+    ScriptWhen, Speech, Stop,
 };
 pub use model::{CacheRules, HttpProvider, ModelTarget, Provider, RouteRule, RouteWhen, Served};
 

@@ -1,12 +1,15 @@
 //! Models and money: from the configuration to what the kernel and the gateway know of them.
 
+mod script;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::HeaderName;
 use http::header::AUTHORIZATION;
 use ringfence_gateway::targets::{
-    CacheRules, HttpProvider, ModelTarget, Provider, RouteRule, RouteWhen, Served, Source,
+    CacheRules, HttpProvider, ModelTarget, Provider, Recorder, Recording, RecordingError, RouteRule,
+    RouteWhen, Served, Source,
 };
 use ringfence_gateway::{Family, Tokenizer};
 use ringfence_kernel::{AgentModels, BreakerSetup, LoopLimits, ModelSetup, WorkspaceBudgets};
@@ -14,8 +17,8 @@ use ringfence_types::{Budget, ModelName, Price, Window};
 
 use super::{SetupError, resolved};
 use crate::config::{
-    AgentConfig, BudgetConfig, BudgetWindow, EndpointConfig, ModelConfig, ProviderConfig, RouteConfig,
-    SecretSource, ServedConfig, WorkspaceConfig,
+    AgentConfig, BudgetConfig, BudgetWindow, EndpointConfig, ModelApi, ModelConfig, ProviderConfig,
+    RouteConfig, SecretSource, ServedConfig, WorkspaceConfig,
 };
 
 /// The host of OpenAI's own API.
@@ -138,17 +141,32 @@ fn served_target(
     model: &ModelConfig,
     served: &ServedConfig,
 ) -> Result<Served, SetupError> {
+    let unusable =
+        |cause| SetupError::Answers { workspace: workspace.name.clone(), model: model.name.clone(), cause };
     let http = |endpoint, family| http_provider(workspace, model, endpoint, family);
     let provider = match &served.provider {
-        ProviderConfig::OpenAi(endpoint) => http(endpoint, Family::OpenAi)?,
-        ProviderConfig::Anthropic(endpoint) => http(endpoint, Family::Anthropic)?,
-        ProviderConfig::Scripted { .. } | ProviderConfig::Replay { .. } => {
-            let what = format!("the provider `{}` of model `{}`", served.provider.as_str(), model.name);
-            return Err(SetupError::Unusable { workspace: workspace.name.clone(), what });
+        ProviderConfig::OpenAi(endpoint) => Provider::Http(http(endpoint, Family::OpenAi)?),
+        ProviderConfig::Anthropic(endpoint) => Provider::Http(http(endpoint, Family::Anthropic)?),
+        ProviderConfig::Scripted { script } => {
+            Provider::Scripted(Arc::new(script::read(script).map_err(unusable)?))
+        }
+        ProviderConfig::Replay { recording, api, record } => {
+            let family = match api {
+                ModelApi::OpenAi => Family::OpenAi,
+                ModelApi::Anthropic => Family::Anthropic,
+            };
+            let failed = |error: RecordingError| unusable(error.to_string());
+            match record {
+                Some(endpoint) => {
+                    let recorder = Recorder::open(recording).map_err(failed)?;
+                    Provider::Recorded(http(endpoint, family)?, Arc::new(recorder))
+                }
+                None => Provider::Replayed(family, Arc::new(Recording::open(recording).map_err(failed)?)),
+            }
         }
     };
     Ok(Served {
-        provider: Provider::Http(provider),
+        provider,
         model: served.model.clone(),
         pass_unknown: served.pass_unknown,
         max_output: served.max_output,

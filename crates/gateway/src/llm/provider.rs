@@ -8,6 +8,7 @@ mod script;
 mod scripted;
 
 use http::Response;
+pub use ringfence_llm::render::{Part, Stop};
 
 pub(crate) use body::Body;
 pub use recorder::Recorder;

@@ -53,7 +53,7 @@ pub(super) fn stream(said: &Said, chunks: Option<usize>, tell_usage: bool) -> Ve
             Part::Think(text) => stream.text("reasoning_content", text, chunks, &mut all),
             Part::Text(text) => stream.text("content", text, chunks, &mut all),
             Part::Call { tool, arguments } => {
-                stream.call(called, call(said, at, tool, ""), &written(arguments), chunks, &mut all);
+                stream.call(called, &call(said, at, tool, ""), &written(arguments), chunks, &mut all);
                 called += 1;
             }
         }
@@ -81,7 +81,7 @@ impl Stream<'_> {
         all.extend(pieces(text, chunks).into_iter().map(piece));
     }
 
-    fn call(&self, index: u64, call: Object, arguments: &str, chunks: Option<usize>, all: &mut Vec<Bytes>) {
+    fn call(&self, index: u64, call: &Object, arguments: &str, chunks: Option<usize>, all: &mut Vec<Bytes>) {
         let delta = |call: Object| Object::new().with("tool_calls", vec![call]);
         let mut first = Object::new().with("index", index);
         for (name, value) in call.iter() {

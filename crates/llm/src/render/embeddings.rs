@@ -50,7 +50,9 @@ fn vector(text: &str, dimensions: usize) -> Vec<f32> {
         sum[0] = 1.0;
         length = 1.0;
     }
-    sum.iter_mut().for_each(|number| *number /= length);
+    for number in &mut sum {
+        *number /= length;
+    }
     sum
 }
 

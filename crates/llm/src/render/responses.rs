@@ -97,14 +97,14 @@ fn summary(text: &str) -> Object {
 pub(super) fn stream(said: &Said, chunks: Option<usize>) -> Vec<Bytes> {
     let mut stream = Stream::default();
     let begun = response(said, "in_progress", Vec::new(), None);
-    stream.add("response.created", Object::new().with("response", begun.clone()));
-    stream.add("response.in_progress", Object::new().with("response", begun));
+    stream.add("response.created", &Object::new().with("response", begun.clone()));
+    stream.add("response.in_progress", &Object::new().with("response", begun));
     stream.cut();
     for (at, part) in said.parts.iter().enumerate() {
         stream.part(said, at, part, chunks);
     }
     let kind = if ending(said.stop).0 == "completed" { "response.completed" } else { "response.incomplete" };
-    stream.add(kind, Object::new().with("response", whole(said)));
+    stream.add(kind, &Object::new().with("response", whole(said)));
     stream.cut();
     stream.all
 }
@@ -121,7 +121,7 @@ struct Stream {
 // === impl Stream ===
 
 impl Stream {
-    fn add(&mut self, kind: &str, members: Object) {
+    fn add(&mut self, kind: &str, members: &Object) {
         let mut data = Object::new().with("type", kind).with("sequence_number", self.number);
         for (name, value) in members.iter() {
             data.insert(name.clone(), value.clone());
@@ -141,19 +141,19 @@ impl Stream {
         let place = u64::try_from(at).unwrap_or(u64::MAX);
         let item = Item::of(said, at, part);
         let outer = |item: Object| Object::new().with("output_index", place).with("item", item);
-        self.add("response.output_item.added", outer(begun(said, at, part)));
+        self.add("response.output_item.added", &outer(begun(said, at, part)));
         if let Some(kind) = item.part_added {
-            self.add(kind, item.at().with("part", (item.shown)("")));
+            self.add(kind, &item.at().with("part", (item.shown)("")));
         }
         for piece in pieces(&item.text, chunks) {
-            self.add(item.delta, item.at().with("delta", piece));
+            self.add(item.delta, &item.at().with("delta", piece));
             self.cut();
         }
-        self.add(item.done, item.at().with(item.member, item.text.clone()));
+        self.add(item.done, &item.at().with(item.member, item.text.clone()));
         if let Some(kind) = item.part_done {
-            self.add(kind, item.at().with("part", (item.shown)(&item.text)));
+            self.add(kind, &item.at().with("part", (item.shown)(&item.text)));
         }
-        self.add("response.output_item.done", outer(self::item(said, at, part, ending(said.stop).0)));
+        self.add("response.output_item.done", &outer(self::item(said, at, part, ending(said.stop).0)));
         self.cut();
     }
 }
