@@ -44,6 +44,10 @@ pub(crate) const EVENTS: &str = "text/event-stream; charset=utf-8";
 /// Executes one cleared call.
 pub(crate) async fn execute(call: &Call, mut plan: Plan, clearance: ModelClearance, turn: Turn) -> Ended {
     let flight = Flight::new(call.clone(), clearance, turn);
+    if !plan.is_of(&flight) {
+        let why = "the configuration has just changed; make the call again";
+        return fell(flight, &plan, End::NotSent(why.into()).into());
+    }
     let outgoing = match outgoing(&flight, &mut plan) {
         Ok(outgoing) => outgoing,
         Err(why) => return fell(flight, &plan, End::NotSent(why).into()),

@@ -6,7 +6,7 @@ use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
 use ringfence_json::{Object, Value, parse};
-use ringfence_kernel::{Admission, ModelCall, ModelClearance, ModelProposal, Run};
+use ringfence_kernel::{Admission, ModelCall, ModelClearance, ModelProposal, Outcome, Run};
 use ringfence_llm::request::rules_view;
 use ringfence_llm::{Api, Family};
 use ringfence_types::{ActionId, Code, Refusal};
@@ -203,8 +203,9 @@ async fn kept(call: &Call, plan: &Plan, instead_of: Option<ActionId>) -> Option<
         Ok(clearance) => clearance,
         Err(refusal) => return Some(answers::refused(&call.gate, call.family(), &refusal, None)),
     };
-    // Within the rules it is another call than the one that was answered. Dropped, it settles as never sent.
     if clearance.demand() != &plan.demand {
+        let message = "within the rules it is another call than the one that was answered".to_owned();
+        clearance.settle(Outcome::NotSent { message });
         return None;
     }
     Some(executor::repeat(call, plan, clearance, &body))

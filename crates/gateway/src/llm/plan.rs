@@ -11,6 +11,7 @@ use ringfence_types::Code;
 
 use super::cache::{self, Place};
 use super::call::Call;
+use super::flight::Flight;
 use super::route::Candidate;
 use crate::targets::{ModelTarget, Provider, Served};
 
@@ -71,6 +72,15 @@ impl Plan {
     #[expect(clippy::expect_used, reason = "`make` refuses what nobody serves")]
     pub(crate) fn served(&self) -> &Served {
         self.target.served.as_ref().expect("a plan is for a model that somebody serves")
+    }
+
+    /// Whether the model is still the one that the kernel has decided on, by the same configuration and so at the same
+    /// price.
+    pub(crate) fn is_of(&self, flight: &Flight) -> bool {
+        let (workspace, clearance) = (&flight.call.run.workspace, flight.clearance());
+        let decided =
+            flight.call.gate.targets.model_of_config(clearance.config(), workspace, &self.candidate.model);
+        decided.is_some_and(|decided| Arc::ptr_eq(&decided, &self.target) || *decided == *self.target)
     }
 
     /// What guards against loops look at; embeddings and counting are part of none.
