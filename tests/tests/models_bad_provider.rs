@@ -258,7 +258,7 @@ async fn a_model_that_writes_on_beyond_its_limit_is_cut_off_and_the_agent_told_w
     for way in ways().into_iter().filter(|way| way.streamed) {
         let before = scene.mock.stats().all.cut_by_client;
         let token = scene.mint("assistant").await;
-        let says = "mock:tokens=20000,chunks=20000,flush,ignore_max";
+        let says = "mock:tokens=20000,chunks=4000,delay_ms=1,flush,ignore_max";
         let answered = talk(&scene.node, &token, &way.ask(says)).await;
         let error = answered.error(way.api);
         assert_eq!(error["ringfence"]["code"], "over_budget", "{way:?}: {error}");

@@ -7,6 +7,7 @@ use http::{HeaderMap, Response, StatusCode};
 use ringfence_json::{Object, Value, parse};
 use ringfence_llm::answer::{self, output_tokens};
 use ringfence_llm::{Api, translate};
+use ringfence_types::Refusal;
 use tokio::time::timeout_at;
 
 use super::executor::tell;
@@ -108,12 +109,20 @@ impl Whole {
                 return super::answers::refused(&gate, family, &refusal, None);
             }
         };
+        let cancel = lease.cancel().clone();
         let mut response = outbound::json_held(StatusCode::OK, self.body.clone(), lease, piece);
         tell(&mut response, &flight, plan, &self.upstream);
         if let Some(place) = plan.place.as_ref().filter(|_| !flight.clearance().is_lowered()) {
             gate.cache.put(place, self.body.clone().into(), std::time::Instant::now());
         }
+        let (action, family) = (flight.action(), flight.call.family());
         flight.land(self.body);
+        // What it cost may have stopped its own run: the agent hears that, not a connection that breaks.
+        if let Err(cut) = cancel.check() {
+            let (code, reason) = (cut.code, cut.reason);
+            let refusal = Refusal { code, action, rule: None, reason, approval: None, retry_after: None };
+            return super::answers::refused(&gate, family, &refusal, None);
+        }
         response
     }
 }

@@ -137,7 +137,10 @@ impl ChatStream {
             return Err(message.fault("id", "is too long to be said with every chunk"));
         }
         id.clone_into(&mut self.id);
-        self.counts.read_messages(&message.child("usage")?)?;
+        // Some compatible servers do not send it; what the stream costs is counted elsewhere.
+        if let Some(usage) = message.optional_child("usage")? {
+            self.counts.read_messages(&usage)?;
+        }
         self.place = Place::Between;
         self.delta(Object::new().with("role", "assistant").with("content", ""), out);
         Ok(())
