@@ -8,7 +8,7 @@ use crate::fields::Fields;
 use crate::members::json;
 
 /// How a charge can be known, in the words of the log.
-pub(crate) const BASES: [&str; 4] = ["reported", "counted", "reserved", "nothing"];
+pub(crate) const BASES: [&str; 5] = ["reported", "counted", "reserved", "nothing", "cached"];
 
 /// What an entry says of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,231 @@
+//! Where calls go, what stands in when they fail, and what is answered with what was kept.
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+
+use ringfence_mock_model::{MockModel, Options};
+use ringfence_tests::models::{Answered, Api, Ask, Scene, Setup, talk};
+use ringfence_tests::node::{Node, Surroundings};
+use ringfence_tests::upstream::text as text_of;
+use serde_json::Value;
+
+const PRICE: &str = "price: { input: 1, output: 10 }";
+
+/// A model of the provider, with more keys.
+fn model(name: &str, more: &str) -> String {
+    format!(
+        "{name}: {{ provider: openai, model: {name}-mock, base_url: '{{url}}/v1', key: 'env:MOCK_KEY', {PRICE}, {more} }}"
+    )
+}
+
+/// The model that the provider was asked for last, by its name there.
+fn asked(answer: &Answered) -> String {
+    let body: Value = serde_json::from_str(&answer.text).unwrap();
+    body["model"].as_str().unwrap_or_default().to_owned()
+}
+
+async fn say(scene: &Scene, model: &str, text: &str) -> Answered {
+    talk(&scene.node, &scene.token, &Ask::new(Api::Chat, model, text)).await
+}
+
+#[tokio::test]
+async fn a_route_sends_calls_where_its_rules_say_and_the_log_says_why() {
+    let small = model("small", "retries: 0");
+    let setup = Setup {
+        models: format!(
+            "{small}\nauto: {{ route: [{{ when: {{ labels: [night] }}, to: claude }}, {{ when: {{ input_below: 200 }}, to: small }}, {{ to: gpt }}] }}"
+        ),
+        holds: ", auto",
+        ..Setup::default()
+    };
+    let scene = Scene::start_with(setup).await;
+    let short = say(&scene, "auto", "hi").await;
+    assert_eq!((short.status, asked(&short).as_str()), (200, "small-mock"), "{}", short.text);
+    assert_eq!(short.header("x-ringfence-model"), "small");
+    let long = say(&scene, "auto", &"word ".repeat(400)).await;
+    assert_eq!(asked(&long), "gpt-mock");
+    // What a route leads to is not held by that.
+    assert_eq!(say(&scene, "small", "hi").await.status, 404);
+    let log = scene.settled().await;
+    let facts = |at: usize| log.calls[at].intent["facts"].clone();
+    assert_eq!(
+        (facts(0)["named"].as_str(), facts(0)["why"].as_str()),
+        (Some("auto"), Some("route: input below 200"))
+    );
+    assert_eq!(facts(1)["why"].as_str(), Some("route"));
+}
+
+#[tokio::test]
+async fn a_cheaper_route_says_what_it_saved() {
+    let small = model("small", "retries: 0").replace(PRICE, "price: { input: 1, output: 1 }");
+    let dear = model("dear", "route: [{ when: { budget_below: 20% }, to: small }]");
+    let setup = Setup {
+        models: format!("{small}\n{dear}"),
+        holds: ", dear",
+        agent: "budget: { usd: 0.01 }".to_owned(),
+        ..Setup::default()
+    };
+    let scene = Scene::start_with(setup).await;
+    // Once most of the run's budget is spent, calls go to the cheaper model.
+    let first = say(&scene, "dear", "mock:tokens=850").await;
+    assert_eq!(asked(&first), "dear-mock", "{}", first.text);
+    let second = say(&scene, "dear", "mock:tokens=10").await;
+    assert_eq!((second.status, asked(&second).as_str()), (200, "small-mock"), "{}", second.text);
+    let entries = scene.node.cli(&["audit", "query", "--kind", "outcome", "--json"]).await.expect(0).lines();
+    let saved: Vec<u64> =
+        entries.iter().filter_map(|entry| entry["charge"]["saved_nanos"].as_u64()).collect();
+    assert_eq!(saved, [10 * 9_000], "ten tokens at nine dollars less for a million");
+}
+
+#[tokio::test]
+async fn another_model_stands_in_for_one_that_fails_each_with_its_own_money() {
+    let setup = Setup {
+        models: [model("down", "retries: 0, failover: [gpt]"), model("wrong", "retries: 0, failover: [gpt]")]
+            .join("\n"),
+        holds: ", down, wrong",
+        ..Setup::default()
+    };
+    let scene = Scene::start_with(setup).await;
+    // Only the first of the two requests with these directives fails.
+    let answer = say(&scene, "down", "mock:status=500,times=1,id=a").await;
+    assert_eq!((answer.status, answer.header("x-ringfence-model")), (200, "gpt"), "{}", answer.text);
+    let log = scene.settled().await;
+    assert_eq!(log.calls.len(), 2);
+    assert_eq!((log.calls[0].status().as_str(), log.calls[0].charged()), ("failed", 0));
+    assert_eq!(log.calls[1].intent["parents"][0].as_str(), Some(log.calls[0].action.as_str()));
+    assert_eq!(log.calls[1].intent["facts"]["why"].as_str(), Some("failover"));
+    // The request itself is wrong: another model would say the same.
+    let answer = say(&scene, "wrong", "mock:status=400,id=b").await;
+    assert_eq!(answer.status, 400);
+    assert_eq!(scene.settled().await.calls.len(), 3);
+}
+
+/// A model whose answers are kept, in two workspaces with the same names.
+fn keeping() -> Setup {
+    let kept = model("kept", "cache: { ttl: 1h }");
+    let tools = model("kept-tools", "cache: { ttl: 1h, tools: true }");
+    Setup {
+        models: format!("{kept}\n{tools}"),
+        holds: ", kept, kept-tools",
+        agents: vec!["assistant", "other"],
+        ..Setup::default()
+    }
+}
+
+fn is_hit(answer: &Answered) -> bool {
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    answer.header("x-ringfence-cache") == "hit"
+}
+
+#[tokio::test]
+async fn the_same_call_is_answered_with_what_was_kept_and_costs_nothing() {
+    let scene = Scene::start_with(keeping()).await;
+    for ask in [
+        Ask::new(Api::Chat, "kept", "mock:tokens=5"),
+        Ask::new(Api::Chat, "kept", "mock:tokens=5").streamed(),
+        Ask::new(Api::Messages, "kept", "mock:tokens=5"),
+        Ask::new(Api::Messages, "kept", "mock:tokens=5").streamed(),
+        Ask::new(Api::Responses, "kept", "mock:tokens=5").streamed(),
+    ] {
+        let first = talk(&scene.node, &scene.token, &ask).await;
+        assert!(!is_hit(&first), "{ask:?}");
+        let before = scene.mock.stats().all.requests;
+        // What means nothing to the model makes no other call of it.
+        let again =
+            talk(&scene.node, &scene.token, &ask.clone().with("metadata", serde_json::json!({}))).await;
+        assert!(is_hit(&again), "{ask:?}");
+        assert_eq!((again.text, again.whole), (first.text, true), "byte for byte, and as a stream");
+        assert_eq!(scene.mock.stats().all.requests, before, "nobody was asked");
+        let log = scene.settled().await;
+        assert_eq!((log.last().basis().as_str(), log.last().reserved), ("cached", 0));
+        assert_eq!(log.last().intent["facts"]["cached"].as_bool(), Some(true));
+    }
+}
+
+#[tokio::test]
+async fn nothing_that_could_make_another_answer_right_is_answered_with_what_was_kept() {
+    let scene = Scene::start_with(keeping()).await;
+    let ask = || Ask::new(Api::Chat, "kept", "mock:tokens=5");
+    assert!(!is_hit(&talk(&scene.node, &scene.token, &ask()).await));
+    assert!(is_hit(&talk(&scene.node, &scene.token, &ask()).await));
+    let tool = serde_json::json!([{ "type": "function", "function": { "name": "f", "parameters": {} } }]);
+    for different in [
+        ask().with("temperature", 1),
+        ask().with("temperature", 0.5),
+        ask().with("max_tokens", 7),
+        ask().with("n", 2),
+        ask().with("seed", 7),
+        ask().streamed(),
+        ask().with("tools", tool.clone()),
+        Ask::new(Api::Chat, "kept-tools", "mock:tokens=5"),
+        Ask::new(Api::Messages, "kept", "mock:tokens=5"),
+        Ask::new(Api::Chat, "kept", "mock:tokens=6"),
+    ] {
+        let answer = talk(&scene.node, &scene.token, &different).await;
+        assert!(!is_hit(&answer), "{different:?}");
+    }
+    // Tools are kept only where the configuration says so.
+    let with_tools = |model: &str| Ask::new(Api::Chat, model, "mock:tokens=5").with("tools", tool.clone());
+    assert!(!is_hit(&talk(&scene.node, &scene.token, &with_tools("kept")).await));
+    assert!(!is_hit(&talk(&scene.node, &scene.token, &with_tools("kept-tools")).await));
+    assert!(is_hit(&talk(&scene.node, &scene.token, &with_tools("kept-tools")).await));
+    // Another agent, also if it says that it is the first.
+    let other = scene.mint("other").await;
+    for (agent, ask) in [
+        (&other, ask()),
+        (&other, ask().with("user", "robin")),
+        (&other, ask().with("metadata", serde_json::json!({ "agent": "assistant", "workspace": "lab" }))),
+    ] {
+        let first = talk(&scene.node, agent, &ask).await;
+        let kept_for_itself = ask.body.get("user").is_some() || ask.body.get("metadata").is_some();
+        assert_eq!(is_hit(&first), kept_for_itself, "{ask:?}");
+    }
+    // Another run of the same agent may have it: it is the same grant.
+    let again = scene.mint("assistant").await;
+    assert!(is_hit(&talk(&scene.node, &again, &ask()).await));
+}
+
+#[tokio::test]
+async fn what_was_kept_is_decided_like_every_other_call() {
+    let setup = Setup { limits: "model_calls: 2".to_owned(), ..keeping() };
+    let scene = Scene::start_before(
+        Options { key: ringfence_tests::models::KEY.to_owned(), ..Options::default() },
+        setup,
+    )
+    .await;
+    let ask = Ask::new(Api::Chat, "kept", "mock:tokens=5");
+    assert!(!is_hit(&talk(&scene.node, &scene.token, &ask).await));
+    assert!(is_hit(&talk(&scene.node, &scene.token, &ask).await));
+    assert_eq!(talk(&scene.node, &scene.token, &ask).await.status, 402, "two calls were made");
+    let token = scene.mint("assistant").await;
+    scene.node.cli(&["suspend", "--model", "kept", "--reason", "look"]).await.expect(0);
+    assert_eq!(talk(&scene.node, &token, &ask).await.status, 403);
+}
+
+#[tokio::test]
+async fn no_workspace_is_answered_with_what_was_kept_for_another() {
+    let key = ringfence_tests::models::KEY;
+    let mock = MockModel::start(Options { key: key.to_owned(), ..Options::default() }).await.unwrap();
+    let mut config = keeping().config(&mock.url());
+    let (_, text) = &mut config.files[0];
+    // The same once more under another name: same agents, same models, same provider, same policy.
+    let twin = text.split_once("workspaces:\n").unwrap().1.replace("  lab:\n", "  lab2:\n");
+    text.push_str(&twin);
+    let environment = vec![("MOCK_KEY", key.into())];
+    let surroundings = Surroundings { environment, ..Surroundings::default() };
+    let node = Node::start_in(surroundings, &config).await;
+    let mint = async |workspace: &str| {
+        let arguments =
+            ["token", "mint", "-w", workspace, "--agent", "assistant", "--user", "robin", "--json"];
+        text_of(&node.cli(&arguments).await.expect(0).json(), "token")
+    };
+    let (one, other) = (mint("lab").await, mint("lab2").await);
+    for ask in [
+        Ask::new(Api::Chat, "kept", "mock:tokens=5"),
+        Ask::new(Api::Messages, "kept", "mock:tokens=5").streamed(),
+    ] {
+        assert!(!is_hit(&talk(&node, &one, &ask).await));
+        assert!(is_hit(&talk(&node, &one, &ask).await));
+        let headers = ask.clone().with("metadata", serde_json::json!({ "workspace": "lab" }));
+        assert!(!is_hit(&talk(&node, &other, &headers).await), "{ask:?}");
+        assert!(is_hit(&talk(&node, &other, &ask).await));
+    }
+}
