@@ -1,4 +1,5 @@
 //! An operator with nothing but a socket: what is sent and what comes back is seen as it is.
+#![allow(dead_code, reason = "each test binary uses a part")]
 
 use ringfence_control::{Node, NodeOptions, PersonToken, StartError};
 use ringfence_json::{Limits, parse};

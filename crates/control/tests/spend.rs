@@ -1,0 +1,228 @@
+//! What operators are told of money: by level and time, live, with budgets, in metrics.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at what it does not expect; its helpers too"
+)]
+
+mod operator;
+
+use operator::{Answer, Place};
+use ringfence_control::Node;
+use ringfence_json::{Limits, Object, Value, parse};
+use ringfence_mock_model::{MockModel, Options};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// A node with a model at a dollar for a million tokens read and ten for a million written.
+struct Scene {
+    place: Place,
+    node: Node,
+    _mock: MockModel,
+}
+
+impl Scene {
+    async fn start() -> Self {
+        let mock = MockModel::start(Options::default()).await.unwrap();
+        let place = Place::new();
+        let workspace = format!(
+            "lab:
+    models: {{ smart: {{ provider: openai, model: gpt-mock, base_url: '{}/v1', price: {{ input: 1, output: 10 }} }} }}
+    budget: {{ usd: 0.02, per: day }}
+    budgets: {{ user: {{ tokens: 1000000 }} }}",
+            mock.url()
+        );
+        let configuration = place.configuration().replace("lab:", &workspace);
+        place.write("ringfence.yaml", &configuration.replace("tools: []", "tools: [], models: [smart]"));
+        let node = place.start().await;
+        Self { place, node, _mock: mock }
+    }
+
+    /// A run of that user, and its token.
+    async fn mint(&self, user: &str) -> (String, String) {
+        let body = format!(r#"{{"workspace":"lab","agent":"assistant","user":"{user}"}}"#);
+        let minted = self.place.socket(&self.node, "POST", "/api/v1/tokens", &body).await;
+        (minted.text("run"), minted.text("token"))
+    }
+
+    /// A call that writes so many tokens.
+    async fn call(&self, token: &str, tokens: u32) -> String {
+        let address = self.node.addresses().gateway.strip_prefix("http://").unwrap().to_owned();
+        let body = format!(
+            r#"{{"model":"smart","max_tokens":{tokens},"messages":[{{"role":"user","content":"mock:tokens={tokens} x"}}]}}"#
+        );
+        let request = format!(
+            "POST /openai/v1/chat/completions HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    async fn get(&self, path: &str) -> Object {
+        let answer = self.place.socket(&self.node, "GET", path, "").await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        object(&answer)
+    }
+
+    /// The charges that stand in the log, summed, once `calls` calls are settled.
+    async fn charged(&self, calls: usize) -> u64 {
+        for _ in 0..200 {
+            let page = self.get("/api/v1/audit/entries?kind=outcome&model=smart").await;
+            let entries = page.get("entries").and_then(Value::as_array).unwrap();
+            if entries.len() >= calls {
+                let charge = |entry: &Value| entry.get("charge")?.get("usd_nanos")?.as_u64();
+                return entries.iter().filter_map(charge).sum();
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        panic!("not every call is settled")
+    }
+}
+
+fn object(answer: &Answer) -> Object {
+    parse(answer.body.as_bytes(), &Limits::default()).unwrap().into_object().unwrap()
+}
+
+fn rows(answer: &Object) -> Vec<Object> {
+    let rows = answer.get("rows").and_then(Value::as_array).unwrap();
+    rows.iter().filter_map(Value::as_object).cloned().collect()
+}
+
+fn nanos(object: &Object) -> u64 {
+    object.get("usd_nanos").and_then(Value::as_u64).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_spent_is_told_by_every_level_and_agrees_with_the_log() {
+    let scene = Scene::start().await;
+    let (erins, token) = scene.mint("erin").await;
+    let (_, other) = scene.mint("kim").await;
+    for (token, tokens) in [(&token, 100), (&token, 50), (&other, 20)] {
+        let answer = scene.call(token, tokens).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    let charged = scene.charged(3).await;
+    assert!(charged > 170 * 10_000, "output alone is 170 tokens: {charged}");
+    for by in
+        ["workspace", "agent", "user", "conversation", "run", "model", "month", "day", "hour", "user,day"]
+    {
+        let answer = scene.get(&format!("/api/v1/spend?by={by}")).await;
+        let rows = rows(&answer);
+        assert_eq!(rows.iter().map(nanos).sum::<u64>(), charged, "{by}: {answer:?}");
+        assert_eq!(answer.get("total").and_then(Value::as_object).map(nanos), Some(charged), "{by}");
+        assert_eq!(answer.get("entries"), answer.get("durable"), "all that is durable is in it");
+    }
+    let users = rows(&scene.get("/api/v1/spend?by=user").await);
+    let names: Vec<_> = users.iter().map(|row| row.text("user").unwrap()).collect();
+    assert_eq!(names, ["erin", "kim"], "who spent most comes first");
+    assert_eq!(users[0].get("calls").and_then(Value::as_u64), Some(2));
+    let tokens = users[0].get("tokens").unwrap();
+    assert_eq!(tokens.get("output").and_then(Value::as_u64), Some(150));
+    assert!(users[0].get("by_basis").unwrap().get("reported").is_some(), "{users:?}");
+    let of_kim = scene.get("/api/v1/spend?by=run&user=kim").await;
+    assert_eq!(of_kim.get("total").and_then(Value::as_object).map(nanos), Some(nanos(&users[1])));
+    let none = scene.get("/api/v1/spend?until=2020-01-01T00:00:00Z").await;
+    assert_eq!(none.get("total").and_then(Value::as_object).map(nanos), Some(0));
+
+    // The budgets in force say the same, live.
+    let budgets = scene.get("/api/v1/spend?workspace=lab").await;
+    let budgets = budgets.get("budgets").and_then(Value::as_array).unwrap();
+    let lab = budgets
+        .iter()
+        .find(|budget| budget.get("level").and_then(Value::as_str) == Some("workspace"))
+        .unwrap();
+    let money =
+        |name: &str| lab.get("money").unwrap().get(name).and_then(Value::as_object).map(nanos).unwrap();
+    assert_eq!((money("max"), money("spent"), money("reserved")), (20_000_000, charged, 0));
+    assert_eq!(money("left"), 20_000_000 - charged);
+    let status = scene.get("/api/v1/status").await;
+    let lab = status.get("workspaces").and_then(Value::as_array).unwrap()[0].get("spent_today").unwrap();
+    assert_eq!(lab.as_object().map(nanos), Some(charged));
+    let run = scene.get(&format!("/api/v1/runs/{erins}")).await;
+    assert_eq!(run.get("spent").and_then(Value::as_object).map(nanos), Some(nanos(&users[0])));
+    assert_eq!(run.get("budgets").and_then(Value::as_array).map(<[_]>::len), Some(3), "{run:?}");
+
+    let metrics = scene.place.socket(&scene.node, "GET", "/metrics", "").await.body;
+    let total = rows(&scene.get("/api/v1/spend?by=model").await)[0].text("usd").unwrap().to_owned();
+    for line in [
+        format!("ringfence_spend_usd_total{{workspace=\"lab\",agent=\"assistant\",model=\"smart\"}} {total}"),
+        "ringfence_tokens_total{workspace=\"lab\",agent=\"assistant\",model=\"smart\",kind=\"output\"} 170"
+            .to_owned(),
+        "ringfence_reserved_usd{workspace=\"lab\"} 0.00".to_owned(),
+        "ringfence_budget_fill_ratio{level=\"workspace\",workspace=\"lab\",per=\"day\"} 0.".to_owned(),
+    ] {
+        assert!(metrics.contains(&line), "{line} is not in {metrics}");
+    }
+    assert!(!metrics.contains("erin") && !metrics.contains(&erins), "labels are bounded");
+    scene.node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_budget_stands_in_the_status() {
+    let scene = Scene::start().await;
+    let (_, token) = scene.mint("erin").await;
+    assert!(scene.call(&token, 1700).await.starts_with("HTTP/1.1 200"));
+    scene.charged(1).await;
+    let status = scene.get("/api/v1/status").await;
+    let full = status.get("full_budgets").and_then(Value::as_array).unwrap();
+    assert_eq!(full.len(), 1, "{full:?}");
+    assert_eq!(full[0].get("level").and_then(Value::as_str), Some("workspace"));
+    let percent = full[0].get("percent").and_then(Value::as_u64).unwrap();
+    assert!((85..=90).contains(&percent), "{percent}");
+    scene.node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_asked_is_refused_with_a_way_out_and_viewers_may_ask() {
+    let place = Place::new();
+    let node = place.start().await;
+    for (path, said) in [
+        ("/api/v1/spend?by=agnet", "did you mean `agent`?"),
+        ("/api/v1/spend?by=agent,", "known are"),
+        ("/api/v1/spend?since=yesterday", "since"),
+        ("/api/v1/spend?run=me", "run"),
+        ("/api/v1/spend?colour=red", "known are"),
+    ] {
+        let answer = place.socket(&node, "GET", path, "").await;
+        assert_eq!(answer.status, 400, "{path}: {}", answer.body);
+        assert!(answer.body.contains(said), "{path}: {}", answer.body);
+    }
+    let path = "/api/v1/spend?by=workspace";
+    assert_eq!(place.tcp(&node, "GET", path, None, "").await.status, 401);
+    let answer = place.tcp(&node, "GET", path, Some(&place.viewer), "").await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(rows(&object(&answer)), Vec::new());
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_of_models_are_explained() {
+    let scene = Scene::start().await;
+    let ask = |body: &'static str| {
+        let scene = &scene;
+        async move { scene.place.socket(&scene.node, "POST", "/api/v1/policy/explain", body).await }
+    };
+    let allowed = ask(r#"{"workspace":"lab","agent":"assistant","model":"smart"}"#).await;
+    assert_eq!(allowed.status, 200, "{}", allowed.body);
+    let explained = object(&allowed);
+    assert_eq!((explained.text("decision"), explained.text("action")), (Some("ALLOW"), Some("chat")));
+    assert_eq!(explained.get("granted").and_then(Value::as_bool), Some(true));
+    // With tools that the provider hosts it acts.
+    let acts = ask(r#"{"workspace":"lab","agent":"assistant","model":"smart","action_type":"write"}"#).await;
+    assert_eq!(acts.text("decision"), "DENY");
+    for (body, said) in [
+        (r#"{"workspace":"lab","agent":"assistant","model":"smrat"}"#, "did you mean `smart`?"),
+        (r#"{"workspace":"lab","agent":"assistant","model":"smart","tool":"x"}"#, "left out"),
+        (r#"{"workspace":"lab","agent":"assistant"}"#, "server"),
+    ] {
+        let answer = ask(body).await;
+        assert_eq!(answer.status, 400, "{}", answer.body);
+        assert!(answer.body.contains(said), "{body}: {}", answer.body);
+    }
+    scene.node.stop().await;
+}
