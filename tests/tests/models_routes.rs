@@ -224,7 +224,7 @@ async fn no_workspace_is_answered_with_what_was_kept_for_another() {
     ] {
         assert!(!is_hit(&talk(&node, &one, &ask).await));
         assert!(is_hit(&talk(&node, &one, &ask).await));
-        let headers = ask.clone().with("metadata", serde_json::json!({ "workspace": "lab" }));
+        let headers = ask.clone().with("metadata", serde_json::json!({ "user_id": "lab" }));
         assert!(!is_hit(&talk(&node, &other, &headers).await), "{ask:?}");
         assert!(is_hit(&talk(&node, &other, &ask).await));
     }

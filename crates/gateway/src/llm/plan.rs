@@ -159,7 +159,7 @@ fn translated(api: Api, upstream: Api, body: Object) -> Result<Object, Unfit> {
             }
             Ok(translated.body)
         }
-        Err(error) => Err(Unfit::invalid(&error.param, error.message)),
+        Err(error) => Err(Unfit::invalid(&error.param, format!("`{}` {}", error.param, error.message))),
     }
 }
 
