@@ -21,7 +21,7 @@ use smol_str::SmolStr;
 
 pub use crate::llm::provider::{
     FailureSaid, Part, Recorder, Recording, RecordingError, ResultWhen, Script, ScriptAnswer, ScriptRule,
-    ScriptWhen, Speech, Stop,
+    ScriptWhen, Speech, Stop, UsageSaid,
 };
 pub use model::{CacheRules, HttpProvider, ModelTarget, Provider, RouteRule, RouteWhen, Served};
 

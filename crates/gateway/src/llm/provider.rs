@@ -13,7 +13,7 @@ pub use ringfence_llm::render::{Part, Stop};
 pub(crate) use body::Body;
 pub use recorder::Recorder;
 pub use recording::{Recording, RecordingError};
-pub use script::{FailureSaid, ResultWhen, Script, ScriptAnswer, ScriptRule, ScriptWhen, Speech};
+pub use script::{FailureSaid, ResultWhen, Script, ScriptAnswer, ScriptRule, ScriptWhen, Speech, UsageSaid};
 
 use super::flight::Flight;
 use super::outgoing::Outgoing;

@@ -7,11 +7,11 @@ use std::time::Duration;
 use ringfence_document::{Content, Fields, Node, Report, parse};
 use ringfence_gateway::Api;
 use ringfence_gateway::targets::{
-    FailureSaid, Part, ResultWhen, Script, ScriptAnswer, ScriptRule, ScriptWhen, Speech, Stop,
+    FailureSaid, Part, ResultWhen, Script, ScriptAnswer, ScriptRule, ScriptWhen, Speech, Stop, UsageSaid,
 };
 use ringfence_json::{Number, Object, Value};
 use ringfence_policy::Glob;
-use ringfence_types::{Usage, format_duration, parse_duration};
+use ringfence_types::{format_duration, parse_duration};
 
 /// Length of a script, in bytes.
 const SCRIPT_BYTES_MAX: u64 = 4 << 20;
@@ -76,8 +76,13 @@ fn rules(node: &Node, report: &mut Report) -> Option<Vec<ScriptRule>> {
     }
     let mut all = Vec::new();
     for (at, node) in nodes.iter().enumerate() {
+        let before = report.errors();
         let Some(rule) = rule(node, report) else { continue };
-        if rule.when == ScriptWhen::default() && !rule.once && at + 1 < nodes.len() {
+        if report.errors() == before
+            && rule.when == ScriptWhen::default()
+            && !rule.once
+            && at + 1 < nodes.len()
+        {
             report.error_with_hint(
                 node.place,
                 "this rule fits every call, so that none after it is ever looked at",
@@ -158,7 +163,7 @@ impl Written<'_> {
         let say = self.say.map(|node| node.text("`say`", report).cloned().map(Part::Text));
         let calls = self.call.map_or(Some(Vec::new()), |node| calls(node, report));
         let stop = self.stop.map(|node| stop(node, report));
-        let usage = self.usage.map(|node| usage(node, report));
+        let usage = self.usage.map_or(Some(UsageSaid::default()), |node| usage(node, report));
         let unlimited = self.unlimited.map_or(Some(false), |node| node.boolean("`unlimited`", report));
         let (delay, first) = (wait(self.delay, "`delay`", report), wait(self.first, "`first`", report));
         let pause = wait(self.pause, "`pause`", report);
@@ -182,7 +187,7 @@ impl Written<'_> {
         Some(Speech {
             parts,
             stop: all_or_none(stop)?,
-            usage: all_or_none(usage)?,
+            usage: usage?,
             unlimited: unlimited?,
             delay: delay?,
             first: first?,
@@ -299,15 +304,13 @@ fn call(node: &Node, report: &mut Report) -> Option<Part> {
     let tool = fields.require("tool", report).and_then(|node| node.text("`tool`", report).cloned());
     let arguments = match fields.get("arguments") {
         None => Some(Object::new()),
-        Some(node) => match value(node, report) {
-            Some(Value::Object(arguments)) => Some(arguments),
-            other => {
-                if other.is_some() {
-                    report.error(node.place, format!("`arguments` must be a mapping, not {}", node.kind()));
-                }
-                None
+        Some(node) => {
+            let arguments = value(node).into_object();
+            if arguments.is_none() {
+                report.error(node.place, format!("`arguments` must be a mapping, not {}", node.kind()));
             }
-        },
+            arguments
+        }
     };
     fields.finish(report);
     let tool = tool?;
@@ -319,22 +322,17 @@ fn call(node: &Node, report: &mut Report) -> Option<Part> {
 }
 
 /// What is written as JSON has it: a scalar without quotes may be a number, a truth value or nothing.
-fn value(node: &Node, report: &mut Report) -> Option<Value> {
+fn value(node: &Node) -> Value {
     match &node.content {
-        Content::Scalar(scalar) if scalar.is_null() => Some(Value::Null),
+        Content::Scalar(scalar) if scalar.is_null() => Value::Null,
         Content::Scalar(scalar) => {
             let number = || Number::new(&scalar.text).ok().filter(|_| scalar.plain).map(Value::Number);
             let truth = scalar.as_bool().map(Value::Bool);
-            Some(truth.or_else(number).unwrap_or_else(|| Value::String(scalar.text.clone())))
+            truth.or_else(number).unwrap_or_else(|| Value::String(scalar.text.clone()))
         }
-        Content::Sequence(elements) => {
-            let all: Vec<_> = elements.iter().map(|element| value(element, report)).collect();
-            all.into_iter().collect::<Option<_>>().map(Value::Array)
-        }
+        Content::Sequence(elements) => Value::Array(elements.iter().map(value).collect()),
         Content::Mapping(members) => {
-            let all: Vec<_> =
-                members.iter().map(|(key, node)| Some((key.text.clone(), value(node, report)?))).collect();
-            all.into_iter().collect::<Option<_>>().map(Value::Object)
+            Value::Object(members.iter().map(|(key, node)| (key.text.clone(), value(node))).collect())
         }
     }
 }
@@ -351,26 +349,23 @@ fn stop(node: &Node, report: &mut Report) -> Option<Stop> {
     found
 }
 
-fn usage(node: &Node, report: &mut Report) -> Option<Usage> {
+fn usage(node: &Node, report: &mut Report) -> Option<UsageSaid> {
     let mut fields = Fields::of(node, "`usage`", report)?;
-    let mut usage = Usage::default();
-    let mut is_right = true;
-    for (name, count) in [
-        ("input", &mut usage.input),
-        ("cached_input", &mut usage.cached_input),
-        ("cache_write", &mut usage.cache_write),
-        ("cache_write_1h", &mut usage.cache_write_1h),
-        ("output", &mut usage.output),
-        ("reasoning", &mut usage.reasoning),
-    ] {
-        if let Some(node) = fields.get(name) {
-            let read = node.whole(&format!("`{name}`"), 0..=TOKENS_MAX, report);
-            is_right &= read.is_some();
-            *count = read.unwrap_or_default();
-        }
-    }
+    let mut count = |name: &'static str| {
+        fields.get(name).map(|node| node.whole(&format!("`{name}`"), 0..=TOKENS_MAX, report))
+    };
+    let [input, output, reasoning] = ["input", "output", "reasoning"].map(&mut count);
+    let [cached_input, cache_write, cache_write_1h] =
+        ["cached_input", "cache_write", "cache_write_1h"].map(|name| count(name).unwrap_or(Some(0)));
     fields.finish(report);
-    is_right.then_some(usage)
+    Some(UsageSaid {
+        input: all_or_none(input)?,
+        cached_input: cached_input?,
+        cache_write: cache_write?,
+        cache_write_1h: cache_write_1h?,
+        output: all_or_none(output)?,
+        reasoning: all_or_none(reasoning)?,
+    })
 }
 
 fn failure(node: &Node, delay: Duration, report: &mut Report) -> Option<FailureSaid> {

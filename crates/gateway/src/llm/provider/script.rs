@@ -83,8 +83,8 @@ pub struct Speech {
     pub parts: Vec<Part>,
     /// Why it ends; told by what it is made of, where it is not said.
     pub stop: Option<Stop>,
-    /// What it says that it used; counted, where it is not said.
-    pub usage: Option<Usage>,
+    /// What it says that it used.
+    pub usage: UsageSaid,
     /// It may be longer than the request allows.
     pub unlimited: bool,
     /// How long it takes before there is any answer.
@@ -97,6 +97,23 @@ pub struct Speech {
     pub chunks: Option<usize>,
     /// The connection breaks after so many pieces.
     pub cut_after: Option<usize>,
+}
+
+/// What an answer says that it used, in tokens of each kind; what is `None` is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct UsageSaid {
+    /// Read, beside the next three.
+    pub input: Option<u64>,
+    /// Read from a cache.
+    pub cached_input: u64,
+    /// Read, and written into a cache.
+    pub cache_write: u64,
+    /// Read, and written into a cache for an hour.
+    pub cache_write_1h: u64,
+    /// Written, other than reasoning.
+    pub output: Option<u64>,
+    /// Written while thinking.
+    pub reasoning: Option<u64>,
 }
 
 /// An answer as a provider gives it that cannot.
@@ -143,6 +160,24 @@ impl PartialEq for Script {
 }
 
 impl Eq for Script {}
+
+// === impl UsageSaid ===
+
+impl UsageSaid {
+    /// What was used, where so much was counted.
+    pub(super) fn of(&self, counted: &Usage) -> Usage {
+        let Self { cached_input, cache_write, cache_write_1h, .. } = *self;
+        let beside = cached_input.saturating_add(cache_write).saturating_add(cache_write_1h);
+        Usage {
+            input: self.input.unwrap_or(counted.input.saturating_sub(beside)),
+            cached_input,
+            cache_write,
+            cache_write_1h,
+            output: self.output.unwrap_or(counted.output),
+            reasoning: self.reasoning.unwrap_or(counted.reasoning),
+        }
+    }
+}
 
 // === impl Used ===
 
@@ -265,6 +300,17 @@ mod tests {
         assert!(fits(&of(None, "rain"), &asked) && fits(&of(Some("look*"), "rain"), &asked));
         assert!(!fits(&of(Some("other"), "rain"), &asked) && !fits(&of(None, "sun"), &asked));
         assert!(fits(&ScriptWhen { tool: Some(Glob::new("look_?p")), ..ScriptWhen::default() }, &asked));
+    }
+
+    #[test]
+    fn what_a_script_does_not_say_was_used_is_counted() {
+        let counted = Usage { input: 100, output: 20, reasoning: 5, ..Usage::default() };
+        assert_eq!(UsageSaid::default().of(&counted), counted);
+        let said = UsageSaid { cached_input: 30, cache_write: 20, output: Some(7), ..UsageSaid::default() };
+        let used = Usage { input: 50, cached_input: 30, cache_write: 20, output: 7, reasoning: 5, ..counted };
+        assert_eq!(said.of(&counted), used);
+        let said = UsageSaid { input: Some(9), reasoning: Some(0), cache_write_1h: 200, ..said };
+        assert_eq!((said.of(&counted).input, said.of(&counted).reasoning), (9, 0));
     }
 
     #[test]

@@ -33,6 +33,9 @@ pub(super) async fn answer(
     let api = outgoing.api;
     let heard = Heard::read(api, &request(&outgoing.body));
     let chosen = script.answer(flight.call.run.id, api, &heard);
+    // What is only counted costs nothing, so nothing was estimated for it.
+    let text = std::str::from_utf8(&outgoing.body).unwrap_or_default();
+    let estimate = if api == Api::CountTokens { served.tokenizer.count(text) } else { estimate };
     let asked = Asked { api, heard, id: id(&outgoing.body), served, estimate };
     match (chosen, api) {
         (Some(ScriptAnswer::Failure(failure)), _) => {
@@ -78,14 +81,14 @@ impl Asked<'_> {
     fn spoken(&self, speech: &Speech) -> Response<Body> {
         let mut body = match self.api {
             Api::Embeddings => {
-                let read = speech.usage.map_or(self.estimate, |usage| usage.input_total());
-                self.piecemeal(&embeddings(&self.heard, read), speech)
+                let read = speech.usage.of(&self.counted()).input_total();
+                piecemeal(&embeddings(&self.heard, read), speech)
             }
             api if api.generates() && self.heard.stream => {
                 let stream = self.said(speech).stream(api, speech.chunks, self.heard.tell_usage);
                 cut(stream, speech.cut_after.map(|pieces| pieces.saturating_add(1)))
             }
-            api => self.piecemeal(&self.said(speech).whole(api), speech),
+            api => piecemeal(&self.said(speech).whole(api), speech),
         };
         body = body.begins_after(speech.first);
         let streams = self.api.generates() && self.heard.stream;
@@ -94,15 +97,6 @@ impl Asked<'_> {
         }
         let media = if streams { "text/event-stream; charset=utf-8" } else { "application/json" };
         self.respond(StatusCode::OK, media, body)
-    }
-
-    /// A whole answer; where it breaks off, half of it.
-    fn piecemeal(&self, answer: &Object, speech: &Speech) -> Local {
-        let bytes = Bytes::from(Value::Object(answer.clone()).to_bytes());
-        match speech.cut_after {
-            None => Local::whole(bytes),
-            Some(_) => Local::whole(bytes.slice(..bytes.len() / 2)).broken(),
-        }
     }
 
     fn said(&self, speech: &Speech) -> Said {
@@ -115,17 +109,20 @@ impl Asked<'_> {
             model: self.heard.model.as_str().into(),
             parts: speech.parts.clone(),
             stop: speech.stop.unwrap_or(told),
-            usage: Usage { input: self.estimate, ..Usage::default() },
+            usage: self.counted(),
             answers: if self.api == Api::Chat { self.heard.answers } else { 1 },
         };
         if let Some(limit) = self.heard.limit.filter(|_| !speech.unlimited) {
             said.limit(limit, tokenizer);
         }
-        match speech.usage {
-            Some(usage) => said.usage = usage,
-            None => said.count(self.api, tokenizer),
-        }
+        said.count(self.api, tokenizer);
+        said.usage = speech.usage.of(&said.usage);
         said
+    }
+
+    /// What the request comes to.
+    fn counted(&self) -> Usage {
+        Usage { input: self.estimate, ..Usage::default() }
     }
 
     fn failed(&self, failure: &FailureSaid) -> Response<Body> {
@@ -171,6 +168,15 @@ impl Asked<'_> {
             headers.insert(name, id);
         }
         response
+    }
+}
+
+/// A whole answer; where it breaks off, half of it.
+fn piecemeal(answer: &Object, speech: &Speech) -> Local {
+    let bytes = Bytes::from(Value::Object(answer.clone()).to_bytes());
+    match speech.cut_after {
+        None => Local::whole(bytes),
+        Some(_) => Local::whole(bytes.slice(..bytes.len() / 2)).broken(),
     }
 }
 
