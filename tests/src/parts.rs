@@ -34,6 +34,11 @@ pub fn script(name: &str) -> PathBuf {
     installed(&repository().join("tests/parts/python/clients").join(name))
 }
 
+/// A client script of these tests for Node.
+pub fn node_script(name: &str) -> PathBuf {
+    installed(&repository().join("tests/parts/npm/clients").join(name))
+}
+
 fn npm(path: &[&str]) -> PathBuf {
     let mut file = folder().join("npm/node_modules");
     file.extend(path);

@@ -2,12 +2,14 @@
 
 mod ask;
 mod money;
+mod sdk;
 mod setup;
 
 use ringfence_mock_model::{Counts, MockModel, Options};
 
 pub use ask::{Answered, Api, Ask, error_of, talk};
 pub use money::{Call, INPUT_NANOS, Log, OUTPUT_NANOS};
+pub use sdk::{Sdk, output};
 pub use setup::Setup;
 
 use crate::limits::EFFECT;

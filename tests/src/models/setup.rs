@@ -8,6 +8,8 @@ use crate::config::Config;
 /// dollar for a million tokens read and ten for a million written, and agents that hold both and have no limits.
 #[derive(Clone, Debug)]
 pub struct Setup {
+    /// More keys of the whole file, as lines of YAML.
+    pub node: String,
     /// More keys of every model, such as `retries: 0`.
     pub model: String,
     /// More models, as lines of YAML; `{url}` stands for the provider's address.
@@ -32,6 +34,7 @@ const OPEN: &str = "rules:\n  - { name: everything, match: {}, decision: ALLOW }
 impl Default for Setup {
     fn default() -> Self {
         Self {
+            node: String::new(),
             model: "retries: 1".to_owned(),
             models: String::new(),
             workspace: String::new(),
@@ -52,8 +55,11 @@ impl Setup {
 
     /// The files, for a provider at this address.
     pub fn config(&self, url: &str) -> Config {
-        let mut text =
-            format!("organization: acme\nworkspaces:\n  lab:\n    environment: test\n{}", self.models(url));
+        let mut text = format!(
+            "organization: acme\n{}\nworkspaces:\n  lab:\n    environment: test\n{}",
+            self.node,
+            self.models(url)
+        );
         for line in self.workspace.replace("{url}", url).lines() {
             let _ = writeln!(text, "    {line}");
         }
