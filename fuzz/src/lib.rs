@@ -4,11 +4,16 @@
 //! that nothing panicked. The programs in `targets/` give them to libFuzzer; `cargo xtask fuzz` builds and runs them.
 #![expect(clippy::missing_panics_doc, reason = "a panic is how a target fails, everywhere in this crate")]
 
+pub mod head;
 pub mod log;
 pub mod message;
 pub mod mutate;
 pub mod policy;
+pub mod prices;
+pub mod request;
 mod segment;
+pub mod stream;
+pub mod translate;
 
 use std::fs;
 use std::path::Path;

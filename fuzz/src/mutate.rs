@@ -7,8 +7,8 @@ use ringfence_json::{Limits, Object, Value, parse};
 const VALUES: [&str; 11] =
     ["null", "true", "0", "-7", "1.5", "1e400", "\"\"", "\"2.0\"", "[]", "{}", r#"{"code":1,"message":""}"#];
 
-/// Names that members take: those of JSON-RPC, and near ones.
-const NAMES: [&str; 12] = [
+/// Names that members take: those of JSON-RPC, those of models' APIs, and near ones.
+const NAMES: [&str; 24] = [
     "jsonrpc",
     "id",
     "method",
@@ -21,6 +21,18 @@ const NAMES: [&str; 12] = [
     "arguments",
     "Method",
     "",
+    "type",
+    "text",
+    "role",
+    "content",
+    "messages",
+    "model",
+    "max_tokens",
+    "max_completion_tokens",
+    "tools",
+    "stream",
+    "usage",
+    "output_tokens",
 ];
 
 /// Changes the first `size` bytes of `data` by `change`, every other time, and gives the new size; `None` where that is left
@@ -59,6 +71,29 @@ pub fn lines(text: &[u8], seed: u32) -> Option<Vec<u8>> {
         2 => lines.swap(one, other),
         3 => lines.insert(one, Vec::new()),
         _ => lines[one] = changed_document(&lines[one], &mut random)?.to_canonical(),
+    }
+    Some(lines.join(&b'\n'))
+}
+
+/// The stream with one of its lines gone, doubled, moved, or changed as the JSON that its data is. `None` if it has none.
+pub fn stream(text: &[u8], seed: u32) -> Option<Vec<u8>> {
+    const DATA: &[u8] = b"data: ";
+    if !text.windows(DATA.len()).any(|window| window == DATA) {
+        return None;
+    }
+    let mut random = Random::of(seed);
+    let mut lines: Vec<Vec<u8>> = text.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+    let (one, other) = (random.below(lines.len()), random.below(lines.len()));
+    match random.below(8) {
+        0 => drop(lines.remove(one)),
+        1 => lines.insert(other, lines[one].clone()),
+        2 => lines.swap(one, other),
+        3 => lines[one].push(b'\r'),
+        _ => {
+            let at = (one..lines.len()).chain(0..one).find(|at| lines[*at].starts_with(DATA))?;
+            let changed = changed_document(&lines[at][DATA.len()..], &mut random)?;
+            lines[at] = [DATA, &changed.to_bytes()].concat();
+        }
     }
     Some(lines.join(&b'\n'))
 }

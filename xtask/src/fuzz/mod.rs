@@ -14,8 +14,8 @@ use crate::place::Place;
 use build::Built;
 pub use run::Fuzzed;
 
-/// How long each target runs in `cargo xtask test`.
-pub const IN_TESTS: Duration = Duration::from_secs(30);
+/// How long each target runs in `cargo xtask test`: all together a minute and a half.
+pub const IN_TESTS: Duration = Duration::from_secs(13);
 
 /// What is fuzzed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -26,13 +26,29 @@ pub enum Target {
     Policy,
     /// Entries and segments of the log.
     Log,
+    /// Streams of models' answers.
+    Stream,
+    /// What is translated between the APIs of two providers.
+    Translate,
+    /// Requests for models.
+    Request,
+    /// Tables of prices.
+    Prices,
 }
 
 // === impl Target ===
 
 impl Target {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Message, Self::Policy, Self::Log];
+    pub const ALL: [Self; 7] = [
+        Self::Message,
+        Self::Policy,
+        Self::Log,
+        Self::Stream,
+        Self::Translate,
+        Self::Request,
+        Self::Prices,
+    ];
 
     /// Its name, as it is given on the command line.
     pub fn name(self) -> &'static str {
@@ -40,13 +56,18 @@ impl Target {
             Self::Message => "message",
             Self::Policy => "policy",
             Self::Log => "log",
+            Self::Stream => "stream",
+            Self::Translate => "translate",
+            Self::Request => "request",
+            Self::Prices => "prices",
         }
     }
 
     /// The longest input, in bytes. What is longer takes longer, and rarely shows anything new.
     fn bytes_max(self) -> usize {
         match self {
-            Self::Message | Self::Policy => 4 << 10,
+            Self::Message | Self::Policy | Self::Translate | Self::Request | Self::Prices => 4 << 10,
+            Self::Stream => 8 << 10,
             Self::Log => 16 << 10,
         }
     }

@@ -139,8 +139,21 @@ impl Caps {
 }
 
 fn cap(random: &mut Random) -> Cap {
-    let usd = [0, 999, 1_000_000, 3_333_333, 10_000_000, 10_000_000, 30_000_000, 100_000_000, 400_000_000];
-    let tokens = [0, 1_500, 5_000, 20_000, 60_000, 200_000];
+    // Some leave exactly the floor of a model, or a nano-dollar less.
+    let usd = [
+        0,
+        999,
+        1_000_000,
+        1_031_999,
+        1_032_000,
+        3_333_333,
+        10_000_000,
+        10_000_000,
+        30_000_000,
+        100_000_000,
+        400_000_000,
+    ];
+    let tokens = [0, 41, 656, 1_016, 1_500, 5_000, 20_000, 60_000, 200_000];
     let per = random.pick(&PERS);
     match random.below(8) {
         0 => Cap { usd: Some(random.pick(&usd)), tokens: Some(random.pick(&tokens)), per },
