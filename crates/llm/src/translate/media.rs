@@ -6,14 +6,14 @@ use super::fault::Fault;
 use super::node::{At, Node};
 
 /// What Anthropic takes as an image (`Base64ImageSource.media_type`).
-const IMAGE_TYPES: [&str; 4] = ["image/jpeg", "image/png", "image/gif", "image/webp"];
+pub(super) const IMAGE_TYPES: [&str; 4] = ["image/jpeg", "image/png", "image/gif", "image/webp"];
 /// What it takes as a document (`Base64PDFSource.media_type`).
 pub(super) const PDF: &str = "application/pdf";
 
 /// An image's `url` at OpenAI as a `source` at Anthropic. A remote URL stays remote: whether the agent may send one is not
 /// for a translation to say.
 pub(super) fn image_source(url: &str, at: &At) -> Result<Object, Fault> {
-    if url.starts_with("https://") || url.starts_with("http://") {
+    if is_remote(url) {
         return Ok(Object::new().with("type", "url").with("url", url));
     }
     let (media_type, data) = data_url(url, at)?;
@@ -31,22 +31,29 @@ pub(super) fn document_source(url: &str, at: &At) -> Result<Object, Fault> {
     }
 }
 
-/// A `source` at Anthropic as a URL at OpenAI.
-pub(super) fn source_url(source: &Node<'_>) -> Result<String, Fault> {
+fn is_remote(url: &str) -> bool {
+    url.starts_with("https://") || url.starts_with("http://")
+}
+
+/// A `source` at Anthropic, which must be of one of these types, as a URL at OpenAI.
+pub(super) fn source_url(source: &Node<'_>, types: &[&str]) -> Result<String, Fault> {
     match source.text("type")? {
         "base64" => {
             source.only(&["type", "media_type", "data"])?;
             let (media_type, data) = (source.text("media_type")?, source.text("data")?);
-            let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"/+.-".contains(&byte);
-            if media_type.is_empty() || !media_type.bytes().all(fits) {
-                return Err(source.fault("media_type", "is not a media type"));
+            if !types.contains(&media_type) {
+                return Err(source.fault("media_type", format!("must be one of: {}", types.join(", "))));
             }
             is_base64(data, &source.at.member("data"))?;
             Ok(format!("data:{media_type};base64,{data}"))
         }
         "url" => {
             source.only(&["type", "url"])?;
-            Ok(source.text("url")?.to_owned())
+            let url = source.text("url")?;
+            if !is_remote(url) {
+                return Err(source.fault("url", "must begin with https:// or http://"));
+            }
+            Ok(url.to_owned())
         }
         _ => {
             Err(source.fault("type", "cannot be read by this model's provider: send the content as `base64`"))

@@ -2,7 +2,7 @@
 
 use ringfence_json::{Object, Value};
 
-use crate::translate::media::{PDF, source_url};
+use crate::translate::media::{IMAGE_TYPES, PDF, source_url};
 use crate::translate::node::{Node, Read};
 
 /// What a document is called that came without a title: OpenAI wants a name.
@@ -40,7 +40,7 @@ pub(super) fn text_block(block: &Node<'_>, dropped: &mut Vec<String>) -> Read<Va
 pub(super) fn image(block: &Node<'_>, dropped: &mut Vec<String>) -> Read<Value> {
     block.only(&["type", "source", "cache_control", "transformations"])?;
     left_out(block, &["cache_control", "transformations"], dropped);
-    let url = Object::new().with("url", source_url(&block.child("source")?)?);
+    let url = Object::new().with("url", source_url(&block.child("source")?, &IMAGE_TYPES)?);
     Ok(Object::new().with("type", "image_url").with("image_url", url).into())
 }
 
@@ -63,7 +63,7 @@ pub(super) fn document(block: &Node<'_>, dropped: &mut Vec<String>) -> Read<Vec<
         ("base64", Some(PDF)) => {
             let file = Object::new()
                 .with("filename", title.unwrap_or(UNTITLED))
-                .with("file_data", source_url(&source)?);
+                .with("file_data", source_url(&source, &[PDF])?);
             let file = Object::new().with("type", "file").with("file", file);
             Ok(context.into_iter().chain([file.into()]).collect())
         }

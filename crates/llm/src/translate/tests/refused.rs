@@ -178,6 +178,14 @@ const MESSAGES_MESSAGES: &[(&str, &str)] = &[
         "messages.0.content.0.source.type",
     ),
     (
+        r#"[{"role":"user","content":[{"type":"image","source":{"type":"base64","media_type":"2.0","data":"AAAA"}}]}]"#,
+        "messages.0.content.0.source.media_type",
+    ),
+    (
+        r#"[{"role":"user","content":[{"type":"image","source":{"type":"url","url":"data:text/html,x"}}]}]"#,
+        "messages.0.content.0.source.url",
+    ),
+    (
         r#"[{"role":"user","content":[{"type":"text","text":"a","mood":"good"}]}]"#,
         "messages.0.content.0.mood",
     ),
