@@ -21,4 +21,4 @@ pub use api::Addresses;
 pub use compile::{Compiled, compile, vocabulary};
 pub use node::{Exposed, Node, NodeOptions, ReloadError, Reloaded, StartError, prepare_folder};
 pub use people::{NoRandomness, OWNER, People, Person, PersonToken, Power};
-pub use setup::{SetupError, named_tools};
+pub use setup::{SetupError, check_scripts, named_tools};

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::HeaderName;
+pub use models::check_scripts;
 use ringfence_gateway::targets::{HttpTarget, Share as TargetShare, Source, StdioTarget, Table, Target};
 use ringfence_kernel::{
     AgentSetup, BreakerSetup, Grants, PinView, RunLimits, ServerSetup, Setup, ToolWords, Trust,

@@ -13,7 +13,8 @@ mod operator;
 use std::os::unix::fs::PermissionsExt as _;
 
 use operator::Place;
-use ringfence_control::Node;
+use ringfence_control::config::load;
+use ringfence_control::{Node, check_scripts, compile};
 use ringfence_json::{Limits, Value, parse};
 use ringfence_mock_model::{MockModel, Options};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -298,6 +299,12 @@ async fn a_script_that_is_wrong_keeps_a_node_from_starting() {
             && error.contains("did you mean `say`?"),
         "{error}"
     );
+    let checked = load(&place.options().config).and_then(|loaded| compile(loaded, &[]));
+    let shown = checked.and_then(check_scripts).unwrap_err().render();
+    assert!(shown.contains("script.yaml") && shown.contains("{ says: hello }"), "{shown}");
+    place.write("script.yaml", SCRIPT);
+    let checked = load(&place.options().config).and_then(|loaded| compile(loaded, &[]));
+    assert!(checked.and_then(check_scripts).is_ok());
 }
 
 /// A node that records what the stand-in for the providers answers.

@@ -3,6 +3,7 @@
 mod script;
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use http::HeaderName;
@@ -16,8 +17,9 @@ use ringfence_kernel::{AgentModels, BreakerSetup, LoopLimits, ModelSetup, Worksp
 use ringfence_types::{Budget, ModelName, Price, Window};
 
 use super::{SetupError, resolved};
+use crate::compile::Compiled;
 use crate::config::{
-    AgentConfig, BudgetConfig, BudgetWindow, EndpointConfig, ModelApi, ModelConfig, ProviderConfig,
+    AgentConfig, BudgetConfig, BudgetWindow, EndpointConfig, ModelApi, ModelConfig, ProviderConfig, Rejected,
     RouteConfig, SecretSource, ServedConfig, WorkspaceConfig,
 };
 
@@ -107,6 +109,32 @@ pub(super) fn agent_models(agent: &AgentConfig) -> AgentModels {
     }
 }
 
+/// Reads the scripts that a configuration names, as a node does that is going to answer from them.
+///
+/// # Errors
+/// With everything that is wrong in any of them.
+pub fn check_scripts(mut compiled: Compiled) -> Result<Compiled, Rejected> {
+    let models = compiled.loaded.config.workspaces.iter().flat_map(|workspace| &workspace.models);
+    let mut scripts: Vec<&Path> = Vec::new();
+    for provider in models.filter_map(|model| Some(&model.served.as_ref()?.provider)) {
+        if let ProviderConfig::Scripted { script } = provider
+            && !scripts.contains(&script.as_path())
+        {
+            scripts.push(script);
+        }
+    }
+    let wrong: Vec<Rejected> = scripts.into_iter().filter_map(|path| script::read(path).err()).collect();
+    if wrong.is_empty() {
+        return Ok(compiled);
+    }
+    let mut all = Rejected { diagnostics: compiled.warnings, sources: compiled.loaded.sources.split_off(0) };
+    for mut rejected in wrong {
+        all.diagnostics.append(&mut rejected.diagnostics);
+        all.sources.append(&mut rejected.sources);
+    }
+    Err(all)
+}
+
 /// The models of a workspace as the gateway reaches them.
 ///
 /// # Errors
@@ -148,7 +176,11 @@ fn served_target(
         ProviderConfig::OpenAi(endpoint) => Provider::Http(http(endpoint, Family::OpenAi)?),
         ProviderConfig::Anthropic(endpoint) => Provider::Http(http(endpoint, Family::Anthropic)?),
         ProviderConfig::Scripted { script } => {
-            Provider::Scripted(Arc::new(script::read(script).map_err(unusable)?))
+            let lines = |rejected: Rejected| {
+                let lines = rejected.diagnostics.iter().map(ToString::to_string);
+                unusable(lines.collect::<Vec<_>>().join("\n"))
+            };
+            Provider::Scripted(Arc::new(script::read(script).map_err(lines)?))
         }
         ProviderConfig::Replay { recording, api, record } => {
             let family = match api {

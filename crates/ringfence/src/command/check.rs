@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use ringfence_control::config::{Loaded, Rejected, load};
-use ringfence_control::{Compiled, compile};
+use ringfence_control::{Compiled, check_scripts, compile};
 use ringfence_document::Diagnostic;
 use ringfence_json::{Object, Value};
 
@@ -25,7 +25,8 @@ pub struct Check {
 
 impl Check {
     pub fn run(self, global: &Global) -> Result<(), Failure> {
-        let checked = load(&self.config).and_then(|loaded: Loaded| compile(loaded, &[]));
+        let checked =
+            load(&self.config).and_then(|loaded: Loaded| compile(loaded, &[])).and_then(check_scripts);
         let output = global.output();
         match &checked {
             Ok(compiled) if output.is_json() => output.document(&document(true, &compiled.warnings)),

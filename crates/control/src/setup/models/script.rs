@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
-use ringfence_document::{Content, Fields, Node, Report, parse};
+use ringfence_document::{Content, Diagnostic, Fields, Node, Place, Report, parse};
 use ringfence_gateway::Api;
 use ringfence_gateway::targets::{
     FailureSaid, Part, ResultWhen, Script, ScriptAnswer, ScriptRule, ScriptWhen, Speech, Stop, UsageSaid,
@@ -12,6 +12,8 @@ use ringfence_gateway::targets::{
 use ringfence_json::{Number, Object, Value};
 use ringfence_policy::Glob;
 use ringfence_types::{format_duration, parse_duration};
+
+use crate::config::{Rejected, SourceText};
 
 /// Length of a script, in bytes.
 const SCRIPT_BYTES_MAX: u64 = 4 << 20;
@@ -40,20 +42,24 @@ const WORD_BYTES_MAX: usize = 256;
 /// Reads a script.
 ///
 /// # Errors
-/// Everything that is wrong with it, a line each.
-pub(super) fn read(path: &Path) -> Result<Script, String> {
+/// Everything that is wrong with it.
+pub(super) fn read(path: &Path) -> Result<Script, Rejected> {
     let name = path.display().to_string();
-    let text = text_of(path).map_err(|error| format!("cannot read the script {name}: {error}"))?;
-    let lines = |all: Vec<ringfence_document::Diagnostic>| {
-        all.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-    };
-    let node = parse(&name, &text).map_err(lines)?;
-    let mut report = Report::new(name);
-    let rules = rules(&node, &mut report);
-    if report.errors() > 0 {
-        return Err(lines(report.into_diagnostics()));
-    }
-    Ok(Script::new(rules.unwrap_or_default()))
+    let text = text_of(path).map_err(|error| {
+        let message = format!("cannot read the script: {error}");
+        Rejected { diagnostics: vec![Diagnostic::error(&name, Place::WHOLE, message)], sources: Vec::new() }
+    })?;
+    let read = parse(&name, &text).and_then(|node| {
+        let mut report = Report::new(&name);
+        match rules(&node, &mut report) {
+            Some(rules) if report.errors() == 0 => Ok(rules),
+            _ => Err(report.into_diagnostics()),
+        }
+    });
+    read.map(Script::new).map_err(|diagnostics| {
+        let sources = vec![SourceText { name, path: path.to_owned(), text }];
+        Rejected { diagnostics, sources }
+    })
 }
 
 fn text_of(path: &Path) -> std::io::Result<String> {

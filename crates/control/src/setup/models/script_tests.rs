@@ -4,7 +4,12 @@ fn script(text: &str) -> Result<Script, String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("script.yaml");
     std::fs::write(&path, text).unwrap();
-    read(&path)
+    read(&path).map_err(|rejected| lines(&rejected))
+}
+
+fn lines(rejected: &Rejected) -> String {
+    let lines: Vec<String> = rejected.diagnostics.iter().map(ToString::to_string).collect();
+    lines.join("\n")
 }
 
 #[test]
@@ -143,5 +148,6 @@ more: 1
     for text in ["", "rules: []", "- say: A", "rules: { say: A }", "rules: [", "rules: [&a 1]"] {
         assert!(script(text).is_err(), "{text}");
     }
-    assert!(read(Path::new("/nowhere/script.yaml")).unwrap_err().contains("/nowhere/script.yaml"));
+    let missing = read(Path::new("/nowhere/script.yaml")).unwrap_err();
+    assert!(lines(&missing).starts_with("/nowhere/script.yaml: error: cannot read the script"));
 }
