@@ -40,15 +40,8 @@ pub enum Target {
 
 impl Target {
     /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::Message,
-        Self::Policy,
-        Self::Log,
-        Self::Stream,
-        Self::Translate,
-        Self::Request,
-        Self::Prices,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Message, Self::Policy, Self::Log, Self::Stream, Self::Translate, Self::Request, Self::Prices];
 
     /// Its name, as it is given on the command line.
     pub fn name(self) -> &'static str {

@@ -1,4 +1,4 @@
-//! The long tests: what `cargo xtask test` does for half a minute, for as long as it takes to be believed.
+//! The long tests: what `cargo xtask test` does for a short time, for as long as it takes to be believed.
 
 mod part;
 

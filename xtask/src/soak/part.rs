@@ -17,6 +17,9 @@ const KILLS: u64 = 200;
 /// How many sequences the kernel and its model live through together.
 const SEQUENCES: u64 = 10_000;
 
+/// How many sequences of calls and settlements are added up anew.
+const MONEY: u64 = 10_000;
+
 /// The sequences wait more than they work: so many processes share them.
 const MODELS: u64 = 4;
 
@@ -24,7 +27,7 @@ const MODELS: u64 = 4;
 const APART: Duration = Duration::from_secs(1);
 
 /// How long each target is fuzzed.
-const FUZZ: Duration = Duration::from_mins(5);
+const FUZZ: Duration = Duration::from_mins(4);
 
 /// One of the long tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -33,6 +36,8 @@ pub enum Part {
     Kills,
     /// The kernel against its model.
     Model,
+    /// Money against an oracle.
+    Money,
     /// What strangers send.
     Fuzz,
 }
@@ -42,13 +47,14 @@ type Done = (bool, Vec<String>);
 
 impl Part {
     /// All of them, in their order.
-    pub const ALL: [Self; 3] = [Self::Kills, Self::Model, Self::Fuzz];
+    pub const ALL: [Self; 4] = [Self::Kills, Self::Model, Self::Money, Self::Fuzz];
 
     /// Its name, as it is given on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Kills => "kills",
             Self::Model => "model",
+            Self::Money => "money",
             Self::Fuzz => "fuzz",
         }
     }
@@ -61,6 +67,7 @@ impl Part {
         match self {
             Self::Kills => kills(place),
             Self::Model => model(place),
+            Self::Money => money(place),
             Self::Fuzz => {
                 let fuzzed = fuzz::all(place, FUZZ)?;
                 let passed = fuzzed.iter().all(|one| !one.found);
@@ -104,6 +111,14 @@ fn model(place: &Place) -> Result<Done, Error> {
     let dones: Vec<Done> = dones.into_iter().collect::<Result<_, _>>()?;
     let passed = dones.iter().all(|(passed, counts)| *passed && counts.len() == 1);
     Ok((passed, dones.into_iter().flat_map(|(_, counts)| counts).collect()))
+}
+
+/// One process: it does several sequences at once by itself.
+fn money(place: &Place) -> Result<Done, Error> {
+    let mut test = cargo(&place.repository);
+    test.args(["test", "-p", "ringfence-kernel", "--test", "money", "--", "--nocapture"]);
+    test.env("RINGFENCE_MONEY_SEQUENCES", MONEY.to_string());
+    told(&mut test, &[": every sum was exact", " samples"])
 }
 
 /// Runs a test, and keeps the lines that say what it counted.

@@ -23,7 +23,7 @@ pub enum Phase {
     Dependencies,
     /// Unit tests, the tests of each crate, and the examples in the documentation.
     Unit,
-    /// What strangers send is fuzzed, half a minute for each target.
+    /// What strangers send is fuzzed, for some seconds with each target.
     Fuzz,
     /// The parts that the end-to-end tests need are installed.
     Install,
