@@ -154,7 +154,9 @@ pub(crate) fn tell(response: &mut Response<Outbound>, flight: &Flight, plan: &Pl
     if plan.candidate.named.is_some() {
         set(response, "x-ringfence-model", plan.candidate.model.as_str());
     }
-    if let Some(limit) = clearance.output().filter(|_| clearance.is_lowered()) {
+    let asked = plan.demand.output;
+    // For want of money, or by a rule.
+    if let Some(limit) = clearance.output().filter(|limit| asked.is_some_and(|asked| *limit < asked)) {
         set(response, "x-ringfence-max-output-tokens", &limit.to_string());
     }
 }
