@@ -1,5 +1,7 @@
 //! What the policy says of a call, and why. A question: it takes nothing and leaves no trace.
 
+mod replay;
+
 use ringfence_json::{Object, Value};
 use ringfence_kernel::Grants;
 use ringfence_policy::{KnownTool, PolicySet, Request, Verdict};
@@ -8,6 +10,8 @@ use smol_str::SmolStr;
 
 use crate::compile::Compiled;
 use crate::config::{AgentConfig, Config, ServerConfig, WorkspaceConfig};
+
+pub use replay::replayed_arguments;
 
 /// A call that cannot be asked about.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +29,9 @@ pub enum ExplainError {
         /// What it must be.
         expected: &'static str,
     },
+    /// A request to a model that the gateway would not take.
+    #[error("the gateway would not take this request: {0}")]
+    Request(String),
     /// It names something that is not configured.
     #[error("there is no {what} `{name}`{hint}")]
     Unknown {

@@ -226,3 +226,39 @@ async fn calls_of_models_are_explained() {
     }
     scene.node.stop().await;
 }
+
+#[test]
+fn a_recorded_request_is_replayed_as_rules_saw_it() {
+    let place = Place::new();
+    let model = "lab:\n    models: { smart: { provider: openai, model: gpt-mock, base_url: 'http://127.0.0.1:9/v1', price: { input: 1, output: 10 }, max_output: 700 } }";
+    let configuration = place.configuration().replace("lab:", model);
+    place.write("ringfence.yaml", &configuration.replace("tools: []", "tools: [], models: [smart]"));
+    let rule = "rules:\n  - { name: short, match: { kind: model_call }, decision: ALLOW_WITH_CONSTRAINTS, constraints: { max_max_output_tokens: 500 } }\n";
+    place.write("safety-policy.yaml", rule);
+    let loaded =
+        ringfence_control::config::load(&place.options().config).unwrap_or_else(|_| panic!("it loads"));
+    let compiled = ringfence_control::compile(loaded, &[]).unwrap_or_else(|_| panic!("it compiles"));
+    let replayed = |request: &str| {
+        let text = format!(
+            r#"{{"workspace":"lab","agent":"assistant","model":"smart","operation":"chat","arguments":{request}}}"#
+        );
+        let call = parse(text.as_bytes(), &Limits::default()).unwrap().into_object().unwrap();
+        let arguments = ringfence_control::explain::replayed_arguments(&compiled, &call)
+            .map_err(|error| error.to_string())?;
+        let verdict =
+            ringfence_control::explain::decide(&compiled, &[], &call.with("arguments", arguments.clone()));
+        Ok::<_, String>((arguments, verdict.unwrap()))
+    };
+    let messages = r#""model":"smart","messages":[{"role":"user","content":"x"}]"#;
+    for (request, asked) in
+        [(format!("{{{messages},\"max_tokens\":600}}"), 600), (format!("{{{messages}}}"), 700)]
+    {
+        let (arguments, verdict) = replayed(&request).unwrap();
+        assert_eq!(arguments.get("max_output_tokens").and_then(Value::as_u64), Some(asked));
+        let narrowed =
+            verdict.arguments.as_ref().and_then(|narrowed| narrowed.get("max_output_tokens")?.as_u64());
+        assert_eq!(narrowed, Some(500), "{verdict:?}");
+    }
+    let unknown = replayed(&format!("{{{messages},\"surprise\":1}}")).unwrap_err();
+    assert!(unknown.contains("would not take this request"), "{unknown}");
+}

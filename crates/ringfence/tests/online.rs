@@ -39,6 +39,11 @@ fn a_node_is_started_asked_and_stopped() {
     assert!(place.run(&["runs", "stop", &run]).expect(1).stderr.contains("ended already"));
     assert!(place.run(&["runs", "logs", &run]).expect(0).stdout.contains("enough"));
 
+    let spent = place.run(&["spend", "--by", "user,day", "--since", "1h"]).expect(0);
+    assert_eq!(spent.stdout, "nothing was spent\n");
+    let spent = place.run(&["spend", "--json"]).expect(0).json();
+    assert!(spent.get("budgets").is_some() && spent.get("entries") == spent.get("durable"), "{spent:?}");
+    assert!(place.run(&["spend", "--by", "agnet"]).expect(2).stderr.contains("did you mean `agent`?"));
     place.run(&["approvals", "list"]).expect(0);
     place.run(&["tools", "list"]).expect(0);
     place.run(&["tools", "diff"]).expect(0);
@@ -46,6 +51,7 @@ fn a_node_is_started_asked_and_stopped() {
     assert!(unknown.stderr.contains("no workspace lba"), "{}", unknown.stderr);
     assert_eq!(node.stop(), Some(0));
     place.run(&["status"]).expect(3);
+    place.run(&["spend"]).expect(3);
 }
 
 #[test]

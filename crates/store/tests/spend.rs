@@ -22,7 +22,7 @@ struct Call {
     charge: Option<(u64, Usage, usize, bool)>,
 }
 
-const BASES: [&str; 4] = ["reported", "counted", "reserved", "nothing"];
+const BASES: [&str; 5] = ["reported", "counted", "reserved", "nothing", "cached"];
 
 fn subject(whose: usize) -> Object {
     let user = (!whose.is_multiple_of(3)).then(|| format!("user-{}", whose % 3));
@@ -165,7 +165,7 @@ fn calls() -> impl Strategy<Value = Vec<Call>> {
     );
     // A hundred of these stay below what an amount can be.
     let usd = 0..u64::MAX / 200;
-    let charge = prop::option::weighted(0.9, (usd.clone(), usage, 0..4_usize, prop::bool::weighted(0.1)));
+    let charge = prop::option::weighted(0.9, (usd.clone(), usage, 0..BASES.len(), prop::bool::weighted(0.1)));
     let call = (0..30_usize, (usd, tokens()), charge);
     let call = call.prop_map(|(whose, reserved, charge)| Call { whose, reserved, charge });
     prop::collection::vec(call, 1..90)

@@ -9,7 +9,12 @@ use crate::audit::{Books, BooksError, EntryText, FILTER_FIELDS, Filter, FilterEr
 
 impl From<BooksError> for Problem {
     fn from(error: BooksError) -> Self {
-        Self::unavailable(error.to_string()).hint("`ringfence audit verify` says what is wrong with the log")
+        let problem = Self::unavailable(error.to_string());
+        match error {
+            // These say themselves what to do.
+            BooksError::Behind { .. } | BooksError::NoIndex => problem,
+            _ => problem.hint("`ringfence audit verify` says what is wrong with the log"),
+        }
     }
 }
 

@@ -94,7 +94,9 @@ fn replay(compiled: &Compiled, entry: &Object, payloads: &Object, found: &mut Fo
     // As the definition of that time hinted; what the other configuration says of the tool counts before it.
     let hinted = entry.get("facts").and_then(|facts| facts.get("action_type")).cloned();
     let call = call.with_some("action_type", hinted).with("arguments", arguments.clone());
-    match explain::decide(compiled, &[], &call) {
+    let decided = explain::replayed_arguments(compiled, &call)
+        .and_then(|arguments| explain::decide(compiled, &[], &call.with("arguments", arguments)));
+    match decided {
         Err(error) => skip(&error.to_string()),
         Ok(verdict) => {
             found.replayed += 1;
