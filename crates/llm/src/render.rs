@@ -47,7 +47,7 @@ pub struct Said {
 /// A part of an answer.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Part {
-    /// What it thinks.
+    /// What it thinks. Chat Completions do not show it.
     Think(SmolStr),
     /// What it says.
     Text(SmolStr),
@@ -103,9 +103,9 @@ impl Said {
             Part::Think(text) => tokenizer.count(text),
             _ => 0,
         });
-        let thought = thought.sum::<u64>().saturating_mul(self.answers.max(1)).min(all);
+        let thought = thought.sum::<u64>().saturating_mul(self.answers.max(1));
         self.usage.reasoning = thought;
-        self.usage.output = all - thought;
+        self.usage.output = if shows_thoughts(api) { all.saturating_sub(thought) } else { all };
     }
 
     /// Leaves so many tokens of it; what is cut ends for its length. A tool that cannot be called with all that it is
@@ -134,14 +134,6 @@ impl Said {
         texts.collect()
     }
 
-    fn thoughts(&self) -> String {
-        let texts = self.parts.iter().filter_map(|part| match part {
-            Part::Think(text) => Some(text.as_str()),
-            _ => None,
-        });
-        texts.collect()
-    }
-
     /// The tools that are called, each with its place among the parts.
     fn calls(&self) -> impl Iterator<Item = (usize, &SmolStr, String)> {
         self.parts.iter().enumerate().filter_map(|(at, part)| match part {
@@ -154,6 +146,11 @@ impl Said {
     fn part_id(&self, prefix: &str, at: usize) -> String {
         format!("{prefix}_{}{at}", self.id)
     }
+}
+
+/// Whether an API has a place for what is thought. Chat Completions have none: it only takes its time and its tokens.
+fn shows_thoughts(api: Api) -> bool {
+    matches!(api, Api::Responses | Api::Messages)
 }
 
 /// Arguments as a text.

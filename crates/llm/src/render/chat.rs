@@ -25,7 +25,7 @@ pub(super) fn whole(said: &Said) -> Object {
 }
 
 fn message(said: &Said) -> Object {
-    let (text, thoughts) = (said.texts(), said.thoughts());
+    let text = said.texts();
     let calls: Vec<Object> =
         said.calls().map(|(at, tool, arguments)| call(said, at, tool, &arguments)).collect();
     let content = if text.is_empty() && !calls.is_empty() { Value::Null } else { text.into() };
@@ -34,7 +34,6 @@ fn message(said: &Said) -> Object {
         .with("content", content)
         .with("refusal", Value::Null)
         .with("annotations", Vec::<Value>::new())
-        .with_some("reasoning_content", (!thoughts.is_empty()).then_some(thoughts))
         .with_some("tool_calls", (!calls.is_empty()).then_some(calls))
 }
 
@@ -50,8 +49,9 @@ pub(super) fn stream(said: &Said, chunks: Option<usize>, tell_usage: bool) -> Ve
     let mut called = 0_u64;
     for (at, part) in said.parts.iter().enumerate() {
         match part {
-            Part::Think(text) => stream.text("reasoning_content", text, chunks, &mut all),
-            Part::Text(text) => stream.text("content", text, chunks, &mut all),
+            // OpenAI keeps it to itself.
+            Part::Think(_) => {}
+            Part::Text(text) => stream.text(text, chunks, &mut all),
             Part::Call { tool, arguments } => {
                 stream.call(called, &call(said, at, tool, ""), &written(arguments), chunks, &mut all);
                 called += 1;
@@ -76,8 +76,8 @@ struct Stream<'a> {
 // === impl Stream ===
 
 impl Stream<'_> {
-    fn text(&self, member: &str, text: &str, chunks: Option<usize>, all: &mut Vec<Bytes>) {
-        let piece = |piece: &str| self.all_choices(&Object::new().with(member, piece), None);
+    fn text(&self, text: &str, chunks: Option<usize>, all: &mut Vec<Bytes>) {
+        let piece = |piece: &str| self.all_choices(&Object::new().with("content", piece), None);
         all.extend(pieces(text, chunks).into_iter().map(piece));
     }
 

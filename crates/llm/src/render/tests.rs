@@ -95,15 +95,16 @@ fn a_stream_says_what_the_whole_answer_says() {
         (
             Api::Chat,
             "/choices/0/delta/content",
-            "/choices/0/delta/reasoning_content",
+            None::<&str>,
             "/choices/0/delta/tool_calls/0/function/arguments",
         ),
-        (Api::Messages, "/delta/text", "/delta/thinking", "/delta/partial_json"),
+        (Api::Messages, "/delta/text", Some("/delta/thinking"), "/delta/partial_json"),
     ] {
         for chunks in [None, Some(3)] {
             let (_, events) = metered(api, &said.stream(api, chunks, true));
             assert_eq!(joined(&events, text), "Grüße aus Köln\nund \"mehr\".");
-            assert_eq!(joined(&events, thoughts), "Hm, let me see.");
+            let thought = thoughts.map(|thoughts| joined(&events, thoughts));
+            assert!(thought.is_none_or(|thought| thought == "Hm, let me see."));
             assert_eq!(joined(&events, calls), arguments, "{api:?}");
         }
     }
@@ -132,6 +133,19 @@ fn several_answers_are_given_each_with_its_own_chunks() {
         Value::Object((*event).clone()).pointer("/choices/0/index").and_then(Value::as_u64) == Some(2)
     });
     assert_eq!(of_last.count(), 3);
+}
+
+#[test]
+fn chat_completions_do_not_show_what_is_thought_but_count_it() {
+    let mut said = said(all_parts(), Stop::Tools);
+    said.count(Api::Chat, Tokenizer::O200k);
+    assert_eq!(said.usage.reasoning, Tokenizer::O200k.count("Hm, let me see."));
+    let shown = String::from_utf8(Value::Object(said.whole(Api::Chat)).to_bytes()).unwrap();
+    let streamed = said.stream(Api::Chat, Some(1), true).concat();
+    assert!(!shown.contains("Hm") && !String::from_utf8(streamed).unwrap().contains("Hm"));
+    let of_chat = said.usage;
+    said.count(Api::Responses, Tokenizer::O200k);
+    assert_eq!(said.usage, of_chat, "whether it is shown or not");
 }
 
 #[test]
