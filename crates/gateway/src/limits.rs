@@ -54,6 +54,8 @@ pub struct Limits {
     pub model_event_bytes: usize,
     /// Bytes of a stream that are kept for the record; of a longer one, its beginning.
     pub model_kept_bytes: usize,
+    /// Bytes of a model's stream that wait for a client which does not take them.
+    pub model_backlog_bytes: usize,
     /// How long a call waits for its turn where a model has as many under way as it may have.
     pub model_turn_wait: Duration,
     /// The wait before a model is called again that turned a call down, doubled each time; a random part of it is added.
@@ -177,7 +179,8 @@ impl Default for Limits {
             model_body_bytes: 32 << 20,
             model_values: 1_000_000,
             model_event_bytes: 16 << 20,
-            model_kept_bytes: 1 << 20,
+            model_kept_bytes: 256 << 10,
+            model_backlog_bytes: 64 << 10,
             model_turn_wait: Duration::from_secs(5),
             model_retry_wait: Duration::from_millis(250),
             model_retry_wait_max: Duration::from_secs(8),

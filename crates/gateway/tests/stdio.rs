@@ -74,7 +74,7 @@ fn target(share: Share) -> StdioTarget {
 
 fn table(target: StdioTarget) -> Table {
     let servers = HashMap::from([(server("tools"), Target::Stdio(Arc::new(target)))]);
-    Table { workspaces: HashMap::from([(workspace(), servers)]) }
+    Table { workspaces: HashMap::from([(workspace(), servers)]), ..Table::default() }
 }
 
 #[expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]

@@ -70,6 +70,9 @@ fn rates(state: &State, attempt: &Attempt<'_>, weighed: &Weighed, now: Timestamp
 }
 
 fn breaker(state: &State, attempt: &Attempt<'_>, view: View<'_>, now: Timestamp) -> Result<(), Objection> {
+    if is_cached(attempt) {
+        return Ok(());
+    }
     let upstream = attempt.ask.target().upstream();
     let key = (attempt.ask.run.workspace.clone(), upstream);
     let Some(breaker) = state.breakers.get(&key) else { return Ok(()) };
@@ -79,6 +82,11 @@ fn breaker(state: &State, attempt: &Attempt<'_>, view: View<'_>, now: Timestamp)
             format!("{name} failed too often in a row and is left alone for a while. Use something else.");
         Objection::new(Code::BreakerOpen, reason).retry_after(wait)
     })
+}
+
+/// Whether nothing goes out, because an answer was kept.
+pub(crate) fn is_cached(attempt: &Attempt<'_>) -> bool {
+    attempt.ask.model().is_some_and(|call| call.cached)
 }
 
 fn model_calls(state: &State, attempt: &Attempt<'_>, view: View<'_>) -> Result<(), Objection> {

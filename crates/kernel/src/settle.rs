@@ -141,6 +141,8 @@ fn micros(duration: Duration) -> u64 {
 
 /// Tells the guards how it went.
 fn tell_guards(shared: &Inner, state: &mut State, permit: &Permit, outcome: Option<&Outcome>) {
+    let is_cached = permit.terms().is_some_and(|terms| terms.call.cached);
+    let health = if is_cached { Health::Untold } else { health(outcome) };
     let setup = shared.setup.load();
     let agent = setup.agent(&permit.run.workspace, &permit.run.agent);
     let repetition = agent.and_then(|(_, agent)| agent.limits.repetition);
@@ -150,14 +152,14 @@ fn tell_guards(shared: &Inner, state: &mut State, permit: &Permit, outcome: Opti
     let now = shared.clock.now();
     if let (Some(_), Some((_, agent))) = (permit.terms(), agent) {
         let loops = &mut state.guard(permit.run.id).loops;
-        loops.ended(health(outcome), permit.probes.of_run, agent.models.loops, now);
+        loops.ended(health, permit.probes.of_run, agent.models.loops, now);
     }
     let upstream = permit.subject.target.upstream();
     let workspace = agent.map(|(workspace, _)| workspace);
     let setup = workspace.and_then(|workspace| workspace.breaker(&upstream)).unwrap_or_default();
     let key = (permit.run.workspace.clone(), upstream);
     let breaker = state.breakers.entry(key.clone()).or_default();
-    if breaker.ended(health(outcome), permit.probes.of_upstream, setup, now) {
+    if breaker.ended(health, permit.probes.of_upstream, setup, now) {
         breaker_opened(shared, state, key);
     }
 }

@@ -1,7 +1,7 @@
 //! What follows from spending: people are told how full budgets are, and what broke its bounds is stopped. What
 //! anybody has spent, for those who ask.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use ringfence_ledger::RoomFor;
@@ -59,12 +59,21 @@ pub(crate) fn book(booked: &mut BookedBy, outcome: &OutcomeRecord) {
     sum.usage = sum.usage.plus(&charge.usage);
 }
 
+// === impl Sum ===
+
+impl Sum {
+    /// How much of a budget is spent or set aside, in percent, rounded down; 100 at most.
+    pub fn percent_of(&self, budget: &Budget) -> u8 {
+        taken_percent(self, budget)
+    }
+}
+
 // === impl Spending ===
 
 impl Spending {
     /// How much of the budget is spent or set aside, in percent, rounded down; 100 at most.
     pub fn percent(&self) -> u8 {
-        taken_percent(&self.sum, &self.budget)
+        self.sum.percent_of(&self.budget)
     }
 }
 
@@ -81,7 +90,7 @@ impl Kernel {
         for (account, balance) in state.fold.accounts.iter() {
             let budgets = budgets(&state, &setup, account);
             let over_life = [Budget::default()];
-            let budgets = if budgets.is_empty() { &over_life[..] } else { &budgets };
+            let budgets = if budgets.is_empty() { &over_life[..] } else { budgets };
             all.extend(budgets.iter().map(|budget| Spending {
                 account: account.clone(),
                 budget: *budget,
@@ -93,33 +102,35 @@ impl Kernel {
         all
     }
 
-    /// The budgets in force of whom is `wanted`, and what of each is spent or set aside. The widest levels first.
+    /// The budgets in force that are `wanted`, and what of each is spent or set aside. The widest levels first.
     /// Workspaces, agents and runs that have spent nothing yet are among them; users and conversations are known only
-    /// by what they did.
-    pub fn budgets(&self, wanted: impl Fn(&Account, Option<&Run>) -> bool) -> Vec<Spending> {
+    /// by what they did. `wanted` is called under the kernel's lock, for each budget.
+    pub fn budgets(
+        &self,
+        mut wanted: impl FnMut(&Account, Option<&Run>, &Budget, &Sum) -> bool,
+    ) -> Vec<Spending> {
         let setup = self.setup();
         let now = self.0.clock.now();
         let state = self.0.state.lock();
-        let mut accounts: HashSet<Account> =
-            state.fold.accounts.iter().map(|(known, _)| known.clone()).collect();
-        accounts.extend(state.fold.runs.iter().map(|run| Account::Run(run.run.id)));
-        for (name, workspace) in &setup.workspaces {
-            accounts.insert(Account::Workspace(name.clone()));
-            accounts.extend(workspace.agents.keys().map(|agent| Account::Agent(name.clone(), agent.clone())));
-        }
         let mut all = Vec::new();
-        for account in accounts {
-            let run = run_of(&state, &account);
-            if !wanted(&account, run.as_deref()) {
-                continue;
+        let mut add = |account: &Account| {
+            let run = run_of(&state, account);
+            for budget in budgets(&state, &setup, account) {
+                let (sum, _) = state.fold.accounts.against(account, budget, now);
+                if wanted(account, run.as_deref(), budget, &sum) {
+                    let (account, run) = (account.clone(), run.clone());
+                    all.push(Spending { account, budget: *budget, sum, run });
+                }
             }
-            all.extend(budgets(&state, &setup, &account).into_iter().map(|budget| Spending {
-                sum: state.fold.accounts.against(&account, &budget, now).0,
-                account: account.clone(),
-                budget,
-                run: run.clone(),
-            }));
-        }
+        };
+        state.fold.accounts.iter().for_each(|(account, _)| add(account));
+        let runs = state.fold.runs.iter().map(|run| Account::Run(run.run.id));
+        let configured = setup.workspaces.iter().flat_map(|(name, workspace)| {
+            let agents = workspace.agents.keys().map(|agent| Account::Agent(name.clone(), agent.clone()));
+            agents.chain([Account::Workspace(name.clone())])
+        });
+        let unspent = runs.chain(configured).filter(|account| state.fold.accounts.get(account).is_none());
+        unspent.for_each(|account| add(&account));
         drop(state);
         all.sort_by(|one, other| one.account.cmp(&other.account).then(one.budget.per.cmp(&other.budget.per)));
         all
@@ -212,8 +223,8 @@ impl Inner {
         let (setup, now) = (self.setup.load(), self.clock.now());
         for account in Account::all_of(subject) {
             for budget in budgets(state, &setup, &account) {
-                let (sum, told) = state.fold.accounts.against(&account, &budget, now);
-                let Some(percent) = reached(&sum, &budget).filter(|percent| *percent > told) else {
+                let (sum, told) = state.fold.accounts.against(&account, budget, now);
+                let Some(percent) = reached(&sum, budget).filter(|percent| *percent > told) else {
                     continue;
                 };
                 let (usd, tokens) = sum.taken();
@@ -241,21 +252,21 @@ fn run_of(state: &State, account: &Account) -> Option<Arc<Run>> {
 }
 
 /// The budgets that hold for an account at present.
-fn budgets(state: &State, setup: &Setup, account: &Account) -> Vec<Budget> {
+fn budgets<'s>(state: &State, setup: &'s Setup, account: &Account) -> &'s [Budget] {
     let run = |run: &RunId| state.fold.runs.get(*run).map(|state| &state.run);
     let (workspace, agent) = match account {
         Account::Run(id) => match run(id) {
             Some(run) => (&run.workspace, Some(&run.agent)),
-            None => return Vec::new(),
+            None => return &[],
         },
         Account::Agent(workspace, agent) => (workspace, Some(agent)),
         Account::Workspace(workspace)
         | Account::User(workspace, _)
         | Account::Conversation(workspace, ..) => (workspace, None),
     };
-    let Some(known) = setup.workspaces.get(workspace) else { return Vec::new() };
+    let Some(known) = setup.workspaces.get(workspace) else { return &[] };
     let agent = agent.and_then(|agent| known.agents.get(agent));
-    budgets_of(account, known, agent).to_vec()
+    budgets_of(account, known, agent)
 }
 
 /// How much of a budget is spent or set aside, in percent.

@@ -216,7 +216,8 @@ fn take_limits(
         .model()
         .is_some_and(|call| state.guard(run.id).loops.cleared(call.trail.as_ref(), view.agent.models.loops));
     let key = (run.workspace.clone(), attempt.ask.target().upstream());
-    Probes { of_upstream: state.breakers.get_mut(&key).is_some_and(Breaker::take), of_run }
+    let goes_out = !check::is_cached(attempt);
+    Probes { of_upstream: goes_out && state.breakers.get_mut(&key).is_some_and(Breaker::take), of_run }
 }
 
 /// The intent without what only the transaction knows.

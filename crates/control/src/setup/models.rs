@@ -23,8 +23,8 @@ use crate::config::{
     RouteConfig, SecretSource, ServedConfig, WorkspaceConfig,
 };
 
-/// The host of OpenAI's own API.
-const OPENAI_HOST: &str = "api.openai.com";
+/// The hosts of the APIs' makers.
+const MAKERS: [&str; 2] = ["api.openai.com", "api.anthropic.com"];
 
 /// The models of a workspace as the kernel knows them.
 pub(super) fn model_setups(workspace: &WorkspaceConfig) -> HashMap<ModelName, Arc<ModelSetup>> {
@@ -248,6 +248,6 @@ fn http_provider(
         (None, _) => {}
     }
     let base = endpoint.base_url.uri().clone();
-    let is_openai = base.host().is_some_and(|host| host.eq_ignore_ascii_case(OPENAI_HOST));
-    Ok(HttpProvider { family, base, headers, is_openai })
+    let is_makers = base.host().is_some_and(|host| MAKERS.iter().any(|own| host.eq_ignore_ascii_case(own)));
+    Ok(HttpProvider { family, base, headers, is_makers })
 }

@@ -64,9 +64,9 @@ pub(crate) struct Sender {
 pub(crate) struct Gone;
 
 /// A stream of events: the way in, and what [`events`] takes.
-pub(crate) fn channel(limits: &Limits) -> (Sender, mpsc::Receiver<Piece>) {
+pub(crate) fn channel(limits: &Limits, backlog_bytes: usize) -> (Sender, mpsc::Receiver<Piece>) {
     let (pieces, receiver) = mpsc::channel(limits.stream_backlog);
-    let bytes_max = limits.stream_backlog_bytes.min(Semaphore::MAX_PERMITS);
+    let bytes_max = backlog_bytes.min(Semaphore::MAX_PERMITS);
     (Sender { pieces, room: Arc::new(Semaphore::new(bytes_max)), bytes_max }, receiver)
 }
 
@@ -291,7 +291,7 @@ mod tests {
     #[tokio::test]
     async fn a_backlog_is_bounded_in_bytes() {
         let limits = Limits { stream_backlog: 100, stream_backlog_bytes: 10, ..Limits::default() };
-        let (sender, mut receiver) = channel(&limits);
+        let (sender, mut receiver) = channel(&limits, limits.stream_backlog_bytes);
         let event = |bytes: usize| Bytes::from(vec![b'a'; bytes]);
         sender.event(event(6)).await.unwrap();
         let patience = std::time::Duration::from_millis(20);

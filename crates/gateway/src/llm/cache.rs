@@ -72,7 +72,6 @@ impl Key {
         let stream = if asked.stream { "stream" } else { "whole" };
         // A streamed answer has its usage only for those who asked.
         let usage = if asked.usage_asked { "usage" } else { "" };
-        let version = call.said.version.as_deref().unwrap_or_default();
         let betas = call.said.betas.join(",");
         let parts = [
             config.as_str(),
@@ -83,7 +82,6 @@ impl Key {
             call.api.word(),
             stream,
             usage,
-            version,
             &betas,
         ];
         let mut text = Vec::with_capacity(1_024);

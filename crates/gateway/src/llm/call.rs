@@ -11,6 +11,7 @@ use ringfence_types::ConversationName;
 use smol_str::SmolStr;
 
 use crate::gate::Gate;
+use crate::http::loads::Room;
 
 /// The conversation that a call is part of, where the run's token names none.
 const CONVERSATION: HeaderName = HeaderName::from_static("x-ringfence-conversation");
@@ -18,8 +19,7 @@ const CONVERSATION: HeaderName = HeaderName::from_static("x-ringfence-conversati
 /// Words that rules of routes look for, with commas between.
 const LABELS: HeaderName = HeaderName::from_static("x-ringfence-labels");
 
-/// What Anthropic's clients say of the API they mean.
-const VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+/// What Anthropic's clients switch on.
 const BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 
 /// One call.
@@ -31,6 +31,8 @@ pub(crate) struct Call {
     /// The body as it came.
     pub(crate) request: Bytes,
     pub(crate) said: Said,
+    /// Room for the request, until its answer has ended.
+    pub(crate) _room: Arc<Room>,
 }
 
 /// What the headers of a request say.
@@ -38,8 +40,6 @@ pub(crate) struct Call {
 pub(crate) struct Said {
     pub(crate) conversation: Option<ConversationName>,
     pub(crate) labels: Vec<SmolStr>,
-    /// `anthropic-version`.
-    pub(crate) version: Option<SmolStr>,
     /// `anthropic-beta`, each.
     pub(crate) betas: Vec<SmolStr>,
 }
@@ -90,12 +90,7 @@ impl Said {
             return Err(SaidError::Labels { max: labels_max });
         }
         let betas = headers.get_all(BETA).iter().filter_map(|value| value.to_str().ok()).flat_map(words_of);
-        Ok(Self {
-            conversation,
-            labels,
-            version: text(&VERSION).flatten().map(SmolStr::new),
-            betas: betas.collect(),
-        })
+        Ok(Self { conversation, labels, betas: betas.collect() })
     }
 }
 

@@ -12,10 +12,9 @@ use ringfence_types::ActionId;
 use super::answers::{self, mark, set};
 use super::call::Call;
 use super::flight::{End, Flight};
-use super::outgoing::Outgoing;
+use super::outgoing::{Manner, Outgoing};
 use super::plan::Plan;
 use super::provider::Body;
-use super::turns::Turn;
 use super::way::{self, Down};
 use super::{relay, whole};
 use crate::http::outbound::{self, Outbound};
@@ -42,15 +41,18 @@ const KEPT: [HeaderName; 3] = [
 pub(crate) const EVENTS: &str = "text/event-stream; charset=utf-8";
 
 /// Executes one cleared call.
-pub(crate) async fn execute(call: &Call, mut plan: Plan, clearance: ModelClearance, turn: Turn) -> Ended {
-    let flight = Flight::new(call.clone(), clearance, turn);
+pub(crate) async fn execute(call: &Call, mut plan: Plan, clearance: ModelClearance) -> Ended {
+    let mut flight = Flight::new(call.clone(), clearance);
     if !plan.is_of(&flight) {
         let why = "the configuration has just changed; make the call again";
         return fell(flight, &plan, End::NotSent(why.into()).into());
     }
+    if let Err(end) = flight.take_turn(plan.served().concurrent).await {
+        return fell(flight, &plan, end.into());
+    }
     let outgoing = match outgoing(&flight, &mut plan) {
         Ok(outgoing) => outgoing,
-        Err(why) => return fell(flight, &plan, End::NotSent(why).into()),
+        Err(end) => return fell(flight, &plan, end.into()),
     };
     let arrived = way::send(&flight, plan.served(), &outgoing, plan.estimate).await;
     let response = match arrived {
@@ -67,24 +69,30 @@ pub(crate) async fn execute(call: &Call, mut plan: Plan, clearance: ModelClearan
 }
 
 /// The request as it goes out, with what was decided in it.
-fn outgoing(flight: &Flight, plan: &mut Plan) -> Result<Outgoing, String> {
+fn outgoing(flight: &Flight, plan: &mut Plan) -> Result<Outgoing, End> {
     let clearance = flight.clearance();
     if let Some(limit) = clearance.output() {
-        plan.limit(limit).map_err(|error| error.reason)?;
+        plan.limit(limit).map_err(|error| End::NoRoom(error.reason))?;
     }
     let answers = clearance.demand().answers;
     if answers != plan.demand.answers {
-        request::set_answers(&mut plan.body, plan.upstream, answers).map_err(|error| error.to_string())?;
+        request::set_answers(&mut plan.body, plan.upstream, answers)
+            .map_err(|error| End::NotSent(error.to_string()))?;
+    }
+    if clearance.demand() != &plan.demand || clearance.is_lowered() {
+        // Cut short for this call; another may have more.
+        plan.place = None;
     }
     let model = plan.served().model.clone();
     request::set_model(&mut plan.body, &model);
     request::ask_usage(&mut plan.body, plan.upstream);
     let body = Bytes::from(Value::Object(std::mem::take(&mut plan.body)).to_bytes());
+    let manner = Manner::of(plan.asked.stream, plan.asked.features.reasoning, plan.served().context);
     let Some(provider) = plan.served().provider.http() else {
-        return Ok(Outgoing::local(plan.upstream, body));
+        return Ok(Outgoing::local(plan.upstream, body, manner));
     };
-    Outgoing::make(provider, plan.upstream, &flight.call.said, body, plan.asked.stream)
-        .map_err(|error| error.to_string())
+    Outgoing::make(provider, plan.upstream, &flight.call.said, body, manner)
+        .map_err(|error| End::NotSent(error.to_string()))
 }
 
 /// Gives an answer out again that was kept of an earlier call.
@@ -99,7 +107,10 @@ pub(crate) fn repeat(
     let (action, model) = (clearance.action(), clearance.model().clone());
     let lease = match gate.kernel.lease_model(&call.run, &model, call.api.word()) {
         Ok(lease) => lease,
-        Err(refusal) => return answers::refused(gate, call.family(), &refusal, None),
+        Err(refusal) => {
+            clearance.settle(Outcome::NotSent { message: refusal.reason.clone() });
+            return answers::refused(gate, call.family(), &refusal, None);
+        }
     };
     let mut response = outbound::json_held(StatusCode::OK, body.to_vec(), lease, piece);
     clearance.settle(Outcome::Completed { result: body.to_vec(), is_error: false });

@@ -15,8 +15,8 @@ pub(crate) struct Flight {
     pub(crate) call: Call,
     // INVARIANT: `Some` until it is settled.
     clearance: Option<ModelClearance>,
-    /// Its place at the model.
-    _turn: Turn,
+    /// Its place at the model, once it has one.
+    turn: Option<Turn>,
 }
 
 /// How a flight ends without an answer.
@@ -36,6 +36,8 @@ pub(crate) enum End {
     TurnedDown {
         /// Its status.
         status: u16,
+        /// Whether it said so in its API's words, and not somebody in between.
+        by_provider: bool,
     },
     /// What came is no answer.
     Malformed(String),
@@ -45,13 +47,31 @@ pub(crate) enum End {
     Spent,
     /// The provider said in its answer that it failed.
     Failed,
+    /// The model has so many calls under way, as many as it may have.
+    Crowded(usize),
+    /// What is left of the money does not suffice for what the request asks for besides an answer.
+    NoRoom(String),
 }
 
 // === impl Flight ===
 
 impl Flight {
-    pub(crate) fn new(call: Call, clearance: ModelClearance, turn: Turn) -> Self {
-        Self { call, clearance: Some(clearance), _turn: turn }
+    pub(crate) fn new(call: Call, clearance: ModelClearance) -> Self {
+        Self { call, clearance: Some(clearance), turn: None }
+    }
+
+    /// Waits for a place at the model, which has `most` of them.
+    pub(crate) async fn take_turn(&mut self, most: usize) -> Result<(), End> {
+        let (gate, workspace) = (&self.call.gate, &self.call.run.workspace);
+        let wait = gate.limits.model_turn_wait;
+        let cancel = self.cancel();
+        let taken = tokio::select! {
+            biased;
+            cut = cancel.cancelled() => return Err(End::Cut(cut)),
+            taken = gate.turns.take(workspace, self.clearance().model(), most, wait) => taken,
+        };
+        self.turn = taken;
+        if self.turn.is_some() { Ok(()) } else { Err(End::Crowded(most)) }
     }
 
     #[expect(
@@ -109,9 +129,24 @@ impl End {
     /// Whether another model may answer in its place.
     pub(crate) fn others_may(&self) -> bool {
         match self {
-            Self::Cut(_) | Self::Spent => false,
-            Self::TurnedDown { status } => !matches!(status, 400 | 404 | 405 | 409 | 411..=422),
+            Self::Cut(_) | Self::Spent | Self::NoRoom(_) => false,
+            Self::TurnedDown { status, .. } => !matches!(status, 400 | 404 | 405 | 409 | 411..=422),
             _ => true,
+        }
+    }
+
+    /// Whether a provider charges nothing for it. Providers charge nothing for what they say no to; of 502, 504 and the
+    /// like nobody knows who says it, and what has happened behind.
+    pub(crate) fn is_free(&self) -> bool {
+        match self {
+            Self::NotSent(_)
+            | Self::NoRoom(_)
+            | Self::Crowded(_)
+            | Self::Unreachable
+            | Self::TurnedDown { status: 429 | 503 | 529, .. } => true,
+            Self::TurnedDown { status: 408 | 502 | 504, .. } => false,
+            Self::TurnedDown { status, by_provider } => *status < 500 || *by_provider,
+            _ => false,
         }
     }
 
@@ -128,11 +163,11 @@ impl End {
             },
             Self::Timeout if ends_with_run => Outcome::Cancelled { by: CancelledBy::Deadline },
             Self::Timeout => failed(Failure::Timeout),
-            Self::NotSent(_) => Outcome::NotSent { message },
+            Self::NotSent(_) | Self::NoRoom(_) | Self::Crowded(_) => Outcome::NotSent { message },
             Self::Unreachable => Outcome::Unreachable { message },
             Self::Broken => failed(Failure::Transport),
             // 429 says that it is well and has enough to do.
-            Self::TurnedDown { status: 408 | 500.. } | Self::Failed => failed(Failure::ServerError),
+            Self::TurnedDown { status: 408 | 500.., .. } | Self::Failed => failed(Failure::ServerError),
             Self::TurnedDown { .. } => failed(Failure::UpstreamError),
             Self::Malformed(_) => failed(Failure::Malformed),
             Self::TooLarge => failed(Failure::TooLarge),
@@ -148,7 +183,7 @@ impl End {
             Self::NotSent(why) => (Code::UpstreamFailed, format!("The model cannot be called: {why}.")),
             Self::Unreachable => (Code::UpstreamFailed, "The model's provider cannot be reached.".into()),
             Self::Broken => (Code::UpstreamFailed, "The connection to the model's provider broke.".into()),
-            Self::TurnedDown { status } => {
+            Self::TurnedDown { status, .. } => {
                 (Code::UpstreamFailed, format!("The model's provider answered with status {status}."))
             }
             Self::Malformed(what) => {
@@ -159,6 +194,13 @@ impl End {
                 Code::OverBudget,
                 "The model has written more than was set aside for it, so the answer ends here.".into(),
             ),
+            Self::Crowded(most) => (
+                Code::Overloaded,
+                format!("This model has {most} calls under way, as many as it may have. Try again later."),
+            ),
+            Self::NoRoom(why) => {
+                (Code::OverBudget, format!("What is left of the budget does not cover this: {why}."))
+            }
             Self::Failed => (Code::UpstreamFailed, "The model's provider failed while it answered.".into()),
         };
         Refusal { code, action, rule: None, reason, approval: None, retry_after: None }

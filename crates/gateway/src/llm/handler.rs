@@ -63,10 +63,7 @@ async fn post(
         let message = "the body has to be JSON: `Content-Type: application/json`";
         return answers::unreadable(gate, family, StatusCode::UNSUPPORTED_MEDIA_TYPE, message);
     }
-    let Some(room) = room(gate, &run, &body) else {
-        let message = "this run, or all of them together, has too much under way; wait for an answer";
-        return answers::busy(gate, family, message);
-    };
+    let Some(room) = room(gate, &run, &body) else { return crowded(gate, family) };
     let limits = &gate.limits;
     let request = match inbound::read(body, limits.model_body_bytes, limits.body_time).await {
         Ok(request) => request,
@@ -89,11 +86,15 @@ async fn post(
             return answers::unreadable(gate, family, StatusCode::BAD_REQUEST, &error.to_string());
         }
     };
-    let call = Call { gate: Arc::clone(gate), run, api, request, said };
-    let response = serve(&call, object).await;
-    // The request is in hand until its answer has begun.
+    // From here on only as much as it is.
     drop(room);
-    response
+    let Some(room) = gate.loads.body(run.id, request.len()) else { return crowded(gate, family) };
+    serve(&Call { gate: Arc::clone(gate), run, api, request, said, _room: Arc::new(room) }, object).await
+}
+
+fn crowded(gate: &Gate, family: Family) -> Response<Outbound> {
+    let message = "this run, or all of them together, has too much under way; wait for an answer";
+    answers::busy(gate, family, message)
 }
 
 /// Room for a body: as much as it says that it has; as much as it may have, where it does not say.
@@ -171,28 +172,19 @@ async fn attempt(
     if let Some(response) = kept(call, &plan, instead_of).await {
         return Attempted::Answered(response);
     }
-    let limits = &call.gate.limits;
-    let (workspace, most) = (&call.run.workspace, plan.served().concurrent);
-    let Some(turn) = call.gate.turns.take(workspace, &name, most, limits.model_turn_wait).await else {
-        let reason = format!("{name} has {most} calls under way, as many as it may have. Try again later.");
-        let operation = (name.as_str(), call.api.word());
-        let why = (None, reason.as_str());
-        let response =
-            answers::turned_away(&call.gate, call.family(), &call.run, operation, Code::Overloaded, why);
-        return Attempted::Fell { response, action: None, others_may: true };
+    let clearance = match admit(call, &plan, instead_of, false).await {
+        Ok(clearance) => clearance,
+        Err(refusal) => {
+            let others_may = refusal.code == Code::BreakerOpen;
+            let response = answers::refused(&call.gate, call.family(), &refusal, None);
+            return Attempted::Fell { response, action: None, others_may };
+        }
     };
-    match admit(call, &plan, instead_of, false).await {
-        Ok(clearance) => match executor::execute(call, plan, clearance, turn).await {
-            Ended::Answered(response) => Attempted::Answered(response),
-            Ended::Fell { response, action, others_may } => {
-                Attempted::Fell { response, action: Some(action), others_may }
-            }
-        },
-        Err(refusal) => Attempted::Fell {
-            response: answers::refused(&call.gate, call.family(), &refusal, None),
-            action: None,
-            others_may: refusal.code == Code::BreakerOpen,
-        },
+    match executor::execute(call, plan, clearance).await {
+        Ended::Answered(response) => Attempted::Answered(response),
+        Ended::Fell { response, action, others_may } => {
+            Attempted::Fell { response, action: Some(action), others_may }
+        }
     }
 }
 

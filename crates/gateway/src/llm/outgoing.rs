@@ -15,14 +15,17 @@ const PRODUCT: &str = concat!("ringfence/", env!("CARGO_PKG_VERSION"));
 const VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 const BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 
-/// The version of Anthropic's API that is spoken where the client names none.
-const VERSION_DEFAULT: &str = "2023-06-01";
+/// The version of Anthropic's API that is spoken, whatever a client names: there is no other.
+const VERSION_SPOKEN: &str = "2023-06-01";
+
+/// Lets a model read a million tokens: only for one whose price is known that far.
+const LONG_CONTEXT: &str = "context-1m";
+const LONG_CONTEXT_TOKENS: u64 = 1_000_000;
 
 /// What is switched on by a header and changes neither what a request may cost beyond its price nor who acts: names
 /// without their dates (Anthropic, "Beta headers", November 2026). Others are left out.
 const BETAS: &[&str] = &[
     "claude-code",
-    "context-1m",
     "effort",
     "extended-cache-ttl",
     "fine-grained-tool-streaming",
@@ -44,8 +47,33 @@ pub(crate) struct Outgoing {
     pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// Whether a stream was asked for.
+    pub(crate) streams: bool,
+    /// Whether what the model writes cannot be seen while it writes it: the answer comes in one piece, or the model thinks.
+    pub(crate) is_blind: bool,
     /// What stands in it that nobody may see.
     pub(crate) secrets: Vec<SmolStr>,
+}
+
+/// How a request is meant.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Manner {
+    pub(crate) streams: bool,
+    /// See [`Outgoing::is_blind`].
+    pub(crate) is_blind: bool,
+    /// The model may read [`LONG_CONTEXT_TOKENS`].
+    pub(crate) reads_long: bool,
+}
+
+// === impl Manner ===
+
+impl Manner {
+    /// How a call of a model is meant that reads at most `context` tokens. One that thinks, or answers in one piece, writes
+    /// what nobody sees meanwhile.
+    pub(crate) fn of(streams: bool, thinks: bool, context: Option<u64>) -> Self {
+        let reads_long = context.is_some_and(|context| context >= LONG_CONTEXT_TOKENS);
+        Self { streams, is_blind: !streams || thinks, reads_long }
+    }
 }
 
 /// A request that cannot be made.
@@ -67,7 +95,7 @@ impl Outgoing {
         api: Api,
         said: &Said,
         body: Bytes,
-        streams: bool,
+        manner: Manner,
     ) -> Result<Self, OutgoingError> {
         let uri = address(&provider.base, api)?;
         let mut headers = HeaderMap::with_capacity(8);
@@ -81,17 +109,19 @@ impl Outgoing {
         headers.insert(HOST, host.ok_or(OutgoingError::Address)?);
         headers.insert(USER_AGENT, HeaderValue::from_static(PRODUCT));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let accept = if streams { "text/event-stream" } else { "application/json" };
+        let accept = if manner.streams { "text/event-stream" } else { "application/json" };
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
         if api.family() == Family::Anthropic {
-            anthropic(&mut headers, said);
+            anthropic(&mut headers, said, manner);
         }
-        Ok(Self { api, uri, headers, body, secrets })
+        let Manner { streams, is_blind, .. } = manner;
+        Ok(Self { api, uri, headers, body, streams, is_blind, secrets })
     }
 
     /// A request that leaves no machine: whoever answers it is here.
-    pub(crate) fn local(api: Api, body: Bytes) -> Self {
-        Self { api, uri: Uri::default(), headers: HeaderMap::new(), body, secrets: Vec::new() }
+    pub(crate) fn local(api: Api, body: Bytes, manner: Manner) -> Self {
+        let (uri, headers, secrets) = (Uri::default(), HeaderMap::new(), Vec::new());
+        Self { api, uri, headers, body, streams: manner.streams, is_blind: manner.is_blind, secrets }
     }
 
     pub(crate) fn request(&self) -> Request<Full<Bytes>> {
@@ -109,10 +139,12 @@ fn bare(name: &HeaderName, value: &str) -> SmolStr {
     value.into()
 }
 
-fn anthropic(headers: &mut HeaderMap, said: &Said) {
-    let version = said.version.as_deref().and_then(|version| HeaderValue::from_str(version).ok());
-    headers.insert(VERSION, version.unwrap_or(HeaderValue::from_static(VERSION_DEFAULT)));
-    let known: Vec<&str> = said.betas.iter().map(SmolStr::as_str).filter(|beta| is_known(beta)).collect();
+fn anthropic(headers: &mut HeaderMap, said: &Said, manner: Manner) {
+    headers.insert(VERSION, HeaderValue::from_static(VERSION_SPOKEN));
+    let fits = |beta: &&str| {
+        BETAS.iter().any(|known| is_of(beta, known)) || (manner.reads_long && is_of(beta, LONG_CONTEXT))
+    };
+    let known: Vec<&str> = said.betas.iter().map(SmolStr::as_str).filter(fits).collect();
     if let Ok(value) = HeaderValue::from_str(&known.join(","))
         && !known.is_empty()
     {
@@ -120,14 +152,11 @@ fn anthropic(headers: &mut HeaderMap, said: &Said) {
     }
 }
 
-/// Whether a beta is one of [`BETAS`], with a date.
-fn is_known(beta: &str) -> bool {
-    let is_date = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
-    BETAS.iter().any(|known| {
-        beta.strip_prefix(known)
-            .and_then(|rest| rest.strip_prefix('-'))
-            .is_some_and(|date| !date.is_empty() && is_date(date))
-    })
+/// Whether a beta is this one, with a date.
+fn is_of(beta: &str, known: &str) -> bool {
+    let is_date =
+        |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    beta.strip_prefix(known).and_then(|rest| rest.strip_prefix('-')).is_some_and(is_date)
 }
 
 /// The address of an API below a base.
@@ -173,18 +202,19 @@ mod tests {
             family: Family::Anthropic,
             base: Uri::from_static("https://api.anthropic.com"),
             headers: vec![(HeaderName::from_static("x-api-key"), Source::Fixed("sk-secret-123".into()))],
-            is_openai: false,
+            is_makers: false,
         };
         let said = Said {
-            betas: ["claude-code-20250219", "web-fetch-2025-09-10", "context-1m-x"]
+            betas: ["claude-code-20250219", "web-fetch-2025-09-10", "context-1m-2025-08-07", "effort-x"]
                 .map(SmolStr::new)
                 .to_vec(),
             ..Said::default()
         };
-        let outgoing = Outgoing::make(&provider, Api::Messages, &said, Bytes::new(), true).unwrap();
+        let outgoing =
+            Outgoing::make(&provider, Api::Messages, &said, Bytes::new(), Manner::default()).unwrap();
         let header = |name: &str| outgoing.headers.get(name).and_then(|value| value.to_str().ok());
         assert_eq!(header("anthropic-beta"), Some("claude-code-20250219"));
-        assert_eq!(header("anthropic-version"), Some(VERSION_DEFAULT));
+        assert_eq!(header("anthropic-version"), Some(VERSION_SPOKEN));
         assert_eq!(header("x-api-key"), Some("sk-secret-123"));
         assert_eq!(outgoing.secrets, ["sk-secret-123"]);
         assert_eq!(header("host"), Some("api.anthropic.com"));

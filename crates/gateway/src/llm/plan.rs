@@ -7,7 +7,7 @@ use ringfence_kernel::{Demand, Trail, TrailStep};
 use ringfence_llm::request::{self, Asked, ChatLimit, Objection, Switches};
 use ringfence_llm::tokens::{image_upper, request_upper};
 use ringfence_llm::{Api, Family, translate};
-use ringfence_types::Code;
+use ringfence_types::{CacheWrite, Code};
 
 use super::cache::{self, Place};
 use super::call::Call;
@@ -54,7 +54,7 @@ impl Plan {
         let served = target.served.as_ref().ok_or_else(|| Unfit::missing(candidate.model.as_str()))?;
         let asked = request::read(call.api, &body, &switches(call, served.pass_unknown))?;
         let upstream = upstream_api(call.api, served.provider.family_for(call.api))?;
-        let demand = demand(call.api, &asked, served)?;
+        let demand = demand(call.api, &asked, served, upstream, &body)?;
         let estimate = estimate(call, &asked, served).min(demand.input);
         let place = cache::place(call, &candidate, &asked, &body);
         if asked.keep_out {
@@ -97,7 +97,6 @@ impl Plan {
 
     /// Limits each answer to so many tokens, as the kernel has decided.
     pub(crate) fn limit(&mut self, tokens: u64) -> Result<(), Unfit> {
-        let tokens = tokens.saturating_sub(self.asked.extra_output).max(1);
         let served = self.target.served.as_ref();
         let served = served.ok_or_else(|| Unfit::missing(self.candidate.model.as_str()))?;
         set_output(&mut self.body, self.upstream, tokens, served)
@@ -166,27 +165,32 @@ fn translated(api: Api, upstream: Api, body: Object) -> Result<Object, Unfit> {
 /// What a provider is told in its own way.
 fn provider_words(body: &mut Object, asked: &Asked, upstream: Api, provider: &Provider) {
     let Some(provider) = provider.http() else { return };
-    if provider.is_openai && asked.tier.is_none() && upstream.generates() {
-        // Without one OpenAI takes what the project is set to, which may be a dearer one.
-        let _ = request::set_tier(body, upstream, "default");
+    let says_none = asked.tier.as_deref().is_none_or(|tier| tier == "auto");
+    if provider.is_makers && says_none && upstream.generates() {
+        // Without one, makers take what the project is set to, which may be a dearer one.
+        let usual = if provider.family == Family::OpenAi { "default" } else { "standard_only" };
+        let _ = request::set_tier(body, upstream, usual);
     }
-    if !provider.is_openai && upstream == Api::Chat && asked.api != upstream {
-        // Translated requests have OpenAI's new word for the limit; others may know the old one only.
-        if let Some(limit) = body.remove("max_completion_tokens") {
-            body.insert("max_tokens", limit);
-        }
+    if !provider.is_makers && upstream == Api::Chat && asked.api != upstream {
+        // A translated request has OpenAI's new word for the limit, which others may not know.
+        body.remove("max_completion_tokens");
     }
 }
 
 fn set_output(body: &mut Object, api: Api, limit: u64, served: &Served) -> Result<(), Unfit> {
-    let is_openai = served.provider.http().is_some_and(|provider| provider.is_openai);
+    let is_openai = served.provider.http().is_some_and(|provider| provider.is_makers);
     let unsaid = if is_openai { ChatLimit::MaxCompletionTokens } else { ChatLimit::MaxTokens };
     request::set_output(body, api, limit, unsaid)
-        .map_err(|error| Unfit { code: Code::OverBudget, ..Unfit::invalid("", error.to_string()) })
+        .map_err(|error| Unfit { code: Code::OverBudget, ..Unfit::invalid("", error.to_string()) })?;
+    if api == Api::Chat && !is_openai {
+        // The word that everybody knows, whichever the request has: a limit that is not known limits nothing.
+        body.insert("max_tokens", limit);
+    }
+    Ok(())
 }
 
 /// What the call may come to at most.
-fn demand(api: Api, asked: &Asked, served: &Served) -> Result<Demand, Unfit> {
+fn demand(api: Api, asked: &Asked, served: &Served, upstream: Api, body: &Object) -> Result<Demand, Unfit> {
     if api == Api::CountTokens {
         // It costs nothing, whatever it counts.
         return Ok(Demand { answers: 1, ..Demand::default() });
@@ -205,12 +209,22 @@ fn demand(api: Api, asked: &Asked, served: &Served) -> Result<Demand, Unfit> {
     let limit = served.output_most.map_or(limit, |most| limit.min(most));
     Ok(Demand {
         input: input(asked, served, uses)?,
-        output: api.generates().then(|| limit.saturating_add(asked.extra_output)),
+        output: api.generates().then_some(limit),
+        extra: asked.extra_output,
         answers: asked.answers,
-        writes_cache: asked.writes_cache,
+        writes_cache: writes_cache(asked, upstream, body),
         tier: asked.tier.clone(),
         hosted,
     })
+}
+
+/// Whether the provider may write into its cache: OpenAI decides that by itself, and keeps it for longer where asked to.
+fn writes_cache(asked: &Asked, upstream: Api, body: &Object) -> CacheWrite {
+    match upstream {
+        Api::Chat | Api::Responses if body.contains("prompt_cache_retention") => CacheWrite::Hour,
+        Api::Chat | Api::Responses => asked.writes_cache.max(CacheWrite::Short),
+        _ => asked.writes_cache,
+    }
 }
 
 /// Tokens read, at most.
@@ -226,7 +240,9 @@ fn input(asked: &Asked, served: &Served, uses: u64) -> Result<u64, Unfit> {
     let family = served.provider.family_for(asked.api);
     let shape = asked.shape(served.image_tokens.unwrap_or_else(|| image_upper(family)));
     let most = request_upper(family, served.tokenizer, &shape).saturating_add(asked.document_bytes);
-    Ok(served.context.map_or(most, |context| most.min(context)))
+    // Each of several texts to embed is read for itself.
+    let texts = asked.inputs.max(1);
+    Ok(served.context.map_or(most, |context| most.min(context.saturating_mul(texts))))
 }
 
 /// About how many tokens are read.

@@ -1,11 +1,14 @@
 //! An answer that streams: metered while it passes, cut off when the money is spent or something above is suspended,
 //! and always ended properly.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use http::Response;
 use ringfence_kernel::{CutOff, Lease};
 use ringfence_llm::Api;
 use ringfence_llm::answer::{Meter, Pass};
+use ringfence_llm::error::redact;
 use ringfence_llm::events::{Event, Reader};
 use ringfence_llm::tokens::Tokenizer;
 use ringfence_llm::translate::{ChatStream, MessagesStream};
@@ -24,6 +27,9 @@ use crate::http::outbound::{self, Outbound, Piece, Sender};
 /// what is counted here is a guess, and the provider was told the limit.
 const SLACK_PERCENT: u64 = 50;
 const SLACK_TOKENS: u64 = 256;
+
+/// How long a provider may leave a stream open that has ended.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// A sign of life that carries nothing.
 const COMMENT: &[u8] = b": \n\n";
@@ -69,7 +75,7 @@ pub(crate) fn start(flight: Flight, plan: &Plan, response: Response<Body>) -> Re
             return answers::refused(&gate, family, &flight.fail(&End::Cut(cut)), None);
         }
     };
-    let (sender, receiver) = outbound::channel(&gate.limits);
+    let (sender, receiver) = outbound::channel(&gate.limits, gate.limits.model_backlog_bytes);
     let response = outbound::events(receiver, lease.cancel().clone(), gate.limits.piece_bytes);
     let mut response = fine(response, EVENTS);
     tell(&mut response, &flight, plan, &head.headers);
@@ -103,7 +109,7 @@ impl Stream {
             first_until: Instant::now() + served.first_token,
             kept: BytesMut::new(),
             given: 0,
-            place: plan.place.filter(|_| !flight.clearance().is_lowered()),
+            place: plan.place,
             api: plan.asked.api,
             upstream: plan.upstream,
             body,
@@ -157,6 +163,8 @@ impl Stream {
         let mut began = false;
         loop {
             let until = if began { deadline } else { deadline.min(self.first_until) };
+            // Nothing comes after the end but the end of the connection, which may be used again.
+            let until = if self.meter.has_finished() { until.min(Instant::now() + FAREWELL) } else { until };
             let quiet_until = until.min(Instant::now() + keep_alive);
             let data = tokio::select! {
                 biased;
@@ -165,6 +173,7 @@ impl Stream {
                 data = timeout_at(quiet_until, self.body.data()) => data,
             };
             let out = match data {
+                Err(_) if self.meter.has_finished() => self.closed(),
                 Err(_) if Instant::now() >= until => return Some(Err(End::Timeout)),
                 Err(_) if self.reader.is_between_events() => Ok((Bytes::from_static(COMMENT), None)),
                 Err(_) => continue,
@@ -214,6 +223,12 @@ impl Stream {
     fn pass(&mut self, event: &Event, out: &mut Joined) -> Result<(), End> {
         let malformed = |error: &dyn std::fmt::Display| End::Malformed(error.to_string());
         let pass = self.meter.event(event).map_err(|error| malformed(&error))?;
+        // What a provider says of itself when it fails may hold a key.
+        let redacted = match (&self.words, self.meter.has_failed()) {
+            (Words::Same, _) | (_, false) => None,
+            (_, true) => redact(&event.data, &[]),
+        };
+        let data = redacted.as_deref().unwrap_or(&event.data);
         let mut words = Vec::new();
         match &mut self.words {
             Words::Same => {
@@ -227,10 +242,10 @@ impl Stream {
             _ if event.is_empty() => return Ok(()),
             Words::Chat(stream) => {
                 let name = event.name.as_deref().unwrap_or_default();
-                stream.event(name, &event.data, &mut words).map_err(|error| malformed(&error))?;
+                stream.event(name, data, &mut words).map_err(|error| malformed(&error))?;
             }
             Words::Messages(stream) => {
-                stream.chunk(&event.data, &mut words).map_err(|error| malformed(&error))?;
+                stream.chunk(data, &mut words).map_err(|error| malformed(&error))?;
             }
         }
         out.push(words.into());
@@ -266,6 +281,10 @@ impl Stream {
         meter.written(self.meter.output_tokens());
         if let Some(usage) = counted.reported.filter(|_| counted.input_reported) {
             meter.reported(usage, counted.output_reported);
+            let written = counted.output_tokens_counted;
+            if counted.output_reported && whole::is_too_little(usage.output_total(), written) {
+                meter.doubt();
+            }
         }
         if let Some(tier) = counted.tier {
             meter.tier(tier);

@@ -32,6 +32,10 @@ const STEPS_MAX: usize = 64;
 pub(crate) fn candidates(call: &Call, name: &str, object: &Object) -> Result<Vec<Candidate>, Unfit> {
     let missing = || Unfit::missing(name);
     let named = ModelName::new(name).map_err(|_| missing())?;
+    // What an agent does not hold does not exist for it, whatever else would be wrong with the request.
+    if !is_held(call, &named) {
+        return Err(missing());
+    }
     let find = |model: &ModelName| call.gate.targets.model(&call.run.workspace, model);
     let mut target = find(&named).ok_or_else(missing)?;
     let (mut model, mut why) = (named.clone(), None);
@@ -64,6 +68,13 @@ pub(crate) fn candidates(call: &Call, name: &str, object: &Object) -> Result<Vec
         }
     }
     Ok(all)
+}
+
+fn is_held(call: &Call, model: &ModelName) -> bool {
+    let setup = call.gate.kernel.setup();
+    let workspace = setup.workspaces.get(&call.run.workspace);
+    let agent = workspace.and_then(|workspace| workspace.agents.get(&call.run.agent));
+    agent.is_some_and(|agent| agent.models.held.contains(model))
 }
 
 fn fits(call: &Call, when: &RouteWhen, asked: &Asked) -> bool {

@@ -15,6 +15,9 @@ use super::provider::{self, Body};
 use crate::http::wires::WireError;
 use crate::targets::Served;
 
+/// How long the rest of an error may take.
+const ERROR_TIME: Duration = Duration::from_secs(5);
+
 /// How a request was turned down.
 pub(crate) struct Down {
     pub(crate) end: End,
@@ -42,13 +45,21 @@ pub(crate) async fn send(
 ) -> Result<Response<Body>, Down> {
     let mut tries = 0;
     loop {
-        flight.clearance().meter().sent(estimate);
+        let meter = flight.clearance().meter();
+        meter.sent(estimate);
+        if outgoing.is_blind {
+            meter.blind();
+        }
         let tried = attempt(flight, served, outgoing, estimate).await?;
         let (down, again) = match tried {
             Tried::Arrived(response) => return Ok(response),
             Tried::Down { down, again } => (down, again),
         };
-        flight.clearance().meter().turned_down();
+        if !down.end.is_free() {
+            // Whoever gave up may have been answered behind it, and charged.
+            return Err(down);
+        }
+        meter.turned_down();
         if !again.safe || tries >= served.retries {
             return Err(down);
         }
@@ -88,7 +99,9 @@ async fn attempt(
     outgoing: &Outgoing,
     estimate: u64,
 ) -> Result<Tried, Down> {
-    let until = flight.deadline().min(Instant::now() + served.first_token);
+    // An answer in one piece begins when it is all there.
+    let first = Instant::now() + served.first_token;
+    let until = if outgoing.streams { flight.deadline().min(first) } else { flight.deadline() };
     let cancel = flight.cancel();
     let sending = provider::ask(flight, served, outgoing, estimate);
     let sent = tokio::select! {
@@ -107,7 +120,12 @@ async fn attempt(
         }
         Ok(Ok(response)) => {
             let (head, body) = response.into_parts();
-            let said = timeout_at(until, error_body(body)).await.unwrap_or_default();
+            let reading = timeout_at(until.min(Instant::now() + ERROR_TIME), error_body(body));
+            let said = tokio::select! {
+                biased;
+                cut = cancel.cancelled() => return Err(End::Cut(cut).into()),
+                said = reading => said.unwrap_or_default(),
+            };
             Ok(turned_down(outgoing.api.family(), head.status.as_u16(), &said, &head.headers, outgoing))
         }
         // Nothing was sent, so it can be tried again.
@@ -124,7 +142,9 @@ fn turned_down(family: Family, status: u16, said: &[u8], headers: &HeaderMap, ou
     let secrets: Vec<&[u8]> = outgoing.secrets.iter().map(|secret| secret.as_bytes()).collect();
     let passed = from_upstream(family, status, said, header, &secrets);
     let again = passed.retry;
-    Tried::Down { down: Down { end: End::TurnedDown { status }, passed: Some(passed) }, again }
+    let by_provider = ringfence_json::parse(said, &ringfence_json::Limits::default())
+        .is_ok_and(|said| said.get("error").is_some_and(|error| !error.is_null()));
+    Tried::Down { down: Down { end: End::TurnedDown { status, by_provider }, passed: Some(passed) }, again }
 }
 
 /// A provider's error, as far as it is passed on.

@@ -34,7 +34,7 @@ pub(crate) async fn read(flight: &Flight, plan: &Plan, response: Response<Body>)
     };
     let value = parse(&body, &flight.call.gate.limits.upstream_json());
     let value = value.map_err(|error| End::Malformed(format!("it is not JSON: {error}")))?;
-    count(flight, plan, &value);
+    count(flight, plan, &value)?;
     let body = match in_words_of(plan, value)? {
         Some(object) => Value::Object(object).to_bytes(),
         None => body.to_vec(),
@@ -54,12 +54,21 @@ async fn collect(mut body: Body, bytes_max: usize) -> Result<Bytes, End> {
     Ok(all.freeze())
 }
 
-fn count(flight: &Flight, plan: &Plan, value: &Value) {
+fn count(flight: &Flight, plan: &Plan, value: &Value) -> Result<(), End> {
     let meter = flight.clearance().meter();
     let answered = answer::whole(plan.upstream, value);
-    meter.written(output_tokens(plan.upstream, value, plan.served().tokenizer));
-    if let Some(usage) = answered.usage {
-        meter.reported(usage, true);
+    let written = output_tokens(plan.upstream, value, plan.served().tokenizer);
+    meter.written(written);
+    match answered.usage {
+        Some(usage) => {
+            meter.reported(usage, true);
+            if is_too_little(usage.output_total(), written) {
+                meter.doubt();
+            }
+        }
+        // What goes on behind, or was thought and not shown, cannot be counted.
+        None if is_under_way(value) || plan.asked.features.reasoning => {}
+        None => meter.seen(),
     }
     if let Some(tier) = answered.tier {
         meter.tier(tier);
@@ -68,6 +77,17 @@ fn count(flight: &Flight, plan: &Plan, value: &Value) {
         meter.doubt();
     }
     meter.hosted(answered.hosted);
+    if answered.failed.is_some() { Err(End::Failed) } else { Ok(()) }
+}
+
+/// Whether an answer says that the provider goes on with it (OpenAI, "Responses", `status`).
+fn is_under_way(value: &Value) -> bool {
+    matches!(value.get("status").and_then(Value::as_str), Some("queued" | "in_progress"))
+}
+
+/// Whether a provider says that it wrote much less than what came. What is counted here is a guess, but no such one.
+pub(super) fn is_too_little(reported: u64, counted: u64) -> bool {
+    counted > reported.saturating_mul(4).saturating_add(64)
 }
 
 /// The answer in the client's words; `None` where it is in them already.
@@ -112,7 +132,7 @@ impl Whole {
         let cancel = lease.cancel().clone();
         let mut response = outbound::json_held(StatusCode::OK, self.body.clone(), lease, piece);
         tell(&mut response, &flight, plan, &self.upstream);
-        if let Some(place) = plan.place.as_ref().filter(|_| !flight.clearance().is_lowered()) {
+        if let Some(place) = &plan.place {
             gate.cache.put(place, self.body.clone().into(), std::time::Instant::now());
         }
         let (action, family) = (flight.action(), flight.call.family());

@@ -62,7 +62,7 @@ async fn listen_one(caller: &Caller, server: &ServerName) -> Result<Option<Respo
         Ok(source.map(|source| (link, source)))
     };
     let Some((link, source)) = handler::while_leased(&lease, opening).await? else { return Ok(None) };
-    let (sender, receiver) = outbound::channel(&caller.gate.limits);
+    let (sender, receiver) = outbound::channel(&caller.gate.limits, caller.gate.limits.stream_backlog_bytes);
     let response = outbound::events(receiver, lease.cancel().clone(), caller.gate.limits.piece_bytes);
     let pump = Pump::new(caller, server, link, sender, lease);
     tokio::spawn(pump.run(source));
@@ -84,7 +84,7 @@ async fn unasked(caller: &Caller, lease: &Lease, link: &Link) -> Result<Option<S
 
 /// One stream for all servers. Each has its own task; the stream lives as long as the client wants it.
 fn listen_all(caller: Caller, lease: Lease) -> Response<Outbound> {
-    let (sender, receiver) = outbound::channel(&caller.gate.limits);
+    let (sender, receiver) = outbound::channel(&caller.gate.limits, caller.gate.limits.stream_backlog_bytes);
     let response = outbound::events(receiver, lease.cancel().clone(), caller.gate.limits.piece_bytes);
     for server in caller.gate.held(&caller.run) {
         let (caller, sender) = (caller.clone(), sender.clone());
@@ -171,7 +171,7 @@ async fn subscribe_one(
             other => first = other,
         }
     }
-    let (sender, receiver) = outbound::channel(&caller.gate.limits);
+    let (sender, receiver) = outbound::channel(&caller.gate.limits, caller.gate.limits.stream_backlog_bytes);
     let response = outbound::events(receiver, lease.cancel().clone(), caller.gate.limits.piece_bytes);
     let mut pump = Pump::new(caller, server, link, sender, lease);
     pump.request = Some(request.id.clone());
@@ -196,7 +196,7 @@ fn subscribe_all(caller: &Caller, request: &Request) -> Result<Response<Outbound
         .into_iter()
         .filter(|name| wanted(name))
         .fold(Object::new(), |filter, name| filter.with(name, true));
-    let (sender, receiver) = outbound::channel(&caller.gate.limits);
+    let (sender, receiver) = outbound::channel(&caller.gate.limits, caller.gate.limits.stream_backlog_bytes);
     let response = outbound::events(receiver, lease.cancel().clone(), caller.gate.limits.piece_bytes);
     let subscription = || Object::new().with(era::META_SUBSCRIPTION, request.id.to_value());
     let params = Object::new().with("_meta", subscription()).with("notifications", filter.clone());

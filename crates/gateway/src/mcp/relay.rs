@@ -29,7 +29,7 @@ pub(crate) fn start(flight: Flight, exchange: Exchange, first: Option<Message>) 
             Ok(lease) => lease,
             Err(refusal) => return refuse(flight, refusal),
         };
-    let (sender, receiver) = outbound::channel(&gate.limits);
+    let (sender, receiver) = outbound::channel(&gate.limits, gate.limits.stream_backlog_bytes);
     let response = outbound::events(receiver, lease.cancel().clone(), gate.limits.piece_bytes);
     tokio::spawn(relay(flight, exchange, first, sender, lease));
     response

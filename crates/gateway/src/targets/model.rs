@@ -83,8 +83,8 @@ pub struct HttpProvider {
     pub base: Uri,
     /// Headers that every request gets: what authenticates the node there. Never anything of the agent's.
     pub headers: Vec<(HeaderName, Source)>,
-    /// Whether it is OpenAI itself, whose newer models take `max_completion_tokens` only.
-    pub is_openai: bool,
+    /// Whether it is the maker of the API itself, OpenAI or Anthropic, and nobody who is compatible with it.
+    pub is_makers: bool,
 }
 
 /// One rule of a route.

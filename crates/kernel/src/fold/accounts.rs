@@ -222,6 +222,10 @@ impl Accounts {
                     entry.insert(Balance::new(at))
                 }
             };
+            if is_conversation && at >= balance.used_at.after(CONVERSATION_KEPT) {
+                // Forgotten, whether or not a pruning has come by since.
+                *balance = Balance::new(at);
+            }
             balance.roll(at);
             balance.total.reserve(reservation);
             for bucket in &mut balance.buckets {

@@ -45,12 +45,15 @@ pub(crate) struct Charge {
 impl Charge {
     /// What the meter makes of a call.
     pub(crate) fn of(terms: &Terms, metered: Metered) -> Self {
+        let is_reported = matches!(metered.reported, Some((_, true)));
+        if metered.sent && metered.blind && !metered.free && !is_reported {
+            return Self::reserved(terms.reservation);
+        }
         let (usage, basis) = usage(&metered, terms);
         let price = &terms.setup.price;
         let nothing = matches!(basis, Basis::Nothing | Basis::Cached);
         let hosted = if nothing { Vec::new() } else { metered.hosted };
-        let tier = metered.tier.or_else(|| terms.demand.tier.clone());
-        let tier = tier.filter(|tier| !nothing && !Price::is_usual(tier));
+        let tier = tier(metered.tier, terms.demand.tier.clone()).filter(|_| !nothing);
         let cost = price.cost(&usage, tier.as_deref(), &hosted);
         let doubtful = metered.doubtful || cost.is_err();
         // Something was served that has no price: at the dearest that is known of this model, and never below what
@@ -82,7 +85,7 @@ impl Charge {
 
     /// Whether more was used than was set aside.
     pub(crate) fn is_over(&self) -> bool {
-        self.usd > self.reserved.usd
+        self.usd > self.reserved.usd || self.tokens() > self.reserved.tokens
     }
 
     pub(crate) fn body(&self) -> Object {
@@ -114,6 +117,17 @@ impl Charge {
             saved: Money::from_nanos(members.number_or("saved_nanos", 0)?),
         })
     }
+}
+
+/// The tier that a call is priced by, if not the usual one. A surcharge for speed or place that was asked for is none of
+/// a provider's service tiers: it holds whatever tier served the call.
+fn tier(served: Option<SmolStr>, asked: Option<SmolStr>) -> Option<SmolStr> {
+    let is_surcharge = |tier: &SmolStr| tier.starts_with("fast") || tier.starts_with("geo_");
+    let tier = match (served, asked) {
+        (_, Some(asked)) if is_surcharge(&asked) => Some(asked),
+        (served, asked) => served.or(asked),
+    };
+    tier.filter(|tier| !Price::is_usual(tier))
 }
 
 /// Tokens, and how it is known.

@@ -52,6 +52,8 @@ pub struct Demand {
     pub input: u64,
     /// Tokens written by each answer, as the agent or the configuration limits them; `None` where nothing is written.
     pub output: Option<u64>,
+    /// Tokens that each answer may cost beyond that, whatever its limit.
+    pub extra: u64,
     /// How many answers, at least 1.
     pub answers: u64,
     /// Whether it asks the provider to write into its cache.
@@ -142,7 +144,7 @@ impl Demand {
     pub(crate) fn worst(&self, output: u64) -> Worst {
         Worst {
             input: self.input,
-            output: output.saturating_mul(self.answers),
+            output: output.saturating_add(self.extra).saturating_mul(self.answers),
             writes_cache: self.writes_cache,
             tier: self.tier.clone(),
             hosted: self.hosted.clone(),
@@ -151,7 +153,7 @@ impl Demand {
 
     /// Tokens in all, if each answer may have so many.
     pub(crate) fn tokens(&self, output: u64) -> u64 {
-        self.input.saturating_add(output.saturating_mul(self.answers))
+        self.input.saturating_add(output.saturating_add(self.extra).saturating_mul(self.answers))
     }
 }
 

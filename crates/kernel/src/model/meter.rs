@@ -18,6 +18,8 @@ pub(crate) struct Metered {
     pub sent: bool,
     /// The provider says, by an error for an answer, that it charges nothing.
     pub free: bool,
+    /// What is written cannot be seen while it is written, or not all of it.
+    pub blind: bool,
     /// Tokens read, as far as can be told before the provider says so.
     pub input: u64,
     /// Tokens written, as counted.
@@ -32,6 +34,15 @@ pub(crate) struct Metered {
     pub doubtful: bool,
 }
 
+/// Kinds of hosted tools of one call, and bytes of a name, that go into an outcome.
+const HOSTED_MAX: usize = 16;
+const NAME_BYTES_MAX: usize = 48;
+
+fn is_tool(name: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    name.len() <= NAME_BYTES_MAX && name.bytes().all(fits)
+}
+
 // === impl Meter ===
 
 impl Meter {
@@ -39,6 +50,17 @@ impl Meter {
     pub fn sent(&self, input: u64) {
         let mut metered = self.0.lock();
         *metered = Metered { sent: true, input, ..Metered::default() };
+    }
+
+    /// What the provider writes cannot be seen before it is all there, or not all of it: until it is reported or
+    /// [seen](Meter::seen), everything that was set aside may be used.
+    pub fn blind(&self) {
+        self.0.lock().blind = true;
+    }
+
+    /// All that was written is there, and can be counted.
+    pub fn seen(&self) {
+        self.0.lock().blind = false;
     }
 
     /// The provider turned the request down and charges nothing. What is sent after that counts anew.
@@ -59,12 +81,18 @@ impl Meter {
 
     /// The service tier that the provider served.
     pub fn tier(&self, tier: SmolStr) {
-        self.0.lock().tier = Some(tier);
+        let mut metered = self.0.lock();
+        if is_tool(&tier) { metered.tier = Some(tier) } else { metered.doubtful = true }
     }
 
-    /// Hosted tools that were used so far, all in all.
-    pub fn hosted(&self, uses: Vec<(SmolStr, u64)>) {
-        self.0.lock().hosted = uses;
+    /// Hosted tools that were used so far, all in all. The names are the provider's: what cannot be one is doubted.
+    pub fn hosted(&self, mut uses: Vec<(SmolStr, u64)>) {
+        let count = uses.len();
+        uses.retain(|(name, _)| is_tool(name));
+        uses.truncate(HOSTED_MAX);
+        let mut metered = self.0.lock();
+        metered.doubtful |= uses.len() < count;
+        metered.hosted = uses;
     }
 
     /// What the provider reports contradicts itself.

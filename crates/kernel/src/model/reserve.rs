@@ -136,7 +136,8 @@ impl Left {
             Some((rest, _)) => model.price.output_within(&demand.worst(0), rest)?,
         };
         let by_tokens = self.tokens.map_or(Some(u64::MAX), |(rest, _)| rest.checked_sub(demand.input));
-        let fits = by_money.zip(by_tokens).map(|(money, tokens)| money.min(tokens) / demand.answers.max(1));
+        let each = by_money.zip(by_tokens).map(|(money, tokens)| money.min(tokens) / demand.answers.max(1));
+        let fits = each.and_then(|each| each.checked_sub(demand.extra));
         Ok(fits.map(|fits| fits.min(demand.output.unwrap_or(0))))
     }
 }

@@ -122,6 +122,16 @@ impl Meter {
         self.output.tokens.max(reported)
     }
 
+    /// Whether the provider has said that it failed.
+    pub fn has_failed(&self) -> bool {
+        self.failed.is_some()
+    }
+
+    /// Whether the stream has come to the end that its API has.
+    pub fn has_finished(&self) -> bool {
+        self.finished
+    }
+
     /// What the stream has said so far.
     pub fn counted(&self) -> Counted {
         let reading = self.reported();

@@ -36,7 +36,9 @@ pub fn read(api: Api, request: &Object, switches: &Switches) -> Result<Asked, Ob
     let output = output(api, request)?;
     thinking(api, request, output)?;
     let stream = flag(request, "stream", &whole)?;
-    if let Some(uses) = number(request, "max_tool_calls", 0, OUTPUT_MAX, &whole)? {
+    if api == Api::Responses
+        && let Some(uses) = number(request, "max_tool_calls", 0, OUTPUT_MAX, &whole)?
+    {
         found.hosted.iter_mut().for_each(|tool| tool.uses = Some(uses));
     }
     Ok(Asked {
