@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use ringfence_kernel::{Account, BookedBy, RunView, Spending, Status};
-use ringfence_types::Window;
+use ringfence_kernel::{Account, BookedBy, Run, RunView, Status, Sum};
+use ringfence_types::{AgentName, Budget, Level, Window, WorkspaceName};
 
 /// The metrics of a moment. Only what the kernel counts itself: nothing is estimated.
 pub(super) fn render(status: &Status, runs: &[RunView], failed_logins: u64) -> String {
@@ -79,7 +79,7 @@ pub(super) fn render(status: &Status, runs: &[RunView], failed_logins: u64) -> S
 
 /// What models cost and how full budgets are. Labels are names of the configuration: users, conversations and runs, of
 /// which there are any number, stand together, as the fullest of them.
-pub(super) fn render_spending(out: &mut String, booked: &BookedBy, budgets: &[Spending]) {
+pub(super) fn render_spending(out: &mut String, booked: &BookedBy, fill: &Fill) {
     let booked: BTreeMap<_, _> = booked.iter().collect();
     let (mut usd, mut calls, mut tokens) = (Vec::new(), Vec::new(), Vec::new());
     for ((workspace, agent, model), sum) in booked {
@@ -100,12 +100,7 @@ pub(super) fn render_spending(out: &mut String, booked: &BookedBy, budgets: &[Sp
         &calls,
     );
     family(out, "ringfence_tokens_total", "counter", "Tokens booked, by kind.", &tokens);
-    let mut fill: BTreeMap<String, u8> = BTreeMap::new();
-    for budget in budgets {
-        let percent = fill.entry(budget_labels(budget)).or_default();
-        *percent = budget.percent().max(*percent);
-    }
-    let fill: Vec<_> = fill.into_iter().map(|(labels, percent)| (labels, ratio(percent))).collect();
+    let fill: Vec<_> = fill.0.iter().map(|(whose, percent)| (whose.labels(), ratio(*percent))).collect();
     let help =
         "How much of a budget is spent or set aside; of users, conversations and runs, of the fullest.";
     family(out, "ringfence_budget_fill_ratio", "gauge", help, &fill);
@@ -130,21 +125,48 @@ fn family(out: &mut String, name: &str, kind: &str, help: &str, samples: &[(Stri
     }
 }
 
-fn budget_labels(spending: &Spending) -> String {
-    let per = spending.budget.per.map_or("lifetime", Window::as_str);
-    let whose = match (&spending.account, &spending.run) {
-        (Account::Agent(workspace, agent), _) => format!("workspace=\"{workspace}\",agent=\"{agent}\""),
-        (
+/// Whose budgets stand together.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Whose {
+    level: Level,
+    workspace: Option<WorkspaceName>,
+    agent: Option<AgentName>,
+    per: Option<Window>,
+}
+
+/// How full budgets are, in percent: of those that stand together, the fullest.
+#[derive(Debug, Default)]
+pub(super) struct Fill(BTreeMap<Whose, u8>);
+
+impl Fill {
+    /// Takes in one budget.
+    pub(super) fn count(&mut self, account: &Account, run: Option<&Run>, budget: &Budget, sum: &Sum) {
+        let (workspace, agent) = match account {
+            Account::Agent(workspace, agent) => (Some(workspace), Some(agent)),
             Account::Workspace(workspace)
             | Account::User(workspace, _)
-            | Account::Conversation(workspace, ..),
-            _,
-        ) => format!("workspace=\"{workspace}\""),
-        (Account::Run(_), Some(run)) => format!("workspace=\"{}\",agent=\"{}\"", run.workspace, run.agent),
-        (Account::Run(_), None) => String::new(),
-    };
-    let level = spending.account.level();
-    format!("{{level=\"{level}\",{whose},per=\"{per}\"}}").replace(",,", ",")
+            | Account::Conversation(workspace, ..) => (Some(workspace), None),
+            Account::Run(_) => (run.map(|run| &run.workspace), run.map(|run| &run.agent)),
+        };
+        let (workspace, agent) = (workspace.cloned(), agent.cloned());
+        let whose = Whose { level: account.level(), workspace, agent, per: budget.per };
+        let percent = self.0.entry(whose).or_default();
+        *percent = sum.percent_of(budget).max(*percent);
+    }
+}
+
+impl Whose {
+    fn labels(&self) -> String {
+        let mut labels = format!("level=\"{}\"", self.level);
+        // Writing to a String does not fail.
+        if let Some(workspace) = &self.workspace {
+            let _ = write!(labels, ",workspace=\"{workspace}\"");
+        }
+        if let Some(agent) = &self.agent {
+            let _ = write!(labels, ",agent=\"{agent}\"");
+        }
+        format!("{{{labels},per=\"{}\"}}", self.per.map_or("lifetime", Window::as_str))
+    }
 }
 
 /// Percent as a share of one.

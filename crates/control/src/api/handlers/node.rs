@@ -27,7 +27,12 @@ pub(in crate::api) async fn metrics(call: Call) -> Result<Answer, Problem> {
     let desk = &call.desk;
     let kernel = &desk.kernel;
     let mut text = exposition::render(&kernel.status(), &kernel.runs(), desk.failed_logins.total());
-    exposition::render_spending(&mut text, &kernel.status().counts.booked, &kernel.budgets(|_, _| true));
+    let mut fill = exposition::Fill::default();
+    kernel.budgets(|account, run, budget, sum| {
+        fill.count(account, run, budget, sum);
+        false
+    });
+    exposition::render_spending(&mut text, &kernel.status().counts.booked, &fill);
     let workspaces = &desk.in_force().compiled.loaded.config.workspaces;
     let reserved = workspaces.iter().map(|workspace| {
         let sum = kernel.spent(&Account::Workspace(workspace.name.clone()));
@@ -114,8 +119,7 @@ const FULL_SHOWN_MAX: usize = 50;
 
 fn full_budgets(desk: &Desk) -> Value {
     let now = desk.kernel.now();
-    let mut full = desk.kernel.budgets(|_, _| true);
-    full.retain(|budget| budget.percent() >= FULL_PERCENT);
+    let mut full = desk.kernel.budgets(|_, _, budget, sum| sum.percent_of(budget) >= FULL_PERCENT);
     // A stable sort: of those equally full, the wider stay first.
     full.sort_by_key(|budget| std::cmp::Reverse(budget.percent()));
     show::list(full.iter().take(FULL_SHOWN_MAX), |budget| money::budget(budget, now))

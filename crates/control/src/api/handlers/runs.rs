@@ -80,7 +80,7 @@ pub(in crate::api) async fn one_run(call: Call) -> Result<Answer, Problem> {
     let view = call.desk.kernel.run(id).ok_or(RunError::Unknown(id))?;
     let (kernel, now) = (&call.desk.kernel, call.desk.kernel.now());
     let spent = kernel.spent(&Account::Run(id));
-    let budgets = kernel.budgets(|account, _| money::is_above(account, &view.run));
+    let budgets = kernel.budgets(|account, _, _, _| money::is_above(account, &view.run));
     Ok(Answer::Document(
         show::run(&view, now)
             .with("spent", money::spent(&spent))

@@ -29,7 +29,7 @@ pub(in crate::api) async fn spend(call: Call) -> Result<Answer, Problem> {
     let (books, asked) = (call.desk.books.clone(), query.clone());
     let spend = blocking(move || books.spend(&asked)).await?;
     let durable = call.desk.books.size();
-    let mut budgets = call.desk.kernel.budgets(|account, run| is_of(&query, account, run));
+    let mut budgets = call.desk.kernel.budgets(|account, run, _, _| is_of(&query, account, run));
     let more_budgets = budgets.len() > limit;
     budgets.truncate(limit);
     let now = call.desk.kernel.now();
