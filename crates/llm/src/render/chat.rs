@@ -148,9 +148,8 @@ pub(super) fn read(usage: &Usage) -> Object {
     let written = usage.cache_write.saturating_add(usage.cache_write_1h);
     let split =
         Object::new().with("ttl_30m_tokens", usage.cache_write).with("ttl_12h_tokens", usage.cache_write_1h);
-    let details = Object::new().with("cached_tokens", usage.cached_input);
-    if written == 0 {
-        return details;
-    }
-    details.with("cache_write_tokens", written).with("cache_write_tokens_details", split)
+    Object::new()
+        .with("cached_tokens", usage.cached_input)
+        .with("cache_write_tokens", written)
+        .with_some("cache_write_tokens_details", (written > 0).then_some(split))
 }
