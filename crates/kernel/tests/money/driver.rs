@@ -420,8 +420,14 @@ pub fn tell(clearance: ModelClearance, told: &Told) {
     if let Some(input) = told.sent {
         meter.sent(input);
     }
+    if told.blind.is_some() {
+        meter.blind();
+    }
     meter.written(told.written / 2);
     meter.written(told.written);
+    if told.blind == Some(true) {
+        meter.seen();
+    }
     if told.turned_down {
         meter.turned_down();
     }

@@ -153,6 +153,7 @@ pub fn call(call: Call) -> ModelCall {
         demand: Demand {
             input: call.input,
             output: call.output,
+            extra: call.extra,
             answers: call.answers,
             writes_cache: [CacheWrite::Never, CacheWrite::Short, CacheWrite::Hour][usize::from(call.cache)],
             tier: call.tier.map(Into::into),

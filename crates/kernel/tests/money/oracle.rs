@@ -119,7 +119,7 @@ impl Oracle {
         }
         let whose = self.whose(run, call);
         let needs = |output: u64| {
-            let written = u128::from(output) * u128::from(call.answers);
+            let written = (u128::from(output) + u128::from(call.extra)) * u128::from(call.answers);
             let tokens = u128::from(call.input) + written;
             price::worst(model, call, written).map(|usd| (usd, tokens))
         };
@@ -214,7 +214,7 @@ impl Oracle {
     pub fn settle(&mut self, index: usize, told: &Told) -> bool {
         let call = &self.calls[index];
         let (usd, tokens) = charge(call, told);
-        let (over, run) = (usd > call.usd, call.run);
+        let (over, run) = (usd > call.usd || tokens > call.tokens, call.run);
         self.calls[index].booked.get_or_insert((usd, tokens));
         if over {
             self.cuts.push(Cut::Run(run));
@@ -260,7 +260,7 @@ impl Oracle {
 
 /// A call that was cleared, as far as its charge goes.
 pub fn alone(call: Call, output: Option<u64>, usd: u128) -> Cleared {
-    let (lowered, tokens, run, whose) = (output != call.output, 0, 0, Vec::new());
+    let (lowered, tokens, run, whose) = (output != call.output, u128::MAX, 0, Vec::new());
     Cleared { call, output, lowered, usd, tokens, run, whose, at: 0, deadline: 0, booked: None }
 }
 
@@ -271,8 +271,12 @@ pub fn charge(call: &Cleared, told: &Told) -> (u128, u128) {
     if told.turned_down && told.written == 0 {
         return (0, 0);
     }
+    let is_last = matches!(told.reported, Some((_, true)));
+    if told.blind == Some(false) && !told.turned_down && !is_last {
+        return (call.usd, call.tokens);
+    }
     let counted = told.written + told.written / 20 + 32;
-    let asked = call.output.unwrap_or(0).saturating_mul(call.call.answers);
+    let asked = (call.output.unwrap_or(0) + call.call.extra) * call.call.answers;
     // No more than it was told to write, unless it was seen to write more.
     let counted = counted.min(asked.max(told.written));
     let used: Tokens = match told.reported {
@@ -288,7 +292,8 @@ pub fn charge(call: &Cleared, told: &Told) -> (u128, u128) {
         }
         None => [sent.min(call.call.input), 0, 0, 0, counted, 0],
     };
-    let tier = told.tier.or(call.call.tier);
+    // Speed that was asked for is paid whatever tier served it.
+    let tier = if call.call.tier == Some("fast") { call.call.tier } else { told.tier.or(call.call.tier) };
     let usd = price::cost(model, &used, tier, told.searches.unwrap_or(0))
         .unwrap_or_else(|| price::dearest(model, &used).max(call.usd));
     let most = u128::from(u64::MAX);

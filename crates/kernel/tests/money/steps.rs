@@ -62,6 +62,8 @@ pub enum How {
     Partly,
     /// It said nothing.
     Counted,
+    /// What was written could not be seen, or only at its end.
+    Blind,
     /// It turned the call down, before or after it had written something.
     TurnedDown,
     /// It turned the call down and took it when it was sent again.
@@ -157,10 +159,14 @@ fn call(random: &mut Random) -> Call {
         } else {
             Some(random.pick(&[1, 10, 100, 500, 3_000, 8_192, 1_000_000]))
         },
+        extra: if random.once_in(12) { 1 + random.next() % 700 } else { 0 },
         answers: if random.once_in(5) { 1 + random.next() % 5 } else { 1 },
         cache: if random.once_in(3) { 1 + u8::from(random.once_in(2)) } else { 0 },
         tier: if random.once_in(4) {
-            Some(random.pick(&["default", "standard", "auto", "flex", "priority", "priority", "batch"]))
+            Some(
+                random
+                    .pick(&["default", "standard", "auto", "flex", "priority", "priority", "fast", "batch"]),
+            )
         } else {
             None
         },
@@ -181,6 +187,7 @@ fn how(random: &mut Random) -> How {
         22 | 23 => How::Over,
         24 if random.once_in(8) => How::Lies,
         24 | 25 => How::NotSent,
+        26 => How::Blind,
         _ => How::Dropped,
     }
 }

@@ -62,6 +62,7 @@ fn some_call(random: &mut Random) -> Call {
         model: random.below(4),
         input: random.pick(&[40, 400, 1_000, 2_501]),
         output: Some(random.pick(&[10, 100, 3_000])),
+        extra: 0,
         answers: 1 + random.next() % 2,
         cache: 0,
         tier: None,

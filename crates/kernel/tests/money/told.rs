@@ -25,6 +25,8 @@ pub struct Told {
     pub sent: Option<u64>,
     pub written: u64,
     pub turned_down: bool,
+    /// What is written cannot be seen, and whether it could at the end.
+    pub blind: Option<bool>,
     /// What the provider reported, and whether that was all.
     pub reported: Option<(Tokens, bool)>,
     pub tier: Option<&'static str>,
@@ -44,6 +46,7 @@ impl Told {
             sent: Some(call.input - random.next() % call.input.min(300)),
             written,
             turned_down: false,
+            blind: None,
             reported: None,
             tier: None,
             searches: None,
@@ -60,6 +63,11 @@ impl Told {
             },
             How::Partly => Self { reported: reported(&mut random, false), end: End::Cancelled, ..told },
             How::Counted => Self { end: random.pick(&[End::Completed, End::Failed, End::Cancelled]), ..told },
+            How::Blind => {
+                let reported =
+                    if random.once_in(4) { reported(&mut random, random_bit(numbers)) } else { None };
+                Self { blind: Some(random_bit(numbers >> 1)), reported, end: End::Cancelled, ..told }
+            }
             How::TurnedDown => {
                 let written = if random.once_in(3) { written } else { 0 };
                 Self { turned_down: true, written, end: End::Failed, ..told }
@@ -80,6 +88,10 @@ impl Told {
             }
         }
     }
+}
+
+fn random_bit(numbers: u64) -> bool {
+    numbers & 1 == 1
 }
 
 /// What such a call may come to: no more is read than was expected, and of no dearer kind.

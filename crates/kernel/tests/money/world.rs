@@ -54,7 +54,12 @@ pub const MODELS: [Model; 8] = [
     },
     Model {
         name: "tiers",
-        tiers: &[("", &[(0, PLAIN), (2_000, LONG)]), ("flex", &[(0, FLEX)]), ("priority", &[(0, PRIORITY)])],
+        tiers: &[
+            ("", &[(0, PLAIN), (2_000, LONG)]),
+            ("flex", &[(0, FLEX)]),
+            ("priority", &[(0, PRIORITY)]),
+            ("fast", &[(0, LONG)]),
+        ],
         search: Some(1_000_000),
         floor: 64,
         held: true,
@@ -72,6 +77,8 @@ pub struct Call {
     pub model: usize,
     pub input: u64,
     pub output: Option<u64>,
+    /// Tokens that each answer may cost beyond that.
+    pub extra: u64,
     pub answers: u64,
     /// 0 writes nothing into the cache, 1 for a short time, 2 for an hour.
     pub cache: u8,
