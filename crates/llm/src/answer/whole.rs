@@ -68,6 +68,7 @@ fn message(answer: &Object) -> Answered {
         read.tier = anthropic_tier(usage);
     }
     read.finish = word(answer, "stop_reason");
+    read.failed = failure(answer);
     read
 }
 

@@ -108,3 +108,16 @@ fn a_message_is_read_with_its_tier_and_the_tools_it_used() {
     );
     assert!(whole(Api::Messages, &lies).doubtful);
 }
+
+#[test]
+fn an_error_for_an_answer_is_one_in_every_api() {
+    let openai = json(r#"{"error":{"message":"no","type":"server_error","param":null,"code":null}}"#);
+    let anthropic = json(r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#);
+    for (api, answer, kind) in [
+        (Api::Chat, &openai, "server_error"),
+        (Api::Responses, &openai, "server_error"),
+        (Api::Messages, &anthropic, "overloaded_error"),
+    ] {
+        assert_eq!(whole(api, answer).failed, Some(Failed { kind: kind.into() }), "{api:?}");
+    }
+}

@@ -76,13 +76,18 @@ fn every_stop_reason_has_its_finish_reason() {
 }
 
 #[test]
+fn an_answer_without_usage_is_given_out_without() {
+    let answer = object(&of_anthropic("[]", r#""stop_reason":"end_turn""#, "null"));
+    assert!(messages_to_chat_answer(&answer, 7, "gpt").unwrap().get("usage").is_none());
+}
+
+#[test]
 fn an_answer_that_is_none_of_messages_is_malformed() {
     let stop = r#""stop_reason":"end_turn""#;
     let bad = [
         (of_anthropic("[]", r#""stop_reason":"bored""#, "{}"), "stop_reason"),
         (of_anthropic("[]", r#""stop_reason":null"#, "{}"), "stop_reason"),
         (of_anthropic("null", stop, "{}"), "content"),
-        (of_anthropic("[]", stop, "null"), "usage"),
         (of_anthropic("[]", stop, r#"{"input_tokens":-1}"#), "usage.input_tokens"),
         (of_anthropic(r#"[{"type":"text"}]"#, stop, "{}"), "content.0.text"),
         (of_anthropic(r#"[{"type":"server_tool_use"}]"#, stop, "{}"), "content.0.type"),
