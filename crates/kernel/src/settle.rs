@@ -76,13 +76,12 @@ impl Inner {
     /// Writes the outcomes that the log could not take, unless they were settled in another way.
     pub(crate) fn write_unwritten(&self, state: &mut State) {
         for record in std::mem::take(&mut state.unwritten) {
-            if !state.fold.open.contains_key(&record.action) {
-                continue;
-            }
             let (subject, action, charge) =
                 (Arc::clone(&record.subject), record.action, record.charge.clone());
             // What follows from its money could not be written then either.
-            if let (Some(_), Some(charge)) = (self.write_outcome(state, record), charge) {
+            let is_settled = !state.fold.open.contains_key(&action);
+            let is_done = is_settled || self.write_outcome(state, record).is_some();
+            if let Some(charge) = charge.filter(|_| is_done) {
                 self.after_charge(state, &subject, action, &charge);
             }
         }
