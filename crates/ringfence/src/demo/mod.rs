@@ -1,11 +1,13 @@
 //! `ringfence demo`: everything at once, with no configuration, no network and no keys.
 //!
-//! `servers` are the tools, `agent` speaks MCP to the gateway, `story` is what happens; each line that is printed is made
+//! `servers` are the tools, `agent` speaks MCP to the gateway and `chat` asks a model, `story` and `money` are what happens; each line that is printed is made
 //! from the log entry that it names (`book`), and a step that did not go as told ends the demo with exit status 1.
 
 mod agent;
 mod book;
+mod chat;
 mod message;
+mod money;
 mod proof;
 mod servers;
 mod story;
@@ -25,6 +27,9 @@ const SAFETY_POLICY: &str = include_str!("../../../../examples/safety-policy.yam
 
 /// What the demo adds to it.
 const DEMO_POLICY: &str = include_str!("../../../../examples/demo-policy.yaml");
+
+/// What the demo's model answers.
+const SCRIPT: &str = include_str!("../../../../examples/demo-script.yaml");
 
 /// See it work: a node, four tool servers, an agent and a person, no configuration
 ///
@@ -91,6 +96,7 @@ fn write_configuration(folder: &Path, port: u16, policies: &[(String, String)]) 
     for (name, text) in policies {
         write(name, text)?;
     }
+    write("demo-script.yaml", SCRIPT)?;
     let names: Vec<&str> = policies.iter().map(|(name, _)| name.as_str()).collect();
     write("ringfence.yaml", &configuration(port, &names.join(", ")))
 }
@@ -107,8 +113,12 @@ workspaces:
       web: {{ url: \"http://127.0.0.1:{port}/web\", capability: web, actions: {{ fetch: {{ action_type: read }} }} }}
       mail: {{ url: \"http://127.0.0.1:{port}/mail\", capability: mail }}
       cluster: {{ url: \"http://127.0.0.1:{port}/cluster\", capability: kubernetes, actions: {{ deploy_app: {{ action: deploy, risk: high }} }} }}
+    models:
+      planner: {{ provider: scripted, script: demo-script.yaml, floor: 1000, price: {{ input: 1.25, output: 10 }} }}
     agents:
       assistant: {{ tools: [database/*, web/*, mail/*, cluster/*] }}
+      planner: {{ models: [planner] }}
+      spender: {{ models: [planner], budget: {{ usd: 0.05 }} }}
     policy: [{policies}]
 "
     )

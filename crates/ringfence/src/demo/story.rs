@@ -18,13 +18,13 @@ use crate::failure::Failure;
 use crate::output::Output;
 
 /// Those who take part, and where it is told.
-struct Stage<'a> {
+pub(super) struct Stage<'a> {
     output: Output,
-    kernel: &'a Kernel,
+    pub(super) kernel: &'a Kernel,
     servers: &'a Servers,
     agent: Agent,
-    book: Book,
-    dana: Actor,
+    pub(super) book: Book,
+    pub(super) dana: Actor,
 }
 
 /// Columns of what the agent does, and of what Ringfence says to it: with the entry's number, a line has 100.
@@ -32,7 +32,7 @@ const AGENT_WIDTH: usize = 43;
 const SAYS_WIDTH: usize = 48;
 
 /// A step did not go as told.
-fn not_as_told(step: &str, found: impl AsRef<str>) -> Failure {
+pub(super) fn not_as_told(step: &str, found: impl AsRef<str>) -> Failure {
     Failure::no(format!("the demo's step \"{step}\" did not go as told: {}", found.as_ref()))
         .hint("with a policy of your own this can be right: read what it decided above")
 }
@@ -47,7 +47,7 @@ pub async fn tell(
 ) -> Result<(), Failure> {
     let gateway = node.addresses().gateway.clone();
     output.text(&format!(
-        "Ringfence demo: an agent, four tool servers, one person (Dana), one policy, one log.\n\
+        "Ringfence demo: agents, four tool servers, a model, one person (Dana), one policy, one log.\n\
          The node was up on {gateway} after {} ms; its data is in\n{}.\n\n",
         started.elapsed().as_millis(),
         folder.display()
@@ -59,6 +59,9 @@ pub async fn tell(
     stage.is_denied().await?;
     stage.waits_for_dana().await?;
     stage.meets_a_changed_tool().await?;
+    let address = address_of(&gateway)?;
+    stage.goes_round_in_circles(address).await?;
+    stage.spends(address).await?;
     stage.is_suspended_in_mid_call().await
 }
 
@@ -69,10 +72,7 @@ impl<'a> Stage<'a> {
         servers: &'a Servers,
         gateway: &str,
     ) -> Result<Self, Failure> {
-        let address: SocketAddr = gateway
-            .trim_start_matches("http://")
-            .parse()
-            .map_err(|error| failed("read the node's address", &error))?;
+        let address = address_of(gateway)?;
         let dana = Actor {
             person: name(PersonName::new("dana"))?,
             roles: vec![name(Role::new("approver"))?],
@@ -91,7 +91,7 @@ impl<'a> Stage<'a> {
         Ok(Self { output, kernel: node.kernel(), servers, agent, book, dana })
     }
 
-    fn line(&self, agent: &str, ringfence: &str, entry: &Entry) -> Result<(), Failure> {
+    pub(super) fn line(&self, agent: &str, ringfence: &str, entry: &Entry) -> Result<(), Failure> {
         let ringfence = fitting(ringfence, SAYS_WIDTH);
         self.output.line(&format!("  {agent:<AGENT_WIDTH$} {ringfence:<SAYS_WIDTH$} #{}", entry.id))
     }
@@ -101,7 +101,7 @@ impl<'a> Stage<'a> {
         answer.map_err(|error| not_as_told(step, error.to_string()))
     }
 
-    async fn entry(&mut self, step: &str, kind: &str) -> Result<Entry, Failure> {
+    pub(super) async fn entry(&mut self, step: &str, kind: &str) -> Result<Entry, Failure> {
         let found = self.book.next(kind).await;
         found.ok_or_else(|| not_as_told(step, format!("the log has no entry of the kind {kind}")))
     }
@@ -234,11 +234,15 @@ impl<'a> Stage<'a> {
     }
 }
 
-fn expect(step: &str, as_told: bool, found: &str) -> Result<(), Failure> {
+fn address_of(gateway: &str) -> Result<SocketAddr, Failure> {
+    gateway.trim_start_matches("http://").parse().map_err(|error| failed("read the node's address", &error))
+}
+
+pub(super) fn expect(step: &str, as_told: bool, found: &str) -> Result<(), Failure> {
     if as_told { Ok(()) } else { Err(not_as_told(step, crate::safe(found))) }
 }
 
-fn name<T, E: std::fmt::Display>(name: Result<T, E>) -> Result<T, Failure> {
+pub(super) fn name<T, E: std::fmt::Display>(name: Result<T, E>) -> Result<T, Failure> {
     name.map_err(|error| failed("name the demo's people", &error))
 }
 

@@ -67,6 +67,7 @@ const MESSAGE: Rule = Object(&[
     field("refusal", Plain),
     // Clients that send an answer back send what it came with.
     field("annotations", Plain),
+    field("reasoning_content", Plain),
     field("audio", Needs(Need::Stored)),
 ]);
 
