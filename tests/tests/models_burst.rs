@@ -131,6 +131,8 @@ impl Burst {
             println!("{agent}: {} requests, {truth} used, {charged} charged of {AGENT_NANOS}", seen.requests);
             assert!(truth <= charged, "{agent} used {truth} and was charged {charged}");
             assert!(charged <= AGENT_NANOS, "{agent} was charged {charged}");
+            let said = self.scene.node.api(&format!("/api/v1/spend?agent={agent}")).await.json();
+            assert_eq!(said["total"]["usd_nanos"].as_u64(), Some(charged), "{said}");
             all += charged;
         }
         println!("{all} charged of {BUDGET_NANOS}");

@@ -73,17 +73,32 @@ impl Scene {
         .await
     }
 
-    /// The log once every call has its outcome; what is wrong with it is a failed test.
+    /// The log once every call has its outcome; what is wrong with it, or with what the node says of it, is a failed test.
     pub async fn settled(&self) -> Log {
         let mut last = None;
-        eventually(EFFECT, "every call has its outcome", async || {
+        let log = eventually(EFFECT, "every call has its outcome", async || {
             let log = Log::read(&self.node).await;
             // The index follows the log: two looks that find the same have found all.
             let all = log.open() == 0 && last == Some(log.entries);
             last = Some(log.entries);
             all.then_some(log)
         })
-        .await
+        .await;
+        self.expect_said(&log).await;
+        log
+    }
+
+    /// Expects the node to say of its money what the log says, and that nothing is set aside.
+    async fn expect_said(&self, log: &Log) {
+        let said = self.node.api("/api/v1/spend").await.json();
+        let total = &said["total"];
+        assert_eq!(total["usd_nanos"].as_u64(), Some(log.spent()), "{said}");
+        assert_eq!(total["calls"].as_u64(), Some(log.calls.len() as u64), "{said}");
+        assert_eq!(total["open"]["calls"].as_u64(), Some(0), "{said}");
+        for budget in said["budgets"].as_array().into_iter().flatten() {
+            let set_aside = &budget["money"]["reserved"]["usd_nanos"];
+            assert!(set_aside.as_u64().is_none_or(|nanos| nanos == 0), "still set aside: {budget}");
+        }
     }
 
     /// Expects a new run to work, and what is left of the workspace's `budget` to be exactly what the log says that
