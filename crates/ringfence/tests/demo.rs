@@ -23,6 +23,8 @@ fn the_demo_lives_through_all_decisions_and_ends_well() {
         "Waits for a person, by production-writes.",
         "Dana sees 10 replicas and approves.",
         "the definition is not the approved one",
+        "Stopped after 5 rounds: it is a loop.",
+        "Stopped at $0.0475 of its $0.05.",
         "the agent is told",
         "The log is verified offline",
         "In a copy, one word is changed",
