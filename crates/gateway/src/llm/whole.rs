@@ -77,7 +77,8 @@ fn count(flight: &Flight, plan: &Plan, value: &Value) -> Result<(), End> {
         meter.doubt();
     }
     meter.hosted(answered.hosted);
-    if answered.failed.is_some() { Err(End::Failed) } else { Ok(()) }
+    // A response says by its own status that it failed, and has what came before that in it.
+    if answered.failed.is_some() && plan.upstream != Api::Responses { Err(End::Failed) } else { Ok(()) }
 }
 
 /// Whether an answer says that the provider goes on with it (OpenAI, "Responses", `status`).
