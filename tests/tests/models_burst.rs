@@ -127,7 +127,7 @@ impl Burst {
             let seen = stats.by_model.get(&format!("{agent}-mock")).cloned().unwrap_or_default();
             let truth = seen.input * INPUT_NANOS + seen.output * OUTPUT_NANOS;
             let calls = log.calls.iter().filter(|call| call.intent["agent"] == agent);
-            let charged: u64 = calls.map(|call| call.charged()).sum();
+            let charged: u64 = calls.map(ringfence_tests::models::Call::charged).sum();
             println!("{agent}: {} requests, {truth} used, {charged} charged of {AGENT_NANOS}", seen.requests);
             assert!(truth <= charged, "{agent} used {truth} and was charged {charged}");
             assert!(charged <= AGENT_NANOS, "{agent} was charged {charged}");

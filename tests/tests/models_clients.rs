@@ -1,5 +1,5 @@
 //! The official clients of models work by base URL and key alone, and raise what they should.
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 use ringfence_tests::audit;
 use ringfence_tests::models::{Scene, Sdk, Setup};

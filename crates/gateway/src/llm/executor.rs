@@ -62,7 +62,7 @@ pub(crate) async fn execute(call: &Call, mut plan: Plan, clearance: ModelClearan
     if plan.asked.stream && is_stream(&response) {
         return Ended::Answered(relay::start(flight, &plan, response));
     }
-    match whole::read(&flight, &plan, response).await {
+    match whole::read(&flight, &plan, response, &outgoing.secrets).await {
         Ok(answer) => Ended::Answered(answer.respond(flight, &plan)),
         Err(end) => fell(flight, &plan, end.into()),
     }

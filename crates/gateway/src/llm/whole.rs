@@ -6,8 +6,10 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Response, StatusCode};
 use ringfence_json::{Object, Value, parse};
 use ringfence_llm::answer::{self, output_tokens};
+use ringfence_llm::error::redact;
 use ringfence_llm::{Api, translate};
 use ringfence_types::Refusal;
+use smol_str::SmolStr;
 use tokio::time::timeout_at;
 
 use super::executor::tell;
@@ -23,7 +25,13 @@ pub(crate) struct Whole {
 }
 
 /// Reads an answer to its end and writes what it used on the meter.
-pub(crate) async fn read(flight: &Flight, plan: &Plan, response: Response<Body>) -> Result<Whole, End> {
+pub(crate) async fn read(
+    flight: &Flight,
+    plan: &Plan,
+    response: Response<Body>,
+    secrets: &[SmolStr],
+) -> Result<Whole, End> {
+    let secrets: Vec<&[u8]> = secrets.iter().map(|secret| secret.as_bytes()).collect();
     let (head, body) = response.into_parts();
     let cancel = flight.cancel();
     let bytes_max = flight.call.gate.limits.message_bytes;
@@ -34,9 +42,11 @@ pub(crate) async fn read(flight: &Flight, plan: &Plan, response: Response<Body>)
     };
     let value = parse(&body, &flight.call.gate.limits.upstream_json());
     let value = value.map_err(|error| End::Malformed(format!("it is not JSON: {error}")))?;
-    count(flight, plan, &value)?;
+    let failed = count(flight, plan, &value)?;
     let body = match in_words_of(plan, value)? {
         Some(object) => Value::Object(object).to_bytes(),
+        // What a provider says when it fails may hold a key.
+        None if failed => redact(&body, &secrets).unwrap_or_else(|| body.to_vec()),
         None => body.to_vec(),
     };
     Ok(Whole { body, upstream: head.headers })
@@ -54,7 +64,8 @@ async fn collect(mut body: Body, bytes_max: usize) -> Result<Bytes, End> {
     Ok(all.freeze())
 }
 
-fn count(flight: &Flight, plan: &Plan, value: &Value) -> Result<(), End> {
+/// Writes what an answer used on the meter. Whether it says that it failed.
+fn count(flight: &Flight, plan: &Plan, value: &Value) -> Result<bool, End> {
     let meter = flight.clearance().meter();
     let answered = answer::whole(plan.upstream, value);
     let written = output_tokens(plan.upstream, value, plan.served().tokenizer);
@@ -78,7 +89,11 @@ fn count(flight: &Flight, plan: &Plan, value: &Value) -> Result<(), End> {
     }
     meter.hosted(answered.hosted);
     // A response says by its own status that it failed, and has what came before that in it.
-    if answered.failed.is_some() && plan.upstream != Api::Responses { Err(End::Failed) } else { Ok(()) }
+    let is_response = value.get("object").and_then(Value::as_str) == Some("response");
+    match answered.failed {
+        Some(_) if !is_response => Err(End::Failed),
+        failed => Ok(failed.is_some()),
+    }
 }
 
 /// Whether an answer says that the provider goes on with it (OpenAI, "Responses", `status`).
