@@ -8,7 +8,8 @@ use ringfence_json::Limits as JsonLimits;
 /// tests make them small.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Agents' connections open at once; more are told to come back later.
+    /// Agents' connections open at once; more are told to come back later. Fewer where the process may not open two files
+    /// for each, one to the agent and one on to whom it calls.
     pub connections: usize,
     /// Of them, those on which no run token was shown yet.
     pub connections_unproven: usize,
@@ -158,7 +159,7 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 2_048,
+            connections: 8_500,
             connections_unproven: 512,
             connections_per_run: 512,
             bodies_bytes_per_run: 64 << 20,

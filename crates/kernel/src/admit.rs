@@ -19,6 +19,7 @@ use crate::objection::Objection;
 use crate::pending::Waiting;
 use crate::permit::Held;
 use crate::proposal::take_continuation;
+use crate::record::SuspensionRecord;
 use crate::state::State;
 use crate::take::Payloads;
 use crate::view::View;
@@ -248,7 +249,7 @@ pub(crate) fn standing(
         return Err(Objection::new(Code::Overloaded, "The node is stopping. Try again in a moment."));
     }
     if let Some(suspension) = state.fold.suspensions.covering(scope, now) {
-        return Err(Objection::new(Code::Suspended, suspended_reason(&suspension.reason)));
+        return Err(Objection::new(Code::Suspended, suspended_reason(suspension)));
     }
     let Some(known) = state.fold.runs.get(run.id).filter(|_| now < run.expires_at) else {
         return Err(Objection::new(Code::Deadline, "This run's token has expired."));
@@ -266,8 +267,11 @@ pub(crate) fn standing(
     }
 }
 
-pub(crate) fn suspended_reason(reason: &str) -> String {
-    format!("This was suspended by an operator: {reason}. Do not try again; tell the user.")
+/// What agents are told of a suspension.
+pub(crate) fn suspended_reason(suspension: &SuspensionRecord) -> String {
+    let by_node = suspension.by == crate::actor::node_name();
+    let who = if by_node { "stopped" } else { "suspended by an operator" };
+    format!("This was {who}: {}. Do not try again; tell the user.", suspension.reason)
 }
 
 /// The definition that a tool call is held against: pinned, and the one the server gives now.

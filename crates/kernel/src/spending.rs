@@ -203,17 +203,16 @@ impl Inner {
             charge.usd, charge.reserved.usd
         );
         let _ = self.incident(state, scope.clone(), "over_reservation", &reason, RoomFor::Operator);
-        let scope = Scope { run: scope.run, ..Scope::default() };
-        let cut = CutOff { code: Code::Suspended, reason: suspended_reason(&reason), action: None };
-        state.live.cut(&scope, &cut);
         let record = SuspensionRecord {
             suspension: self.new_id(SuspensionId::new),
             active: true,
-            scope,
+            scope: Scope { run: scope.run, ..Scope::default() },
             reason,
             until: None,
             by: crate::actor::node_name(),
         };
+        let cut = CutOff { code: Code::Suspended, reason: suspended_reason(&record), action: None };
+        state.live.cut(&record.scope, &cut);
         // What the log cannot take stops everything anyway.
         let _ = state.commit(&self.clock, &Record::Suspension(record), Vec::new(), RoomFor::Operator);
     }

@@ -22,6 +22,9 @@ use crate::table::{Bound, Cell, Table};
 const STREAMS: usize = 8_000;
 const STREAMS_QUICK: usize = 500;
 
+/// Streams of one run: a gateway bounds the connections of each.
+const STREAMS_PER_RUN: usize = 400;
+
 /// Streams that are begun at once.
 const BEGINNING: usize = 64;
 
@@ -82,8 +85,8 @@ pub async fn measure(plan: &Plan) -> Result<Vec<Table>, Failure> {
     let mut table = Table::new("streams", format!("{streams} slow streams at once"), COLUMNS);
     for kind in plan.only.iter().filter(|kind| matches!(kind, Kind::Direct | Kind::Ringfence)) {
         let mock = Mock::start()?;
-        let way = kind.start(&mock, &folder.path().join(kind.name()), Setup::default()).await?;
-        let row = row(plan, &way, streams).await?;
+        let mut way = kind.start(&mock, &folder.path().join(kind.name()), Setup::default()).await?;
+        let row = row(plan, &mut way, streams).await?;
         table.row(row.cells(streams));
         row.goals(&mut table);
     }
@@ -93,7 +96,7 @@ pub async fn measure(plan: &Plan) -> Result<Vec<Table>, Failure> {
     Ok(vec![table])
 }
 
-async fn row(plan: &Plan, way: &Way, streams: usize) -> Result<Row, Failure> {
+async fn row(plan: &Plan, way: &mut Way, streams: usize) -> Result<Row, Failure> {
     let (told, before, started) = (Arc::new(Told::default()), way.resident()?, Instant::now());
     let mut tasks = begin(way, streams, &told).await?;
     wait_until(|| told.begun.load(Ordering::Relaxed) == streams, &mut tasks).await?;
@@ -113,9 +116,16 @@ async fn row(plan: &Plan, way: &Way, streams: usize) -> Result<Row, Failure> {
 }
 
 /// Begins all streams, some at a time.
-async fn begin(way: &Way, streams: usize, told: &Arc<Told>) -> Result<JoinSet<Result<(), Failure>>, Failure> {
+async fn begin(
+    way: &mut Way,
+    streams: usize,
+    told: &Arc<Told>,
+) -> Result<JoinSet<Result<(), Failure>>, Failure> {
     let (mut tasks, places) = (JoinSet::new(), Arc::new(Semaphore::new(BEGINNING)));
-    for _ in 0..streams {
+    for at in 0..streams {
+        if at % STREAMS_PER_RUN == 0 {
+            way.renew().await?;
+        }
         let place = Arc::clone(&places).acquire_owned().await?;
         let (mut client, told) = (Client::open(way).await?, Arc::clone(told));
         tasks.spawn(async move {

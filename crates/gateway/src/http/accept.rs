@@ -66,7 +66,8 @@ pub(crate) async fn serve<A: Answer>(
     // Accepted connections inherit it, before they grow a larger one.
     rustix::net::sockopt::set_socket_send_buffer_size(&listener, limits.send_buffer_bytes as usize)?;
     let builder = builder(limits);
-    let places = Arc::new(Semaphore::new(limits.connections));
+    let most = limits.connections.min(connections_within(open_files()));
+    let places = Arc::new(Semaphore::new(most));
     let unproven = Arc::new(Semaphore::new(limits.connections_unproven));
     let away = Arc::new(Semaphore::new(TURNED_AWAY_MAX));
     let connections = TaskTracker::new();
@@ -85,7 +86,7 @@ pub(crate) async fn serve<A: Answer>(
             Arc::clone(&places).try_acquire_owned().ok().zip(Arc::clone(&unproven).try_acquire_owned().ok());
         let Some((place, unproven)) = held else {
             tracing::warn!(
-                connections = limits.connections,
+                connections = most,
                 unproven = limits.connections_unproven,
                 "as many agents' connections as allowed are open"
             );
@@ -108,6 +109,20 @@ pub(crate) async fn serve<A: Answer>(
         );
     }
     Ok(())
+}
+
+/// Files that a node needs for itself: its log, its index, its other listener.
+const OWN_FILES: u64 = 1_024;
+
+/// How many files this process may have open.
+fn open_files() -> u64 {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    limit.current.unwrap_or(u64::MAX)
+}
+
+/// How many connections there is room for, each with one that goes on from it; a few in any case.
+fn connections_within(files: u64) -> usize {
+    usize::try_from(files.saturating_sub(OWN_FILES) / 2).unwrap_or(usize::MAX).max(64)
 }
 
 /// Says that there is no room, and reads what the client has sent: closed over it, the answer would be lost with it.

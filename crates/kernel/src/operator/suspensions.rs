@@ -81,8 +81,7 @@ impl Kernel {
                 Vec::new(),
                 RoomFor::Operator,
             );
-            let cut =
-                CutOff { code: Code::Suspended, reason: suspended_reason(&record.reason), action: None };
+            let cut = CutOff { code: Code::Suspended, reason: suspended_reason(&record), action: None };
             (ticket, state.live.cut(&record.scope, &cut))
         };
         durable(ticket.map_err(LedgerUnavailable::from)?).await?;
