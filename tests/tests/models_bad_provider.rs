@@ -1,5 +1,4 @@
 //! Providers on bad days: the agent is told in its provider's own words, nothing stays set aside, and the run goes on.
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 use ringfence_tests::limits::EFFECT;
 use ringfence_tests::models::{Answered, Api, Ask, INPUT_NANOS, OUTPUT_NANOS, Scene, Setup, talk};

@@ -1,6 +1,8 @@
 //! What ends model calls from above: suspensions, deadlines, rules and people.
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
+use std::fmt::Write as _;
+
 use ringfence_tests::audit;
 use ringfence_tests::limits::EFFECT;
 use ringfence_tests::mcp::http::OpenAnswer;
@@ -186,9 +188,10 @@ async fn ruled() -> Scene {
     let mut models = String::new();
     for name in ["denied", "narrow", "asked"] {
         for (suffix, provider, base) in [("", "openai", "/v1"), ("-a", "anthropic", "")] {
-            models.push_str(&format!(
-                "{name}{suffix}: {{ provider: {provider}, base_url: '{{url}}{base}', key: 'env:MOCK_KEY', price: {{ input: 1, output: 10 }} }}\n"
-            ));
+            let _ = writeln!(
+                models,
+                "{name}{suffix}: {{ provider: {provider}, base_url: '{{url}}{base}', key: 'env:MOCK_KEY', price: {{ input: 1, output: 10 }} }}"
+            );
         }
     }
     let rules = RULES.replace("denied }", "[denied, denied-a] }").replace("narrow }", "[narrow, narrow-a] }");

@@ -1,6 +1,7 @@
 //! A provider's key is the node's alone: whatever a provider says, it is in no answer, no line of the log and no file.
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use ::http::Method;
@@ -94,10 +95,11 @@ async fn a_provider_that_repeats_its_key_is_not_repeated() {
         for (prefix, provider, base) in [("o", "openai", "/v1"), ("a", "anthropic", "")] {
             let more =
                 "price: { input: 1, output: 10 }, retries: 0, breaker: { failures: 1000, open_for: 1s }";
-            models.push_str(&format!(
-                "{prefix}-{habit}: {{ provider: {provider}, model: '{habit}', base_url: '{url}{base}', key: 'env:MOCK_KEY', {more} }}\n"
-            ));
-            holds.push_str(&format!(", {prefix}-{habit}"));
+            let _ = writeln!(
+                models,
+                "{prefix}-{habit}: {{ provider: {provider}, model: '{habit}', base_url: '{url}{base}', key: 'env:MOCK_KEY', {more} }}"
+            );
+            let _ = write!(holds, ", {prefix}-{habit}");
         }
     }
     let setup = Setup { models, holds: holds.leak(), ..Setup::default() };
