@@ -11,12 +11,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use ringfence_control::config::{
-    BudgetConfig, BudgetWindow, Config, Loaded, LoopsConfig, ModelApi, ProviderConfig, Rejected,
-    ServedConfig, WorkspaceConfig, load_text,
+    Config, Loaded, LoopsConfig, ModelApi, ProviderConfig, Rejected, ServedConfig, WorkspaceConfig, load_text,
 };
 use ringfence_document::render;
 use ringfence_prices::Tokenizer;
-use ringfence_types::Money;
+use ringfence_types::{Budget, Money, Window};
 
 const POLICY: &str = "rules:\n  - name: all\n    match: {}\n    decision: ALLOW\n";
 
@@ -156,15 +155,15 @@ fn a_price_is_the_models_own_or_a_files_or_the_one_that_ships() {
 fn budgets_and_loops_are_read() {
     let config = config(include_str!("models.yaml"));
     let research = config.workspace("research").unwrap();
-    let budget = |usd: Option<&str>, tokens, per| BudgetConfig { usd: usd.map(money), tokens, per };
+    let budget = |usd: Option<&str>, tokens, per| Budget { usd: usd.map(money), tokens, per };
     assert_eq!(
         research.budget,
         [
-            budget(Some("200"), None, Some(BudgetWindow::Day)),
-            budget(Some("3000"), Some(5_000_000_000), Some(BudgetWindow::Month))
+            budget(Some("200"), None, Some(Window::Day)),
+            budget(Some("3000"), Some(5_000_000_000), Some(Window::Month))
         ]
     );
-    assert_eq!(research.budgets.agent, [budget(Some("100"), None, Some(BudgetWindow::Hour))]);
+    assert_eq!(research.budgets.agent, [budget(Some("100"), None, Some(Window::Hour))]);
     assert_eq!(research.budgets.user[1], budget(None, Some(1_000_000), None));
     assert_eq!(research.budgets.conversation, [budget(Some("50"), None, None)]);
     let [assistant, other, plain] = &research.agents[..] else { panic!("three agents") };

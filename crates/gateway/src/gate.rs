@@ -59,10 +59,8 @@ impl Gate {
     /// Whether the run's agent holds anything of a server.
     pub(crate) fn holds(&self, run: &Run, server: &ServerName) -> bool {
         let setup = self.kernel.setup();
-        let workspace = setup.workspaces.get(&run.workspace);
-        workspace
-            .and_then(|workspace| workspace.agents.get(&run.agent))
-            .is_some_and(|agent| agent.grants.holds_server(server))
+        let agent = setup.agent(&run.workspace, &run.agent);
+        agent.is_some_and(|(_, agent)| agent.grants.holds_server(server))
     }
 
     /// The servers of which the run's agent holds anything, by name.

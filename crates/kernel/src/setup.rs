@@ -177,7 +177,7 @@ pub struct RunLimits {
 
 impl Setup {
     /// The agent's part, if the configuration has one of that name there.
-    pub(crate) fn agent(
+    pub fn agent(
         &self,
         workspace: &WorkspaceName,
         agent: &AgentName,

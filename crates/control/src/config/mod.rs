@@ -22,5 +22,5 @@ pub use models::{
     ServedConfig,
 };
 pub use secret::{Secret, SecretError, SecretSource, SecretSourceError};
-pub use spend::{BudgetConfig, BudgetWindow, BudgetsConfig, LoopsConfig, RunBudgetConfig};
+pub use spend::{BudgetsConfig, LoopsConfig, RunBudgetConfig};
 pub use url::{ServerUrl, ServerUrlError};

@@ -8,14 +8,12 @@ use ringfence_document::Place;
 use ringfence_policy::Language;
 use ringfence_prices::Table;
 use ringfence_types::{
-    ActionType, AgentName, Digest, ModelName, OrganizationName, PersonName, Role, ServerName, ToolName,
-    WorkspaceName,
+    ActionType, AgentName, Budget, Digest, ModelName, OrganizationName, PersonName, Role, ServerName,
+    ToolName, WorkspaceName,
 };
 use smol_str::SmolStr;
 
-use super::{
-    BudgetConfig, BudgetsConfig, LoopsConfig, ModelConfig, RunBudgetConfig, SecretSource, ServerUrl,
-};
+use super::{BudgetsConfig, LoopsConfig, ModelConfig, RunBudgetConfig, SecretSource, ServerUrl};
 
 /// The whole file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +60,7 @@ pub struct WorkspaceConfig {
     // INVARIANT: no two have one name.
     pub models: Vec<ModelConfig>,
     /// What all of it together may use up, one for each window.
-    pub budget: Vec<BudgetConfig>,
+    pub budget: Vec<Budget>,
     /// What each agent, user and conversation may use up.
     pub budgets: BudgetsConfig,
     /// The agents, in the order of the file.

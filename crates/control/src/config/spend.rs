@@ -1,38 +1,16 @@
 //! What users write about money and loops.
 
-use ringfence_types::Money;
-
-/// What may be used up in one window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BudgetConfig {
-    /// Money.
-    pub usd: Option<Money>,
-    /// Tokens, of every kind.
-    pub tokens: Option<u64>,
-    /// In how long; `None` is the lifetime of its subject.
-    pub per: Option<BudgetWindow>,
-}
-
-/// Windows of budgets, by the calendar in UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum BudgetWindow {
-    /// From one full hour to the next.
-    Hour,
-    /// From midnight to midnight.
-    Day,
-    /// From the first of a month to the first of the next.
-    Month,
-}
+use ringfence_types::{Budget, Money};
 
 /// Budgets of each agent, user and conversation of a workspace.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct BudgetsConfig {
     /// Of each agent, all its runs together.
-    pub agent: Vec<BudgetConfig>,
+    pub agent: Vec<Budget>,
     /// Of each user.
-    pub user: Vec<BudgetConfig>,
+    pub user: Vec<Budget>,
     /// Of each conversation.
-    pub conversation: Vec<BudgetConfig>,
+    pub conversation: Vec<Budget>,
 }
 
 /// What each run of an agent may use up; `None` is `off`.
@@ -73,29 +51,5 @@ impl Default for LoopsConfig {
     /// What holds where nothing is written.
     fn default() -> Self {
         Self { stale: Some(8), failing: Some(5), errors: Some(5) }
-    }
-}
-
-// === impl BudgetWindow ===
-
-impl BudgetWindow {
-    /// The words, for messages.
-    pub const WORDS: [&str; 3] = ["hour", "day", "month"];
-
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Hour => "hour",
-            Self::Day => "day",
-            Self::Month => "month",
-        }
-    }
-}
-
-impl std::str::FromStr for BudgetWindow {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        [Self::Hour, Self::Day, Self::Month].into_iter().find(|window| window.as_str() == text).ok_or(())
     }
 }

@@ -14,13 +14,13 @@ use ringfence_gateway::targets::{
 };
 use ringfence_gateway::{Family, Tokenizer};
 use ringfence_kernel::{AgentModels, BreakerSetup, LoopLimits, ModelSetup, WorkspaceBudgets};
-use ringfence_types::{Budget, ModelName, Price, Window};
+use ringfence_types::{Budget, ModelName, Price};
 
 use super::{SetupError, resolved};
 use crate::compile::Compiled;
 use crate::config::{
-    AgentConfig, BudgetConfig, BudgetWindow, EndpointConfig, ModelApi, ModelConfig, ProviderConfig, Rejected,
-    RouteConfig, SecretSource, ServedConfig, WorkspaceConfig,
+    AgentConfig, BudgetsConfig, EndpointConfig, ModelApi, ModelConfig, ProviderConfig, Rejected, RouteConfig,
+    SecretSource, ServedConfig, WorkspaceConfig,
 };
 
 /// The hosts of the APIs' makers.
@@ -72,22 +72,8 @@ fn onward(workspace: &WorkspaceConfig, model: &ModelConfig) -> Vec<ModelName> {
 
 /// What may be spent in a workspace above single runs.
 pub(super) fn budgets(workspace: &WorkspaceConfig) -> WorkspaceBudgets {
-    let all = |budgets: &[BudgetConfig]| budgets.iter().map(budget).collect();
-    WorkspaceBudgets {
-        workspace: all(&workspace.budget),
-        agent: all(&workspace.budgets.agent),
-        user: all(&workspace.budgets.user),
-        conversation: all(&workspace.budgets.conversation),
-    }
-}
-
-fn budget(config: &BudgetConfig) -> Budget {
-    let per = config.per.map(|per| match per {
-        BudgetWindow::Hour => Window::Hour,
-        BudgetWindow::Day => Window::Day,
-        BudgetWindow::Month => Window::Month,
-    });
-    Budget { usd: config.usd, tokens: config.tokens, per }
+    let BudgetsConfig { agent, user, conversation } = workspace.budgets.clone();
+    WorkspaceBudgets { workspace: workspace.budget.clone(), agent, user, conversation }
 }
 
 /// What an agent may do with models.

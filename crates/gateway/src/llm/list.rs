@@ -56,9 +56,8 @@ pub(super) fn one(gate: &Gate, family: Family, run: &Arc<Run>, name: &str) -> Re
 
 fn held(gate: &Gate, run: &Run) -> Vec<ModelName> {
     let setup = gate.kernel.setup();
-    let workspace = setup.workspaces.get(&run.workspace);
-    let agent = workspace.and_then(|workspace| workspace.agents.get(&run.agent));
-    agent.map(|agent| agent.models.held.clone()).unwrap_or_default()
+    let agent = setup.agent(&run.workspace, &run.agent);
+    agent.map(|(_, agent)| agent.models.held.clone()).unwrap_or_default()
 }
 
 fn shown(family: Family, model: &ModelName) -> Object {

@@ -115,11 +115,9 @@ fn step(step: &request::Step) -> TrailStep {
 /// What this call's agent may ask for.
 pub(super) fn switches(call: &Call, pass_unknown: bool) -> Switches {
     let setup = call.gate.kernel.setup();
-    let workspace = setup.workspaces.get(&call.run.workspace);
-    let agent = workspace.and_then(|workspace| workspace.agents.get(&call.run.agent));
-    match agent {
+    match setup.agent(&call.run.workspace, &call.run.agent) {
         None => Switches::default(),
-        Some(agent) => Switches {
+        Some((_, agent)) => Switches {
             pass_unknown,
             stored: agent.models.stored,
             remote: agent.models.remote,

@@ -72,9 +72,8 @@ pub(crate) fn candidates(call: &Call, name: &str, object: &Object) -> Result<Vec
 
 fn is_held(call: &Call, model: &ModelName) -> bool {
     let setup = call.gate.kernel.setup();
-    let workspace = setup.workspaces.get(&call.run.workspace);
-    let agent = workspace.and_then(|workspace| workspace.agents.get(&call.run.agent));
-    agent.is_some_and(|agent| agent.models.held.contains(model))
+    let agent = setup.agent(&call.run.workspace, &call.run.agent);
+    agent.is_some_and(|(_, agent)| agent.models.held.contains(model))
 }
 
 fn fits(call: &Call, when: &RouteWhen, asked: &Asked) -> bool {

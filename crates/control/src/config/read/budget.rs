@@ -1,9 +1,9 @@
 //! `budget:` and `budgets:`: what may be used up by a run, and by everything above it.
 
 use ringfence_document::{Fields, Node, Report};
-use ringfence_types::Money;
+use ringfence_types::{Budget, Money, Window};
 
-use super::super::{BudgetConfig, BudgetWindow, BudgetsConfig, RunBudgetConfig};
+use super::super::{BudgetsConfig, RunBudgetConfig};
 use super::value::or_off;
 
 /// The most actions a run can be given.
@@ -34,8 +34,8 @@ pub(super) fn of_run(node: &Node, report: &mut Report) -> (RunBudgetConfig, Opti
 }
 
 /// One budget, or one for each of several windows.
-pub(super) fn windows(node: &Node, report: &mut Report) -> Vec<BudgetConfig> {
-    let mut budgets: Vec<BudgetConfig> = Vec::new();
+pub(super) fn windows(node: &Node, report: &mut Report) -> Vec<Budget> {
+    let mut budgets: Vec<Budget> = Vec::new();
     for element in node.one_or_many() {
         let Some(budget) = window(element, report) else { continue };
         if budgets.iter().any(|other| other.per == budget.per) {
@@ -49,12 +49,12 @@ pub(super) fn windows(node: &Node, report: &mut Report) -> Vec<BudgetConfig> {
     budgets
 }
 
-fn window(node: &Node, report: &mut Report) -> Option<BudgetConfig> {
+fn window(node: &Node, report: &mut Report) -> Option<Budget> {
     let mut fields = Fields::of(node, "a budget", report)?;
     let (usd_node, tokens_node) = (fields.get("usd"), fields.get("tokens"));
     let (usd, tokens) =
         (usd_node.map(|node| usd(node, report)), tokens_node.map(|node| tokens(node, report)));
-    let per = fields.get("per").map(|node| node.word("`per`", &BudgetWindow::WORDS, report));
+    let per = fields.get("per").map(|node| node.word("`per`", &Window::ALL.map(Window::as_str), report));
     if let Some(node) = fields.get("actions") {
         report.error(
             node.place,
@@ -71,7 +71,7 @@ fn window(node: &Node, report: &mut Report) -> Option<BudgetConfig> {
         return None;
     }
     // Each is an error, or written, or not.
-    Some(BudgetConfig {
+    Some(Budget {
         usd: usd.map_or(Some(None), |usd| usd.map(Some))?,
         tokens: tokens.map_or(Some(None), |tokens| tokens.map(Some))?,
         per: per.map_or(Some(None), |per| per.map(Some))?,

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use ringfence_document::{Key, Node, Report};
 use ringfence_types::ServerName;
 
-use super::super::{AgentConfig, BudgetConfig, ServerConfig, WorkspaceConfig};
+use super::super::{AgentConfig, ServerConfig, WorkspaceConfig};
 
 /// Says it.
 pub(super) fn all(workspace: &WorkspaceConfig, key: &Key, agents: Option<&Node>, report: &mut Report) {
@@ -124,7 +124,7 @@ fn spending(workspace: &WorkspaceConfig, agent: &AgentConfig, key: &Key, node: &
     ] {
         let least =
             levels.iter().filter(|budget| budget.usd.is_some_and(|usd| usd < run)).min_by_key(|b| b.usd);
-        if let Some(BudgetConfig { usd: Some(usd), per, .. }) = least {
+        if let Some(ringfence_types::Budget { usd: Some(usd), per, .. }) = least {
             let per = per.map(|per| format!(" per {}", per.as_str())).unwrap_or_default();
             let message = format!(
                 "a run of agent `{}` may spend {run} dollars, and {whose} only {usd}{per}",

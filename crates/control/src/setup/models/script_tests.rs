@@ -1,3 +1,7 @@
+use ringfence_gateway::Api;
+use ringfence_gateway::targets::ResultWhen;
+use ringfence_policy::Glob;
+
 use super::*;
 
 fn script(text: &str) -> Result<Script, String> {
