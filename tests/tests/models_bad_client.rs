@@ -217,6 +217,27 @@ async fn a_slow_reader_gets_all_of_it_and_the_node_holds_little() {
     scene.expect_left(BUDGET_NANOS).await;
 }
 
+#[tokio::test]
+async fn a_slow_reader_that_leaves_pays_for_what_was_written_meanwhile() {
+    let scene = scene().await;
+    // Slow enough to be counted to the end, and faster than anybody counts.
+    for (how, most) in [("tokens=40000,chunks=40000", 50_000), ("tokens=250000,chunks=250000", 300_000)] {
+        let ask = Ask::new(Api::Chat, "gpt", &format!("mock:{how}")).streamed().with("max_tokens", most);
+        let mut opened = ask.open(&scene.node, &scene.token).await.unwrap();
+        within(EFFECT, "an event", opened.event()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        drop(opened);
+        let before = scene.mock.stats().all.output;
+        assert!(before > 5_000, "the provider wrote {before} tokens ahead");
+        let truth: u64 = { scene.seen().await.output };
+        let log = scene.settled().await;
+        let charged: u64 = log.calls.iter().map(|call| call.used("output").max(call.used("input"))).sum();
+        println!("{truth} written, {charged} charged, {:?}", log.bases());
+        assert!(charged >= truth, "{truth} were written and {charged} charged");
+    }
+    scene.expect_left(BUDGET_NANOS).await;
+}
+
 /// The largest resident size of the node so far, in bytes.
 fn memory(scene: &Scene) -> u64 {
     let pid = scene.node.pid().unwrap();

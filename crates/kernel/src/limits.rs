@@ -74,10 +74,10 @@ pub(crate) const PRUNING: Duration = Duration::from_mins(10);
 pub(crate) const HOUSEKEEPING: Duration = Duration::from_millis(250);
 
 /// What is added to the tokens counted of an answer that the provider did not report to the end: a share, and so many
-/// tokens, because it may have written more than arrived here.
+/// tokens, because it may have written more than arrived here: as many as a fast model writes in a quarter of a second.
 pub(crate) const COUNTED_MARGIN_PERCENT: u64 = 5;
 /// See [`COUNTED_MARGIN_PERCENT`].
-pub(crate) const COUNTED_MARGIN_TOKENS: u64 = 32;
+pub(crate) const COUNTED_MARGIN_TOKENS: u64 = 256;
 
 /// Conversations whose spending is added up; new ones are refused above.
 pub(crate) const CONVERSATIONS_MAX: usize = 200_000;

@@ -31,6 +31,10 @@ const SLACK_TOKENS: u64 = 256;
 /// How long a provider may leave a stream open that has ended.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// What is counted after a stream was given up: so many bytes, until so many looks in a row find nothing.
+const DRAIN_BYTES: usize = 4 << 20;
+const DRAIN_YIELDS: usize = 3;
+
 /// A sign of life that carries nothing.
 const COMMENT: &[u8] = b": \n\n";
 
@@ -118,11 +122,16 @@ impl Stream {
     }
 
     async fn run(mut self, sender: Sender, lease: Lease) {
-        let Some(end) = self.converse(&sender).await else {
-            // The client has gone: dropping the flight settles it, dropping the body closes the way to the provider.
-            return;
-        };
+        let end = self.converse(&sender).await;
+        match end {
+            Some(Ok(())) => {}
+            // What cannot be read cannot be counted.
+            Some(Err(End::TooLarge | End::Malformed(_))) => self.flight.clearance().meter().blind(),
+            _ => self.drain().await,
+        }
         self.write_down();
+        // The client has gone: dropping the flight settles it, dropping the body closes the way to the provider.
+        let Some(end) = end else { return };
         let stall = self.flight.call.gate.limits.write_stall;
         match end {
             Ok(()) => {
@@ -218,6 +227,30 @@ impl Stream {
         let spent = self.most.is_some_and(|most| self.meter.output_tokens() > most);
         let end = if spent { Some(Err(End::Spent)) } else { None };
         Ok((out.into_bytes(), end))
+    }
+
+    /// Counts what had arrived and was not read yet when the stream was given up, for instance because its client was
+    /// slow: the provider charges for it. No timer is needed: the task that reads the connection runs in between.
+    async fn drain(&mut self) {
+        let (mut bytes, mut quiet) = (0, 0);
+        while quiet < DRAIN_YIELDS {
+            let data = tokio::select! {
+                biased;
+                data = self.body.data() => data,
+                () = std::future::ready(()) => {
+                    quiet += 1;
+                    tokio::task::yield_now().await;
+                    continue;
+                }
+            };
+            let Ok(Some(piece)) = data else { return };
+            bytes += piece.len();
+            quiet = 0;
+            // More than is waited for, or nothing that can be counted: all that was set aside may have been used.
+            if bytes > DRAIN_BYTES || self.take(piece).is_err() {
+                return self.flight.clearance().meter().blind();
+            }
+        }
     }
 
     fn pass(&mut self, event: &Event, out: &mut Joined) -> Result<(), End> {

@@ -275,7 +275,7 @@ pub fn charge(call: &Cleared, told: &Told) -> (u128, u128) {
     if told.blind == Some(false) && !told.turned_down && !is_last {
         return (call.usd, call.tokens);
     }
-    let counted = told.written + told.written / 20 + 32;
+    let counted = told.written + told.written / 20 + 256;
     let asked = (call.output.unwrap_or(0) + call.call.extra) * call.call.answers;
     // No more than it was told to write, unless it was seen to write more.
     let counted = counted.min(asked.max(told.written));
