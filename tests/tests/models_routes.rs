@@ -73,6 +73,21 @@ async fn a_cheaper_route_says_what_it_saved() {
     let saved: Vec<u64> =
         entries.iter().filter_map(|entry| entry["charge"]["saved_nanos"].as_u64()).collect();
     assert_eq!(saved, [10 * 9_000], "ten tokens at nine dollars less for a million");
+    assert_eq!(saved_by(&scene, "model").await, [("dear".to_owned(), 0), ("small".to_owned(), 90_000)]);
+}
+
+/// What `ringfence spend` says was saved, by whom; its rows and its total agree with each other and with the log.
+async fn saved_by(scene: &Scene, by: &str) -> Vec<(String, u64)> {
+    let spend = scene.node.cli(&["spend", "--by", by, "--json"]).await.expect(0).json();
+    let nanos = |sum: &Value| sum["saved"]["usd_nanos"].as_u64().unwrap();
+    let rows = spend["rows"].as_array().unwrap();
+    let mut saved: Vec<_> = rows.iter().map(|row| (text_of(row, by), nanos(row))).collect();
+    saved.sort();
+    let entries = scene.node.cli(&["audit", "query", "--kind", "outcome", "--json"]).await.expect(0).lines();
+    let logged: u64 = entries.iter().filter_map(|entry| entry["charge"]["saved_nanos"].as_u64()).sum();
+    let rows: u64 = saved.iter().map(|(_, nanos)| nanos).sum();
+    assert_eq!((rows, nanos(&spend["total"])), (logged, logged), "{spend}");
+    saved
 }
 
 #[tokio::test]

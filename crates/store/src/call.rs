@@ -1,4 +1,5 @@
-//! What entries say of the money of model calls: what an intent set aside, what an outcome booked.
+//! What entries say of the money of model calls: what an intent set aside, what an outcome booked, and what a call came
+//! to that was booked before that was known.
 
 use ringfence_json::{Object, Value};
 use ringfence_types::{EntryKind, Usage};
@@ -16,7 +17,20 @@ pub(crate) enum Booking {
     /// Cleared: so much was set aside.
     Reserved { usd: u64, tokens: u64 },
     /// Settled: so much was booked.
-    Charged { usd: u64, usage: Usage, basis: &'static str, doubtful: bool },
+    Charged(Charged),
+    /// Settled before it was known what it came to: this was booked in place of what its outcome said.
+    Corrected(Charged),
+}
+
+/// What was booked for a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Charged {
+    pub(crate) usd: u64,
+    pub(crate) usage: Usage,
+    pub(crate) basis: &'static str,
+    pub(crate) doubtful: bool,
+    /// How much more it would have cost otherwise.
+    pub(crate) saved: u64,
 }
 
 // === impl Booking ===
@@ -29,8 +43,11 @@ impl Booking {
                 reserved(text).map(Some).ok_or(EntryFault::Member("reserved"))
             }
             (EntryKind::Outcome, _, Some(text)) => {
-                charged(text).map(Some).ok_or(EntryFault::Member("charge"))
+                charged(text).map(|charged| Some(Self::Charged(charged))).ok_or(EntryFault::Member("charge"))
             }
+            (EntryKind::Incident, _, Some(text)) => charged(text)
+                .map(|charged| Some(Self::Corrected(charged)))
+                .ok_or(EntryFault::Member("charge")),
             _ => Ok(None),
         }
     }
@@ -41,14 +58,15 @@ fn reserved(text: &str) -> Option<Booking> {
     Some(Booking::Reserved { usd: number(&object, "usd_nanos")?, tokens: number(&object, "tokens")? })
 }
 
-fn charged(text: &str) -> Option<Booking> {
+fn charged(text: &str) -> Option<Charged> {
     let object = json(text)?.into_object()?;
     let basis = object.text("basis")?;
-    Some(Booking::Charged {
+    Some(Charged {
         usd: number(&object, "usd_nanos")?,
         usage: Usage::from_object(object.get("usage")?.as_object()?)?,
         basis: BASES.into_iter().find(|known| *known == basis)?,
         doubtful: object.get("doubtful").is_some_and(|doubtful| *doubtful == Value::Bool(true)),
+        saved: if object.contains("saved_nanos") { number(&object, "saved_nanos")? } else { 0 },
     })
 }
 
@@ -69,9 +87,13 @@ mod tests {
     #[test]
     fn charges_are_read_whatever_their_size() {
         let usage = Usage { input: 2, reasoning: 3, ..Usage::default() };
-        let charged = Booking::Charged { usd: u64::MAX, usage, basis: "counted", doubtful: true };
-        assert_eq!(booking(OUTCOME), Ok(Some(charged)));
-        assert_eq!(booking(&OUTCOME.replace("outcome", "incident")), Ok(None));
+        let charged = Charged { usd: u64::MAX, usage, basis: "counted", doubtful: true, saved: 0 };
+        assert_eq!(booking(OUTCOME), Ok(Some(Booking::Charged(charged.clone()))));
+        let corrected = booking(&OUTCOME.replace("outcome", "incident"));
+        assert_eq!(corrected, Ok(Some(Booking::Corrected(charged.clone()))));
+        assert_eq!(booking(&OUTCOME.replace("outcome", "refusal")), Ok(None));
+        let saved = OUTCOME.replace("\"usage\"", "\"saved_nanos\":7,\"usage\"");
+        assert_eq!(booking(&saved), Ok(Some(Booking::Charged(Charged { saved: 7, ..charged }))));
         let intent =
             r#"{"at":"2026-11-21T09:30:00Z","id":7,"kind":"intent","reserved":{"tokens":5,"usd_nanos":6}}"#;
         assert_eq!(booking(intent), Ok(Some(Booking::Reserved { usd: 6, tokens: 5 })));
@@ -84,6 +106,7 @@ mod tests {
             ("\"input\":2", "\"input\":-2"),
             ("18446744073709551615", "18446744073709551616"),
             ("usd_nanos", "usd"),
+            ("\"usage\"", "\"saved_nanos\":-1,\"usage\""),
         ] {
             assert_eq!(booking(&OUTCOME.replace(from, to)), Err(EntryFault::Member("charge")), "{from}");
         }

@@ -82,6 +82,7 @@ fn check_tables(connection: &Connection) -> rusqlite::Result<()> {
         sql::FIND_RULE_SET,
         sql::INSERT_RULE_MEMBER,
         spend_sql::SETTLE_CALL,
+        spend_sql::CORRECT_CALL,
     ]
     .iter();
     statements.try_for_each(|statement| connection.prepare(statement).map(drop))

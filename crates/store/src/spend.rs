@@ -86,6 +86,8 @@ pub struct SpendSum {
     pub bases: [BasisSum; BASES.len()],
     /// Calls of which the provider reported what cannot be true or has no price.
     pub doubtful: u64,
+    /// How much more they would have cost of the models that were named, or if no answer had been kept.
+    pub saved: Money,
     /// Calls cleared and not settled.
     pub open: u64,
     /// Set aside for these.
@@ -274,6 +276,7 @@ impl Columns<'_, '_> {
             usage,
             bases,
             doubtful: self.count()?,
+            saved: self.money()?,
             open: self.count()?,
             reserved_usd: self.money()?,
             reserved_tokens: self.whole()?,

@@ -17,7 +17,7 @@ CREATE TABLE calls (
     conversation INTEGER, run INTEGER, model INTEGER, operation INTEGER,
     reserved_usd INTEGER NOT NULL, reserved_tokens INTEGER NOT NULL,
     settled INTEGER, usd INTEGER, input INTEGER, cached_input INTEGER, cache_write INTEGER, cache_write_1h INTEGER,
-    output INTEGER, reasoning INTEGER, basis TEXT, doubtful INTEGER
+    output INTEGER, reasoning INTEGER, basis TEXT, doubtful INTEGER, saved INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX calls_cleared ON calls (cleared);
 CREATE INDEX calls_run ON calls (run) WHERE run IS NOT NULL;
@@ -30,8 +30,14 @@ pub(crate) const INSERT_CALL: &str = "INSERT INTO calls (action, cleared, worksp
 
 /// The first outcome of an action counts, and no other.
 pub(crate) const SETTLE_CALL: &str = "UPDATE calls SET settled = ?2, usd = ?3, input = ?4, cached_input = ?5, \
-     cache_write = ?6, cache_write_1h = ?7, output = ?8, reasoning = ?9, basis = ?10, doubtful = ?11 \
+     cache_write = ?6, cache_write_1h = ?7, output = ?8, reasoning = ?9, basis = ?10, doubtful = ?11, saved = ?12 \
      WHERE action = ?1 AND settled IS NULL";
+
+/// What a call came to, in place of what its outcome said. The same parameters as of [`SETTLE_CALL`]; it was settled
+/// when it was.
+pub(crate) const CORRECT_CALL: &str = "UPDATE calls SET settled = MIN(settled, ?2), usd = ?3, input = ?4, \
+     cached_input = ?5, cache_write = ?6, cache_write_1h = ?7, output = ?8, reasoning = ?9, basis = ?10, \
+     doubtful = ?11, saved = ?12 WHERE action = ?1 AND settled IS NOT NULL";
 
 /// Which calls, added up by what: at most so many rows. Its columns are the keys, then what `Columns::sum` reads.
 pub(crate) fn sums(query: &SpendQuery, by: &[By], rows_max: u64) -> Asked {
@@ -100,7 +106,9 @@ fn sum_columns() -> impl Iterator<Item = String> {
         .chain(halves("usd", ""))
         .chain(tokens)
         .chain(bases)
-        .chain(["COUNT(*) FILTER (WHERE c.doubtful)".to_owned(), format!("COUNT(*){open}")])
+        .chain(["COUNT(*) FILTER (WHERE c.doubtful)".to_owned()])
+        .chain(halves("saved", ""))
+        .chain([format!("COUNT(*){open}")])
         .chain(halves("reserved_usd", open))
         .chain(halves("reserved_tokens", open))
 }

@@ -10,7 +10,7 @@ use rusqlite::types::Value;
 use crate::query::{Query, split_tool};
 
 /// The format of the tables; another one is built again. Grows with every change here.
-pub(crate) const VERSION: i64 = 2;
+pub(crate) const VERSION: i64 = 3;
 
 pub(crate) const SCHEMA: &str = "
 CREATE TABLE words (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use ringfence_ledger::{Checkpoint, Ledger, Reader, VerifierKey};
 use rusqlite::{Connection, Statement, TransactionBehavior, params};
 
-use crate::call::Booking;
+use crate::call::{Booking, Charged};
 use crate::database;
 use crate::error::{At, EntryFault, StoreError};
 use crate::fields::Fields;
@@ -224,21 +224,33 @@ fn write_booking(
                 tokens.cast_signed(),
             ])?
         }
-        Booking::Charged { usd, usage, basis, doubtful } => {
-            connection.prepare_cached(spend_sql::SETTLE_CALL)?.execute(params![
-                action,
-                at,
-                usd.cast_signed(),
-                usage.input.cast_signed(),
-                usage.cached_input.cast_signed(),
-                usage.cache_write.cast_signed(),
-                usage.cache_write_1h.cast_signed(),
-                usage.output.cast_signed(),
-                usage.reasoning.cast_signed(),
-                basis,
-                doubtful,
-            ])?
+        Booking::Charged(charged) => write_charge(connection, spend_sql::SETTLE_CALL, action, at, &charged)?,
+        Booking::Corrected(charged) => {
+            write_charge(connection, spend_sql::CORRECT_CALL, action, at, &charged)?
         }
     };
     Ok(())
+}
+
+fn write_charge(
+    connection: &Connection,
+    sql: &str,
+    action: &str,
+    at: u64,
+    Charged { usd, usage, basis, doubtful, saved }: &Charged,
+) -> rusqlite::Result<usize> {
+    connection.prepare_cached(sql)?.execute(params![
+        action,
+        at,
+        usd.cast_signed(),
+        usage.input.cast_signed(),
+        usage.cached_input.cast_signed(),
+        usage.cache_write.cast_signed(),
+        usage.cache_write_1h.cast_signed(),
+        usage.output.cast_signed(),
+        usage.reasoning.cast_signed(),
+        basis,
+        doubtful,
+        saved.cast_signed(),
+    ])
 }

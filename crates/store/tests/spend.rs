@@ -20,6 +20,7 @@ struct Call {
     whose: usize,
     reserved: (u64, u64),
     charge: Option<(u64, Usage, usize, bool)>,
+    saved: u64,
 }
 
 const BASES: [&str; 5] = ["reported", "counted", "reserved", "nothing", "cached"];
@@ -49,7 +50,8 @@ fn settled(number: u64, call: &Call) -> Option<Object> {
         .with("usd_nanos", usd)
         .with("basis", BASES[basis])
         .with("usage", usage.to_object())
-        .with_some("doubtful", doubtful.then_some(true));
+        .with_some("doubtful", doubtful.then_some(true))
+        .with_some("saved_nanos", (call.saved > 0).then_some(call.saved));
     let body = subject(call.whose).with("action", action(number).to_string());
     Some(body.with("status", "completed").with("charge", charge))
 }
@@ -85,6 +87,7 @@ struct Naive {
     usd: u128,
     tokens: u128,
     doubtful: u64,
+    saved: u128,
     open: u64,
     reserved: u128,
     bases: BTreeMap<String, (u64, u128)>,
@@ -120,6 +123,7 @@ fn naive(ledger: &Ledger, members: &[&str], letters: usize) -> BTreeMap<Vec<Stri
         sum.usd += usd;
         sum.tokens += usage.iter().map(|(name, _)| u128::from(number(usage, name))).sum::<u128>();
         sum.doubtful += u64::from(charge.contains("doubtful"));
+        sum.saved += charge.get("saved_nanos").and_then(Value::as_u64).map_or(0, u128::from);
         let basis = sum.bases.entry(charge.text("basis").unwrap().to_owned()).or_default();
         *basis = (basis.0 + 1, basis.1 + usd);
     }
@@ -133,6 +137,7 @@ fn as_naive(sum: &SpendSum) -> Naive {
         usd: sum.usd.nanos().into(),
         tokens: sum.usage.total().into(),
         doubtful: sum.doubtful,
+        saved: sum.saved.nanos().into(),
         open: sum.open,
         reserved: sum.reserved_usd.nanos().into(),
         bases: bases.map(|basis| (basis.basis.to_owned(), (basis.calls, basis.usd.nanos().into()))).collect(),
@@ -166,8 +171,9 @@ fn calls() -> impl Strategy<Value = Vec<Call>> {
     // A hundred of these stay below what an amount can be.
     let usd = 0..u64::MAX / 200;
     let charge = prop::option::weighted(0.9, (usd.clone(), usage, 0..BASES.len(), prop::bool::weighted(0.1)));
-    let call = (0..30_usize, (usd, tokens()), charge);
-    let call = call.prop_map(|(whose, reserved, charge)| Call { whose, reserved, charge });
+    let saved = prop_oneof![Just(0), usd.clone()];
+    let call = (0..30_usize, (usd, tokens()), charge, saved);
+    let call = call.prop_map(|(whose, reserved, charge, saved)| Call { whose, reserved, charge, saved });
     prop::collection::vec(call, 1..90)
 }
 
@@ -203,7 +209,7 @@ proptest! {
 
 fn one(whose: usize, nanos: u64) -> Call {
     let usage = Usage { input: 10, output: 5, ..Usage::default() };
-    Call { whose, reserved: (nanos, 15), charge: Some((nanos, usage, 0, false)) }
+    Call { whose, reserved: (nanos, 15), charge: Some((nanos, usage, 0, false)), saved: 0 }
 }
 
 #[test]
@@ -309,4 +315,25 @@ fn what_is_settled_later_is_open_until_then() {
     index.catch_up(&log.ledger).unwrap();
     let total = index.spend(&by(&[])).unwrap().total;
     assert_eq!((total.open, total.reserved_usd, total.usd), (0, Money::ZERO, Money::from_nanos(30)));
+}
+
+#[test]
+fn what_a_call_came_to_takes_the_place_of_what_was_booked_before_that_was_known() {
+    let usage = Usage { input: 15, ..Usage::default() };
+    let given_up = Call { charge: Some((40, usage, 2, false)), ..one(0, 40) };
+    let (_folder, mut log, index) = indexed(&[given_up, one(1, 3)], 1);
+    let correction =
+        Call { charge: Some((90, Usage { output: 60, ..usage }, 0, true)), saved: 5, ..one(0, 40) };
+    let of_no_call = settled(99, &correction).unwrap();
+    for body in [settled(0, &correction).unwrap(), of_no_call] {
+        log.put(EntryKind::Incident, body);
+    }
+    log.put(EntryKind::Incident, subject(0).with("event", "breaker_open"));
+    log.settle();
+    index.catch_up(&log.ledger).unwrap();
+    let total = index.spend(&by(&[])).unwrap().total;
+    assert_eq!((total.usd, total.calls, total.open), (Money::from_nanos(93), 2, 0));
+    assert_eq!((total.usage.output, total.doubtful, total.saved), (65, 1, Money::from_nanos(5)));
+    let bases: Vec<_> = total.bases.iter().map(|basis| (basis.calls, basis.usd.nanos())).collect();
+    assert_eq!(bases, [(2, 93), (0, 0), (0, 0), (0, 0), (0, 0)]);
 }

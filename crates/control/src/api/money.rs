@@ -42,6 +42,7 @@ pub(super) fn sum(sum: &SpendSum, of: Object) -> Object {
         .with("tokens", tokens(&sum.usage))
         .with("by_basis", by_basis)
         .with_some("doubtful", (sum.doubtful > 0).then_some(sum.doubtful))
+        .with("saved", usd(Object::new(), sum.saved))
         .with("open", open)
 }
 

@@ -59,7 +59,7 @@ pub(super) const ALL: &[Route] = &[
     route!(GET "/openapi.json", View, openapi, "This description.", NOTHING, None, Document),
     route!(GET "/api/v1/whoami", View, whoami, "Who asks, and what they may do.", NOTHING, None, Document),
     route!(GET "/api/v1/status", View, status, "The node at a glance.", NOTHING, None, Document),
-    route!(GET "/api/v1/spend", View, spend, "What model calls came to, by whom and when; and the budgets in force.", &[
+    route!(GET "/api/v1/spend", View, spend, "What model calls came to and what routes saved, by whom and when; and the budgets in force.", &[
         Field::new("by", Word, "By what to add up, with commas between: workspace, agent, user, conversation, run, model, \
             month, day, hour. Names stand with the workspace they belong to."),
         WORKSPACE,

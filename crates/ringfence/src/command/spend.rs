@@ -85,7 +85,7 @@ fn render(answer: &Object, colour: bool) -> String {
     }
     let by = answer.get("by").and_then(Value::as_array).unwrap_or_default();
     let by: Vec<&str> = by.iter().filter_map(Value::as_str).collect();
-    let amounts = ["usd", "calls", "input", "output", "reserved"];
+    let amounts = ["usd", "calls", "input", "output", "reserved", "saved"];
     let mut table = Table::of(by.iter().copied().chain(amounts).collect());
     for row in &rows {
         let keys = by.iter().map(|by| match field(row, by) {
@@ -128,19 +128,23 @@ fn budgets(answer: &Object, colour: bool) -> String {
     text
 }
 
-fn amounts_of(row: &Object) -> [String; 5] {
+fn amounts_of(row: &Object) -> [String; 6] {
     let of = |name: &str, kinds: &[&str]| {
         let counts = row.get(name).and_then(Value::as_object);
         let count = |kind: &&str| counts.and_then(|counts| counts.get(kind)?.as_u64()).unwrap_or_default();
         kinds.iter().map(count).fold(0, u64::saturating_add).to_string()
     };
-    let open = row.get("open").and_then(Value::as_object);
+    let usd = |name: &str| match row.get(name).and_then(Value::as_object) {
+        Some(amount) => field(amount, "usd"),
+        None => String::new(),
+    };
     [
         field(row, "usd"),
         number(row, "calls"),
         of("tokens", &["input", "cached_input", "cache_write", "cache_write_1h"]),
         of("tokens", &["output", "reasoning"]),
-        open.map(|open| field(open, "usd")).unwrap_or_default(),
+        usd("open"),
+        usd("saved"),
     ]
 }
 
@@ -190,7 +194,9 @@ mod tests {
     fn sum(usd: &str) -> Object {
         let tokens = Object::new().with("input", 10_u64).with("cached_input", 5_u64).with("output", 3_u64);
         let open = Object::new().with("calls", 1_u64).with("usd", "0.50");
-        Object::new().with("usd", usd).with("calls", 2_u64).with("tokens", tokens).with("open", open)
+        let saved = Object::new().with("usd", "0.000007");
+        let sum = Object::new().with("usd", usd).with("calls", 2_u64).with("tokens", tokens);
+        sum.with("open", open).with("saved", saved)
     }
 
     #[test]
@@ -213,9 +219,9 @@ mod tests {
             .with("durable", 12_u64)
             .with("budgets", vec![budget]);
         let expected = "\
-WORKSPACE  USER  USD       CALLS  INPUT  OUTPUT  RESERVED
-lab        -     0.000125  2      15     3       0.50
-all              0.000125  2      15     3       0.50
+WORKSPACE  USER  USD       CALLS  INPUT  OUTPUT  RESERVED  SAVED
+lab        -     0.000125  2      15     3       0.50      0.000007
+all              0.000125  2      15     3       0.50      0.000007
 this is up to entry 9 of 12
 
 BUDGET OF      PER  USED  SPENT  RESERVED  LEFT  TOKENS LEFT
