@@ -9,7 +9,7 @@ use http::HeaderName;
 pub use models::check_scripts;
 use ringfence_gateway::targets::{HttpTarget, Share as TargetShare, Source, StdioTarget, Table, Target};
 use ringfence_kernel::{
-    AgentSetup, BreakerSetup, Grants, PinView, RunLimits, ServerSetup, Setup, ToolWords, Trust,
+    AgentSetup, BreakerSetup, EgressGrants, Grants, PinView, RunLimits, ServerSetup, Setup, ToolWords, Trust,
     WorkspaceSetup, hinted_type,
 };
 use ringfence_policy::{KnownTool, ToolDefinition};
@@ -101,6 +101,7 @@ fn agent_setup(agent: &AgentConfig) -> Option<AgentSetup> {
     Some(AgentSetup {
         grants: Grants::parse(agent.grants.iter().map(String::as_str)).ok()?,
         models: models::agent_models(agent),
+        egress: EgressGrants::parse(agent.egress.iter().map(String::as_str)).ok()?,
         limits: RunLimits {
             wall: agent.limits.wall,
             concurrent: agent.limits.concurrent,

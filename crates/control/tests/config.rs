@@ -139,3 +139,28 @@ fn the_digest_is_of_every_text() {
     std::fs::write(&policy, format!("{POLICY}# a remark\n")).unwrap();
     assert_ne!(load(&path).unwrap().digest, first);
 }
+
+#[test]
+fn hosts_that_an_agent_may_reach_are_read_and_mistakes_told() {
+    let agent = |egress: &str| {
+        workspace(&format!(
+            "    agents: {{ assistant: {{ egress: {egress} }} }}\n    policy: safety-policy.yaml\n"
+        ))
+    };
+    let fine =
+        read(&agent("[api.example.com, '*.pypi.org:443', 'api.github.com GET,HEAD /repos/*']")).unwrap();
+    assert_eq!(fine.config.workspaces[0].agents[0].egress.len(), 3);
+    let said = said(&agent("['https://a.example', 'a.example get /', 'a.example:0', 7]"));
+    for part in ["`https://a.example` is no grant of a host", "a method in capitals", "a port is a number"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let remarks = read(&agent("['*', d111.cloudfront.net, 'd222.cloudfront.net * /*', 'notcloudfront.net']"))
+        .unwrap()
+        .warnings;
+    let remarks: String = remarks.iter().map(|said| said.message.as_str()).collect();
+    assert!(
+        remarks.contains("every public host") && remarks.contains("d111.cloudfront.net * /*"),
+        "{remarks}"
+    );
+    assert!(!remarks.contains("d222") && !remarks.contains("notcloud"), "{remarks}");
+}

@@ -10,9 +10,9 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use ringfence_json::{Limits, Object, Value, parse};
 use ringfence_kernel::{
-    Account, Actor, Admission, AgentModels, AgentSetup, BreakerSetup, CancelledBy, Clock, Demand, Grants,
-    Kernel, LoopLimits, Mint, ModelCall, ModelClearance, ModelProposal, ModelSetup, Options, Outcome, Run,
-    RunLimits, Setup, Trust, WorkspaceBudgets, WorkspaceSetup,
+    Account, Actor, Admission, AgentModels, AgentSetup, BreakerSetup, CancelledBy, Clock, Demand,
+    EgressGrants, Grants, Kernel, LoopLimits, Mint, ModelCall, ModelClearance, ModelProposal, ModelSetup,
+    Options, Outcome, Run, RunLimits, Setup, Trust, WorkspaceBudgets, WorkspaceSetup,
 };
 use ringfence_policy::{PolicySet, Source, Vocabulary};
 use ringfence_store::{Index, SpendQuery};
@@ -87,6 +87,7 @@ fn setup() -> Setup {
     });
     let smart = ModelName::new("smart").unwrap();
     let agent = AgentSetup {
+        egress: EgressGrants::default(),
         grants: Grants::parse(Vec::<&str>::new()).unwrap(),
         models: AgentModels {
             held: vec![smart.clone()],

@@ -23,7 +23,10 @@ use crate::record::SuspensionRecord;
 use crate::state::State;
 use crate::take::Payloads;
 use crate::view::View;
-use crate::{Admission, Call, Kernel, ModelClearance, ModelProposal, Proposal, Run, Setup};
+use crate::{
+    Admission, Call, EgressClearance, EgressProposal, Kernel, ModelClearance, ModelProposal, Proposal, Run,
+    Setup,
+};
 
 /// One proposal on its way.
 pub(crate) struct Attempt<'a> {
@@ -73,6 +76,11 @@ impl Kernel {
 
     /// As [`Kernel::admit`], for a call of a model.
     pub async fn admit_model(&self, proposal: ModelProposal) -> Admission<ModelClearance> {
+        self.admit_again(proposal.into(), None).await
+    }
+
+    /// As [`Kernel::admit`], for a connection or request to a host.
+    pub async fn admit_egress(&self, proposal: EgressProposal) -> Admission<EgressClearance> {
         self.admit_again(proposal.into(), None).await
     }
 

@@ -9,7 +9,7 @@ use ringfence_types::{ConversationName, Digest, Scope, ServerName};
 use crate::proposal::digest_of;
 use crate::record::Subject;
 use crate::target::Target;
-use crate::{Call, ModelCall, ModelProposal, Proposal, Run};
+use crate::{Call, EgressCall, EgressProposal, ModelCall, ModelProposal, Proposal, Run};
 
 /// A proposal of any kind.
 #[derive(Debug, Clone)]
@@ -30,6 +30,8 @@ pub(crate) enum What {
     },
     /// Something of a model.
     Model(Box<ModelCall>),
+    /// Something of a host.
+    Egress(EgressCall),
 }
 
 impl From<Proposal> for Ask {
@@ -44,6 +46,12 @@ impl From<ModelProposal> for Ask {
     }
 }
 
+impl From<EgressProposal> for Ask {
+    fn from(proposal: EgressProposal) -> Self {
+        Self { run: proposal.run, what: What::Egress(proposal.call) }
+    }
+}
+
 // === impl Ask ===
 
 impl Ask {
@@ -53,6 +61,7 @@ impl Ask {
             What::Model(call) => {
                 Target::Model { model: call.model.clone(), operation: call.operation.clone() }
             }
+            What::Egress(call) => Target::Host { host: call.host.clone(), port: call.port },
         }
     }
 
@@ -71,7 +80,7 @@ impl Ask {
     /// The conversation that the request itself names.
     fn conversation(&self) -> Option<ConversationName> {
         match &self.what {
-            What::Server { .. } => None,
+            What::Server { .. } | What::Egress(_) => None,
             What::Model(call) => call.conversation.clone(),
         }
     }
@@ -81,6 +90,7 @@ impl Ask {
         match &self.what {
             What::Server { call, .. } => call.arguments(),
             What::Model(call) => call.arguments(),
+            What::Egress(call) => call.arguments(),
         }
     }
 
@@ -89,6 +99,7 @@ impl Ask {
         match &self.what {
             What::Server { call, .. } => call.recorded(arguments).to_canonical().into(),
             What::Model(call) => Cow::Borrowed(&call.request),
+            What::Egress(_) => arguments.to_canonical().into(),
         }
     }
 
@@ -97,12 +108,13 @@ impl Ask {
         match &self.what {
             What::Server { call, .. } => digest_of(&call.recorded(arguments)),
             What::Model(call) => Digest::of(&call.request),
+            What::Egress(_) => digest_of(arguments),
         }
     }
 
     pub(crate) fn model(&self) -> Option<&ModelCall> {
         match &self.what {
-            What::Server { .. } => None,
+            What::Server { .. } | What::Egress(_) => None,
             What::Model(call) => Some(call),
         }
     }

@@ -4,6 +4,7 @@ use ringfence_types::{Code, Level, Timestamp};
 
 use crate::ModelCall;
 use crate::admit::Attempt;
+use crate::ask::What;
 use crate::fold::Account;
 use crate::limits::CONVERSATIONS_MAX;
 use crate::model::Loops;
@@ -24,9 +25,11 @@ pub(crate) fn limits(
     actions(state, attempt, view)?;
     rates(state, attempt, weighed, now)?;
     breaker(state, attempt, view, now)?;
-    match attempt.ask.model() {
-        None => repetition(state, attempt, view),
-        Some(call) => {
+    match &attempt.ask.what {
+        What::Server { .. } => repetition(state, attempt, view),
+        // To ask a host for the same again is how programs wait for something.
+        What::Egress(_) => Ok(()),
+        What::Model(call) => {
             model_calls(state, attempt, view)?;
             conversations(state, attempt)?;
             loops(state, attempt, view, call, now)
@@ -73,7 +76,7 @@ fn breaker(state: &State, attempt: &Attempt<'_>, view: View<'_>, now: Timestamp)
     if is_cached(attempt) {
         return Ok(());
     }
-    let upstream = attempt.ask.target().upstream();
+    let Some(upstream) = attempt.ask.target().upstream() else { return Ok(()) };
     let key = (attempt.ask.run.workspace.clone(), upstream);
     let Some(breaker) = state.breakers.get(&key) else { return Ok(()) };
     breaker.check(view.breaker(), now).map_err(|wait| {

@@ -127,7 +127,9 @@ impl Clearance {
         match &self.permit().subject.target {
             Target::Tool { server, .. } => server,
             // See `From<Held>`.
-            Target::Model { .. } => unreachable!("a clearance for a tool server names one"),
+            Target::Model { .. } | Target::Host { .. } => {
+                unreachable!("a clearance for a tool server names one")
+            }
         }
     }
 
@@ -136,7 +138,9 @@ impl Clearance {
         match &self.permit().sent {
             Cleared::Call(call) => call,
             // See `From<Held>`.
-            Cleared::Model(_) => unreachable!("a clearance for a tool server has a call"),
+            Cleared::Model(_) | Cleared::Egress(_) => {
+                unreachable!("a clearance for a tool server has a call")
+            }
         }
     }
 

@@ -84,8 +84,9 @@ impl Inner {
                 let guard = state.guard(subject.run);
                 guard.in_flight = guard.in_flight.saturating_sub(1);
             }
-            let key = (subject.workspace.clone(), subject.target.upstream());
-            if let Some(breaker) = state.breakers.get_mut(&key) {
+            let upstream = subject.target.upstream();
+            let key = upstream.map(|upstream| (subject.workspace.clone(), upstream));
+            if let Some(breaker) = key.and_then(|key| state.breakers.get_mut(&key)) {
                 breaker.lost(now);
             }
         }

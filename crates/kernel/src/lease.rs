@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use ringfence_types::{ActionId, Code, ModelName, NAME_BYTES_MAX, Refusal, Scope, ServerName};
+use ringfence_types::{ActionId, Code, HostName, ModelName, NAME_BYTES_MAX, Refusal, Scope, ServerName};
 
 use crate::Kernel;
 use crate::Run;
@@ -117,6 +117,18 @@ impl Kernel {
             }
             Err(_) => objection.into_refusal(self.0.new_id(ActionId::new)),
         }
+    }
+
+    /// As [`Kernel::turn_away`], for what was asked of a host.
+    pub fn turn_away_egress(
+        &self,
+        run: &Run,
+        host: &HostName,
+        port: u16,
+        code: Code,
+        reason: impl Into<String>,
+    ) -> Refusal {
+        self.refuse_lease(run, Target::Host { host: host.clone(), port }, Objection::new(code, reason))
     }
 
     fn objection(&self, state: &State, run: &Run, scope: &Scope) -> Option<Objection> {

@@ -18,9 +18,11 @@ mod cancel;
 mod check;
 mod clearance;
 mod clock;
+mod egress;
 mod fold;
 mod grants;
 mod guard;
+mod harbour;
 mod housekeeping;
 mod incident;
 mod journal;
@@ -58,8 +60,12 @@ pub use admission::Admission;
 pub use cancel::{Cancel, CutOff};
 pub use clearance::{CancelledBy, Clearance, Failure, Outcome, Receipt};
 pub use clock::Clock;
+pub use egress::{
+    EgressCall, EgressClearance, EgressGrantError, EgressGrants, EgressProposal, EgressProtocol,
+};
 pub use fold::{Account, Sum};
 pub use grants::{GrantError, Grants};
+pub use harbour::{Harbour, Mooring, RunSockets};
 pub use kernel::{Errand, Kernel, Options, Unauthenticated};
 pub use lease::Lease;
 pub use model::{

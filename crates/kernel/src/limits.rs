@@ -70,6 +70,9 @@ pub(crate) const CLOCK_JUMP: Duration = Duration::from_mins(1);
 /// How often payloads whose time is over are removed.
 pub(crate) const PRUNING: Duration = Duration::from_mins(10);
 
+/// How long one connection to a host may last: what bounds it in truth is the time of its run.
+pub(crate) const EGRESS_TIME_MAX: Duration = Duration::from_hours(24);
+
 /// How often housekeeping looks around.
 pub(crate) const HOUSEKEEPING: Duration = Duration::from_millis(250);
 

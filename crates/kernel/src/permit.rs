@@ -13,7 +13,7 @@ use crate::live::LiveId;
 use crate::model::Terms;
 use crate::record::Subject;
 use crate::state::Shared;
-use crate::{Call, Run};
+use crate::{Call, EgressCall, Run};
 
 /// What was cleared.
 pub(crate) struct Permit {
@@ -48,6 +48,8 @@ pub(crate) enum Cleared {
     Call(Call),
     /// To a model.
     Model(Box<Terms>),
+    /// To a host.
+    Egress(EgressCall),
 }
 
 /// Of which breakers a call is the probe.
@@ -109,7 +111,7 @@ impl Permit {
     /// The terms of a model call.
     pub(crate) fn terms(&self) -> Option<&Terms> {
         match &self.sent {
-            Cleared::Call(_) => None,
+            Cleared::Call(_) | Cleared::Egress(_) => None,
             Cleared::Model(terms) => Some(terms),
         }
     }

@@ -10,7 +10,7 @@ use crate::clearance::{Failure, Outcome, Receipt};
 use crate::guard::{Health, Step};
 use crate::kernel::Inner;
 use crate::model::{Charge, Metered, Terms};
-use crate::permit::Permit;
+use crate::permit::{Cleared, Permit};
 use crate::record::{OutcomeRecord, Record, Status};
 use crate::state::State;
 use crate::target::Upstream;
@@ -145,7 +145,8 @@ fn tell_guards(shared: &Inner, state: &mut State, permit: &Permit, outcome: Opti
     let setup = shared.setup.load();
     let agent = setup.agent(&permit.run.workspace, &permit.run.agent);
     let repetition = agent.and_then(|(_, agent)| agent.limits.repetition);
-    if let (Some(bound), Some(result), None) = (repetition, outcome.and_then(result_digest), permit.terms()) {
+    let is_call = matches!(permit.sent, Cleared::Call(_));
+    if let (Some(bound), Some(result), true) = (repetition, outcome.and_then(result_digest), is_call) {
         state.guard(permit.run.id).repetition.settled(Step { call: permit.call_digest, result }, bound);
     }
     let now = shared.clock.now();
@@ -153,7 +154,7 @@ fn tell_guards(shared: &Inner, state: &mut State, permit: &Permit, outcome: Opti
         let loops = &mut state.guard(permit.run.id).loops;
         loops.ended(health, permit.probes.of_run, agent.models.loops, now);
     }
-    let upstream = permit.subject.target.upstream();
+    let Some(upstream) = permit.subject.target.upstream() else { return };
     let workspace = agent.map(|(workspace, _)| workspace);
     let setup = workspace.and_then(|workspace| workspace.breaker(&upstream)).unwrap_or_default();
     let key = (permit.run.workspace.clone(), upstream);

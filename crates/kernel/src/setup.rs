@@ -11,7 +11,7 @@ use ringfence_types::{
 };
 use smol_str::SmolStr;
 
-use crate::{Grants, LoopLimits, Upstream};
+use crate::{EgressGrants, Grants, LoopLimits, Upstream};
 
 /// One configuration, as a whole.
 #[derive(Debug)]
@@ -156,6 +156,8 @@ pub struct AgentSetup {
     pub grants: Grants,
     /// The same for models.
     pub models: AgentModels,
+    /// The same for hosts.
+    pub egress: EgressGrants,
     /// What each of its runs may use up.
     pub limits: RunLimits,
 }

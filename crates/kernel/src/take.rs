@@ -155,6 +155,7 @@ fn cleared(
 ) -> Result<Cleared, Objection> {
     let demand = match sent {
         Sent::Call(call) => return Ok(Cleared::Call(call)),
+        Sent::Egress(call) => return Ok(Cleared::Egress(call)),
         Sent::Model(demand) => demand,
     };
     // A demand is weighed for a model only.
@@ -215,15 +216,15 @@ fn take_limits(
         .ask
         .model()
         .is_some_and(|call| state.guard(run.id).loops.cleared(call.trail.as_ref(), view.agent.models.loops));
-    let key = (run.workspace.clone(), attempt.ask.target().upstream());
-    let goes_out = !check::is_cached(attempt);
-    Probes { of_upstream: goes_out && state.breakers.get_mut(&key).is_some_and(Breaker::take), of_run }
+    let upstream = attempt.ask.target().upstream().filter(|_| !check::is_cached(attempt));
+    let breaker = upstream.and_then(|upstream| state.breakers.get_mut(&(run.workspace.clone(), upstream)));
+    Probes { of_upstream: breaker.is_some_and(Breaker::take), of_run }
 }
 
 /// The intent without what only the transaction knows.
 fn intent(state: &State, attempt: &Attempt<'_>, verdict: &Verdict, sent: &Cleared) -> Intent {
     let terms = match sent {
-        Cleared::Call(_) => None,
+        Cleared::Call(_) | Cleared::Egress(_) => None,
         Cleared::Model(terms) => Some(terms),
     };
     let previous = state.fold.runs.get(attempt.ask.run.id).and_then(|run| run.last_action);

@@ -1,7 +1,7 @@
 //! What actions are on.
 
 use ringfence_json::Object;
-use ringfence_types::{ModelName, Scope, ServerName, ToolName};
+use ringfence_types::{HostName, ModelName, Scope, ServerName, ToolName};
 use smol_str::SmolStr;
 
 use crate::record::{Damaged, Members};
@@ -23,6 +23,13 @@ pub(crate) enum Target {
         /// What it is asked to do: `chat`, `messages`, …
         operation: SmolStr,
     },
+    /// A host of a network.
+    Host {
+        /// Which.
+        host: HostName,
+        /// Where on it.
+        port: u16,
+    },
 }
 
 /// What answers to actions, and can be broken: the part of a [`Target`] that a breaker watches.
@@ -41,10 +48,12 @@ impl Target {
         Self::Tool { server: server.clone(), tool: tool.into() }
     }
 
-    pub(crate) fn upstream(&self) -> Upstream {
+    /// What a breaker watches. Hosts have none: which ones there are is the agent's to choose.
+    pub(crate) fn upstream(&self) -> Option<Upstream> {
         match self {
-            Self::Tool { server, .. } => Upstream::Server(server.clone()),
-            Self::Model { model, .. } => Upstream::Model(model.clone()),
+            Self::Tool { server, .. } => Some(Upstream::Server(server.clone())),
+            Self::Model { model, .. } => Some(Upstream::Model(model.clone())),
+            Self::Host { .. } => None,
         }
     }
 
@@ -55,6 +64,7 @@ impl Target {
                 Scope { server: Some(server.clone()), tool: ToolName::new(tool).ok(), ..scope }
             }
             Self::Model { model, .. } => Scope { model: Some(model.clone()), ..scope },
+            Self::Host { .. } => scope,
         }
     }
 
@@ -65,6 +75,7 @@ impl Target {
             Self::Model { model, operation } => {
                 body.with("model", model).with("operation", operation.clone())
             }
+            Self::Host { host, port } => body.with("host", host).with("port", u64::from(*port)),
         }
     }
 
@@ -73,20 +84,27 @@ impl Target {
             let operation = members.text("operation")?.into();
             return Ok(Self::Model { model: members.parse("model")?, operation });
         }
+        if members.0.contains("host") {
+            let port = members.number("port")?.try_into().map_err(|_| Damaged("port".into()))?;
+            return Ok(Self::Host { host: members.parse("host")?, port });
+        }
         Ok(Self::Tool { server: members.parse("server")?, tool: members.text("tool")?.into() })
     }
 
     /// What tells it from all others, as bytes: names have no zero byte.
     pub(crate) fn distinct(&self) -> Vec<u8> {
-        let (kind, one, other) = match self {
-            Self::Tool { server, tool } => (b't', server.as_str(), tool.as_str()),
-            Self::Model { model, operation } => (b'm', model.as_str(), operation.as_str()),
+        // No server's name is empty, so no tool call begins with a zero byte, and no model's is, so none with two.
+        let port;
+        let (kind, one, other): (&[u8], _, _) = match self {
+            Self::Tool { server, tool } => (&[], server.as_str(), tool.as_str()),
+            Self::Model { model, operation } => (&[0], model.as_str(), operation.as_str()),
+            Self::Host { host, port: number } => {
+                port = number.to_string();
+                (&[0, 0], host.as_str(), port.as_str())
+            }
         };
-        let mut bytes = Vec::with_capacity(one.len() + other.len() + 35);
-        if kind == b'm' {
-            // No server's name is empty, so no tool call begins so.
-            bytes.push(0);
-        }
+        let mut bytes = Vec::with_capacity(kind.len() + one.len() + other.len() + 34);
+        bytes.extend_from_slice(kind);
         for part in [one, other] {
             bytes.extend_from_slice(part.as_bytes());
             bytes.push(0);

@@ -9,11 +9,12 @@ use ringfence_types::{ActionType, Code, Kind, Role, ServerName};
 
 use crate::ask::{Ask, What};
 use crate::fold::Pinned;
+use crate::limits::EGRESS_TIME_MAX;
 use crate::objection::Objection;
 use crate::setup::{
     AgentSetup, BreakerSetup, ModelSetup, ServerSetup, ToolWords, WorkspaceSetup, hinted_type,
 };
-use crate::{Call, ModelCall, Run, Setup};
+use crate::{Call, EgressCall, ModelCall, Run, Setup};
 
 /// The configuration's view of one proposal.
 #[derive(Clone, Copy)]
@@ -29,6 +30,7 @@ pub(crate) struct View<'a> {
 pub(crate) enum Part<'a> {
     Server(&'a ServerSetup),
     Model(&'a Arc<ModelSetup>),
+    Host,
 }
 
 // === impl View ===
@@ -44,6 +46,7 @@ impl<'a> View<'a> {
         let part = match &ask.what {
             What::Server { server, call } => held_server(workspace, agent, server, call.tool_name())?,
             What::Model(call) => held_model(workspace, agent, call)?,
+            What::Egress(call) => held_host(agent, call)?,
         };
         Ok(Self { setup, workspace, agent, part })
     }
@@ -51,7 +54,7 @@ impl<'a> View<'a> {
     fn words(&self, tool: &str) -> Option<&'a ToolWords> {
         match self.part {
             Part::Server(server) => server.actions.get(tool),
-            Part::Model(_) => None,
+            Part::Model(_) | Part::Host => None,
         }
     }
 
@@ -60,6 +63,7 @@ impl<'a> View<'a> {
         match self.part {
             Part::Server(server) => server.breaker,
             Part::Model(model) => model.breaker,
+            Part::Host => BreakerSetup::default(),
         }
     }
 
@@ -68,6 +72,7 @@ impl<'a> View<'a> {
         match self.part {
             Part::Server(server) => server.call_timeout,
             Part::Model(model) => model.call_timeout,
+            Part::Host => EGRESS_TIME_MAX,
         }
     }
 
@@ -79,7 +84,7 @@ impl<'a> View<'a> {
         match pinned {
             Some(pinned) => match self.part {
                 Part::Server(server) => hinted_type(&pinned.definition, pinned.person, server.trust_hints),
-                Part::Model(_) => ActionType::Write,
+                Part::Model(_) | Part::Host => ActionType::Write,
             },
             // Resources, prompts and completions only look (MCP 2026-07-28, server features).
             None if !call.is_tool() => ActionType::Read,
@@ -108,6 +113,23 @@ impl<'a> View<'a> {
             labels: &[],
             arguments,
             schema: None,
+            ..self.blank(run, arguments)
+        }
+    }
+
+    /// A connection or request to a host as rules see it.
+    pub(crate) fn egress_request<'r>(
+        &'r self,
+        run: &'r Run,
+        call: &'r EgressCall,
+        action: &'r str,
+        arguments: &'r Object,
+    ) -> Request<'r> {
+        Request {
+            kind: Kind::Egress,
+            host: Some(call.host.as_str()),
+            action: Some(action),
+            action_type: call.action_type(),
             ..self.blank(run, arguments)
         }
     }
@@ -149,7 +171,7 @@ impl<'a> View<'a> {
         let words = self.words(tool);
         let capability = match self.part {
             Part::Server(server) => server.capability.as_deref(),
-            Part::Model(_) => None,
+            Part::Model(_) | Part::Host => None,
         };
         Request {
             server: Some(server),
@@ -199,4 +221,16 @@ fn held_model<'a>(
         let reason = format!("This agent holds no model `{asked}`. Use one of the models it was given.");
         Objection::new(Code::NotGranted, reason)
     })
+}
+
+fn held_host<'a>(agent: &AgentSetup, call: &EgressCall) -> Result<Part<'a>, Objection> {
+    if agent.egress.holds(call) {
+        return Ok(Part::Host);
+    }
+    let EgressCall { host, port, .. } = call;
+    let reason = match (&call.method, agent.egress.reaches(host, *port)) {
+        (Some(method), true) => format!("This agent may reach {host}:{port}, but not with this {method}."),
+        _ => format!("This agent may not reach {host}:{port}. Use one of the hosts it was given."),
+    };
+    Err(Objection::new(Code::NotGranted, reason))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ringfence_json::Object;
 use ringfence_policy::{Approval, ToolDefinition};
 use ringfence_types::{
-    ActionId, ApprovalId, PersonName, RunId, Scope, ServerName, SuspensionId, Timestamp, ToolName,
+    ActionId, ApprovalId, HostName, PersonName, RunId, Scope, ServerName, SuspensionId, Timestamp, ToolName,
     WorkspaceName,
 };
 use std::sync::Arc;
@@ -78,6 +78,8 @@ pub struct ApprovalView {
     pub user: Option<String>,
     /// What a model is asked to do: `chat`, `messages`, …; `None` for a tool.
     pub operation: Option<String>,
+    /// The host and port to be reached; `None` for anything else.
+    pub host: Option<(HostName, u16)>,
     /// The action that asked.
     pub action: ActionId,
     /// What the agent asked for; `None` when the payload was pruned.
@@ -202,7 +204,11 @@ impl Kernel {
             user: subject.user.as_ref().map(ToString::to_string),
             operation: match &subject.target {
                 Target::Model { operation, .. } => Some(operation.to_string()),
-                Target::Tool { .. } => None,
+                Target::Tool { .. } | Target::Host { .. } => None,
+            },
+            host: match &subject.target {
+                Target::Host { host, port } => Some((host.clone(), *port)),
+                Target::Tool { .. } | Target::Model { .. } => None,
             },
             action: record.action,
             requested: self.0.object_payload(&request.requested()),

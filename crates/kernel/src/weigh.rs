@@ -12,7 +12,7 @@ use crate::objection::Objection;
 use crate::proposal::{CONTINUATION, digest_of};
 use crate::text::bounded;
 use crate::view::View;
-use crate::{Call, Demand, ModelCall, Run};
+use crate::{Call, Demand, EgressCall, ModelCall, Run};
 
 /// A proposal with all that follows from configuration and policy alone.
 #[derive(Debug)]
@@ -34,6 +34,8 @@ pub(crate) enum Sent {
     Call(Call),
     /// To a model: the request within this.
     Model(Demand),
+    /// To a host.
+    Egress(EgressCall),
 }
 
 // === impl Weighed ===
@@ -43,7 +45,9 @@ impl Weighed {
     pub(crate) fn recorded(&self) -> Vec<u8> {
         match &self.sent {
             Sent::Call(call) => call.recorded(&call.arguments()).to_canonical(),
-            Sent::Model(_) => self.verdict.arguments.as_ref().map(Object::to_canonical).unwrap_or_default(),
+            Sent::Model(_) | Sent::Egress(_) => {
+                self.verdict.arguments.as_ref().map(Object::to_canonical).unwrap_or_default()
+            }
         }
     }
 }
@@ -63,6 +67,7 @@ impl View<'_> {
         match &ask.what {
             What::Server { server, call } => self.weigh_call(&ask.run, server, call, pinned, arguments),
             What::Model(call) => self.weigh_model(&ask.run, call, requested, arguments),
+            What::Egress(call) => self.weigh_egress(&ask.run, call, requested, arguments),
         }
     }
 
@@ -93,6 +98,34 @@ impl View<'_> {
             Some(narrowed) => Digest::of(&[requested.as_bytes(), &narrowed.to_canonical()[..]].concat()),
         };
         Ok(Weighed { final_digest, sent: Sent::Model(demand), facts, definition: None, verdict })
+    }
+
+    fn weigh_egress(
+        &self,
+        run: &Run,
+        call: &EgressCall,
+        requested: Digest,
+        arguments: &Object,
+    ) -> Result<Weighed, Objection> {
+        let action = call.action();
+        let request = self.egress_request(run, call, &action, arguments);
+        let facts = facts(&request).with("protocol", call.protocol.as_str());
+        let verdict = self.workspace.policy.decide(&request);
+        if let Some(objection) = refused_by(&verdict) {
+            return Err(Objection { verdict: Some(Box::new(verdict)), facts, ..objection });
+        }
+        if verdict.arguments.as_ref().is_some_and(|narrowed| narrowed != arguments) {
+            let reason = "A rule narrows this connection, and a connection cannot be narrowed: only allowed_ and denied_ constraints fit one.";
+            let objection = Objection::new(Code::DeniedByPolicy, reason).rule(verdict.rule.clone());
+            return Err(Objection { verdict: Some(Box::new(verdict)), facts, ..objection });
+        }
+        Ok(Weighed {
+            final_digest: requested,
+            sent: Sent::Egress(call.clone()),
+            facts,
+            definition: None,
+            verdict,
+        })
     }
 
     fn weigh_call(
@@ -160,6 +193,7 @@ fn facts(request: &Request<'_>) -> Object {
     Object::new()
         .with("kind", request.kind.as_str())
         .with_some("model", request.model)
+        .with_some("host", request.host)
         .with_some("capability", request.capability)
         .with_some("action", request.action)
         .with("action_type", request.action_type.as_str())

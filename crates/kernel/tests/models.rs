@@ -291,18 +291,18 @@ async fn what_nobody_reported_is_settled_at_what_was_counted_and_a_margin() {
         let charge = outcome.get("charge").unwrap().as_object().unwrap().clone();
         (charge.text("basis").unwrap().to_owned(), charge.get("usd_nanos").unwrap().as_u64().unwrap())
     };
-    // Gone in the middle: 800 read, 100 written, 5 % and 32 more.
+    // Gone in the middle: 800 read, 100 written, 5 % and 256 more.
     let clearance = cleared(&node, &run, call("smart", 1_000)).await;
     clearance.meter().sent(800);
     clearance.meter().written(100);
     clearance.settle(Outcome::Cancelled { by: CancelledBy::Client });
-    assert_eq!(charged(), ("counted".into(), 800_000 + 137 * 2_000));
+    assert_eq!(charged(), ("counted".into(), 800_000 + 361 * 2_000));
     // Dropped, by a panic say: the same.
     let clearance = cleared(&node, &run, call("smart", 1_000)).await;
     clearance.meter().sent(800);
     clearance.meter().written(100);
     drop(clearance);
-    assert_eq!(charged(), ("counted".into(), 800_000 + 137 * 2_000));
+    assert_eq!(charged(), ("counted".into(), 800_000 + 361 * 2_000));
     // Never more than the provider was told to write.
     let clearance = cleared(&node, &run, call("smart", 110)).await;
     clearance.meter().sent(800);
@@ -315,7 +315,7 @@ async fn what_nobody_reported_is_settled_at_what_was_counted_and_a_margin() {
     clearance.meter().reported(Usage { cached_input: 400, ..used(400, 1) }, false);
     clearance.meter().written(10);
     drop(clearance);
-    assert_eq!(charged(), ("counted".into(), 440_000 + 42 * 2_000));
+    assert_eq!(charged(), ("counted".into(), 440_000 + 266 * 2_000));
     // Nor then more than it was told to write.
     let clearance = cleared(&node, &run, call("smart", 100)).await;
     clearance.meter().sent(800);

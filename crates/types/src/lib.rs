@@ -7,6 +7,7 @@ mod budget;
 mod decision;
 mod digest;
 mod entry;
+mod host;
 mod id;
 mod money;
 mod name;
@@ -21,6 +22,7 @@ pub use budget::{Budget, Level, Window};
 pub use decision::{ActionType, Decision, Kind, UnknownWord};
 pub use digest::{Digest, DigestError};
 pub use entry::{EntryKind, UnknownEntryKind};
+pub use host::{HOST_BYTES_MAX, HostName, HostNameError, LABEL_BYTES_MAX};
 pub use id::{ActionId, ApprovalId, IdError, IncidentId, RunId, SuspensionId};
 pub use money::{Money, MoneyError};
 pub use name::{

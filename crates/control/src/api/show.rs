@@ -70,6 +70,8 @@ pub(super) fn approval(view: &ApprovalView) -> Object {
         .with_some("tool", scope.tool.as_ref())
         .with_some("model", scope.model.as_ref())
         .with_some("operation", view.operation.as_deref())
+        .with_some("host", view.host.as_ref().map(|(host, _)| host))
+        .with_some("port", view.host.as_ref().map(|(_, port)| u64::from(*port)))
         .with("action", view.action.to_string())
         .with_some("requested", view.requested.clone())
         .with_some("will_send", view.will_send.clone())

@@ -166,6 +166,8 @@ pub struct AgentConfig {
     pub grants: Vec<String>,
     /// The models it holds.
     pub models: Vec<ModelName>,
+    /// The hosts it may reach: `host[:port][ METHOD /path…]`.
+    pub egress: Vec<String>,
     /// Tools that providers host and that it may have models use, by the providers' names for them.
     pub hosted_tools: Vec<SmolStr>,
     /// Whether it may have providers keep requests and answers, and refer to them.

@@ -13,8 +13,8 @@ use ringfence_gateway::targets::{HttpTarget, Source as Secret, Table, Target, Ta
 use ringfence_gateway::{Doors, Gateway, Limits};
 use ringfence_json::{Object, Value, parse};
 use ringfence_kernel::{
-    Actor, AgentModels, AgentSetup, BreakerSetup, Clock, Grants, Kernel, Mint, Options, RunLimits,
-    ServerSetup, Setup, Trust, WorkspaceBudgets, WorkspaceSetup,
+    Actor, AgentModels, AgentSetup, BreakerSetup, Clock, EgressGrants, Grants, Kernel, Mint, Options,
+    RunLimits, ServerSetup, Setup, Trust, WorkspaceBudgets, WorkspaceSetup,
 };
 use ringfence_policy::{PolicySet, Source, Vocabulary};
 use ringfence_types::{
@@ -80,6 +80,7 @@ fn setup(policy: &str, servers: &[&str], grants: &[&str]) -> Setup {
     let agent = AgentSetup {
         grants: Grants::parse(grants.iter().copied()).unwrap(),
         models: AgentModels::default(),
+        egress: EgressGrants::default(),
         limits,
     };
     let workspace_setup = WorkspaceSetup {

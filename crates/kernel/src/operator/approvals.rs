@@ -177,9 +177,13 @@ impl Inner {
         let request = self.state.lock().fold.approvals.get(approval).cloned();
         let request = request.ok_or(ApprovalError::Unknown(approval))?;
         let asked = self.object_payload(&request.requested()).ok_or(LedgerUnavailable)?;
-        if matches!(request.record.subject.target, Target::Model { .. }) {
-            let what = "a model call is approved or denied as it is".to_owned();
-            return Err(ApprovalError::Arguments(what));
+        let whole = match request.record.subject.target {
+            Target::Tool { .. } => None,
+            Target::Model { .. } => Some("a model call"),
+            Target::Host { .. } => Some("a connection"),
+        };
+        if let Some(what) = whole {
+            return Err(ApprovalError::Arguments(format!("{what} is approved or denied as it is")));
         }
         let proposal = self.proposal_of(&request, &asked).ok_or(ApprovalError::NotWaiting(approval))?;
         // An approver may leave the continuation out where it is shown among the arguments, but not change it.

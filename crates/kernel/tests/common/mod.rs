@@ -15,9 +15,9 @@ use std::time::Duration;
 
 use ringfence_json::{Limits, Object, Value, parse};
 use ringfence_kernel::{
-    Actor, Admission, AgentModels, AgentSetup, BreakerSetup, Call, Clearance, Clock, Grants, Kernel, Mint,
-    Options, Outcome, Pending, PinSelection, Proposal, Recovered, Run, RunLimits, ServerSetup, Setup,
-    ToolWords, Trust, WorkspaceBudgets, WorkspaceSetup,
+    Actor, Admission, AgentModels, AgentSetup, BreakerSetup, Call, Clearance, Clock, EgressGrants, Grants,
+    Kernel, Mint, Options, Outcome, Pending, PinSelection, Proposal, Recovered, Run, RunLimits, ServerSetup,
+    Setup, ToolWords, Trust, WorkspaceBudgets, WorkspaceSetup,
 };
 use ringfence_policy::{PolicySet, Source, ToolDefinition, Vocabulary};
 use ringfence_types::{
@@ -60,8 +60,12 @@ pub fn setup(policy: &str, limits: RunLimits) -> Setup {
         breaker: BreakerSetup { failures: 3, open_for: Duration::from_secs(30) },
         call_timeout: Duration::from_mins(1),
     };
-    let agent =
-        AgentSetup { grants: Grants::parse(["tools/*"]).unwrap(), models: AgentModels::default(), limits };
+    let agent = AgentSetup {
+        grants: Grants::parse(["tools/*"]).unwrap(),
+        models: AgentModels::default(),
+        egress: EgressGrants::default(),
+        limits,
+    };
     let workspace = WorkspaceSetup {
         environment: "production".into(),
         trust: Trust::FirstUse,

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use ringfence_json::Value;
 use ringfence_kernel::{
-    AgentModels, AgentSetup, BreakerSetup, Grants, RunLimits, ServerSetup, Setup, ToolWords, Trust,
-    WorkspaceBudgets, WorkspaceSetup,
+    AgentModels, AgentSetup, BreakerSetup, EgressGrants, Grants, RunLimits, ServerSetup, Setup, ToolWords,
+    Trust, WorkspaceBudgets, WorkspaceSetup,
 };
 use ringfence_policy::{PolicySet, Source, ToolDefinition, Vocabulary};
 use ringfence_types::{ActionType, AgentName, Digest, OrganizationName, ServerName, ToolName, WorkspaceName};
@@ -89,6 +89,7 @@ fn agent(config: Config, at: usize) -> AgentSetup {
     AgentSetup {
         grants: Grants::parse(config.grants(at).iter().copied()).unwrap(),
         models: AgentModels::default(),
+        egress: EgressGrants::default(),
         limits: RunLimits {
             wall: world::wall(at).map(Duration::from_secs),
             concurrent: world::concurrent(at).map(narrow),

@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use ringfence_json::Object;
 use ringfence_kernel::{
-    AgentModels, AgentSetup, BreakerSetup, Clock, Demand, Grants, Kernel, LoopLimits, Mint, ModelCall,
-    ModelSetup, Options, RunLimits, Setup, Trust, WorkspaceBudgets, WorkspaceSetup,
+    AgentModels, AgentSetup, BreakerSetup, Clock, Demand, EgressGrants, Grants, Kernel, LoopLimits, Mint,
+    ModelCall, ModelSetup, Options, RunLimits, Setup, Trust, WorkspaceBudgets, WorkspaceSetup,
 };
 use ringfence_ledger::Faults;
 use ringfence_policy::{PolicySet, Source, Vocabulary};
@@ -76,6 +76,7 @@ fn workspace(config: u64, index: usize) -> WorkspaceSetup {
 fn agent(budgets: Vec<Budget>) -> AgentSetup {
     let held = MODELS.iter().filter(|model| model.held);
     AgentSetup {
+        egress: EgressGrants::default(),
         grants: Grants::parse(["tools/*"]).unwrap(),
         models: AgentModels {
             held: held.map(|model| ModelName::new(model.name).unwrap()).collect(),

@@ -7,7 +7,7 @@ use ringfence_types::{AgentName, ModelName, ServerName};
 
 use super::super::{AgentConfig, LimitsConfig};
 use super::value::{key_name, words};
-use super::{budget, limits, route};
+use super::{budget, egress, limits, route};
 
 /// What there is to be held in the workspace, also what could not be read.
 #[derive(Clone, Copy)]
@@ -34,6 +34,7 @@ fn agent(key: &Key, node: &Node, known: Holdable<'_>, report: &mut Report) -> Op
     let mut fields = Fields::of(node, "an agent", report)?;
     let grants = fields.get("tools").map(|node| grants(node, known.servers, report)).unwrap_or_default();
     let models = fields.get("models").map(|node| models(node, known.models, report)).unwrap_or_default();
+    let egress = fields.get("egress").map(|node| egress::read(node, report)).unwrap_or_default();
     let hosted = fields.get("hosted_tools");
     let hosted_tools = hosted.map(|node| words(node, "a hosted tool", report)).unwrap_or_default();
     let mut flag = |key: &'static str| {
@@ -43,12 +44,12 @@ fn agent(key: &Key, node: &Node, known: Holdable<'_>, report: &mut Report) -> Op
     let (stored, remote) = (flag("stored"), flag("remote"));
     let (budget, actions) = fields.get("budget").map(|node| budget::of_run(node, report)).unwrap_or_default();
     let limits = fields.get("limits").map(|node| limits::read(node, report)).unwrap_or_default();
-    for later in ["egress", "run", "credentials", "spawn", "state"] {
+    for later in ["run", "credentials", "spawn", "state"] {
         fields.later(later, report);
     }
     fields.finish(report);
     let limits = LimitsConfig { actions, ..limits };
-    Some(AgentConfig { name: name?, grants, models, hosted_tools, stored, remote, budget, limits })
+    Some(AgentConfig { name: name?, grants, models, egress, hosted_tools, stored, remote, budget, limits })
 }
 
 /// The models it holds, each by its name.

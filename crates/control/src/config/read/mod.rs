@@ -2,6 +2,7 @@
 
 mod agent;
 mod budget;
+mod egress;
 mod endpoint;
 mod limits;
 mod model;

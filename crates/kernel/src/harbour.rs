@@ -1,0 +1,50 @@
+//! What a run's sandbox has of the world: sockets, which are handed to whoever answers on them.
+
+use std::net::{TcpListener, UdpSocket};
+use std::sync::Arc;
+
+use crate::Run;
+
+/// The sockets of one sandbox, open in its network namespace: whatever a program inside sends comes out here and nowhere
+/// else.
+#[derive(Debug, Default)]
+pub struct RunSockets {
+    /// Listening, by the port they listen on; each on every address.
+    pub tcp: Vec<(u16, TcpListener)>,
+    /// By the port they are bound to; each on every address.
+    pub udp: Vec<(u16, UdpSocket)>,
+}
+
+/// Whoever answers the sockets of runs. `runs` brings them; the gateway answers: neither knows the other.
+pub trait Harbour: Send + Sync + 'static {
+    /// Answers on these sockets for this run, until what is returned is dropped: then nothing is answered any more and what is
+    /// open is cut.
+    fn attach(&self, run: Arc<Run>, sockets: RunSockets) -> Mooring;
+}
+
+/// That a run's sockets are answered; ends with it.
+#[must_use = "nothing is answered once this is dropped"]
+pub struct Mooring {
+    authority: Option<Vec<u8>>,
+    _held: Box<dyn Send + Sync>,
+}
+
+// === impl Mooring ===
+
+impl Mooring {
+    /// Keeps `held` until it is dropped. `authority`: the certificate that programs inside must trust, as PEM.
+    pub fn new(held: impl Send + Sync + 'static, authority: Option<Vec<u8>>) -> Self {
+        Self { authority, _held: Box::new(held) }
+    }
+
+    /// The certificate of the authority that programs inside must trust, as PEM, if there is one.
+    pub fn authority(&self) -> Option<&[u8]> {
+        self.authority.as_deref()
+    }
+}
+
+impl std::fmt::Debug for Mooring {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mooring").finish_non_exhaustive()
+    }
+}
