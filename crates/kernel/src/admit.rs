@@ -13,7 +13,7 @@ use ringfence_policy::Narrowing;
 use ringfence_types::{ActionId, ApprovalId, Code, Digest, Refusal, RuleName, Scope, Timestamp};
 
 use crate::ask::{Ask, What};
-use crate::fold::{Binding, Kept, Pinned};
+use crate::fold::{Binding, Kept, Phase, Pinned};
 use crate::kernel::Inner;
 use crate::objection::Objection;
 use crate::pending::Waiting;
@@ -264,6 +264,9 @@ pub(crate) fn standing(
     };
     if let Some((_, reason)) = &known.ended {
         return Err(Objection::new(Code::Suspended, format!("This run was ended: {reason}")));
+    }
+    if known.phase() == Some(Phase::Stopping) {
+        return Err(Objection::new(Code::Suspended, "This run is being ended."));
     }
     let agent = setup.agent(&run.workspace, &run.agent);
     let wall = agent.and_then(|(_, agent)| agent.limits.wall);

@@ -63,7 +63,7 @@ pub use clock::Clock;
 pub use egress::{
     EgressCall, EgressClearance, EgressGrantError, EgressGrants, EgressProposal, EgressProtocol,
 };
-pub use fold::{Account, Sum};
+pub use fold::{Account, Phase, Sum};
 pub use grants::{GrantError, Grants};
 pub use harbour::{Harbour, Mooring, RunSockets};
 pub use kernel::{Errand, Kernel, Options, Unauthenticated};
@@ -73,12 +73,12 @@ pub use model::{
     TrailStep,
 };
 pub use operator::{
-    ApprovalError, LedgerUnavailable, Mint, MintError, Minted, PinError, PinSelection, ResumeError, RunError,
-    Suspend, SuspendError,
+    ApprovalError, Begin, LedgerUnavailable, Mint, MintError, Minted, PinError, PinSelection, ResumeError,
+    RunError, Suspend, SuspendError,
 };
 pub use pending::Pending;
 pub use proposal::{CONTINUATION, Call, OTHER_METHODS, Proposal};
-pub use record::Damaged;
+pub use record::{Damaged, EndedBy, Exit, RunStep};
 pub use recover::{OpenError, Recovered};
 pub use run::{RUN_TOKEN_PREFIX, Run, RunToken};
 pub use setup::{
@@ -88,4 +88,4 @@ pub use setup::{
 pub use spending::{Booked, BookedBy, Spending};
 pub use state::Counts;
 pub use target::Upstream;
-pub use views::{ApprovalStatus, ApprovalView, PinView, RunView, Status, SuspensionView};
+pub use views::{ApprovalStatus, ApprovalView, PinView, RunLife, RunView, Status, SuspensionView};

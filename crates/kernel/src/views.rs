@@ -10,8 +10,8 @@ use ringfence_types::{
 };
 use std::sync::Arc;
 
-use crate::fold::{ApprovalState, Request, RunState};
-use crate::record::SuspensionRecord;
+use crate::fold::{ApprovalState, Fold, Phase, Request, RunState};
+use crate::record::{EndedBy, Exit, SuspensionRecord};
 use crate::state::Counts;
 use crate::target::{Target, Upstream};
 use crate::{Kernel, Run};
@@ -48,6 +48,25 @@ pub struct RunView {
     pub in_flight: u32,
     /// When and why it ended.
     pub ended: Option<(Timestamp, String)>,
+    /// Where its life stands, if it was started here.
+    pub life: Option<RunLife>,
+}
+
+/// Where the life of a run stands that was started here.
+#[derive(Debug, Clone)]
+pub struct RunLife {
+    /// Where.
+    pub phase: Phase,
+    /// Since when.
+    pub since: Timestamp,
+    /// Whether it waits for a person's approval.
+    pub is_pending: bool,
+    /// The layers of its sandbox, once it runs: how each is in force, or why not.
+    pub layers: Option<Object>,
+    /// Why it ends or has ended.
+    pub why: Option<EndedBy>,
+    /// How its program ended.
+    pub exit: Option<Exit>,
 }
 
 /// Where a request for approval stands.
@@ -157,8 +176,12 @@ impl Kernel {
     /// The runs that are known, newest first.
     pub fn runs(&self) -> Vec<RunView> {
         let state = self.0.state.lock();
-        let mut runs: Vec<RunView> =
-            state.fold.runs.iter().map(|run| run_view(run, state.in_flight(run.run.id))).collect();
+        let mut runs: Vec<RunView> = state
+            .fold
+            .runs
+            .iter()
+            .map(|run| run_view(&state.fold, run, state.in_flight(run.run.id)))
+            .collect();
         runs.sort_by_key(|view| std::cmp::Reverse(view.run.id));
         runs
     }
@@ -166,7 +189,7 @@ impl Kernel {
     /// One run.
     pub fn run(&self, run: RunId) -> Option<RunView> {
         let state = self.0.state.lock();
-        state.fold.runs.get(run).map(|known| run_view(known, state.in_flight(run)))
+        state.fold.runs.get(run).map(|known| run_view(&state.fold, known, state.in_flight(run)))
     }
 
     /// The requests for approval that are known, oldest first.
@@ -274,8 +297,17 @@ impl Kernel {
     }
 }
 
-fn run_view(state: &RunState, in_flight: u32) -> RunView {
+fn run_view(fold: &Fold, state: &RunState, in_flight: u32) -> RunView {
+    let life = state.life.as_ref().map(|life| RunLife {
+        phase: life.phase,
+        since: life.since,
+        is_pending: life.phase == Phase::Running && fold.approvals.is_waiting_for(state.run.id),
+        layers: life.layers.clone(),
+        why: life.why,
+        exit: life.exit,
+    });
     RunView {
+        life,
         run: Arc::clone(&state.run),
         by: state.by.clone(),
         first_used: state.first_used,

@@ -158,7 +158,7 @@ impl Approvals {
         self.iter().filter(lapsed).map(|request| request.record.approval).collect()
     }
 
-    pub(super) fn is_waiting_for(&self, run: RunId) -> bool {
+    pub(crate) fn is_waiting_for(&self, run: RunId) -> bool {
         self.iter().any(|request| {
             request.record.subject.run == run
                 && matches!(request.state, State::Waiting { .. } | State::Approved { .. })

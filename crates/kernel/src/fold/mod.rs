@@ -17,7 +17,8 @@ pub(crate) use accounts::Accounts;
 pub use accounts::{Account, Sum};
 pub(crate) use approvals::{Approvals, Binding, Kept, Request, State as ApprovalState};
 pub(crate) use pins::{Pin, Pinned, Pins};
-pub(crate) use runs::{RunState, Runs};
+pub use runs::Phase;
+pub(crate) use runs::{Life, RunState, Runs};
 pub(crate) use suspensions::Suspensions;
 
 use crate::model::Reservation;
@@ -67,6 +68,7 @@ impl Fold {
             Record::Suspension(suspension) => self.suspensions.apply(suspension),
             Record::Token(token) => self.runs.minted(token),
             Record::Run(run) => self.runs.apply(at, run),
+            Record::Life(step) => self.runs.stepped(at, step),
             Record::Pin(pin) => self.pins.apply(pin),
             Record::Budget(budget) => self.accounts.told(&budget.account, budget.per, at, budget.percent),
             Record::Config(_) | Record::Snapshot(_) | Record::Incident(_) => {}

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ringfence_json::Object;
 use ringfence_types::{ActionId, Digest, PersonName, RunId, Timestamp};
 
 use crate::Run;
-use crate::record::{NodeEvent, RunRecord, TokenRecord};
+use crate::record::{EndedBy, Exit, LifeRecord, NodeEvent, RunRecord, RunStep, TokenRecord};
 
 /// How long a run that is over is still listed.
 const KEPT_AFTER_END: Duration = Duration::from_hours(1);
@@ -23,7 +24,8 @@ pub(crate) struct Runs {
 #[derive(Debug, Clone)]
 pub(crate) struct RunState {
     pub run: Arc<Run>,
-    pub token: Digest,
+    /// Of the token; none where there is none.
+    pub token: Option<Digest>,
     pub by: PersonName,
     /// Its wall time counts from here.
     pub first_used: Option<Timestamp>,
@@ -34,25 +36,50 @@ pub(crate) struct RunState {
     /// The last of them: what led to the next.
     pub last_action: Option<ActionId>,
     pub ended: Option<(Timestamp, String)>,
+    /// Where its life stands, if it was started here.
+    pub life: Option<Life>,
+}
+
+/// Where the life of a run stands that was started here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Life {
+    pub phase: Phase,
+    pub since: Timestamp,
+    /// The layers of its sandbox, once it runs.
+    pub layers: Option<Object>,
+    /// Why it ends or has ended.
+    pub why: Option<EndedBy>,
+    pub exit: Option<Exit>,
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// It waits for a place.
+    Queued,
+    /// Its sandbox is being made.
+    Starting,
+    /// Its program runs.
+    Running,
+    /// Its program is held.
+    Paused,
+    /// Its program is being ended.
+    Stopping,
+    /// Nothing of it is left.
+    Ended,
 }
 
 impl Runs {
     pub(super) fn minted(&mut self, record: &TokenRecord) {
-        let state = RunState {
-            run: Arc::new(record.run.clone()),
-            token: record.token,
-            by: record.by.clone(),
-            first_used: None,
-            actions: 0,
-            model_calls: 0,
-            last_action: None,
-            ended: None,
-        };
+        let state =
+            RunState { token: Some(record.token), ..RunState::new(record.run.clone(), record.by.clone()) };
         self.insert(state);
     }
 
     pub(super) fn insert(&mut self, state: RunState) {
-        self.tokens.insert(state.token, state.run.id);
+        if let Some(token) = state.token {
+            self.tokens.insert(token, state.run.id);
+        }
         self.runs.insert(state.run.id, state);
     }
 
@@ -63,6 +90,40 @@ impl Runs {
         let state = record.run.as_ref().and_then(|(_, _, run)| self.runs.get_mut(run));
         if let Some(state) = state.filter(|state| state.ended.is_none()) {
             state.ended = Some((at, record.reason.clone()));
+        }
+    }
+
+    /// A run that was started here goes a step further.
+    pub(super) fn stepped(&mut self, at: Timestamp, record: &LifeRecord) {
+        if let RunStep::Queued { user, conversation, at: minted_at, expires_at } = &record.step {
+            let run = Run {
+                id: record.run,
+                workspace: record.workspace.clone(),
+                agent: record.agent.clone(),
+                user: user.clone(),
+                conversation: conversation.clone(),
+                minted_at: *minted_at,
+                expires_at: *expires_at,
+            };
+            let life = Life { phase: Phase::Queued, since: at, layers: None, why: None, exit: None };
+            self.insert(RunState { life: Some(life), ..RunState::new(run, record.by.clone()) });
+            return;
+        }
+        let Some(state) = self.runs.get_mut(&record.run) else { return };
+        let Some(life) = &mut state.life else { return };
+        life.phase = Phase::after(&record.step);
+        life.since = at;
+        match &record.step {
+            RunStep::Running { layers } => {
+                life.layers = Some(layers.clone());
+                state.first_used.get_or_insert(at);
+            }
+            RunStep::Stopping { why, .. } => life.why = Some(*why),
+            RunStep::Ended { why, reason, exit, .. } => {
+                (life.why, life.exit) = (Some(*why), *exit);
+                state.ended = Some((at, reason.clone()));
+            }
+            RunStep::Queued { .. } | RunStep::Starting | RunStep::Paused { .. } | RunStep::Resumed => {}
         }
     }
 
@@ -112,9 +173,84 @@ impl Runs {
         let gone: Vec<RunId> =
             self.runs.values().filter(|state| over(state)).map(|state| state.run.id).collect();
         for run in gone.into_iter().filter(|run| !needed(*run)) {
-            if let Some(state) = self.runs.remove(&run) {
-                self.tokens.remove(&state.token);
+            if let Some(token) = self.runs.remove(&run).and_then(|state| state.token) {
+                self.tokens.remove(&token);
             }
         }
+    }
+}
+
+// === impl RunState ===
+
+impl RunState {
+    fn new(run: Run, by: PersonName) -> Self {
+        Self {
+            run: Arc::new(run),
+            token: None,
+            by,
+            first_used: None,
+            actions: 0,
+            model_calls: 0,
+            last_action: None,
+            ended: None,
+            life: None,
+        }
+    }
+
+    /// Where it stands, if it was started here.
+    pub(crate) fn phase(&self) -> Option<Phase> {
+        self.life.as_ref().map(|life| life.phase)
+    }
+}
+
+// === impl Phase ===
+
+impl Phase {
+    const ALL: [Self; 6] =
+        [Self::Queued, Self::Starting, Self::Running, Self::Paused, Self::Stopping, Self::Ended];
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Stopping => "stopping",
+            Self::Ended => "ended",
+        }
+    }
+
+    /// Where a step leads.
+    pub(crate) fn after(step: &RunStep) -> Self {
+        match step {
+            RunStep::Queued { .. } => Self::Queued,
+            RunStep::Starting => Self::Starting,
+            RunStep::Running { .. } | RunStep::Resumed => Self::Running,
+            RunStep::Paused { .. } => Self::Paused,
+            RunStep::Stopping { .. } => Self::Stopping,
+            RunStep::Ended { .. } => Self::Ended,
+        }
+    }
+
+    /// Whether this step leads on from here.
+    pub(crate) fn may(self, step: &RunStep) -> bool {
+        match step {
+            RunStep::Queued { .. } => false,
+            RunStep::Starting => self == Self::Queued,
+            RunStep::Running { .. } => self == Self::Starting,
+            RunStep::Paused { .. } => self == Self::Running,
+            RunStep::Resumed => self == Self::Paused,
+            RunStep::Stopping { .. } => !matches!(self, Self::Stopping | Self::Ended),
+            RunStep::Ended { .. } => self != Self::Ended,
+        }
+    }
+}
+
+impl std::str::FromStr for Phase {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|phase| phase.as_str() == text).ok_or(())
     }
 }

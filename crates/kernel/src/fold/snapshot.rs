@@ -6,10 +6,11 @@ use ringfence_json::Object;
 use ringfence_types::ActionId;
 
 use super::approvals::{Given, Kept, Request, State};
-use super::{Accounts, ApprovalState, Fold, OpenAction, RunState};
+use super::{Accounts, ApprovalState, Fold, Life, OpenAction, RunState};
 use crate::model::Reservation;
 use crate::record::{
-    Damaged, Members, PendingRecord, PinRecord, PinState, Subject, SuspensionRecord, TokenRecord, texts,
+    Damaged, EndedBy, Exit, Members, PendingRecord, PinRecord, PinState, Subject, SuspensionRecord,
+    TokenRecord, texts,
 };
 
 /// The version of the document.
@@ -98,22 +99,23 @@ impl Fold {
 }
 
 fn run_document(state: &RunState) -> Object {
-    let record = TokenRecord { run: (*state.run).clone(), token: state.token, by: state.by.clone() };
+    let body =
+        TokenRecord::run_body(&state.run).with_some("token", state.token.map(|token| token.to_string()));
     let ended = state
         .ended
         .as_ref()
         .map(|(at, reason)| Object::new().with("at", *at).with("reason", reason.as_str()));
-    record
-        .body()
+    body.with("by", &state.by)
         .with_some("first_used", state.first_used)
         .with("actions", state.actions)
         .with("model_calls", state.model_calls)
         .with_some("last_action", state.last_action.map(|action| action.to_string()))
         .with_some("ended", ended)
+        .with_some("life", state.life.as_ref().map(life_document))
 }
 
 fn read_run(members: Members<'_>) -> Result<RunState, Damaged> {
-    let record = TokenRecord::read(members)?;
+    let run = TokenRecord::read_run(members)?;
     let ended = if members.0.contains("ended") {
         let ended = members.object("ended")?;
         Some((ended.parse("at")?, ended.text("reason")?.to_owned()))
@@ -121,14 +123,40 @@ fn read_run(members: Members<'_>) -> Result<RunState, Damaged> {
         None
     };
     Ok(RunState {
-        run: Arc::new(record.run),
-        token: record.token,
-        by: record.by,
+        run: Arc::new(run),
+        token: members.optional("token")?,
+        by: members.parse("by")?,
         first_used: members.optional("first_used")?,
         actions: members.number("actions")?,
         model_calls: members.number("model_calls")?,
         last_action: members.optional("last_action")?,
         ended,
+        life: members.optional_object("life", read_life)?,
+    })
+}
+
+fn life_document(life: &Life) -> Object {
+    let (code, signal) = match life.exit {
+        None => (None, None),
+        Some(Exit::Code(code)) => (Some(u64::from(code)), None),
+        Some(Exit::Signal(signal)) => (None, Some(u64::from(signal))),
+    };
+    Object::new()
+        .with("phase", life.phase.as_str())
+        .with("since", life.since)
+        .with_some("layers", life.layers.clone())
+        .with_some("why", life.why.map(EndedBy::as_str))
+        .with_some("exit_code", code)
+        .with_some("exit_signal", signal)
+}
+
+fn read_life(members: Members<'_>) -> Result<Life, Damaged> {
+    Ok(Life {
+        phase: members.parse("phase")?,
+        since: members.parse("since")?,
+        layers: members.optional_object("layers", |layers| Ok(layers.0.clone()))?,
+        why: members.optional("why")?,
+        exit: Exit::read(members)?,
     })
 }
 

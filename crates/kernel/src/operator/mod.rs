@@ -2,11 +2,13 @@
 //! it answers.
 
 mod approvals;
+mod life;
 mod runs;
 mod suspensions;
 mod tools;
 
 pub use approvals::ApprovalError;
+pub use life::Begin;
 pub use runs::{Mint, MintError, Minted, RunError};
 pub use suspensions::{ResumeError, Suspend, SuspendError};
 pub use tools::{PinError, PinSelection};

@@ -7,10 +7,11 @@ use ringfence_types::{AgentName, Code, ConversationName, RunId, Scope, Timestamp
 
 use super::{LedgerUnavailable, durable};
 use crate::cancel::CutOff;
+use crate::fold::Phase;
 use crate::limits::{RUNS_MAX, TOKEN_TTL_MAX};
-use crate::record::{NodeEvent, Record, RunRecord, TokenRecord};
+use crate::record::{EndedBy, NodeEvent, Record, RunRecord, RunStep, TokenRecord};
 use crate::text::bounded;
-use crate::{Actor, Kernel, Run, RunToken};
+use crate::{Actor, Kernel, Run, RunToken, Setup};
 
 /// What a run token is minted for.
 #[derive(Debug, Clone)]
@@ -72,6 +73,9 @@ pub enum RunError {
     /// It is over.
     #[error("the run {0} has ended already")]
     Ended(RunId),
+    /// It is not where this step begins.
+    #[error("the run {0} cannot be {1} where it stands")]
+    Step(RunId, &'static str),
     /// See there.
     #[error(transparent)]
     LedgerUnavailable(#[from] LedgerUnavailable),
@@ -84,12 +88,7 @@ impl Kernel {
     /// When there is no such agent, the time is too long, there are too many, or the log cannot take it.
     pub async fn mint(&self, request: Mint, by: &Actor) -> Result<Minted, MintError> {
         let setup = self.0.setup.load_full();
-        if !setup.workspaces.contains_key(&request.workspace) {
-            return Err(MintError::UnknownWorkspace(request.workspace));
-        }
-        if setup.agent(&request.workspace, &request.agent).is_none() {
-            return Err(MintError::UnknownAgent { workspace: request.workspace, agent: request.agent });
-        }
+        unknown_agent(&setup, &request.workspace, &request.agent)?;
         if request.ttl > TOKEN_TTL_MAX {
             return Err(MintError::TtlTooLong);
         }
@@ -128,6 +127,13 @@ impl Kernel {
             if known.ended.is_some() {
                 return Err(RunError::Ended(run));
             }
+            if known.phase().is_some_and(|phase| phase != Phase::Stopping) {
+                // Whoever supervises it ends it, and says so.
+                let step = RunStep::Stopping { why: EndedBy::Person, reason: reason.to_owned() };
+                let ticket = self.step(&mut state, run, step, by)?;
+                drop(state);
+                return durable(ticket).await.map(drop).map_err(RunError::from);
+            }
             let whose = (known.run.workspace.clone(), known.run.agent.clone(), run);
             let record = RunRecord {
                 event: NodeEvent::Ended,
@@ -147,4 +153,19 @@ impl Kernel {
         durable(ticket.map_err(LedgerUnavailable::from)?).await?;
         Ok(())
     }
+}
+
+/// Refuses an agent that is not configured.
+pub(super) fn unknown_agent(
+    setup: &Setup,
+    workspace: &WorkspaceName,
+    agent: &AgentName,
+) -> Result<(), MintError> {
+    if !setup.workspaces.contains_key(workspace) {
+        return Err(MintError::UnknownWorkspace(workspace.clone()));
+    }
+    if setup.agent(workspace, agent).is_none() {
+        return Err(MintError::UnknownAgent { workspace: workspace.clone(), agent: agent.clone() });
+    }
+    Ok(())
 }

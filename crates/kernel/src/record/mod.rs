@@ -6,6 +6,7 @@
 mod action;
 mod approval;
 mod budget;
+mod life;
 mod operator;
 mod pin;
 mod read;
@@ -13,6 +14,8 @@ mod read;
 pub(crate) use action::{Intent, OutcomeRecord, RefusalRecord, Status, Subject};
 pub(crate) use approval::{Answer, ApprovalRecord, PendingRecord};
 pub(crate) use budget::BudgetRecord;
+pub(crate) use life::LifeRecord;
+pub use life::{EndedBy, Exit, RunStep};
 pub(crate) use operator::{
     ConfigRecord, IncidentRecord, NodeEvent, RunRecord, SnapshotRecord, SuspensionRecord, TokenRecord,
 };
@@ -33,6 +36,7 @@ pub(crate) enum Record {
     Suspension(SuspensionRecord),
     Token(TokenRecord),
     Run(RunRecord),
+    Life(LifeRecord),
     Pin(PinRecord),
     Config(ConfigRecord),
     Snapshot(SnapshotRecord),
@@ -50,7 +54,7 @@ impl Record {
             Self::Approval(_) => EntryKind::Approval,
             Self::Suspension(_) => EntryKind::Suspension,
             Self::Token(_) => EntryKind::Token,
-            Self::Run(_) => EntryKind::Run,
+            Self::Run(_) | Self::Life(_) => EntryKind::Run,
             Self::Pin(_) => EntryKind::Pin,
             Self::Config(_) => EntryKind::Config,
             Self::Snapshot(_) => EntryKind::Snapshot,
@@ -69,6 +73,7 @@ impl Record {
             Self::Suspension(record) => record.body(),
             Self::Token(record) => record.body(),
             Self::Run(record) => record.body(),
+            Self::Life(record) => record.body(),
             Self::Pin(record) => record.body(),
             Self::Config(record) => record.body(),
             Self::Snapshot(record) => record.body(),
@@ -88,6 +93,7 @@ impl Record {
             EntryKind::Approval => Self::Approval(ApprovalRecord::read(members)?),
             EntryKind::Suspension => Self::Suspension(SuspensionRecord::read(members)?),
             EntryKind::Token => Self::Token(TokenRecord::read(members)?),
+            EntryKind::Run if LifeRecord::is_one(members) => Self::Life(LifeRecord::read(members)?),
             EntryKind::Run => Self::Run(RunRecord::read(members)?),
             EntryKind::Pin => Self::Pin(PinRecord::read(members)?),
             EntryKind::Config => Self::Config(ConfigRecord::read(members)?),

@@ -103,20 +103,28 @@ impl SuspensionRecord {
 
 impl TokenRecord {
     pub(crate) fn body(&self) -> Object {
+        Self::run_body(&self.run).with("token", self.token.to_string()).with("by", &self.by)
+    }
+
+    /// The members that say which run.
+    pub(crate) fn run_body(run: &Run) -> Object {
         Object::new()
-            .with("workspace", &self.run.workspace)
-            .with("agent", &self.run.agent)
-            .with("run", self.run.id.to_string())
-            .with_some("user", self.run.user.as_ref())
-            .with_some("conversation", self.run.conversation.as_ref())
-            .with("minted_at", self.run.minted_at)
-            .with("expires_at", self.run.expires_at)
-            .with("token", self.token.to_string())
-            .with("by", &self.by)
+            .with("workspace", &run.workspace)
+            .with("agent", &run.agent)
+            .with("run", run.id.to_string())
+            .with_some("user", run.user.as_ref())
+            .with_some("conversation", run.conversation.as_ref())
+            .with("minted_at", run.minted_at)
+            .with("expires_at", run.expires_at)
     }
 
     pub(crate) fn read(members: Members<'_>) -> Result<Self, Damaged> {
-        let run = Run {
+        Ok(Self { run: Self::read_run(members)?, token: members.parse("token")?, by: members.parse("by")? })
+    }
+
+    /// Reads what [`TokenRecord::run_body`] writes.
+    pub(crate) fn read_run(members: Members<'_>) -> Result<Run, Damaged> {
+        Ok(Run {
             id: members.parse("run")?,
             workspace: members.parse("workspace")?,
             agent: members.parse::<AgentName>("agent")?,
@@ -124,8 +132,7 @@ impl TokenRecord {
             conversation: members.optional::<ConversationName>("conversation")?,
             minted_at: members.parse("minted_at")?,
             expires_at: members.parse("expires_at")?,
-        };
-        Ok(Self { run, token: members.parse("token")?, by: members.parse("by")? })
+        })
     }
 }
 

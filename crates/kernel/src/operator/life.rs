@@ -1,0 +1,135 @@
+//! Runs that are started here: their steps, from the queue to the end.
+
+use std::sync::Arc;
+
+use ringfence_ledger::RoomFor;
+use ringfence_types::{AgentName, Code, ConversationName, RunId, Scope, UserName, WorkspaceName};
+
+use super::runs::unknown_agent;
+use super::{LedgerUnavailable, MintError, RunError, durable};
+use crate::cancel::CutOff;
+use crate::fold::Phase;
+use crate::limits::{RUNS_MAX, TOKEN_TTL_MAX};
+use crate::record::{LifeRecord, Record, RunStep};
+use crate::state::State;
+use crate::text::bounded;
+use crate::{Actor, Kernel, Run};
+
+/// What a run in a sandbox is made for.
+#[derive(Debug, Clone)]
+pub struct Begin {
+    /// Where the agent belongs.
+    pub workspace: WorkspaceName,
+    /// Whose run it will be.
+    pub agent: AgentName,
+    /// For whom it works.
+    pub user: Option<UserName>,
+    /// What it is part of.
+    pub conversation: Option<ConversationName>,
+}
+
+impl Kernel {
+    /// A new run of an agent that is started here. There is no token: whoever answers its sandbox's sockets knows whose
+    /// they are.
+    ///
+    /// # Errors
+    /// As [`Kernel::mint`].
+    pub async fn queue_run(&self, request: Begin, by: &Actor) -> Result<Arc<Run>, MintError> {
+        unknown_agent(&self.setup(), &request.workspace, &request.agent)?;
+        let at = self.0.clock.now();
+        let record = LifeRecord {
+            workspace: request.workspace,
+            agent: request.agent,
+            run: self.0.new_id(RunId::new),
+            step: RunStep::Queued {
+                user: request.user,
+                conversation: request.conversation,
+                at,
+                expires_at: at.after(TOKEN_TTL_MAX),
+            },
+            by: by.person.clone(),
+        };
+        let id = record.run;
+        let (ticket, run) = {
+            let mut state = self.0.state.lock();
+            if state.fold.runs.len() >= RUNS_MAX {
+                return Err(MintError::TooManyRuns);
+            }
+            let ticket = state.commit(&self.0.clock, &Record::Life(record), Vec::new(), RoomFor::Operator);
+            let ticket = ticket.map_err(LedgerUnavailable::from)?;
+            (ticket, state.fold.runs.get(id).map(|known| Arc::clone(&known.run)))
+        };
+        durable(ticket).await?;
+        // The fold has it as soon as it is in the log.
+        Ok(run.ok_or(LedgerUnavailable)?)
+    }
+
+    /// Takes a run one step further. With the step to its end, and with its end, everything it has under way is cut off.
+    ///
+    /// # Errors
+    /// When there is no such run here, it has ended, it cannot take this step, or the log cannot take it.
+    pub async fn step_run(&self, run: RunId, step: RunStep, by: &Actor) -> Result<(), RunError> {
+        let ticket = {
+            let mut state = self.0.state.lock();
+            let phase = state.fold.runs.get(run).ok_or(RunError::Unknown(run))?.phase();
+            if !phase.is_some_and(|phase| phase.may(&step)) {
+                return Err(match phase {
+                    Some(Phase::Ended) => RunError::Ended(run),
+                    _ => RunError::Step(run, step.event()),
+                });
+            }
+            self.step(&mut state, run, step, by)?
+        };
+        durable(ticket).await.map(drop).map_err(RunError::from)
+    }
+
+    /// Writes a step and cuts off what it ends.
+    pub(super) fn step(
+        &self,
+        state: &mut State,
+        run: RunId,
+        step: RunStep,
+        by: &Actor,
+    ) -> Result<ringfence_ledger::Ticket, RunError> {
+        let known = state.fold.runs.get(run).ok_or(RunError::Unknown(run))?;
+        let step = bounded_step(step);
+        let over = match &step {
+            RunStep::Stopping { reason, .. } | RunStep::Ended { reason, .. } => Some(reason.clone()),
+            _ => None,
+        };
+        let record = LifeRecord {
+            workspace: known.run.workspace.clone(),
+            agent: known.run.agent.clone(),
+            run,
+            step,
+            by: by.person.clone(),
+        };
+        let ticket = state.commit(&self.0.clock, &Record::Life(record), Vec::new(), RoomFor::Operator);
+        let ticket = ticket.map_err(LedgerUnavailable::from)?;
+        if let Some(reason) = over {
+            let reason = format!("This run was ended: {reason}");
+            let cut = CutOff { code: Code::Suspended, reason, action: None };
+            state.live.cut(&Scope { run: Some(run), ..Scope::default() }, &cut);
+        }
+        Ok(ticket)
+    }
+
+    /// The runs that were started here and are not over.
+    pub fn living_runs(&self) -> Vec<Arc<Run>> {
+        let state = self.0.state.lock();
+        let living =
+            state.fold.runs.iter().filter(|known| known.phase().is_some_and(|phase| phase != Phase::Ended));
+        living.map(|known| Arc::clone(&known.run)).collect()
+    }
+}
+
+fn bounded_step(step: RunStep) -> RunStep {
+    match step {
+        RunStep::Paused { reason } => RunStep::Paused { reason: bounded(&reason) },
+        RunStep::Stopping { why, reason } => RunStep::Stopping { why, reason: bounded(&reason) },
+        RunStep::Ended { why, reason, exit, output_bytes } => {
+            RunStep::Ended { why, reason: bounded(&reason), exit, output_bytes }
+        }
+        step => step,
+    }
+}

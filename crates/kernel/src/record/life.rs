@@ -1,0 +1,241 @@
+//! The life of a run that is started here, step by step.
+
+use ringfence_json::Object;
+use ringfence_types::{AgentName, ConversationName, PersonName, RunId, Timestamp, UserName, WorkspaceName};
+
+use super::read::{Damaged, Members, damaged};
+
+/// A step in the life of a run in a sandbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunStep {
+    /// It waits for a place.
+    Queued {
+        /// For whom it works.
+        user: Option<UserName>,
+        /// What it is part of.
+        conversation: Option<ConversationName>,
+        /// When that was.
+        at: Timestamp,
+        /// When it must be over, whatever its limits say.
+        expires_at: Timestamp,
+    },
+    /// Its sandbox is being made.
+    Starting,
+    /// Its program runs.
+    Running {
+        /// The layers in force by name, each with how, and those that are missing with why.
+        layers: Object,
+    },
+    /// Its program is held.
+    Paused {
+        /// Why.
+        reason: String,
+    },
+    /// Its program goes on.
+    Resumed,
+    /// Its program is being ended.
+    Stopping {
+        /// Why.
+        why: EndedBy,
+        /// The same in words.
+        reason: String,
+    },
+    /// Nothing of it is left.
+    Ended {
+        /// Why.
+        why: EndedBy,
+        /// The same in words.
+        reason: String,
+        /// How its program ended, if it began.
+        exit: Option<Exit>,
+        /// Bytes that it wrote to standard output and standard error.
+        output_bytes: u64,
+    },
+}
+
+/// Why a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndedBy {
+    /// Its program ended by itself.
+    Program,
+    /// It could not be started.
+    Start,
+    /// Its time was up.
+    Deadline,
+    /// It did nothing for too long.
+    Idle,
+    /// It wrote too much.
+    Output,
+    /// A person stopped or killed it.
+    Person,
+    /// The node stopped.
+    Node,
+    /// The node went down under it.
+    Crash,
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// With this status.
+    Code(u8),
+    /// By this signal.
+    Signal(u8),
+}
+
+/// A step, and whose.
+#[derive(Debug, Clone)]
+pub(crate) struct LifeRecord {
+    pub workspace: WorkspaceName,
+    pub agent: AgentName,
+    pub run: RunId,
+    pub step: RunStep,
+    pub by: PersonName,
+}
+
+// === impl EndedBy ===
+
+impl EndedBy {
+    const ALL: [Self; 8] = [
+        Self::Program,
+        Self::Start,
+        Self::Deadline,
+        Self::Idle,
+        Self::Output,
+        Self::Person,
+        Self::Node,
+        Self::Crash,
+    ];
+
+    /// The word in the log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Program => "program",
+            Self::Start => "start",
+            Self::Deadline => "deadline",
+            Self::Idle => "idle",
+            Self::Output => "output",
+            Self::Person => "person",
+            Self::Node => "node",
+            Self::Crash => "crash",
+        }
+    }
+}
+
+impl std::str::FromStr for EndedBy {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|each| each.as_str() == text).ok_or(())
+    }
+}
+
+// === impl RunStep ===
+
+impl RunStep {
+    /// The word in the log.
+    pub const fn event(&self) -> &'static str {
+        match self {
+            Self::Queued { .. } => "queued",
+            Self::Starting => "starting",
+            Self::Running { .. } => "running",
+            Self::Paused { .. } => "paused",
+            Self::Resumed => "resumed",
+            Self::Stopping { .. } => "stopping",
+            Self::Ended { .. } => "ended",
+        }
+    }
+
+    fn write(&self, body: Object) -> Object {
+        match self {
+            Self::Queued { user, conversation, at, expires_at } => body
+                .with_some("user", user.as_ref())
+                .with_some("conversation", conversation.as_ref())
+                .with("minted_at", *at)
+                .with("expires_at", *expires_at),
+            Self::Running { layers } => body.with("layers", layers.clone()),
+            Self::Paused { reason } => body.with("reason", reason.as_str()),
+            Self::Stopping { why, reason } => body.with("why", why.as_str()).with("reason", reason.as_str()),
+            Self::Ended { why, reason, exit, output_bytes } => {
+                let body = body.with("why", why.as_str()).with("reason", reason.as_str());
+                let body = match exit {
+                    None => body,
+                    Some(Exit::Code(code)) => body.with("exit_code", u64::from(*code)),
+                    Some(Exit::Signal(signal)) => body.with("exit_signal", u64::from(*signal)),
+                };
+                body.with("output_bytes", *output_bytes)
+            }
+            Self::Starting | Self::Resumed => body,
+        }
+    }
+
+    fn read(members: Members<'_>) -> Result<Self, Damaged> {
+        let why = || members.text("why")?.parse().map_err(|()| damaged("why"));
+        let reason = || members.text("reason").map(str::to_owned);
+        Ok(match members.text("event")? {
+            "queued" => Self::Queued {
+                user: members.optional("user")?,
+                conversation: members.optional("conversation")?,
+                at: members.parse("minted_at")?,
+                expires_at: members.parse("expires_at")?,
+            },
+            "starting" => Self::Starting,
+            "running" => Self::Running { layers: members.object("layers")?.0.clone() },
+            "paused" => Self::Paused { reason: reason()? },
+            "resumed" => Self::Resumed,
+            "stopping" => Self::Stopping { why: why()?, reason: reason()? },
+            "ended" => Self::Ended {
+                why: why()?,
+                reason: reason()?,
+                exit: Exit::read(members)?,
+                output_bytes: members.number("output_bytes")?,
+            },
+            _ => return Err(damaged("event")),
+        })
+    }
+}
+
+// === impl Exit ===
+
+impl Exit {
+    /// Reads what stands in an entry of how a program ended.
+    pub(crate) fn read(members: Members<'_>) -> Result<Option<Self>, Damaged> {
+        let number = |name: &str| -> Result<u8, Damaged> {
+            members.number(name)?.try_into().map_err(|_| damaged(name))
+        };
+        Ok(match (members.0.contains("exit_code"), members.0.contains("exit_signal")) {
+            (true, _) => Some(Exit::Code(number("exit_code")?)),
+            (_, true) => Some(Exit::Signal(number("exit_signal")?)),
+            (false, false) => None,
+        })
+    }
+}
+
+// === impl LifeRecord ===
+
+impl LifeRecord {
+    /// Whether an entry of the kind `run` is one of these: the node's own, and the end of a run that runs elsewhere, are
+    /// others.
+    pub(crate) fn is_one(members: Members<'_>) -> bool {
+        members.0.contains("run") && (members.0.text("event") != Some("ended") || members.0.contains("why"))
+    }
+
+    pub(crate) fn body(&self) -> Object {
+        let body = Object::new()
+            .with("workspace", &self.workspace)
+            .with("agent", &self.agent)
+            .with("run", self.run.to_string())
+            .with("event", self.step.event());
+        self.step.write(body).with("by", &self.by)
+    }
+
+    pub(crate) fn read(members: Members<'_>) -> Result<Self, Damaged> {
+        Ok(Self {
+            workspace: members.parse("workspace")?,
+            agent: members.parse("agent")?,
+            run: members.parse("run")?,
+            step: RunStep::read(members)?,
+            by: members.parse("by")?,
+        })
+    }
+}

@@ -1,0 +1,117 @@
+//! Runs that are started here: their steps are entries, and what is known of them is a fold of these.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on panics")]
+
+mod common;
+
+use std::sync::Arc;
+
+use common::{Node, crash_copy, dana, open, open_at, workspace};
+use ringfence_json::Object;
+use ringfence_kernel::{Actor, Begin, EndedBy, Exit, MintError, Phase, Run, RunError, RunStep};
+use ringfence_types::{AgentName, Code, UserName};
+
+fn begin(agent: &str) -> Begin {
+    Begin {
+        workspace: workspace(),
+        agent: AgentName::new(agent).unwrap(),
+        user: Some(UserName::new("erin").unwrap()),
+        conversation: None,
+    }
+}
+
+async fn queued(node: &Node) -> Arc<Run> {
+    node.kernel.queue_run(begin("assistant"), &dana()).await.unwrap()
+}
+
+async fn step(node: &Node, run: &Run, step: RunStep) -> Result<(), RunError> {
+    node.kernel.step_run(run.id, step, &Actor::node()).await
+}
+
+fn running() -> RunStep {
+    RunStep::Running { layers: Object::new().with("seccomp", "40 system calls") }
+}
+
+fn ended(why: EndedBy, exit: Option<Exit>) -> RunStep {
+    RunStep::Ended { why, reason: "it was done".into(), exit, output_bytes: 7 }
+}
+
+fn phase(node: &Node, run: &Run) -> Phase {
+    node.kernel.run(run.id).unwrap().life.unwrap().phase
+}
+
+#[tokio::test]
+async fn a_run_goes_from_the_queue_to_its_end_and_a_restart_knows_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = open(folder.path()).await;
+    let run = queued(&node).await;
+    assert_eq!(phase(&node, &run), Phase::Queued);
+    for (taken, expected) in [
+        (RunStep::Starting, Phase::Starting),
+        (running(), Phase::Running),
+        (RunStep::Paused { reason: "to look".into() }, Phase::Paused),
+        (RunStep::Resumed, Phase::Running),
+    ] {
+        step(&node, &run, taken).await.unwrap();
+        assert_eq!(phase(&node, &run), expected);
+        let copy = crash_copy(folder.path(), &node);
+        let again =
+            open_at(copy.path(), node.clock.clone(), common::setup(common::POLICY, common::limits())).await;
+        assert_eq!(phase(&again, &run), expected);
+        assert_eq!(again.kernel.living_runs(), [Arc::clone(&run)]);
+    }
+    let view = node.kernel.run(run.id).unwrap();
+    assert!(view.first_used.is_some(), "its time counts from where it runs");
+    step(&node, &run, ended(EndedBy::Program, Some(Exit::Code(3)))).await.unwrap();
+    let life = node.kernel.run(run.id).unwrap().life.unwrap();
+    assert_eq!((life.why, life.exit), (Some(EndedBy::Program), Some(Exit::Code(3))));
+    assert!(life.layers.is_some() && node.kernel.living_runs().is_empty());
+    let events: Vec<_> =
+        node.entries("run").iter().filter_map(|entry| entry.text("event").map(str::to_owned)).collect();
+    assert_eq!(events[1..], ["queued", "starting", "running", "paused", "resumed", "ended"]);
+    // The same through a snapshot.
+    node.kernel.stop().await;
+    let again =
+        open_at(folder.path(), node.clock.clone(), common::setup(common::POLICY, common::limits())).await;
+    assert!(again.recovered.replayed < again.recovered.entries);
+    let life = again.kernel.run(run.id).unwrap().life.unwrap();
+    assert_eq!((life.phase, life.exit), (Phase::Ended, Some(Exit::Code(3))));
+}
+
+#[tokio::test]
+async fn no_step_leads_back_or_over_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = open(folder.path()).await;
+    let run = queued(&node).await;
+    for wrong in [running(), RunStep::Resumed, RunStep::Paused { reason: String::new() }] {
+        let error = step(&node, &run, wrong).await.unwrap_err();
+        assert!(matches!(error, RunError::Step(..)), "{error}");
+    }
+    step(&node, &run, ended(EndedBy::Start, None)).await.unwrap();
+    assert_eq!(step(&node, &run, RunStep::Starting).await, Err(RunError::Ended(run.id)));
+    let unknown = node.kernel.queue_run(begin("nobody"), &dana()).await;
+    assert!(matches!(unknown, Err(MintError::UnknownAgent { .. })));
+    // A run that runs elsewhere has no such life.
+    let (_, elsewhere) = node.mint().await;
+    assert!(matches!(step(&node, &elsewhere, RunStep::Starting).await, Err(RunError::Step(..))));
+    assert!(node.kernel.run(elsewhere.id).unwrap().life.is_none());
+}
+
+#[tokio::test]
+async fn a_run_that_is_killed_acts_no_more_and_ends_when_its_program_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = open(folder.path()).await;
+    let run = queued(&node).await;
+    step(&node, &run, RunStep::Starting).await.unwrap();
+    step(&node, &run, running()).await.unwrap();
+    let clearance = node.cleared(&run, "query", r#"{"q":"x"}"#).await;
+    let lease = node.kernel.lease(&run, None).unwrap();
+    node.kernel.kill(run.id, "enough", &dana()).await.unwrap();
+    assert_eq!(phase(&node, &run), Phase::Stopping);
+    assert!(clearance.cancel().check().is_err() && lease.cancel().check().is_err());
+    assert_eq!(node.refused(&run, "query", r#"{"q":"y"}"#).await.code, Code::Suspended);
+    drop(clearance);
+    step(&node, &run, ended(EndedBy::Person, Some(Exit::Signal(9)))).await.unwrap();
+    assert_eq!(phase(&node, &run), Phase::Ended);
+    assert_eq!(node.refused(&run, "query", r#"{"q":"z"}"#).await.code, Code::Suspended);
+    assert!(node.kernel.kill(run.id, "again", &dana()).await.is_err());
+}
