@@ -32,6 +32,7 @@ impl Inner {
             scope,
             event: event.into(),
             reason: bounded(reason),
+            correction: None,
         };
         state.commit(&self.clock, &Record::Incident(incident), Vec::new(), room)
     }

@@ -15,6 +15,7 @@ mod admit;
 mod approving;
 mod ask;
 mod cancel;
+mod charged;
 mod check;
 mod clearance;
 mod clock;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ringfence_ledger::Room;
 use ringfence_policy::{Narrowing, Obligations, ToolDefinition};
-use ringfence_types::{ActionId, Decision, Digest};
+use ringfence_types::{ActionId, Decision, Digest, Timestamp};
 use tokio::time::Instant;
 
 use crate::cancel::Cancel;
@@ -28,6 +28,8 @@ pub(crate) struct Permit {
     pub obligations: Obligations,
     pub deadline: Instant,
     pub cleared_at: Instant,
+    /// When its intent was written, in the log's time.
+    pub recorded_at: Timestamp,
     pub cancel: Cancel,
     pub live: LiveId,
     pub room: Room,

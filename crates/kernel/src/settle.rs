@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringfence_ledger::{RoomFor, SealedPayload};
-use ringfence_types::{Code, Digest, Scope, WorkspaceName};
+use ringfence_ledger::{Room, RoomFor, SealedPayload};
+use ringfence_types::{Code, Digest, Scope, Timestamp, WorkspaceName};
 
 use crate::clearance::{Failure, Outcome, Receipt};
 use crate::guard::{Health, Step};
@@ -15,6 +15,13 @@ use crate::record::{OutcomeRecord, Record, Status};
 use crate::state::State;
 use crate::target::Upstream;
 use crate::text::bounded;
+
+/// What came of an action, on its way into the log.
+pub(crate) struct Settled {
+    pub record: OutcomeRecord,
+    /// When it was cleared, in the log's time.
+    pub cleared_at: Timestamp,
+}
 
 /// Settles an action; `None` when its clearance was dropped.
 pub(crate) fn settle(permit: Permit, outcome: Option<&Outcome>) -> Receipt {
@@ -28,8 +35,15 @@ pub(crate) fn settle(permit: Permit, outcome: Option<&Outcome>) -> Receipt {
         guard.in_flight = guard.in_flight.saturating_sub(1);
     }
     tell_guards(&shared, &mut state, &permit, outcome);
-    let (subject, charge) = (Arc::clone(&permit.subject), record.charge.clone());
-    let (action, entry) = write(&shared, &mut state, record, payload, permit);
+    let Permit { action, mut room, recorded_at, .. } = permit;
+    let settled = Settled { record, cleared_at: recorded_at };
+    // Already settled as overdue by housekeeping, or never written because the log failed under it: no outcome.
+    if !state.fold.open.contains_key(&action) && !state.journal.is_spent() {
+        shared.settle_late(&mut state, settled, Some(&mut room));
+        return Receipt { action, entry: None };
+    }
+    let (subject, charge) = (Arc::clone(&settled.record.subject), settled.record.charge.clone());
+    let entry = write(&shared, &mut state, settled, payload, &mut room);
     if let Some(charge) = charge {
         shared.after_charge(&mut state, &subject, action, &charge);
     }
@@ -40,50 +54,61 @@ pub(crate) fn settle(permit: Permit, outcome: Option<&Outcome>) -> Receipt {
 fn write(
     shared: &Inner,
     state: &mut State,
-    record: OutcomeRecord,
+    settled: Settled,
     payload: Option<SealedPayload>,
-    permit: Permit,
-) -> (ringfence_types::ActionId, Option<u64>) {
-    let action = record.action;
-    let Permit { mut room, .. } = permit;
-    // Already settled as overdue by housekeeping, or never written because the log failed under it: no outcome.
-    if !state.fold.open.contains_key(&action) && !state.journal.is_spent() {
-        return (action, None);
-    }
+    room: &mut Room,
+) -> Option<u64> {
     state.counts.settled += 1;
     let payloads = payload.into_iter().collect();
-    let committed =
-        state.commit(&shared.clock, &Record::Outcome(record.clone()), payloads, RoomFor::Reserved(&mut room));
-    if let Ok(ticket) = committed {
-        return (action, Some(ticket.id()));
+    let entry = Record::Outcome(settled.record.clone());
+    if let Ok(ticket) = state.commit(&shared.clock, &entry, payloads, RoomFor::Reserved(room)) {
+        return Some(ticket.id());
     }
-    let entry = shared.write_outcome(state, OutcomeRecord { result: None, ..record });
-    (action, entry)
+    let record = OutcomeRecord { result: None, ..settled.record };
+    shared.write_outcome(state, Settled { record, ..settled })
 }
 
 impl Inner {
     /// Writes an outcome for which no room was kept, because the log failed since and the room with it: into the
     /// operators' room. What cannot be written now is kept and written by housekeeping.
-    pub(crate) fn write_outcome(&self, state: &mut State, record: OutcomeRecord) -> Option<u64> {
-        let entry = Record::Outcome(record.clone());
+    fn write_outcome(&self, state: &mut State, settled: Settled) -> Option<u64> {
+        let entry = Record::Outcome(settled.record.clone());
         let committed = state.commit(&self.clock, &entry, Vec::new(), RoomFor::Operator);
         if committed.is_err() {
-            state.unwritten.push(record);
+            state.unwritten.push(settled);
         }
         committed.ok().map(|ticket| ticket.id())
     }
 
     /// Writes the outcomes that the log could not take, unless they were settled in another way.
     pub(crate) fn write_unwritten(&self, state: &mut State) {
-        for record in std::mem::take(&mut state.unwritten) {
-            let (subject, action, charge) =
-                (Arc::clone(&record.subject), record.action, record.charge.clone());
+        for settled in std::mem::take(&mut state.unwritten) {
+            let (subject, action) = (Arc::clone(&settled.record.subject), settled.record.action);
+            if !state.fold.open.contains_key(&action) {
+                self.settle_late(state, settled, None);
+                continue;
+            }
+            let charge = settled.record.charge.clone();
+            let is_written = self.write_outcome(state, settled).is_some();
             // What follows from its money could not be written then either.
-            let is_settled = !state.fold.open.contains_key(&action);
-            let is_done = is_settled || self.write_outcome(state, record).is_some();
-            if let Some(charge) = charge.filter(|_| is_done) {
+            if let Some(charge) = charge.filter(|_| is_written) {
                 self.after_charge(state, &subject, action, &charge);
             }
+        }
+    }
+
+    /// What came of an action that was given up before, and booked at what was set aside for it. Less than that changes
+    /// nothing any more; more is booked now. `room`: the one kept for its outcome.
+    fn settle_late(&self, state: &mut State, settled: Settled, room: Option<&mut Room>) {
+        let (subject, action) = (Arc::clone(&settled.record.subject), settled.record.action);
+        let Some(charge) = settled.record.charge.clone() else { return };
+        if !charge.is_over() {
+            return self.doubt(state, &subject, action, &charge);
+        }
+        let kept =
+            room.is_some_and(|room| self.correct(state, &settled, &charge, RoomFor::Reserved(room)).is_ok());
+        if !kept && self.correct(state, &settled, &charge, RoomFor::Operator).is_err() {
+            state.unwritten.push(settled);
         }
     }
 }

@@ -1,22 +1,15 @@
-//! What follows from spending: people are told how full budgets are, and what broke its bounds is stopped. What
-//! anybody has spent, for those who ask.
+//! What anybody has spent, for those who ask.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ringfence_ledger::RoomFor;
 use ringfence_types::{
-    ActionId, AgentName, Budget, Code, ConversationName, ModelName, Money, RunId, Scope, SuspensionId, Usage,
-    Window, WorkspaceName,
+    AgentName, Budget, ConversationName, ModelName, Money, RunId, Usage, Window, WorkspaceName,
 };
 
-use crate::admit::suspended_reason;
-use crate::cancel::CutOff;
 use crate::fold::{Account, Sum};
-use crate::kernel::Inner;
-use crate::limits::BUDGET_TOLD_AT;
-use crate::model::{Charge, budgets_of};
-use crate::record::{BudgetRecord, OutcomeRecord, Record, Subject, SuspensionRecord};
+use crate::model::budgets_of;
+use crate::record::{Correction, OutcomeRecord};
 use crate::state::State;
 use crate::target::Target;
 use crate::{Kernel, Run, Setup};
@@ -57,6 +50,18 @@ pub(crate) fn book(booked: &mut BookedBy, outcome: &OutcomeRecord) {
     sum.calls += 1;
     sum.usd = sum.usd.plus(charge.usd);
     sum.usage = sum.usage.plus(&charge.usage);
+}
+
+/// Counts what a correction booked. Counts only grow, so its tokens are among those written, whatever was booked as read
+/// while nobody knew.
+pub(crate) fn book_more(booked: &mut BookedBy, correction: &Correction) {
+    let subject = &correction.subject;
+    let Target::Model { model, .. } = &subject.target else { return };
+    let key = (subject.workspace.clone(), subject.agent.clone(), model.clone());
+    let sum = booked.entry(key).or_default();
+    let more = correction.charge.beyond();
+    sum.usd = sum.usd.plus(more.usd);
+    sum.usage = sum.usage.plus(&Usage { output: more.tokens, ..Usage::default() });
 }
 
 // === impl Sum ===
@@ -167,83 +172,6 @@ impl Kernel {
     }
 }
 
-impl Inner {
-    /// After a charge was booked.
-    pub(crate) fn after_charge(
-        &self,
-        state: &mut State,
-        subject: &Subject,
-        action: ActionId,
-        charge: &Charge,
-    ) {
-        let scope = Scope {
-            workspace: Some(subject.workspace.clone()),
-            agent: Some(subject.agent.clone()),
-            run: Some(subject.run),
-            ..Scope::default()
-        };
-        if !charge.usd.is_zero() || charge.tokens() > 0 {
-            self.tell_budgets(state, subject);
-        }
-        if charge.is_over() {
-            self.stop_overspender(state, &scope, action, charge);
-        }
-        if charge.doubtful {
-            let reason = format!(
-                "what the provider reported of {action} cannot be true or has no price; it was booked at the most it can mean"
-            );
-            let _ = self.incident(state, scope, "doubtful_usage", &reason, RoomFor::Operator);
-        }
-    }
-
-    /// More was used than was set aside: booked in full, and the run goes no further until a person has looked.
-    fn stop_overspender(&self, state: &mut State, scope: &Scope, action: ActionId, charge: &Charge) {
-        let reason = format!(
-            "{action} cost {} dollars where at most {} were expected",
-            charge.usd, charge.reserved.usd
-        );
-        let _ = self.incident(state, scope.clone(), "over_reservation", &reason, RoomFor::Operator);
-        let record = SuspensionRecord {
-            suspension: self.new_id(SuspensionId::new),
-            active: true,
-            scope: Scope { run: scope.run, ..Scope::default() },
-            reason,
-            until: None,
-            by: crate::actor::node_name(),
-        };
-        let cut = CutOff { code: Code::Suspended, reason: suspended_reason(&record), action: None };
-        state.live.cut(&record.scope, &cut);
-        // What the log cannot take stops everything anyway.
-        let _ = state.commit(&self.clock, &Record::Suspension(record), Vec::new(), RoomFor::Operator);
-    }
-
-    /// Tells people of budgets that have filled up since they were told last.
-    fn tell_budgets(&self, state: &mut State, subject: &Subject) {
-        let (setup, now) = (self.setup.load(), self.clock.now());
-        for account in Account::all_of(subject) {
-            for budget in budgets(state, &setup, &account) {
-                let (sum, told) = state.fold.accounts.against(&account, budget, now);
-                let Some(percent) = reached(&sum, budget).filter(|percent| *percent > told) else {
-                    continue;
-                };
-                let (usd, tokens) = sum.taken();
-                let record = BudgetRecord {
-                    account: account.clone(),
-                    per: budget.per,
-                    percent,
-                    usd,
-                    tokens,
-                    usd_max: budget.usd,
-                    tokens_max: budget.tokens,
-                };
-                tracing::info!(level = %account.level(), percent, "a budget fills up");
-                // Not told now, it is told with the next call.
-                let _ = state.commit(&self.clock, &Record::Budget(record), Vec::new(), RoomFor::New);
-            }
-        }
-    }
-}
-
 /// The run of a run's account.
 fn run_of(state: &State, account: &Account) -> Option<Arc<Run>> {
     let Account::Run(run) = account else { return None };
@@ -251,7 +179,7 @@ fn run_of(state: &State, account: &Account) -> Option<Arc<Run>> {
 }
 
 /// The budgets that hold for an account at present.
-fn budgets<'s>(state: &State, setup: &'s Setup, account: &Account) -> &'s [Budget] {
+pub(crate) fn budgets<'s>(state: &State, setup: &'s Setup, account: &Account) -> &'s [Budget] {
     let run = |run: &RunId| state.fold.runs.get(*run).map(|state| &state.run);
     let (workspace, agent) = match account {
         Account::Run(id) => match run(id) {
@@ -278,14 +206,6 @@ fn taken_percent(sum: &Sum, budget: &Budget) -> u8 {
 }
 
 /// In percent, rounded down.
-fn share(used: u64, most: u64) -> u128 {
+pub(crate) fn share(used: u64, most: u64) -> u128 {
     u128::from(used) * 100 / u128::from(most.max(1))
-}
-
-/// The highest share at which people are told that a budget has reached.
-fn reached(sum: &Sum, budget: &Budget) -> Option<u8> {
-    let usd = budget.usd.map(|most| share(sum.usd.nanos(), most.nanos()));
-    let tokens = budget.tokens.map(|most| share(sum.tokens, most));
-    let most = usd.into_iter().chain(tokens).max()?;
-    BUDGET_TOLD_AT.into_iter().rev().find(|percent| most >= u128::from(*percent))
 }

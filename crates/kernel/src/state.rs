@@ -13,9 +13,10 @@ use crate::guard::{Breaker, Meter, Repetition};
 use crate::journal::Journal;
 use crate::live::{Live, LiveId};
 use crate::model::Loops;
-use crate::record::{OutcomeRecord, Record};
+use crate::record::Record;
 use crate::refusals::Refusals;
-use crate::spending::{BookedBy, book};
+use crate::settle::Settled;
+use crate::spending::{BookedBy, book, book_more};
 use crate::target::Upstream;
 
 /// The state of a node. One critical section of this is what makes step 8 of an admission one transaction.
@@ -31,7 +32,7 @@ pub(crate) struct State {
     pub waiters: HashMap<ApprovalId, VecDeque<Waiter>>,
     pub refusals: Refusals,
     /// Outcomes that came while the log was away; written as soon as it is back.
-    pub unwritten: Vec<OutcomeRecord>,
+    pub unwritten: Vec<Settled>,
     pub counts: Counts,
     /// No action is admitted any more: the node is stopping.
     pub stopping: bool,
@@ -103,15 +104,19 @@ impl State {
         let at = clock.now().max(self.fold.at);
         let ticket = self.journal.append(at, record, payloads, room)?;
         self.fold.apply(ticket.id(), ticket.at(), record);
-        if let Record::Outcome(outcome) = record {
-            book(&mut self.counts.booked, outcome);
+        match record {
+            Record::Outcome(outcome) => book(&mut self.counts.booked, outcome),
+            Record::Incident(incident) => {
+                incident.correction.iter().for_each(|more| book_more(&mut self.counts.booked, more));
+            }
+            _ => {}
         }
         Ok(ticket)
     }
 
     /// Whether somebody still settles this action, or has, and only the log has not taken it yet.
     pub(crate) fn is_spoken_for(&self, action: ActionId) -> bool {
-        self.live.has_action(action) || self.unwritten.iter().any(|record| record.action == action)
+        self.live.has_action(action) || self.unwritten.iter().any(|settled| settled.record.action == action)
     }
 
     pub(crate) fn guard(&mut self, run: RunId) -> &mut RunGuard {

@@ -132,6 +132,7 @@ impl Inner {
             obligations: weighed.verdict.obligations,
             deadline: cleared_at + allowed,
             cleared_at,
+            recorded_at: ticket.at(),
             cancel,
             live,
             room,

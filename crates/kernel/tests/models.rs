@@ -281,6 +281,75 @@ async fn a_budget_is_whole_again_in_the_next_window() {
     assert_eq!((hour.sum.usd, hour.sum.reserved_usd), (dollars("0.0011"), Money::ZERO));
 }
 
+/// Everything that anybody has spent, with its last hour, as a kernel that reads the log again has it too.
+fn sums(node: &Node) -> Vec<(Account, Option<Window>, Sum)> {
+    let all = node.kernel.spending().into_iter();
+    all.map(|spending| (spending.account, spending.budget.per, spending.sum)).collect()
+}
+
+#[tokio::test]
+async fn what_a_call_used_that_was_given_up_is_booked_when_it_is_known_and_more_than_was_set_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let hourly = [Budget { per: Some(Window::Hour), ..usd("1") }, usd("1")];
+    let bounded = || setup(|setup| budgets(setup).workspace = hourly.to_vec());
+    let node = node(folder.path(), bounded()).await;
+    let (_, run) = node.mint().await;
+    let (dearer, cheaper) =
+        (cleared(&node, &run, call("smart", 100)).await, cleared(&node, &run, call("smart", 100)).await);
+    let action = dearer.action();
+    node.clock.advance(Duration::from_secs(121));
+    node.kernel.tend().await;
+    let spent = || node.kernel.spent(&Account::Workspace(workspace()));
+    let given_up = Sum { usd: dollars("0.0024"), tokens: 2_200, calls: 2, ..Sum::default() };
+    assert_eq!(spent(), given_up, "at what was set aside");
+    spend(cheaper, used(10, 1));
+    assert_eq!(spent(), given_up, "what was booked stays booked");
+    assert_eq!((node.entries("outcome").len(), node.entries("incident").len()), (2, 0));
+    // In the next hour, as far as the clock goes; it counts in the hour in which it was cleared.
+    node.clock.advance(Duration::from_hours(1));
+    spend(dearer, used(1_000, 500));
+    let corrected = Sum { usd: dollars("0.0032"), tokens: 2_600, ..given_up };
+    assert_eq!(spent(), corrected);
+    assert_eq!(
+        node.kernel.spent_within(&Account::Workspace(workspace()), Some(Window::Hour)),
+        Sum::default()
+    );
+    assert_eq!(node.kernel.spent(&Account::Run(run.id)), corrected);
+    assert_eq!(node.kernel.suspensions().len(), 1, "the run is stopped, as by every overspend");
+    let incident = node.entries("incident").pop().unwrap();
+    assert_eq!(incident.text("event"), Some("over_reservation"));
+    assert_eq!(incident.text("action"), Some(action.to_string().as_str()));
+    let charge = incident.get("charge").unwrap().as_object().unwrap().clone();
+    assert_eq!(
+        (charge.text("basis"), charge.get("usd_nanos").unwrap().as_u64()),
+        (Some("reported"), Some(2_000_000))
+    );
+    let booked = node.kernel.status().counts.booked.into_values().next().unwrap();
+    assert_eq!((booked.usd, booked.usage.total(), booked.calls), (corrected.usd, corrected.tokens, 2));
+    // The log is sound, and says the same to whoever reads it again.
+    let before = sums(&node);
+    let copy = crash_copy(folder.path(), &node);
+    node.kernel.stop().await;
+    ringfence_ledger::verify(&copy.path().join("ledger"), &ringfence_ledger::VerifyOptions::default())
+        .unwrap();
+    let again = open_at(copy.path(), node.clock.clone(), bounded()).await;
+    assert_eq!(sums(&again), before);
+}
+
+#[tokio::test]
+async fn what_a_call_used_in_part_beyond_what_was_set_aside_lowers_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = node(folder.path(), setup(|_| {})).await;
+    let (_, run) = node.mint().await;
+    let late = cleared(&node, &run, call("smart", 100)).await;
+    node.clock.advance(Duration::from_secs(121));
+    node.kernel.tend().await;
+    // Fewer tokens than were set aside, and dearer ones.
+    spend(late, Usage { cache_write_1h: 1_050, ..Usage::default() });
+    let spent = node.kernel.spent(&Account::Run(run.id));
+    assert_eq!((spent.usd, spent.tokens, spent.calls), (dollars("0.0021"), 1_100, 1));
+}
+
 #[tokio::test]
 async fn what_nobody_reported_is_settled_at_what_was_counted_and_a_margin() {
     let folder = tempfile::tempdir().unwrap();

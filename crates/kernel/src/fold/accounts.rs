@@ -13,7 +13,7 @@ use ringfence_types::{
 
 use crate::Run;
 use crate::model::{Charge, Reservation};
-use crate::record::Subject;
+use crate::record::{Correction, Subject};
 
 /// Conversations that nobody has gone on with for so long are forgotten, and with them what they have spent.
 const CONVERSATION_KEPT: Duration = Duration::from_hours(90 * 24);
@@ -139,6 +139,11 @@ impl Sum {
         self.tokens = self.tokens.saturating_add(charge.tokens());
         self.calls += 1;
     }
+
+    fn add(&mut self, more: Reservation) {
+        self.usd = self.usd.plus(more.usd);
+        self.tokens = self.tokens.saturating_add(more.tokens);
+    }
 }
 
 // === impl Bucket ===
@@ -247,6 +252,19 @@ impl Accounts {
             balance.total.settle(reservation, charge);
             for bucket in balance.buckets.iter_mut().filter(|bucket| bucket.holds(cleared_at)) {
                 bucket.sum.settle(reservation, charge);
+            }
+        }
+    }
+
+    /// Books what a call came to beyond what was set aside and booked for it.
+    // INVARIANT: an action is corrected at most once, because its permit is settled once.
+    pub(super) fn correct(&mut self, correction: &Correction) {
+        let more = correction.charge.beyond();
+        for account in Account::all_of(&correction.subject) {
+            let Some(balance) = self.balances.get_mut(&account) else { continue };
+            balance.total.add(more);
+            for bucket in balance.buckets.iter_mut().filter(|bucket| bucket.holds(correction.cleared_at)) {
+                bucket.sum.add(more);
             }
         }
     }

@@ -71,7 +71,12 @@ impl Fold {
             Record::Life(step) => self.runs.stepped(at, step),
             Record::Pin(pin) => self.pins.apply(pin),
             Record::Budget(budget) => self.accounts.told(&budget.account, budget.per, at, budget.percent),
-            Record::Config(_) | Record::Snapshot(_) | Record::Incident(_) => {}
+            Record::Incident(incident) => {
+                if let Some(correction) = &incident.correction {
+                    self.accounts.correct(correction);
+                }
+            }
+            Record::Config(_) | Record::Snapshot(_) => {}
         }
         self.skip(id, at);
     }

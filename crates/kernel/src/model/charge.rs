@@ -88,6 +88,24 @@ impl Charge {
         self.usd > self.reserved.usd || self.tokens() > self.reserved.tokens
     }
 
+    /// The same, but in no part less than what was set aside: so much was booked before this was known.
+    pub(crate) fn at_least_reserved(mut self) -> Self {
+        let more = self.reserved.usd.minus(self.usd);
+        self.usd = self.usd.plus(more);
+        self.saved = self.saved.minus(more);
+        let more = self.reserved.tokens.saturating_sub(self.tokens());
+        self.usage.input = self.usage.input.saturating_add(more);
+        self
+    }
+
+    /// What was used beyond what was set aside.
+    pub(crate) fn beyond(&self) -> Reservation {
+        Reservation {
+            usd: self.usd.minus(self.reserved.usd),
+            tokens: self.tokens().saturating_sub(self.reserved.tokens),
+        }
+    }
+
     pub(crate) fn body(&self) -> Object {
         let hosted: Object =
             self.hosted.iter().fold(Object::new(), |all, (tool, uses)| all.with(tool.clone(), *uses));

@@ -6,6 +6,7 @@
 mod action;
 mod approval;
 mod budget;
+mod incident;
 mod life;
 mod operator;
 mod pin;
@@ -14,10 +15,11 @@ mod read;
 pub(crate) use action::{Intent, OutcomeRecord, RefusalRecord, Status, Subject};
 pub(crate) use approval::{Answer, ApprovalRecord, PendingRecord};
 pub(crate) use budget::BudgetRecord;
+pub(crate) use incident::{Correction, IncidentRecord};
 pub(crate) use life::LifeRecord;
 pub use life::{EndedBy, Exit, RunStep};
 pub(crate) use operator::{
-    ConfigRecord, IncidentRecord, NodeEvent, RunRecord, SnapshotRecord, SuspensionRecord, TokenRecord,
+    ConfigRecord, NodeEvent, RunRecord, SnapshotRecord, SuspensionRecord, TokenRecord,
 };
 pub(crate) use pin::{PinRecord, PinState};
 pub use read::Damaged;

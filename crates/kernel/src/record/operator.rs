@@ -2,8 +2,8 @@
 
 use ringfence_json::Object;
 use ringfence_types::{
-    AgentName, ConversationName, Digest, IncidentId, PersonName, RunId, Scope, SuspensionId, Timestamp,
-    UserName, WorkspaceName,
+    AgentName, ConversationName, Digest, PersonName, RunId, Scope, SuspensionId, Timestamp, UserName,
+    WorkspaceName,
 };
 
 use super::read::{Damaged, Members, damaged};
@@ -62,16 +62,6 @@ pub(crate) struct ConfigRecord {
 pub(crate) struct SnapshotRecord {
     pub covers: u64,
     pub digest: Digest,
-}
-
-/// Something people should look at.
-#[derive(Debug, Clone)]
-pub(crate) struct IncidentRecord {
-    pub incident: IncidentId,
-    pub scope: Scope,
-    /// What sort of thing, in one word.
-    pub event: String,
-    pub reason: String,
 }
 
 // === impl SuspensionRecord ===
@@ -212,26 +202,5 @@ impl SnapshotRecord {
 
     pub(crate) fn read(members: Members<'_>) -> Result<Self, Damaged> {
         Ok(Self { covers: members.number("covers")?, digest: members.parse("digest")? })
-    }
-}
-
-// === impl IncidentRecord ===
-
-impl IncidentRecord {
-    pub(crate) fn body(&self) -> Object {
-        self.scope
-            .to_object()
-            .with("incident", self.incident.to_string())
-            .with("event", self.event.as_str())
-            .with("reason", self.reason.as_str())
-    }
-
-    pub(crate) fn read(members: Members<'_>) -> Result<Self, Damaged> {
-        Ok(Self {
-            incident: members.parse("incident")?,
-            scope: Scope::from_object(members.0).map_err(|_| damaged("scope"))?,
-            event: members.text("event")?.to_owned(),
-            reason: members.text("reason")?.to_owned(),
-        })
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use ringfence_kernel::{
     Account, Admission, CancelledBy, Clock, Failure, ModelClearance, ModelProposal, Outcome, Run, Suspend,
 };
-use ringfence_ledger::Faults;
+use ringfence_ledger::{Faults, VerifyOptions};
 use ringfence_types::{Code, RunId, Scope, SuspensionId, Usage};
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -188,11 +188,12 @@ impl Driver {
         let (index, clearance) = self.held.swap_remove(held);
         let known = &self.oracle.calls[index];
         let told = Told::of(how, known.call, known.output, numbers);
-        if known.booked.is_some() {
-            self.reached.insert("late");
-        }
+        let is_late = known.booked.is_some();
         tell(clearance, &told);
         let over = self.oracle.settle(index, &told);
+        if is_late {
+            self.reached.insert(if over { "late and over" } else { "late" });
+        }
         assert!(!over || how != How::Reported, "what is within the bounds costs no more than the worst");
         if over {
             self.reached.insert("over");
@@ -334,6 +335,9 @@ impl Driver {
         self.restart(Down::Stopped).await?;
         same("from a snapshot", &self.node().kernel.spending(), &before)?;
         self.node().kernel.stop().await;
+        let verified =
+            ringfence_ledger::verify(&self.folder.path().join("ledger"), &VerifyOptions::default());
+        verified.map_err(|error| format!("the log: {error}"))?;
         std::fs::remove_dir_all(self.folder.path().join("snapshots")).unwrap();
         self.restart(Down::Closed).await?;
         // Those that were forgotten are in the log.

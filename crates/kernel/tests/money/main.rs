@@ -117,6 +117,7 @@ fn the_sequences_reach_everything() {
         "gone",
         "over",
         "late",
+        "late and over",
         "restarted",
         "log failed",
     ] {

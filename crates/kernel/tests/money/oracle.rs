@@ -215,7 +215,13 @@ impl Oracle {
         let call = &self.calls[index];
         let (usd, tokens) = charge(call, told);
         let (over, run) = (usd > call.usd || tokens > call.tokens, call.run);
-        self.calls[index].booked.get_or_insert((usd, tokens));
+        let booked = match self.calls[index].booked {
+            None => (usd, tokens),
+            // Given up before, and booked at what was set aside: what was used beyond that is booked now, what was
+            // not used stays booked.
+            Some((before_usd, before_tokens)) => (before_usd.max(usd), before_tokens.max(tokens)),
+        };
+        self.calls[index].booked = Some(booked);
         if over {
             self.cuts.push(Cut::Run(run));
         }
