@@ -118,15 +118,15 @@ fn a_price_is_the_models_own_or_a_files_or_the_one_that_ships() {
     let config = config(include_str!("models.yaml"));
     let research = config.workspace("research").unwrap();
     for (name, input, output, source) in [
-        ("smart", "1.25", "10", "https://developers.openai.com/api/docs/pricing"),
-        ("fast", "1", "5", "https://platform.claude.com/docs/en/about-claude/pricing"),
+        ("smart", "1.25", "10", "https://developers.openai.com/api/docs/pricing via LiteLLM 1.109.1"),
+        ("fast", "1", "5", "https://platform.claude.com/docs/en/about-claude/pricing via LiteLLM 1.109.1"),
         ("own", "0.20", "0.60", "ringfence.yaml"),
         ("listed", "0.5", "1.5", "https://models.internal/prices"),
         ("like", "2", "8", "https://models.internal/prices"),
         ("free", "0", "0", "ringfence.yaml"),
         ("deep", "0.3", "1.2", "https://api-docs.deepseek.com/quick_start/pricing"),
-        ("stands", "1", "5", "https://platform.claude.com/docs/en/about-claude/pricing"),
-        ("once", "1.25", "10", "https://developers.openai.com/api/docs/pricing"),
+        ("stands", "1", "5", "https://platform.claude.com/docs/en/about-claude/pricing via LiteLLM 1.109.1"),
+        ("once", "1.25", "10", "https://developers.openai.com/api/docs/pricing via LiteLLM 1.109.1"),
     ] {
         let price = &served(research, name).price;
         let base = &price.standard.base;
