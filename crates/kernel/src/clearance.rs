@@ -79,8 +79,10 @@ pub enum Failure {
     Withheld,
     /// A result that does not fit the tool's output schema.
     InvalidOutput,
-    /// A JSON-RPC error: the server is well and says no.
+    /// A JSON-RPC error, or a model's provider that finds the request wrong: the upstream is well and says no.
     UpstreamError,
+    /// A model's provider would not take the call, whatever is in it: 401, 403, 429 and the like.
+    TurnedAway,
 }
 
 /// Who cut an action off.

@@ -9,7 +9,7 @@ use ringfence_types::{Code, Digest, Scope, Timestamp, WorkspaceName};
 use crate::clearance::{Failure, Outcome, Receipt};
 use crate::guard::{Health, Step};
 use crate::kernel::Inner;
-use crate::model::{Charge, Metered, Terms};
+use crate::model::{Charge, Ended, Metered, Terms};
 use crate::permit::{Cleared, Permit};
 use crate::record::{OutcomeRecord, Record, Status};
 use crate::state::State;
@@ -175,9 +175,11 @@ fn tell_guards(shared: &Inner, state: &mut State, permit: &Permit, outcome: Opti
         state.guard(permit.run.id).repetition.settled(Step { call: permit.call_digest, result }, bound);
     }
     let now = shared.clock.now();
-    if let (Some(_), Some((_, agent))) = (permit.terms(), agent) {
+    if let (Some(terms), Some((_, agent))) = (permit.terms(), agent) {
+        let health = if is_turned_away(outcome) { Health::Failed } else { health };
+        let ended = Ended { health, probe: permit.probes.of_run, answered: is_answered(terms, outcome) };
         let loops = &mut state.guard(permit.run.id).loops;
-        loops.ended(health, permit.probes.of_run, agent.models.loops, now);
+        loops.ended(terms.call.trail.as_ref(), ended, agent.models.loops, now);
     }
     let Some(upstream) = permit.subject.target.upstream() else { return };
     let workspace = agent.map(|(workspace, _)| workspace);
@@ -209,10 +211,27 @@ fn health(outcome: Option<&Outcome>) -> Health {
             | Failure::ServerError
             | Failure::Malformed
             | Failure::TooLarge => Health::Failed,
-            Failure::Withheld | Failure::InvalidOutput | Failure::UpstreamError => Health::Answered,
+            Failure::Withheld | Failure::InvalidOutput | Failure::UpstreamError | Failure::TurnedAway => {
+                Health::Answered
+            }
         },
         Some(Outcome::Unreachable { .. }) => Health::Failed,
         Some(Outcome::Cancelled { .. } | Outcome::NotSent { .. }) | None => Health::Untold,
+    }
+}
+
+/// Whether the provider would not take a model call, whatever is in it. That holds back the run that goes on asking,
+/// and not the model: for others it may be well.
+fn is_turned_away(outcome: Option<&Outcome>) -> bool {
+    matches!(outcome, Some(Outcome::Failed { failure: Failure::TurnedAway, .. }))
+}
+
+/// Whether a model has answered, or begun to before somebody cut it off.
+fn is_answered(terms: &Terms, outcome: Option<&Outcome>) -> bool {
+    match outcome {
+        Some(Outcome::Completed { .. } | Outcome::Failed { failure: Failure::Withheld, .. }) => true,
+        Some(Outcome::Cancelled { .. }) | None => terms.meter.read().output > 0,
+        Some(Outcome::Failed { .. } | Outcome::Unreachable { .. } | Outcome::NotSent { .. }) => false,
     }
 }
 

@@ -477,8 +477,10 @@ async fn people_are_told_once_when_a_budget_fills_up() {
     };
     spend(cleared(&again, &run, small(400, 100)).await, used(400, 0));
     assert_eq!(told(&again), [50, 80], "not again after a restart");
-    spend(cleared(&again, &run, small(560, 20)).await, used(560, 20));
-    assert_eq!(told(&again), [50, 80, 100]);
+    spend(cleared(&again, &run, small(100, 10)).await, used(100, 0));
+    assert_eq!(told(&again), [50, 80, 95]);
+    spend(cleared(&again, &run, small(460, 20)).await, used(460, 20));
+    assert_eq!(told(&again), [50, 80, 95, 100]);
 }
 
 #[tokio::test]
@@ -529,6 +531,7 @@ async fn calls_are_counted_and_loops_are_stopped() {
         results: steps as u64,
         users: 1,
         messages: 10,
+        last_user: digest("do it"),
     };
     let with = |steps| ModelCall { trail: Some(trail(steps)), ..call("smart", 10) };
     spend(cleared(&node, &run, with(4)).await, used(1, 1));
@@ -545,6 +548,78 @@ async fn calls_are_counted_and_loops_are_stopped() {
     node.clock.advance(Duration::from_secs(30));
     spend(cleared(&node, &run, call("smart", 10)).await, used(1, 1));
     assert_eq!(refused(&node, &run, call("smart", 10)).await.code, Code::OverBudget, "four calls were made");
+}
+
+#[tokio::test]
+async fn a_provider_that_turns_a_run_away_holds_it_back_and_the_model_is_there_for_others() {
+    let folder = tempfile::tempdir().unwrap();
+    // The model itself is left alone after three failures in a row.
+    let node = node(folder.path(), setup(|setup| assistant(setup).models.loops.errors = Some(5))).await;
+    let fail = |clearance: ModelClearance, failure| {
+        clearance.meter().sent(1);
+        clearance.meter().turned_down();
+        clearance.settle(Outcome::Failed { failure, message: "no".into() })
+    };
+    let (_, run) = node.mint().await;
+    for _ in 0..5 {
+        fail(cleared(&node, &run, call("smart", 10)).await, Failure::TurnedAway);
+    }
+    assert_eq!(refused(&node, &run, call("smart", 10)).await.code, Code::BreakerOpen);
+    let (_, other) = node.mint().await;
+    spend(cleared(&node, &other, call("smart", 10)).await, used(1, 1));
+    // That a request is wrong is the agent's own doing.
+    for _ in 0..9 {
+        fail(cleared(&node, &other, call("smart", 10)).await, Failure::UpstreamError);
+    }
+    spend(cleared(&node, &other, call("smart", 10)).await, used(1, 1));
+}
+
+#[tokio::test]
+async fn a_failing_result_counts_as_shown_when_the_model_has_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let setup =
+        setup(|setup| assistant(setup).models.loops = LoopLimits { errors: None, ..LoopLimits::default() });
+    let node = node(folder.path(), setup).await;
+    let (_, run) = node.mint().await;
+    let digest = |text: &str| Digest::of(text.as_bytes());
+    let with = |root: &str| {
+        let steps = vec![TrailStep { call: digest("a"), result: digest("no"), failed: true }];
+        let (root, last_user) = (digest(root), digest("do it"));
+        ModelCall {
+            trail: Some(Trail { root, steps, results: 1, users: 1, messages: 3, last_user }),
+            ..call("smart", 10)
+        }
+    };
+    // Turned away, never sent, or gone before a word was said: the client asks again.
+    let failed = |failure| Outcome::Failed { failure, message: "no".into() };
+    let mut unanswered = vec![
+        failed(Failure::TurnedAway),
+        failed(Failure::ServerError),
+        failed(Failure::Transport),
+        // Or the model would be left alone.
+        failed(Failure::TurnedAway),
+        Outcome::Unreachable { message: "no".into() },
+        Outcome::NotSent { message: "no".into() },
+        Outcome::Cancelled { by: CancelledBy::Client },
+    ];
+    unanswered.extend(unanswered.clone());
+    for outcome in unanswered {
+        let clearance = cleared(&node, &run, with("first")).await;
+        clearance.meter().sent(1_000);
+        clearance.settle(outcome);
+    }
+    for _ in 0..4 {
+        spend(cleared(&node, &run, with("first")).await, used(1_000, 1));
+    }
+    assert_eq!(refused(&node, &run, with("first")).await.code, Code::Repetition);
+    // Whoever hangs up after the first words has shown it all the same.
+    for _ in 0..4 {
+        let clearance = cleared(&node, &run, with("second")).await;
+        clearance.meter().sent(1_000);
+        clearance.meter().written(1);
+        clearance.settle(Outcome::Cancelled { by: CancelledBy::Client });
+    }
+    assert_eq!(refused(&node, &run, with("second")).await.code, Code::Repetition);
 }
 
 #[tokio::test]

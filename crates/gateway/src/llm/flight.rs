@@ -130,7 +130,7 @@ impl End {
     pub(crate) fn others_may(&self) -> bool {
         match self {
             Self::Cut(_) | Self::Spent | Self::NoRoom(_) => false,
-            Self::TurnedDown { status, .. } => !matches!(status, 400 | 404 | 405 | 409 | 411..=422),
+            Self::TurnedDown { status, .. } => !is_about_request(*status),
             _ => true,
         }
     }
@@ -168,7 +168,8 @@ impl End {
             Self::Broken => failed(Failure::Transport),
             // 429 says that it is well and has enough to do.
             Self::TurnedDown { status: 408 | 500.., .. } | Self::Failed => failed(Failure::ServerError),
-            Self::TurnedDown { .. } => failed(Failure::UpstreamError),
+            Self::TurnedDown { status, .. } if is_about_request(*status) => failed(Failure::UpstreamError),
+            Self::TurnedDown { .. } => failed(Failure::TurnedAway),
             Self::Malformed(_) => failed(Failure::Malformed),
             Self::TooLarge => failed(Failure::TooLarge),
             Self::Spent => failed(Failure::Withheld),
@@ -205,4 +206,9 @@ impl End {
         };
         Refusal { code, action, rule: None, reason, approval: None, retry_after: None }
     }
+}
+
+/// Whether a status says that the request is wrong: nobody else would take it either.
+fn is_about_request(status: u16) -> bool {
+    matches!(status, 400 | 404 | 405 | 409 | 411..=422)
 }

@@ -92,6 +92,7 @@ impl Plan {
             results: trail.results,
             users: trail.users,
             messages: trail.messages,
+            last_user: trail.last_user,
         })
     }
 

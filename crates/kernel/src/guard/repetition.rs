@@ -21,6 +21,19 @@ pub(crate) struct Repetition {
 }
 
 impl Repetition {
+    /// After these calls, however many.
+    pub(crate) fn of(steps: impl IntoIterator<Item = Step>) -> Self {
+        Self { steps: steps.into_iter().collect() }
+    }
+
+    /// The length of the shortest cycle that everything that happened is rounds of, the last of them perhaps not whole.
+    pub(crate) fn whole(&self) -> Option<usize> {
+        (1..=CYCLE_MAX).find(|period| {
+            *period < self.steps.len()
+                && (*period..self.steps.len()).all(|index| self.steps[index] == self.steps[index - period])
+        })
+    }
+
     /// Whether `call` would go on with what has happened `bound` times already; if so, the length of the cycle.
     pub(crate) fn continues(&self, call: Digest, bound: u32) -> Option<usize> {
         (1..=CYCLE_MAX)
@@ -101,6 +114,23 @@ mod tests {
         let mut repetition = after(&[("a", "1")], 4);
         repetition.settled(step("a", "2"), 5);
         assert!(!refused(&repetition, "a"));
+    }
+
+    #[test]
+    fn a_whole_is_rounds_of_its_shortest_cycle() {
+        let whole = |steps: &[&str]| Repetition::of(steps.iter().map(|call| step(call, "1"))).whole();
+        for (steps, length) in [
+            (&[][..], None),
+            (&["a"], None),
+            (&["a", "b"], None),
+            (&["a", "a"], Some(1)),
+            (&["a", "b", "a"], Some(2)),
+            (&["a", "a", "b"], None),
+            (&["a", "a", "b", "a", "a", "b"], Some(3)),
+            (&["a", "b", "a", "c", "a", "b", "a", "c"], Some(4)),
+        ] {
+            assert_eq!(whole(steps), length, "{steps:?}");
+        }
     }
 
     #[test]

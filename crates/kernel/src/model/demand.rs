@@ -77,6 +77,8 @@ pub struct Trail {
     pub users: u64,
     /// How many messages there are.
     pub messages: u64,
+    /// Of the last message of the user.
+    pub last_user: Digest,
 }
 
 /// One call of a tool and its result.

@@ -15,6 +15,6 @@ pub use meter::Meter;
 pub(crate) use meter::Metered;
 
 pub(crate) use charge::Charge;
-pub(crate) use loops::Loops;
+pub(crate) use loops::{Ended, Loops};
 pub(crate) use reserve::{Fit, budgets_of, fit};
 pub(crate) use terms::{Reservation, Terms};
