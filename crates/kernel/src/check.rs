@@ -6,7 +6,6 @@ use crate::ModelCall;
 use crate::admit::Attempt;
 use crate::ask::What;
 use crate::fold::Account;
-use crate::limits::CONVERSATIONS_MAX;
 use crate::model::Loops;
 use crate::objection::Objection;
 use crate::state::State;
@@ -106,14 +105,14 @@ fn model_calls(state: &State, attempt: &Attempt<'_>, view: View<'_>) -> Result<(
 /// The names of conversations are the agent's to invent: how many there are is bounded.
 fn conversations(state: &State, attempt: &Attempt<'_>) -> Result<(), Objection> {
     let accounts = &state.fold.accounts;
-    if accounts.conversations() < CONVERSATIONS_MAX {
+    if accounts.conversations().has_room(&attempt.ask.run.workspace, attempt.setup.workspaces.len()) {
         return Ok(());
     }
     let all = Account::all_of(&attempt.subject());
     let is_new =
         |account: &Account| account.level() == Level::Conversation && accounts.get(account).is_none();
     if all.iter().any(is_new) {
-        let reason = "There are more conversations than this node adds up. Go on with one that exists.";
+        let reason = "This workspace has as many conversations as are added up for it. Go on with one of them; those that count against no budget make room when they are silent.";
         return Err(Objection::new(Code::Overloaded, reason));
     }
     Ok(())

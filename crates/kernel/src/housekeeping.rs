@@ -111,7 +111,11 @@ impl Inner {
 
     /// Forgets what decides nothing any more.
     fn forget(&self, state: &mut State) {
-        state.fold.prune(self.clock.now());
+        let (setup, now) = (self.setup.load(), self.clock.now());
+        state.fold.prune(now);
+        let known = &setup.workspaces;
+        let budgets = |name: &_| known.get(name).map(|workspace| &workspace.budgets.conversation[..]);
+        state.fold.accounts.forget_silent(known.len(), budgets, now);
         let runs = &state.fold.runs;
         state.runs.retain(|run, guard| {
             guard.in_flight > 0 || runs.get(*run).is_some_and(|known| known.ended.is_none())

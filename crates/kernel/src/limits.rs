@@ -82,8 +82,17 @@ pub(crate) const COUNTED_MARGIN_PERCENT: u64 = 5;
 /// See [`COUNTED_MARGIN_PERCENT`].
 pub(crate) const COUNTED_MARGIN_TOKENS: u64 = 256;
 
-/// Conversations whose spending is added up; new ones are refused above.
+/// Conversations of one workspace whose spending is added up; new ones are refused above.
+pub(crate) const CONVERSATIONS_PER_WORKSPACE_MAX: usize = 50_000;
+
+/// Conversations of all workspaces. Where there are so many, each workspace still has its share of them: there are
+/// never more than twice as many.
 pub(crate) const CONVERSATIONS_MAX: usize = 200_000;
+
+/// From which share of its bound on, in percent, a workspace's silent conversations are forgotten, and down to which.
+pub(crate) const CONVERSATIONS_MANY_PERCENT: usize = 90;
+/// See [`CONVERSATIONS_MANY_PERCENT`].
+pub(crate) const CONVERSATIONS_KEPT_PERCENT: usize = 80;
 
 /// Shares of a budget, in percent, at which people are told.
 pub(crate) const BUDGET_TOLD_AT: [u8; 4] = [50, 80, 95, 100];

@@ -3,7 +3,8 @@
 use ringfence_json::Object;
 use ringfence_types::{Level, Money, Window};
 
-use super::accounts::{Account, Accounts, Balance, Bucket, Sum};
+use super::accounts::{Account, Accounts, Balance, Bucket};
+use super::sum::Sum;
 use crate::record::{Damaged, Members};
 
 // === impl Account ===

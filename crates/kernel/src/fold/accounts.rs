@@ -3,14 +3,16 @@
 //! Each account keeps a sum for its whole life and one for each current window of the calendar. What was set aside
 //! counts like what was spent until the call is settled; both belong to the window in which the call was cleared.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use ringfence_types::{
-    AgentName, Budget, ConversationName, Level, Money, RunId, Timestamp, UserName, Window, WorkspaceName,
+    AgentName, Budget, ConversationName, Level, RunId, Timestamp, UserName, Window, WorkspaceName,
 };
 
+use super::conversations::Conversations;
+use super::sum::Sum;
 use crate::Run;
 use crate::model::{Charge, Reservation};
 use crate::record::{Correction, Subject};
@@ -31,21 +33,6 @@ pub enum Account {
     Conversation(WorkspaceName, Option<UserName>, ConversationName),
     /// A run.
     Run(RunId),
-}
-
-/// A sum of calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Sum {
-    /// Booked.
-    pub usd: Money,
-    /// Tokens booked.
-    pub tokens: u64,
-    /// Calls settled.
-    pub calls: u64,
-    /// Set aside for calls under way.
-    pub reserved_usd: Money,
-    /// Tokens set aside.
-    pub reserved_tokens: u64,
 }
 
 /// A sum over one window.
@@ -72,7 +59,7 @@ pub(crate) struct Balance {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Accounts {
     balances: HashMap<Account, Balance>,
-    conversations: usize,
+    conversations: Conversations,
 }
 
 // === impl Account ===
@@ -116,33 +103,6 @@ impl Account {
             Self::Conversation(..) => Level::Conversation,
             Self::Run(_) => Level::Run,
         }
-    }
-}
-
-// === impl Sum ===
-
-impl Sum {
-    /// Booked and set aside.
-    pub fn taken(&self) -> (Money, u64) {
-        (self.usd.plus(self.reserved_usd), self.tokens.saturating_add(self.reserved_tokens))
-    }
-
-    fn reserve(&mut self, reservation: Reservation) {
-        self.reserved_usd = self.reserved_usd.plus(reservation.usd);
-        self.reserved_tokens = self.reserved_tokens.saturating_add(reservation.tokens);
-    }
-
-    fn settle(&mut self, reservation: Reservation, charge: &Charge) {
-        self.reserved_usd = self.reserved_usd.minus(reservation.usd);
-        self.reserved_tokens = self.reserved_tokens.saturating_sub(reservation.tokens);
-        self.usd = self.usd.plus(charge.usd);
-        self.tokens = self.tokens.saturating_add(charge.tokens());
-        self.calls += 1;
-    }
-
-    fn add(&mut self, more: Reservation) {
-        self.usd = self.usd.plus(more.usd);
-        self.tokens = self.tokens.saturating_add(more.tokens);
     }
 }
 
@@ -202,13 +162,19 @@ impl Accounts {
     }
 
     pub(super) fn insert(&mut self, account: Account, balance: Balance) {
-        self.conversations += usize::from(account.level() == Level::Conversation);
+        self.conversations.added(&account);
         self.balances.insert(account, balance);
     }
 
+    /// Forgets some.
+    pub(super) fn remove_all(&mut self, accounts: &HashSet<Account>) {
+        self.balances.retain(|account, _| !accounts.contains(account));
+        self.conversations = Conversations::count(self.balances.keys());
+    }
+
     /// How many conversations there are.
-    pub(crate) fn conversations(&self) -> usize {
-        self.conversations
+    pub(crate) fn conversations(&self) -> &Conversations {
+        &self.conversations
     }
 
     /// What counts against a budget of that account at present.
@@ -223,7 +189,7 @@ impl Accounts {
             let balance = match self.balances.entry(account) {
                 Entry::Occupied(entry) => entry.into_mut(),
                 Entry::Vacant(entry) => {
-                    self.conversations += usize::from(is_conversation);
+                    self.conversations.added(entry.key());
                     entry.insert(Balance::new(at))
                 }
             };
@@ -289,7 +255,6 @@ impl Accounts {
             Account::Conversation(..) => now < balance.used_at.after(CONVERSATION_KEPT),
             _ => true,
         });
-        let levels = self.balances.keys().map(Account::level);
-        self.conversations = levels.filter(|level| *level == Level::Conversation).count();
+        self.conversations = Conversations::count(self.balances.keys());
     }
 }

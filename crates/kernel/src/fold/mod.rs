@@ -4,21 +4,24 @@
 mod account_document;
 mod accounts;
 mod approvals;
+mod conversations;
 mod pins;
 mod runs;
 mod snapshot;
+mod sum;
 mod suspensions;
 
 use std::collections::HashMap;
 
 use ringfence_types::{ActionId, Timestamp};
 
+pub use accounts::Account;
 pub(crate) use accounts::Accounts;
-pub use accounts::{Account, Sum};
 pub(crate) use approvals::{Approvals, Binding, Kept, Request, State as ApprovalState};
 pub(crate) use pins::{Pin, Pinned, Pins};
 pub use runs::Phase;
 pub(crate) use runs::{Life, RunState, Runs};
+pub use sum::Sum;
 pub(crate) use suspensions::Suspensions;
 
 use crate::model::Reservation;
