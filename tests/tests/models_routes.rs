@@ -1,9 +1,16 @@
 //! Where calls go, what stands in when they fail, and what is answered with what was kept.
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
 use ringfence_mock_model::{MockModel, Options};
+use ringfence_tests::config::Config;
+use ringfence_tests::disk;
+use ringfence_tests::limits::EFFECT;
 use ringfence_tests::models::{Answered, Api, Ask, Scene, Setup, talk};
 use ringfence_tests::node::{Node, Surroundings};
+use ringfence_tests::patience::eventually;
 use ringfence_tests::upstream::text as text_of;
 use serde_json::Value;
 
@@ -215,24 +222,38 @@ async fn what_was_kept_is_decided_like_every_other_call() {
     assert_eq!(talk(&scene.node, &token, &ask).await.status, 403);
 }
 
-#[tokio::test]
-async fn no_workspace_is_answered_with_what_was_kept_for_another() {
+/// A node with two workspaces, `lab` and `lab2`, that differ in nothing but their names; the token is of `lab`.
+async fn twins(node: &str) -> Scene {
     let key = ringfence_tests::models::KEY;
     let mock = MockModel::start(Options { key: key.to_owned(), ..Options::default() }).await.unwrap();
-    let mut config = keeping().config(&mock.url());
+    let node = Node::start_in(with_key(None), &twin_config(&mock.url(), node)).await;
+    let token = mint(&node, "lab", "assistant").await;
+    Scene { node, mock, token }
+}
+
+fn with_key(data: Option<PathBuf>) -> Surroundings {
+    let environment = vec![("MOCK_KEY", ringfence_tests::models::KEY.into())];
+    Surroundings { environment, data }
+}
+
+fn twin_config(url: &str, node: &str) -> Config {
+    let mut config = Setup { node: node.to_owned(), ..keeping() }.config(url);
     let (_, text) = &mut config.files[0];
     // The same once more under another name: same agents, same models, same provider, same policy.
     let twin = text.split_once("workspaces:\n").unwrap().1.replace("  lab:\n", "  lab2:\n");
     text.push_str(&twin);
-    let environment = vec![("MOCK_KEY", key.into())];
-    let surroundings = Surroundings { environment, ..Surroundings::default() };
-    let node = Node::start_in(surroundings, &config).await;
-    let mint = async |workspace: &str| {
-        let arguments =
-            ["token", "mint", "-w", workspace, "--agent", "assistant", "--user", "robin", "--json"];
-        text_of(&node.cli(&arguments).await.expect(0).json(), "token")
-    };
-    let (one, other) = (mint("lab").await, mint("lab2").await);
+    config
+}
+
+async fn mint(node: &Node, workspace: &str, agent: &str) -> String {
+    let arguments = ["token", "mint", "-w", workspace, "--agent", agent, "--user", "robin", "--json"];
+    text_of(&node.cli(&arguments).await.expect(0).json(), "token")
+}
+
+#[tokio::test]
+async fn no_workspace_is_answered_with_what_was_kept_for_another() {
+    let Scene { node, token: one, mock: _mock } = twins("").await;
+    let other = mint(&node, "lab2", "assistant").await;
     for ask in [
         Ask::new(Api::Chat, "kept", "mock:tokens=5"),
         Ask::new(Api::Messages, "kept", "mock:tokens=5").streamed(),
@@ -243,4 +264,120 @@ async fn no_workspace_is_answered_with_what_was_kept_for_another() {
         assert!(!is_hit(&talk(&node, &other, &headers).await), "{ask:?}");
         assert!(is_hit(&talk(&node, &other, &ask).await));
     }
+}
+
+/// The files of answers that are kept, finished ones.
+fn kept_files(node: &Node) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(node.data().join("cache")) else { return Vec::new() };
+    entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_none()).collect()
+}
+
+/// Waits until so many answers stand on the disk.
+async fn expect_kept(node: &Node, count: usize) -> Vec<PathBuf> {
+    eventually(EFFECT, "answers stand on the disk", async || {
+        Some(kept_files(node)).filter(|files| files.len() == count)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_was_kept_outlives_a_restart_costs_nothing_and_is_nobody_elses() {
+    let mut scene = twins("").await;
+    let asks = [
+        Ask::new(Api::Chat, "kept", "mock:tokens=5"),
+        Ask::new(Api::Chat, "kept", "mock:tokens=5").streamed(),
+        Ask::new(Api::Messages, "kept", "mock:tokens=5").streamed(),
+    ];
+    let mut said = Vec::new();
+    for ask in &asks {
+        let answer = talk(&scene.node, &scene.token, ask).await;
+        assert!(!is_hit(&answer));
+        said.push(answer.text);
+    }
+    for file in expect_kept(&scene.node, asks.len()).await {
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&file), mode(file.parent().unwrap())), (0o600, 0o700));
+        let name = file.file_name().unwrap().to_str().unwrap();
+        assert!(name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit()), "{name}");
+    }
+    let before = scene.mock.stats().all.requests;
+    scene.node.kill().await;
+    scene.node.restart().await;
+    for (ask, said) in asks.iter().zip(&said) {
+        let answer = talk(&scene.node, &scene.token, ask).await;
+        assert!(is_hit(&answer), "{ask:?}");
+        assert_eq!((&answer.text, answer.whole), (said, true), "byte for byte, and as a stream");
+        let log = scene.settled().await;
+        let last = log.last();
+        assert_eq!((last.basis().as_str(), last.reserved, last.charged()), ("cached", 0, 0));
+        assert_eq!(last.intent["facts"]["cached"].as_bool(), Some(true));
+    }
+    assert_eq!(scene.mock.stats().all.requests, before, "nobody was asked");
+    assert_eq!(scene.node.stop().await, Some(0));
+    scene.node.restart().await;
+    // Nothing of it stands in memory now, and neither another agent nor another workspace has it.
+    for (workspace, agent) in [("lab", "other"), ("lab2", "assistant"), ("lab2", "other")] {
+        let token = mint(&scene.node, workspace, agent).await;
+        for ask in &asks {
+            let answer = talk(&scene.node, &token, ask).await;
+            assert!(!is_hit(&answer), "{agent} of {workspace}: {ask:?}");
+        }
+    }
+    assert!(is_hit(&talk(&scene.node, &scene.token, &asks[0]).await));
+}
+
+#[tokio::test]
+async fn what_another_configuration_decided_is_gone_after_a_restart() {
+    let mut scene = twins("").await;
+    let ask = Ask::new(Api::Chat, "kept", "mock:tokens=5");
+    assert!(!is_hit(&talk(&scene.node, &scene.token, &ask).await));
+    let old = expect_kept(&scene.node, 1).await;
+    scene.node.stop().await;
+    let mut config = twin_config(&scene.mock.url(), "");
+    let (_, text) = &mut config.files[0];
+    *text = text.replace("input: 1, output: 10 }, cache", "input: 1, output: 9 }, cache");
+    scene.node.reconfigure(&config);
+    scene.node.restart().await;
+    eventually(EFFECT, "it is removed", async || kept_files(&scene.node).is_empty().then_some(())).await;
+    assert!(!is_hit(&talk(&scene.node, &scene.token, &ask).await));
+    assert_ne!(expect_kept(&scene.node, 1).await, old);
+    // An answer that is kept cannot be asked for by an agent that is cut off.
+    scene.node.stop().await;
+    scene.node.restart().await;
+    scene.node.cli(&["suspend", "--model", "kept", "--reason", "look"]).await.expect(0);
+    assert_eq!(talk(&scene.node, &scene.token, &ask).await.status, 403);
+}
+
+#[tokio::test]
+async fn without_room_on_the_disk_for_answers_none_outlives_a_restart() {
+    let mut scene = twins("").await;
+    let ask = Ask::new(Api::Chat, "kept", "mock:tokens=5");
+    assert!(!is_hit(&talk(&scene.node, &scene.token, &ask).await));
+    expect_kept(&scene.node, 1).await;
+    // Switched off while it runs: what is there goes, and memory still answers.
+    scene.node.reconfigure(&twin_config(&scene.mock.url(), "cache: { disk: off }"));
+    expect_kept(&scene.node, 0).await;
+    assert!(!is_hit(&talk(&scene.node, &scene.token, &ask).await));
+    assert!(is_hit(&talk(&scene.node, &scene.token, &ask).await));
+    scene.node.stop().await;
+    scene.node.restart().await;
+    assert!(!is_hit(&talk(&scene.node, &scene.token, &ask).await));
+    assert_eq!(kept_files(&scene.node), Vec::<PathBuf>::new());
+}
+
+#[tokio::test]
+async fn a_disk_with_little_left_keeps_no_answers_and_no_agent_hears_of_it() {
+    let test = "a_disk_with_little_left_keeps_no_answers_and_no_agent_hears_of_it";
+    let Some(disk) = disk::small(test, 192) else { return };
+    let key = ringfence_tests::models::KEY;
+    let mock = MockModel::start(Options { key: key.to_owned(), ..Options::default() }).await.unwrap();
+    let surroundings = with_key(Some(disk.join("data")));
+    let node = Node::start_in(surroundings, &keeping().config(&mock.url())).await;
+    let token = mint(&node, "lab", "assistant").await;
+    for id in 0..20 {
+        let ask = Ask::new(Api::Chat, "kept", &format!("mock:tokens=5,id={id}"));
+        assert!(!is_hit(&talk(&node, &token, &ask).await));
+        assert!(is_hit(&talk(&node, &token, &ask).await), "memory answers");
+    }
+    assert_eq!(std::fs::read_dir(disk.join("data/cache")).map_or(0, Iterator::count), 0);
 }

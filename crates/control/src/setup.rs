@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use http::HeaderName;
 pub use models::check_scripts;
-use ringfence_gateway::targets::{HttpTarget, Share as TargetShare, Source, StdioTarget, Table, Target};
+use ringfence_gateway::targets::{
+    CacheBounds, HttpTarget, Share as TargetShare, Source, StdioTarget, Table, Target,
+};
 use ringfence_kernel::{
     AgentSetup, BreakerSetup, EgressGrants, Grants, PinView, RunLimits, ServerSetup, Setup, ToolWords, Trust,
     WorkspaceSetup, hinted_type,
@@ -136,7 +138,9 @@ fn server_setup(server: &ServerConfig) -> ServerSetup {
 /// # Errors
 /// When a secret is not there.
 pub fn gateway_table(compiled: &Compiled) -> Result<Table, SetupError> {
-    let mut table = Table::default();
+    let cache = compiled.loaded.config.cache;
+    let cache = CacheBounds { memory: cache.memory, disk: cache.disk };
+    let mut table = Table { cache, ..Table::default() };
     for workspace in &compiled.loaded.config.workspaces {
         let mut servers = HashMap::new();
         for server in &workspace.servers {

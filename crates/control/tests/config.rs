@@ -38,6 +38,7 @@ fn everything_that_can_be_written_is_read() {
     let config = config(include_str!("whole.yaml"));
     assert_eq!(config.organization.as_str(), "acme");
     assert_eq!(config.approval_wait.as_secs(), 20);
+    assert_eq!((config.cache.memory, config.cache.disk), (8 << 20, 0));
     assert_eq!(config.people.len(), 2);
     assert_eq!(config.people[1].uid, Some(1000));
     let research = config.workspace("research").unwrap();
@@ -67,6 +68,7 @@ fn what_is_not_written_has_a_strict_default() {
     let research = config.workspace("research").unwrap();
     assert_eq!((research.environment.as_str(), research.trust), ("production", TrustConfig::Explicit));
     assert_eq!(config.approval_wait.as_secs(), 50);
+    assert_eq!((config.cache.memory, config.cache.disk), (16 << 20, 256 << 20));
     let limits = research.agents[0].limits;
     assert_eq!(
         (limits.wall.unwrap().as_secs(), limits.concurrent, limits.repetition),

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use ringfence_kernel::{Kernel, Run};
 use ringfence_types::{RunId, ServerName, WorkspaceName};
 use tokio_util::sync::CancellationToken;
 
 use crate::http::loads::Loads;
 use crate::http::wires::Wires;
-use crate::llm::cache::Cache;
+use crate::llm::cache::{Cache, Place};
 use crate::llm::turns::Turns;
 use crate::mcp::catalog::Catalog;
 use crate::mcp::eras::Eras;
@@ -70,6 +71,16 @@ impl Gate {
         servers
     }
 
+    /// What was answered to an earlier call of a model, if it is kept.
+    pub(crate) async fn kept_answer(&self, place: &Place) -> Option<Bytes> {
+        self.cache.get(place, self.kernel.now(), self.targets.cache_bounds()).await
+    }
+
+    /// Keeps what a model answered.
+    pub(crate) fn keep_answer(&self, place: &Place, body: Bytes) {
+        self.cache.put(place, body, self.kernel.now(), self.targets.cache_bounds());
+    }
+
     /// Ends what nobody uses any more: sessions, children, connections.
     pub(crate) fn sweep(self: &Arc<Self>) {
         for session in self.sessions.sweep(|run| self.lives(run)) {
@@ -80,7 +91,8 @@ impl Gate {
         self.rounds.sweep(&self.limits);
         self.loads.sweep();
         self.turns.sweep();
-        self.cache.sweep(std::time::Instant::now());
+        let (now, config) = (self.kernel.now(), self.kernel.setup().digest);
+        self.cache.sweep(now, config, self.targets.cache_bounds());
     }
 
     fn lives(&self, run: RunId) -> bool {

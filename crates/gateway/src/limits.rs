@@ -63,8 +63,18 @@ pub struct Limits {
     pub model_retry_wait: Duration,
     /// The longest such wait, also where the provider asks for a longer one.
     pub model_retry_wait_max: Duration,
-    /// Bytes of answers that are kept for calls that ask the same.
-    pub model_cache_bytes: usize,
+    /// Answers on the disk that are kept for calls that ask the same. Their bytes are the configuration's to bound.
+    pub model_cache_files: usize,
+    /// Bytes that must stay free on the disk where answers are kept, so that the log has room.
+    pub model_cache_free_bytes: u64,
+    /// Answers that wait to be written to the disk; more are kept in memory only.
+    pub model_cache_waiting: usize,
+    /// Bytes of such answers.
+    pub model_cache_waiting_bytes: u64,
+    /// Answers that are read from the disk at once; other calls wait for their turn.
+    pub model_cache_reads: usize,
+    /// For how long no answer is written to a disk that has just failed.
+    pub model_cache_pause: Duration,
     /// Labels of one call.
     pub labels: usize,
 
@@ -185,7 +195,12 @@ impl Default for Limits {
             model_turn_wait: Duration::from_secs(5),
             model_retry_wait: Duration::from_millis(250),
             model_retry_wait_max: Duration::from_secs(8),
-            model_cache_bytes: 16 << 20,
+            model_cache_files: 65_536,
+            model_cache_free_bytes: 512 << 20,
+            model_cache_waiting: 1_024,
+            model_cache_waiting_bytes: 16 << 20,
+            model_cache_reads: 8,
+            model_cache_pause: Duration::from_secs(30),
             labels: 32,
             sessions_per_agent: 256,
             sessions_per_run: 64,

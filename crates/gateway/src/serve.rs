@@ -1,6 +1,7 @@
 //! The gateway as the binary sees it.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use ringfence_kernel::Kernel;
@@ -67,11 +68,21 @@ impl Gateway {
             rounds: Rounds::default(),
             looks: Looks::default(),
             loads: Loads::new(&limits),
-            cache: Cache::new(limits.model_cache_bytes),
+            cache: Cache::default(),
             turns: Turns::default(),
             shutdown: CancellationToken::new(),
             limits,
         })))
+    }
+
+    /// Keeps answers of models under this data folder too, over restarts; without this, in memory only.
+    pub fn keep_answers_under(&self, data: &Path) {
+        self.0.cache.keep_under(data, &self.0.limits, self.0.kernel.now());
+    }
+
+    /// Waits until it is known which answers of models were kept before.
+    pub async fn kept_answers_known(&self) {
+        self.0.cache.looked().await;
     }
 
     /// Serves agents until `shutdown` is done, then lets the answers under way end.

@@ -22,7 +22,7 @@ pub use crate::llm::provider::{
     FailureSaid, Part, Recorder, Recording, RecordingError, ResultWhen, Script, ScriptAnswer, ScriptRule,
     ScriptWhen, Speech, Stop, UsageSaid,
 };
-pub use model::{CacheRules, HttpProvider, ModelTarget, Provider, RouteRule, RouteWhen, Served};
+pub use model::{CacheBounds, CacheRules, HttpProvider, ModelTarget, Provider, RouteRule, RouteWhen, Served};
 pub use source::{Source, SourceError};
 
 /// Tables of other configurations that are kept: a call that was cleared looks its target up at once, so that even
@@ -54,6 +54,8 @@ pub struct Table {
     pub workspaces: HashMap<WorkspaceName, HashMap<ServerName, Target>>,
     /// The models of each workspace, by name.
     pub models: HashMap<WorkspaceName, HashMap<ModelName, Arc<ModelTarget>>>,
+    /// How much of what models answer may be kept.
+    pub cache: CacheBounds,
 }
 
 /// One tool server. Clones are cheap.
@@ -183,6 +185,11 @@ impl Targets {
     ) -> Option<Arc<ModelTarget>> {
         let tables = self.0.load();
         tables.of(config)?.model(workspace, model)
+    }
+
+    /// How much of what models answer may be kept, as it is now.
+    pub fn cache_bounds(&self) -> CacheBounds {
+        self.0.load().in_force.table.cache
     }
 
     /// The servers of a workspace, by name.

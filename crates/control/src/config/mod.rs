@@ -18,8 +18,8 @@ pub use model::{
     ServerConfig, Share, Transport, TrustConfig, WorkspaceConfig,
 };
 pub use models::{
-    EndpointConfig, ModelApi, ModelConfig, ProviderConfig, ResponseCacheConfig, RouteConfig, RouteWhen,
-    ServedConfig,
+    CacheConfig, EndpointConfig, ModelApi, ModelConfig, ProviderConfig, ResponseCacheConfig, RouteConfig,
+    RouteWhen, ServedConfig,
 };
 pub use secret::{Secret, SecretError, SecretSource, SecretSourceError};
 pub use spend::{BudgetsConfig, LoopsConfig, RunBudgetConfig};

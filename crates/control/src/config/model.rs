@@ -13,7 +13,7 @@ use ringfence_types::{
 };
 use smol_str::SmolStr;
 
-use super::{BudgetsConfig, LoopsConfig, ModelConfig, RunBudgetConfig, SecretSource, ServerUrl};
+use super::{BudgetsConfig, CacheConfig, LoopsConfig, ModelConfig, RunBudgetConfig, SecretSource, ServerUrl};
 
 /// The whole file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct Config {
     pub workspaces: Vec<WorkspaceConfig>,
     /// Files with prices, in the order of the file: the first that knows a model counts.
     pub prices: Vec<PricesFile>,
+    /// How much of what models answer may be kept.
+    pub cache: CacheConfig,
 }
 
 /// One of the people.

@@ -137,6 +137,15 @@ pub struct RouteWhen {
     pub budget_below_percent: Option<u8>,
 }
 
+/// How much of what models answer may be kept, of all workspaces together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheConfig {
+    /// Bytes in memory.
+    pub memory: u64,
+    /// Bytes on the disk.
+    pub disk: u64,
+}
+
 /// How answers are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResponseCacheConfig {
@@ -176,6 +185,15 @@ impl ProviderConfig {
             Self::Replay { record, .. } => record.as_ref(),
             Self::Scripted { .. } => None,
         }
+    }
+}
+
+// === impl CacheConfig ===
+
+impl Default for CacheConfig {
+    /// 16 MiB and 256 MiB.
+    fn default() -> Self {
+        Self { memory: 16 << 20, disk: 256 << 20 }
     }
 }
 

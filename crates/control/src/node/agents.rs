@@ -1,5 +1,6 @@
 //! The agents' side, as far as a node starts and stops it.
 
+use std::path::Path;
 use std::time::Duration;
 
 use ringfence_gateway::targets::Targets;
@@ -10,8 +11,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// How long agents wait at a start for the tool lists of all servers, so that what they may call is known; lists that
-/// take longer are noted when they come, or when an agent asks for them.
+/// How long agents wait at a start for the tool lists of all servers, so that what they may call is known, and for what
+/// was kept of answers; lists that take longer are noted when they come, or when an agent asks for them.
 const DISCOVERY_WAIT: Duration = Duration::from_secs(5);
 
 /// Why there is no agents' side.
@@ -36,6 +37,7 @@ impl AgentsSide {
         kernel: &Kernel,
         targets: &Targets,
         spawner: Option<Spawner>,
+        data: &Path,
     ) -> Result<Self, AgentsSideError> {
         let missing =
             spawner.iter().flat_map(|spawner| spawner.layers().missing().cloned().collect::<Vec<_>>());
@@ -50,6 +52,7 @@ impl AgentsSide {
             .collect();
         let gateway =
             Gateway::new(kernel.clone(), targets.clone(), spawner, Doors::default(), Limits::default())?;
+        gateway.keep_answers_under(data);
         Ok(Self {
             gateway,
             stop: CancellationToken::new(),
@@ -59,8 +62,9 @@ impl AgentsSide {
         })
     }
 
-    /// Asks every server for its tools, then serves agents. Those who come before that wait in the machine's queue, for
-    /// [`DISCOVERY_WAIT`] at most: one server that hangs must not keep the others from them.
+    /// Asks every server for its tools and looks for answers that were kept, then serves agents. Those who come before
+    /// that wait in the machine's queue, for [`DISCOVERY_WAIT`] at most: one server that hangs must not keep the others
+    /// from them.
     pub(super) fn serve(&mut self, listener: TcpListener) {
         let (gateway, stop, looked) = (self.gateway.clone(), self.stop.clone(), self.looked.clone());
         let looking = discover(&gateway);
@@ -69,7 +73,10 @@ impl AgentsSide {
             tokio::select! {
                 () = stop.cancelled() => {}
                 // The lists go on being fetched when the wait is over.
-                _ = tokio::time::timeout(DISCOVERY_WAIT, looking) => {}
+                _ = tokio::time::timeout(DISCOVERY_WAIT, async {
+                    let _ = looking.await;
+                    gateway.kept_answers_known().await;
+                }) => {}
             }
             looked.cancel();
             if let Err(error) = gateway.serve(listener, stop.cancelled()).await {

@@ -127,7 +127,7 @@ impl Node {
             cause,
         })?;
         let gateway = listen(gateway).await?;
-        let mut agents = AgentsSide::new(&kernel, &targets, options.spawner)?;
+        let mut agents = AgentsSide::new(&kernel, &targets, options.spawner, &options.data)?;
         let addresses =
             Addresses { gateway: url_of(&gateway), control: url_of(&control), socket: socket_path };
         let warnings = compiled.render_warnings();

@@ -79,10 +79,9 @@ fn outgoing(flight: &Flight, plan: &mut Plan) -> Result<Outgoing, End> {
         request::set_answers(&mut plan.body, plan.upstream, answers)
             .map_err(|error| End::NotSent(error.to_string()))?;
     }
-    if clearance.demand() != &plan.demand || clearance.is_lowered() {
-        // Cut short for this call; another may have more.
-        plan.place = None;
-    }
+    let is_as_asked = clearance.demand() == &plan.demand && !clearance.is_lowered();
+    // Cut short for this call, another may have more; decided by another configuration, it is not what the key says.
+    plan.place = plan.place.filter(|place| is_as_asked && place.config == clearance.config());
     let model = plan.served().model.clone();
     request::set_model(&mut plan.body, &model);
     request::ask_usage(&mut plan.body, plan.upstream);

@@ -190,14 +190,21 @@ async fn attempt(
 
 /// Answers with what was kept of an earlier call, if there is such a thing and this call may have it.
 async fn kept(call: &Call, plan: &Plan, instead_of: Option<ActionId>) -> Option<Response<Outbound>> {
-    let body = call.gate.cache.get(plan.place.as_ref()?, std::time::Instant::now())?;
+    let place = plan.place.as_ref()?;
+    let body = call.gate.kept_answer(place).await?;
     let clearance = match admit(call, plan, instead_of, true).await {
         Ok(clearance) => clearance,
         Err(refusal) => return Some(answers::refused(&call.gate, call.family(), &refusal, None)),
     };
-    if clearance.demand() != &plan.demand {
-        let message = "within the rules it is another call than the one that was answered".to_owned();
-        clearance.settle(Outcome::NotSent { message });
+    let other = if clearance.config() != place.config {
+        Some("the configuration has just changed, and what was kept is not of this one")
+    } else if clearance.demand() != &plan.demand {
+        Some("within the rules it is another call than the one that was answered")
+    } else {
+        None
+    };
+    if let Some(why) = other {
+        clearance.settle(Outcome::NotSent { message: why.to_owned() });
         return None;
     }
     Some(executor::repeat(call, plan, clearance, &body))

@@ -139,7 +139,7 @@ impl Stream {
                 let action = flight.action();
                 // What was given out is kept whole, or not at all.
                 if let Some(place) = place.filter(|_| kept.len() as u64 == given) {
-                    flight.call.gate.cache.put(&place, kept.clone().freeze(), std::time::Instant::now());
+                    flight.call.gate.keep_answer(&place, kept.clone().freeze());
                 }
                 flight.land(kept.to_vec());
                 let instead = Box::new(move |CutOff { code, reason, .. }| {

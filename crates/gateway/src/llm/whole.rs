@@ -22,6 +22,8 @@ use crate::http::outbound::{self, Outbound};
 pub(crate) struct Whole {
     body: Vec<u8>,
     upstream: HeaderMap,
+    /// Whether somebody else who asks the same may have it: it says of itself neither that it failed nor that it goes on.
+    may_be_kept: bool,
 }
 
 /// Reads an answer to its end and writes what it used on the meter.
@@ -43,13 +45,14 @@ pub(crate) async fn read(
     let value = parse(&body, &flight.call.gate.limits.upstream_json());
     let value = value.map_err(|error| End::Malformed(format!("it is not JSON: {error}")))?;
     let failed = count(flight, plan, &value)?;
+    let may_be_kept = !failed && !is_under_way(&value);
     let body = match in_words_of(plan, value)? {
         Some(object) => Value::Object(object).to_bytes(),
         // What a provider says when it fails may hold a key.
         None if failed => redact(&body, &secrets).unwrap_or_else(|| body.to_vec()),
         None => body.to_vec(),
     };
-    Ok(Whole { body, upstream: head.headers })
+    Ok(Whole { body, upstream: head.headers, may_be_kept })
 }
 
 async fn collect(mut body: Body, bytes_max: usize) -> Result<Bytes, End> {
@@ -148,8 +151,8 @@ impl Whole {
         let cancel = lease.cancel().clone();
         let mut response = outbound::json_held(StatusCode::OK, self.body.clone(), lease, piece);
         tell(&mut response, &flight, plan, &self.upstream);
-        if let Some(place) = &plan.place {
-            gate.cache.put(place, self.body.clone().into(), std::time::Instant::now());
+        if let Some(place) = plan.place.as_ref().filter(|_| self.may_be_kept) {
+            gate.keep_answer(place, self.body.clone().into());
         }
         let (action, family) = (flight.action(), flight.call.family());
         flight.land(self.body);

@@ -61,6 +61,15 @@ pub struct CacheRules {
     pub tools: bool,
 }
 
+/// How much of what models answer may be kept, for all workspaces together; unless said, nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CacheBounds {
+    /// Bytes in memory.
+    pub memory: u64,
+    /// Bytes on the disk; none keeps nothing there.
+    pub disk: u64,
+}
+
 /// Who serves a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Provider {

@@ -2,6 +2,7 @@
 
 mod agent;
 mod budget;
+mod cache;
 mod egress;
 mod endpoint;
 mod limits;
@@ -87,10 +88,11 @@ fn root_mapping(root: &Node, origin: Origin<'_>, report: &mut Report) -> Option<
     let workspaces = fields.require("workspaces", report);
     let workspaces = workspaces.map(|node| workspace::read_all(node, origin, report)).unwrap_or_default();
     fields.get("prices");
+    let cache = fields.get("cache").map(|node| cache::read(node, report)).unwrap_or_default();
     for key in ["providers", "budget", "budgets", "vault", "alerts", "telemetry"] {
         fields.later(key, report);
     }
     fields.finish(report);
     let approval_wait = wait.unwrap_or(std::time::Duration::from_secs(APPROVAL_WAIT_DEFAULT_SECONDS));
-    Some(Config { organization: organization?, approval_wait, people, workspaces, prices: Vec::new() })
+    Some(Config { organization: organization?, approval_wait, people, workspaces, prices: Vec::new(), cache })
 }
