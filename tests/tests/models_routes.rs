@@ -83,6 +83,32 @@ async fn a_cheaper_route_says_what_it_saved() {
     assert_eq!(saved_by(&scene, "model").await, [("dear".to_owned(), 0), ("small".to_owned(), 90_000)]);
 }
 
+#[tokio::test]
+async fn an_answer_that_was_kept_says_what_it_saved_where_it_says_what_it_used() {
+    let scene = Scene::start_with(keeping()).await;
+    let usage = serde_json::json!({ "include_usage": true });
+    let mut all = 0;
+    for (ask, says) in [
+        (Ask::new(Api::Chat, "kept", "mock:tokens=5"), true),
+        (Ask::new(Api::Chat, "kept", "mock:tokens=6").streamed(), false),
+        (Ask::new(Api::Chat, "kept", "mock:tokens=7").streamed().with("stream_options", usage), true),
+        (Ask::new(Api::Responses, "kept", "mock:tokens=8"), true),
+        (Ask::new(Api::Responses, "kept", "mock:tokens=9").streamed(), true),
+        // A translation.
+        (Ask::new(Api::Messages, "kept", "mock:tokens=10"), false),
+    ] {
+        assert!(!is_hit(&talk(&scene.node, &scene.token, &ask).await), "{ask:?}");
+        assert!(is_hit(&talk(&scene.node, &scene.token, &ask).await), "{ask:?}");
+        let log = scene.settled().await;
+        let (made, kept) = (&log.calls[log.calls.len() - 2], log.last());
+        let saved = kept.charge()["saved_nanos"].as_u64();
+        assert_eq!((kept.charged(), saved), (0, says.then(|| made.charged())), "{ask:?}");
+        all += saved.unwrap_or(0);
+    }
+    assert!(all > 0);
+    assert_eq!(saved_by(&scene, "model").await, [("kept".to_owned(), all)]);
+}
+
 /// What `ringfence spend` says was saved, by whom; its rows and its total agree with each other and with the log.
 async fn saved_by(scene: &Scene, by: &str) -> Vec<(String, u64)> {
     let spend = scene.node.cli(&["spend", "--by", by, "--json"]).await.expect(0).json();

@@ -337,6 +337,25 @@ async fn what_a_call_used_that_was_given_up_is_booked_when_it_is_known_and_more_
 }
 
 #[tokio::test]
+async fn an_answer_that_was_kept_costs_nothing_and_says_what_it_saved_if_that_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = node(folder.path(), setup(|_| {})).await;
+    let (_, run) = node.mint().await;
+    let kept = || ModelCall { cached: true, ..call("smart", 100) };
+    let charge =
+        || node.entries("outcome").pop().unwrap().get("charge").unwrap().as_object().unwrap().clone();
+    let clearance = cleared(&node, &run, kept()).await;
+    clearance.meter().reported(Usage { cached_input: 1_000, ..used(500, 70) }, true);
+    clearance.settle(done());
+    let booked = charge();
+    assert_eq!((booked.text("basis"), booked.get("usd_nanos").unwrap().as_u64()), (Some("cached"), Some(0)));
+    assert_eq!(booked.get("saved_nanos").unwrap().as_u64(), Some(500_000 + 100_000 + 140_000));
+    cleared(&node, &run, kept()).await.settle(done());
+    assert!(!charge().contains("saved_nanos"), "nobody knows");
+    assert_eq!(node.kernel.spent(&Account::Run(run.id)), Sum { calls: 2, ..Sum::default() });
+}
+
+#[tokio::test]
 async fn what_a_call_used_in_part_beyond_what_was_set_aside_lowers_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let node = node(folder.path(), setup(|_| {})).await;

@@ -92,7 +92,8 @@ impl Call {
         Self { action: text(intent, "action"), reserved, intent: intent.clone(), outcome: None }
     }
 
-    fn charge(&self) -> &Value {
+    /// What its outcome says that it came to.
+    pub fn charge(&self) -> &Value {
         self.outcome.as_ref().map_or(&Value::Null, |outcome| &outcome["charge"])
     }
 

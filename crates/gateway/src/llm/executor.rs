@@ -16,7 +16,7 @@ use super::outgoing::{Manner, Outgoing};
 use super::plan::Plan;
 use super::provider::Body;
 use super::way::{self, Down};
-use super::{relay, whole};
+use super::{relay, saved, whole};
 use crate::http::outbound::{self, Outbound};
 
 /// What came of a cleared call.
@@ -112,6 +112,7 @@ pub(crate) fn repeat(
         }
     };
     let mut response = outbound::json_held(StatusCode::OK, body.to_vec(), lease, piece);
+    saved::tell(plan, clearance.meter(), body, &gate.limits);
     clearance.settle(Outcome::Completed { result: body.to_vec(), is_error: false });
     if plan.asked.stream {
         response = fine(response, EVENTS);

@@ -3,7 +3,7 @@
 //!
 //! - [`endpoint`], [`handler`]: what becomes of an agent's HTTP request; the place to begin reading;
 //! - [`call`], [`route`], [`plan`]: what is asked, of which model it is asked, and what it may come to there;
-//! - [`cache`]: answers kept for calls that ask exactly the same;
+//! - [`cache`], [`saved`]: answers kept for calls that ask exactly the same, and what that saves;
 //! - [`executor`], [`flight`], [`whole`], [`relay`]: what holds a clearance, and what it does with it;
 //! - [`outgoing`], [`way`], [`turns`]: what goes out to a provider, how often, and how many at once;
 //! - [`provider`]: who answers: somebody over HTTP, a script, a recording;
@@ -22,6 +22,7 @@ pub(crate) mod plan;
 pub(crate) mod provider;
 pub(crate) mod relay;
 pub(crate) mod route;
+mod saved;
 pub(crate) mod turns;
 pub(crate) mod way;
 pub(crate) mod whole;

@@ -36,7 +36,8 @@ pub(crate) struct Charge {
     pub hosted: Vec<(SmolStr, u64)>,
     /// What the provider reported cannot be true, or has no price: it was booked at the most it can mean.
     pub doubtful: bool,
-    /// How much more the model would have cost that the agent named, if that is another one and dearer.
+    /// How much more the model would have cost that the agent named, if that is another one and dearer; of an answer that
+    /// was kept, what it used when it was made, as far as that is known.
     pub saved: Money,
 }
 
@@ -52,6 +53,7 @@ impl Charge {
         let (usage, basis) = usage(&metered, terms);
         let price = &terms.setup.price;
         let nothing = matches!(basis, Basis::Nothing | Basis::Cached);
+        let kept = saved_by_keeping(terms, &metered);
         let hosted = if nothing { Vec::new() } else { metered.hosted };
         let tier = tier(metered.tier, terms.demand.tier.clone()).filter(|_| !nothing);
         let cost = price.cost(&usage, tier.as_deref(), &hosted);
@@ -60,7 +62,7 @@ impl Charge {
         // was set aside.
         let usd = cost.unwrap_or_else(|_| price.dearest_cost(&usage).max(terms.reservation.usd));
         let named = terms.named.as_ref().and_then(|named| named.price.cost(&usage, None, &[]).ok());
-        let saved = named.unwrap_or_default().minus(usd);
+        let saved = if basis == Basis::Cached { kept } else { named.unwrap_or_default().minus(usd) };
         Self { usd, usage, basis, reserved: terms.reservation, tier, hosted, doubtful, saved }
     }
 
@@ -146,6 +148,19 @@ fn tier(served: Option<SmolStr>, asked: Option<SmolStr>) -> Option<SmolStr> {
         (served, asked) => served.or(asked),
     };
     tier.filter(|tier| !Price::is_usual(tier))
+}
+
+/// What an answer that was kept would cost of the model that the agent named. Whoever gives it out again says what it
+/// used; where nobody does, nothing is guessed.
+fn saved_by_keeping(terms: &Terms, metered: &Metered) -> Money {
+    let Some((used, true)) = metered.reported else { return Money::ZERO };
+    let cost = if let Some(named) = &terms.named {
+        named.price.cost(&used, None, &[])
+    } else {
+        let tier = tier(metered.tier.clone(), terms.demand.tier.clone());
+        terms.setup.price.cost(&used, tier.as_deref(), &[])
+    };
+    cost.unwrap_or_default()
 }
 
 /// Tokens, and how it is known.

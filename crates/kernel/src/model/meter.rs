@@ -74,7 +74,8 @@ impl Meter {
         metered.output = metered.output.max(tokens);
     }
 
-    /// What the provider says was used so far, all in all; `last`: and nothing more will be.
+    /// What the provider says was used so far, all in all; `last`: and nothing more will be. Of an answer that is given out
+    /// again, what it used when it was made: that is booked for nobody, and counts as saved.
     pub fn reported(&self, usage: Usage, last: bool) {
         self.0.lock().reported = Some((usage, last));
     }
