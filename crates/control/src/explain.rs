@@ -3,9 +3,9 @@
 mod replay;
 
 use ringfence_json::{Object, Value};
-use ringfence_kernel::Grants;
+use ringfence_kernel::{Grants, NOT_APPLICABLE, is_applicable};
 use ringfence_policy::{KnownTool, PolicySet, Request, Verdict};
-use ringfence_types::{ActionType, Kind, Role};
+use ringfence_types::{ActionType, Decision, Kind, Role};
 use smol_str::SmolStr;
 
 use crate::compile::Compiled;
@@ -89,7 +89,9 @@ pub fn decide(compiled: &Compiled, tools: &[KnownTool], call: &Object) -> Result
     let config = &compiled.loaded.config;
     let asked = asked(config, tools, call, &nothing)?;
     let policy = compiled.policies.get(&asked.workspace.name).ok_or(ExplainError::Missing("workspace"))?;
-    Ok(with_request(config, &asked, |request| policy.decide(request)))
+    let mut verdict = with_request(config, &asked, |request| policy.decide(request));
+    applied(&asked, &mut verdict);
+    Ok(verdict)
 }
 
 fn asked<'a>(
@@ -214,8 +216,24 @@ fn with_request<T>(config: &Config, asked: &Asked<'_>, with: impl FnOnce(&Reques
     }
 }
 
+/// Of a model, what rules left of the arguments must be something that can be applied to a request: the kernel refuses what
+/// cannot.
+fn applied(asked: &Asked<'_>, verdict: &mut Verdict) {
+    let (On::Model { .. }, None, Some(left)) = (&asked.on, verdict.refused(), &verdict.arguments) else {
+        return;
+    };
+    if !is_applicable(asked.arguments, left) {
+        verdict.decision = Decision::Deny;
+        NOT_APPLICABLE.clone_into(&mut verdict.reason);
+        verdict.arguments = None;
+        verdict.narrowed.clear();
+    }
+}
+
 fn explanation(policy: &PolicySet, request: &Request<'_>, asked: &Asked<'_>) -> Object {
-    let explained = policy.explain(request).to_object();
+    let mut explanation = policy.explain(request);
+    applied(asked, &mut explanation.verdict);
+    let explained = explanation.to_object();
     let explained = match &asked.on {
         On::Tool { server, tool, known } => {
             let grants = Grants::parse(asked.agent.grants.iter().map(String::as_str)).unwrap_or_default();

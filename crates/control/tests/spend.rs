@@ -233,7 +233,7 @@ fn a_recorded_request_is_replayed_as_rules_saw_it() {
     let model = "lab:\n    models: { smart: { provider: openai, model: gpt-mock, base_url: 'http://127.0.0.1:9/v1', price: { input: 1, output: 10 }, max_output: 700 } }";
     let configuration = place.configuration().replace("lab:", model);
     place.write("ringfence.yaml", &configuration.replace("tools: []", "tools: [], models: [smart]"));
-    let rule = "rules:\n  - { name: short, match: { kind: model_call }, decision: ALLOW_WITH_CONSTRAINTS, constraints: { max_max_output_tokens: 500 } }\n";
+    let rule = "rules:\n  - { name: short, match: { kind: model_call }, decision: ALLOW_WITH_CONSTRAINTS, constraints: { max_max_output_tokens: 500 } }\n  - { name: chosen, match: { kind: model_call, action: responses }, decision: ALLOW_WITH_CONSTRAINTS, constraints: { max_temperature: 0.5 } }\n";
     place.write("safety-policy.yaml", rule);
     let loaded =
         ringfence_control::config::load(&place.options().config).unwrap_or_else(|_| panic!("it loads"));
@@ -259,6 +259,20 @@ fn a_recorded_request_is_replayed_as_rules_saw_it() {
             verdict.arguments.as_ref().and_then(|narrowed| narrowed.get("max_output_tokens")?.as_u64());
         assert_eq!(narrowed, Some(500), "{verdict:?}");
     }
+    // What cannot be applied to a request is refused, as the kernel does.
+    let lowered = |temperature: &str| {
+        let text = format!(
+            r#"{{"workspace":"lab","agent":"assistant","model":"smart","operation":"responses","arguments":{{"temperature":{temperature},"max_output_tokens":9,"n":1}}}}"#
+        );
+        let call = parse(text.as_bytes(), &Limits::default()).unwrap().into_object().unwrap();
+        let explained = ringfence_control::explain::explain(&compiled, &[], &call).unwrap();
+        let verdict = ringfence_control::explain::decide(&compiled, &[], &call).unwrap();
+        assert_eq!(explained.text("decision"), Some(verdict.decision.as_str()));
+        (verdict.decision.as_str(), verdict.reason)
+    };
+    assert_eq!(lowered("0.5").0, "ALLOW_WITH_CONSTRAINTS");
+    let (decision, reason) = lowered("0.7");
+    assert!(decision == "DENY" && reason.contains("only max_output_tokens and n"), "{decision}: {reason}");
     let unknown = replayed(&format!("{{{messages},\"surprise\":1}}")).unwrap_err();
     assert!(unknown.contains("would not take this request"), "{unknown}");
 }

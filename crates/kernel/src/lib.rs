@@ -70,8 +70,8 @@ pub use harbour::{Harbour, Mooring, RunSockets};
 pub use kernel::{Errand, Kernel, Options, Unauthenticated};
 pub use lease::Lease;
 pub use model::{
-    ANSWERS, Demand, LoopLimits, MAX_OUTPUT, Meter, ModelCall, ModelClearance, ModelProposal, Trail,
-    TrailStep,
+    ANSWERS, Demand, LoopLimits, MAX_OUTPUT, Meter, ModelCall, ModelClearance, ModelProposal, NOT_APPLICABLE,
+    Trail, TrailStep, is_applicable,
 };
 pub use operator::{
     ApprovalError, Begin, LedgerUnavailable, Mint, MintError, Minted, PinError, PinSelection, ResumeError,

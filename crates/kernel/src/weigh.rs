@@ -8,6 +8,7 @@ use ringfence_types::{Code, Digest, ServerName};
 
 use crate::ask::{Ask, What};
 use crate::fold::Pinned;
+use crate::model::NOT_APPLICABLE;
 use crate::objection::Objection;
 use crate::proposal::{CONTINUATION, digest_of};
 use crate::text::bounded;
@@ -89,8 +90,7 @@ impl View<'_> {
         }
         let narrowed = verdict.arguments.as_ref().unwrap_or(arguments);
         let Some(demand) = call.with_arguments(narrowed) else {
-            let reason = "A rule constrains this call in a way that cannot be applied to it: only max_output_tokens and n can be lowered.";
-            let objection = Objection::new(Code::DeniedByPolicy, reason).rule(verdict.rule.clone());
+            let objection = Objection::new(Code::DeniedByPolicy, NOT_APPLICABLE).rule(verdict.rule.clone());
             return Err(Objection { verdict: Some(Box::new(verdict)), facts, ..objection });
         };
         let final_digest = match &verdict.arguments {

@@ -98,6 +98,46 @@ pub const MAX_OUTPUT: &str = "max_output_tokens";
 /// The argument under which rules see how many answers are asked for.
 pub const ANSWERS: &str = "n";
 
+/// What an agent is told whose call a rule constrains in another way.
+pub const NOT_APPLICABLE: &str = "A rule constrains this call in a way that cannot be applied to it: only max_output_tokens and n can be lowered.";
+
+/// Whether what rules left of a model call's arguments can be applied to a request: [`MAX_OUTPUT`] and [`ANSWERS`] may be
+/// lowered, and nothing else can be changed.
+pub fn is_applicable(asked: &Object, left: &Object) -> bool {
+    Lowered::of(asked, left).is_some()
+}
+
+/// What rules made less.
+#[derive(Debug, Default)]
+struct Lowered {
+    output: Option<u64>,
+    answers: Option<u64>,
+}
+
+// === impl Lowered ===
+
+impl Lowered {
+    /// `None` when something was changed that cannot be.
+    fn of(asked: &Object, left: &Object) -> Option<Self> {
+        if left.len() != asked.len() {
+            return None;
+        }
+        let mut lowered = Self::default();
+        for (name, value) in left.iter().filter(|(name, value)| asked.get(name) != Some(*value)) {
+            let (given, now) = (asked.get(name).and_then(Value::as_u64)?, value.as_u64()?);
+            if now > given || now == 0 {
+                return None;
+            }
+            match name.as_str() {
+                MAX_OUTPUT => lowered.output = Some(now),
+                ANSWERS => lowered.answers = Some(now),
+                _ => return None,
+            }
+        }
+        Some(lowered)
+    }
+}
+
 // === impl ModelCall ===
 
 impl ModelCall {
@@ -109,22 +149,10 @@ impl ModelCall {
     /// The same call within what the rules left of the arguments that [`ModelCall::arguments`] gave; `None` when they
     /// changed something that cannot be applied to a request.
     pub(crate) fn with_arguments(&self, arguments: &Object) -> Option<Demand> {
+        let lowered = Lowered::of(&self.arguments(), arguments)?;
         let mut demand = self.demand.clone();
-        let asked = self.arguments();
-        if arguments.len() != asked.len() {
-            return None;
-        }
-        for (name, value) in arguments.iter().filter(|(name, value)| asked.get(name) != Some(*value)) {
-            let (given, now) = (asked.get(name).and_then(Value::as_u64)?, value.as_u64()?);
-            if now > given || now == 0 {
-                return None;
-            }
-            match name.as_str() {
-                MAX_OUTPUT => demand.output = Some(now),
-                ANSWERS => demand.answers = now,
-                _ => return None,
-            }
-        }
+        demand.output = lowered.output.or(demand.output);
+        demand.answers = lowered.answers.unwrap_or(demand.answers);
         Some(demand)
     }
 }

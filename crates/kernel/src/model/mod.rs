@@ -9,7 +9,9 @@ mod reserve;
 mod terms;
 
 pub use clearance::ModelClearance;
-pub use demand::{ANSWERS, Demand, MAX_OUTPUT, ModelCall, ModelProposal, Trail, TrailStep};
+pub use demand::{
+    ANSWERS, Demand, MAX_OUTPUT, ModelCall, ModelProposal, NOT_APPLICABLE, Trail, TrailStep, is_applicable,
+};
 pub use loops::LoopLimits;
 pub use meter::Meter;
 pub(crate) use meter::Metered;
