@@ -7,6 +7,8 @@ use ringfence_kernel::{Kernel, Run};
 use ringfence_types::{RunId, ServerName, WorkspaceName};
 use tokio_util::sync::CancellationToken;
 
+use crate::egress::Outside;
+use crate::egress::harbour::Authorities;
 use crate::http::loads::Loads;
 use crate::http::wires::Wires;
 use crate::llm::cache::{Cache, Place};
@@ -41,6 +43,10 @@ pub(crate) struct Gate {
     pub(crate) cache: Cache,
     /// Places at the models.
     pub(crate) turns: Turns,
+    /// The world, for what leaves sandboxes.
+    pub(crate) outside: Outside,
+    /// What sandboxes are to trust.
+    pub(crate) authorities: Authorities,
     /// Cancelled when the node stops: streams end.
     pub(crate) shutdown: CancellationToken,
 }
@@ -91,6 +97,8 @@ impl Gate {
         self.rounds.sweep(&self.limits);
         self.loads.sweep();
         self.turns.sweep();
+        self.outside.sweep();
+        self.authorities.sweep(|run| self.lives(run));
         let (now, config) = (self.kernel.now(), self.kernel.setup().digest);
         self.cache.sweep(now, config, self.targets.cache_bounds());
     }

@@ -2,9 +2,11 @@
 //!
 //! An agent's request comes in over HTTP ([`mod@http`], [`door`]), is read strictly and proposed to the kernel ([`mcp`],
 //! [`llm`]), and what the kernel clears goes out to a tool server or a model ([`targets`] says where they are) by an
-//! executor that holds the clearance. Everything is bounded by [`Limits`].
+//! executor that holds the clearance. What a sandbox sends to the world comes in by the sandbox's own sockets (`egress`).
+//! Everything is bounded by [`Limits`].
 
 mod door;
+mod egress;
 mod gate;
 mod http;
 mod limits;
@@ -15,6 +17,8 @@ pub mod targets;
 
 pub use crate::http::guard::Doors;
 pub use crate::http::stall::Impatient;
+pub use egress::World;
+pub use egress::limits::EgressLimits;
 pub use limits::Limits;
 pub use mcp::discovery::{DiscoverError, Discovered};
 pub use mcp::upstream::children::ChildView;

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use ringfence_json::Limits as JsonLimits;
 
+use crate::egress::limits::EgressLimits;
+
 /// What the agents' listener and the way to the upstreams hold to. [`Limits::default`] is what a node runs with;
 /// tests make them small.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,6 +143,9 @@ pub struct Limits {
     pub child_patience: Duration,
     /// How often sessions, children and connections are looked through.
     pub sweep: Duration,
+
+    /// Of what leaves a sandbox.
+    pub egress: EgressLimits,
 }
 
 // === impl Limits ===
@@ -231,6 +236,7 @@ impl Default for Limits {
             child_idle: Duration::from_mins(10),
             child_patience: Duration::from_secs(5),
             sweep: Duration::from_secs(5),
+            egress: EgressLimits::default(),
         }
     }
 }

@@ -10,6 +10,8 @@ use ringfence_types::{ServerName, WorkspaceName};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::egress::harbour::Authorities;
+use crate::egress::{Outside, World};
 use crate::gate::Gate;
 use crate::http::accept;
 use crate::http::loads::Loads;
@@ -55,6 +57,21 @@ impl Gateway {
         doors: Doors,
         limits: Limits,
     ) -> Result<Self, StartError> {
+        Self::in_world(kernel, targets, spawner, doors, limits, World::default())
+    }
+
+    /// As [`Gateway::new`], where the configuration says more of the world outside.
+    ///
+    /// # Errors
+    /// As there, and when an authority that is to be trusted is none.
+    pub fn in_world(
+        kernel: Kernel,
+        targets: Targets,
+        spawner: Option<Spawner>,
+        doors: Doors,
+        limits: Limits,
+        world: World,
+    ) -> Result<Self, StartError> {
         let wires = Wires::new(&limits).map_err(StartError::Authorities)?;
         Ok(Self(Arc::new(Gate {
             kernel,
@@ -70,6 +87,8 @@ impl Gateway {
             loads: Loads::new(&limits),
             cache: Cache::default(),
             turns: Turns::default(),
+            outside: Outside::new(world, &limits.egress).map_err(StartError::Authorities)?,
+            authorities: Authorities::default(),
             shutdown: CancellationToken::new(),
             limits,
         })))
@@ -83,6 +102,10 @@ impl Gateway {
     /// Waits until it is known which answers of models were kept before.
     pub async fn kept_answers_known(&self) {
         self.0.cache.looked().await;
+    }
+
+    pub(crate) fn gate(&self) -> &Arc<Gate> {
+        &self.0
     }
 
     /// Serves agents until `shutdown` is done, then lets the answers under way end.

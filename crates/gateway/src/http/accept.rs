@@ -11,8 +11,9 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
+use ringfence_kernel::Run;
 use ringfence_types::RunId;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,7 @@ use super::loads::{Loads, Place};
 use super::outbound::Outbound;
 use super::stall::Impatient;
 use crate::Limits;
+use crate::egress::connect;
 
 /// Answers requests.
 pub(crate) trait Answer: Send + Sync + 'static {
@@ -33,15 +35,21 @@ pub(crate) trait Answer: Send + Sync + 'static {
     ) -> impl Future<Output = Response<Outbound>> + Send;
 }
 
-/// What is known of who is on a connection: nobody, until a run token was shown on it.
+/// What is known of who is on a connection: nobody, until a run token was shown on it, or, where it comes out of a
+/// sandbox, the run of that sandbox.
 #[derive(Debug)]
-pub(crate) struct Standing(Mutex<Option<Held>>);
+pub(crate) struct Standing {
+    held: Mutex<Option<Held>>,
+    /// The run whose sandbox it comes from.
+    inside: Option<Arc<Run>>,
+}
 
 /// What a connection holds besides its place among all.
 #[derive(Debug)]
 enum Held {
     Unproven(#[expect(dead_code, reason = "held, not looked at")] OwnedSemaphorePermit),
     Run(Place),
+    Inside(#[expect(dead_code, reason = "held, not looked at")] connect::Place),
 }
 
 /// What clients over the bound are told, on as many connections at once as this, each for as long as this.
@@ -95,9 +103,15 @@ pub(crate) async fn serve<A: Answer>(
             }
             continue;
         };
-        let standing = Standing(Mutex::new(Some(Held::Unproven(unproven))));
-        let connection =
-            Connection { answers: Arc::clone(&answers), shutdown: shutdown.clone(), standing, _place: place };
+        let standing = Standing { held: Mutex::new(Some(Held::Unproven(unproven))), inside: None };
+        // Without it small answers wait for acknowledgements; that it cannot be set is no reason to refuse.
+        let _ = stream.set_nodelay(true);
+        let connection = Connection {
+            answers: Arc::clone(&answers),
+            shutdown: shutdown.clone(),
+            standing,
+            _place: Some(place),
+        };
         connections.spawn(connection.serve(stream, builder.clone(), limits.write_stall));
     }
     connections.close();
@@ -166,15 +180,43 @@ struct Connection<A> {
     answers: Arc<A>,
     shutdown: CancellationToken,
     standing: Standing,
-    _place: OwnedSemaphorePermit,
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+/// Serves one connection out of a sandbox until `shutdown`, then lets the answer under way end.
+pub(crate) async fn serve_one<A, S>(
+    answers: Arc<A>,
+    stream: S,
+    standing: Standing,
+    limits: &Limits,
+    shutdown: CancellationToken,
+) where
+    A: Answer,
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let connection = Connection { answers, shutdown, standing, _place: None };
+    connection.serve(stream, builder(limits), limits.write_stall).await;
 }
 
 // === impl Standing ===
 
 impl Standing {
+    /// That of a connection out of the sandbox of a run, which has its place already.
+    pub(crate) fn inside(run: Arc<Run>, place: Option<connect::Place>) -> Self {
+        Self { held: Mutex::new(place.map(Held::Inside)), inside: Some(run) }
+    }
+
+    /// The run whose sandbox it comes from.
+    pub(crate) fn run(&self) -> Option<&Arc<Run>> {
+        self.inside.as_ref()
+    }
+
     /// A run token was shown: the connection is this run's from here on. False when it has as many as it may have.
     pub(crate) fn prove(&self, run: RunId, loads: &Loads) -> bool {
-        let mut held = self.0.lock();
+        if self.inside.is_some() {
+            return true;
+        }
+        let mut held = self.held.lock();
         if matches!(&*held, Some(Held::Run(place)) if place.run == run) {
             return true;
         }
@@ -187,9 +229,10 @@ impl Standing {
 // === impl Connection ===
 
 impl<A: Answer> Connection<A> {
-    async fn serve(self, stream: TcpStream, builder: http1::Builder, write_stall: Duration) {
-        // Without it small answers wait for acknowledgements; that it cannot be set is no reason to refuse.
-        let _ = stream.set_nodelay(true);
+    async fn serve<S>(self, stream: S, builder: http1::Builder, write_stall: Duration)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let service = service_fn(|request| {
             let answers = Arc::clone(&self.answers);
             let standing = &self.standing;

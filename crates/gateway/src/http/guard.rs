@@ -6,6 +6,8 @@ use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName};
 
+use crate::egress::names::GATEWAY;
+
 /// The names under which the agents' listener may be spoken to. Loopback names and addresses always are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Doors {
@@ -22,11 +24,12 @@ const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 // === impl Doors ===
 
 impl Doors {
-    /// Whether a request names a host and an origin that belong here.
+    /// Whether a request names a host and an origin that belong here. `inside`: it comes out of a sandbox, where this node
+    /// is called `gateway`.
     ///
     /// # Errors
     /// With a sentence that says which does not.
-    pub(crate) fn check(&self, parts: &Parts) -> Result<(), &'static str> {
+    pub(crate) fn check(&self, parts: &Parts, inside: bool) -> Result<(), &'static str> {
         let mut hosts = parts.headers.get_all(HOST).iter();
         let written = match (hosts.next(), parts.uri.authority()) {
             // The target of a proxy's request; it wins over Host (RFC 9112 §3.2.2).
@@ -34,7 +37,9 @@ impl Doors {
             (Some(host), None) => host.to_str().ok().and_then(|host| host.parse::<Authority>().ok()),
             (None, None) => None,
         };
-        let known = written.is_some_and(|authority| self.is_host(authority.host()));
+        let known = written.is_some_and(|authority| {
+            self.is_host(authority.host()) || (inside && is_gateway(authority.host()))
+        });
         if !known || hosts.next().is_some() {
             return Err("the Host header does not name this node");
         }
@@ -58,6 +63,11 @@ impl Doors {
         host.and_then(|host| host.parse::<Authority>().ok())
             .is_some_and(|authority| !authority.as_str().contains('@') && is_loopback(authority.host()))
     }
+}
+
+/// Whether a name is that of the gateway inside a sandbox.
+fn is_gateway(host: &str) -> bool {
+    host.strip_suffix('.').unwrap_or(host).eq_ignore_ascii_case(GATEWAY)
 }
 
 /// Whether a name or address is this machine's own, without asking anybody.
@@ -108,7 +118,7 @@ mod tests {
             &[("host", "Gate.Internal:443"), ("origin", "https://ui.internal")],
             &[("host", "localhost"), ("origin", "http://localhost:6274")],
         ] {
-            assert_eq!(doors.check(&parts("/mcp", fine)), Ok(()), "{fine:?}");
+            assert_eq!(doors.check(&parts("/mcp", fine), false), Ok(()), "{fine:?}");
         }
         for wrong in [
             &[][..],
@@ -124,9 +134,20 @@ mod tests {
             &[("host", "localhost"), ("origin", "")],
             &[("host", "localhost"), ("origin", "http://localhost"), ("origin", "http://evil.example.com")],
         ] {
-            assert!(doors.check(&parts("/mcp", wrong)).is_err(), "{wrong:?}");
+            assert!(doors.check(&parts("/mcp", wrong), false).is_err(), "{wrong:?}");
         }
-        assert!(doors.check(&parts("http://evil.example.com/mcp", &[("host", "localhost")])).is_err());
+        assert!(doors.check(&parts("http://evil.example.com/mcp", &[("host", "localhost")]), false).is_err());
+    }
+
+    #[test]
+    fn the_gateway_has_its_name_inside_a_sandbox_only() {
+        let doors = Doors::default();
+        for name in ["gateway", "Gateway:80", "gateway."] {
+            let parts = parts("/mcp", &[("host", name)]);
+            assert_eq!(doors.check(&parts, true), Ok(()), "{name}");
+            assert!(doors.check(&parts, false).is_err(), "{name}");
+        }
+        assert!(doors.check(&parts("/mcp", &[("host", "gateway.evil.example")]), true).is_err());
     }
 
     #[test]

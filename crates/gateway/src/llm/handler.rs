@@ -21,8 +21,8 @@ use super::route::{self, Candidate};
 use crate::gate::Gate;
 use crate::http::accept::Standing;
 use crate::http::inbound::{self, BodyError};
+use crate::http::loads;
 use crate::http::outbound::Outbound;
-use crate::http::{guard, loads};
 use crate::mcp::handler::is_json;
 
 /// Answers a request under `/openai` or `/anthropic`.
@@ -33,9 +33,9 @@ pub(crate) async fn answer(
     body: Incoming,
     standing: &Standing,
 ) -> Response<Outbound> {
-    let token = guard::token(&parts.headers);
-    let Some(run) = token.and_then(|token| gate.kernel.authenticate(token).ok()) else {
-        return answers::unauthorized(gate, family, token.is_some());
+    let run = match gate.run_of(&parts.headers, standing) {
+        Ok(run) => run,
+        Err(presented) => return answers::unauthorized(gate, family, presented.is_some()),
     };
     if !standing.prove(run.id, &gate.loads) {
         return answers::busy(gate, family, "this run has as many connections open as it may have");

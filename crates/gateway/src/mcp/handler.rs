@@ -25,7 +25,6 @@ use super::upstream::UpstreamError;
 use super::{discovery, handshake, headers, inbox, listen, merged, params, turned_away};
 use crate::gate::Gate;
 use crate::http::accept::Standing;
-use crate::http::guard;
 use crate::http::inbound::{self, BodyError};
 use crate::http::outbound::{self, Outbound};
 
@@ -39,9 +38,9 @@ pub(crate) async fn answer(
     let Some(endpoint) = Endpoint::of_path(parts.uri.path()) else {
         return outbound::status(StatusCode::NOT_FOUND);
     };
-    let token = guard::token(&parts.headers);
-    let Some(run) = token.and_then(|token| gate.kernel.authenticate(token).ok()) else {
-        return unauthorized(gate, token.is_some());
+    let run = match gate.run_of(&parts.headers, standing) {
+        Ok(run) => run,
+        Err(presented) => return unauthorized(gate, presented.is_some()),
     };
     if !standing.prove(run.id, &gate.loads) {
         return busy(gate, "this run has as many connections open as it may have");

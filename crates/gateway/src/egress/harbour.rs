@@ -1,0 +1,87 @@
+//! Where the sockets of runs come in.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use ringfence_kernel::{Harbour, Mooring, Run, RunSockets};
+use ringfence_types::RunId;
+use tokio::net::TcpListener;
+
+use super::berth::Berth;
+use super::tls::authority::Authority;
+use super::{connect, dns};
+use crate::Gateway;
+use crate::gate::Gate;
+
+/// Authorities of runs whose sockets are not here yet.
+#[derive(Debug, Default)]
+pub(crate) struct Authorities(Mutex<HashMap<RunId, Authority>>);
+
+// === impl Authorities ===
+
+impl Authorities {
+    /// Forgets those of runs that are over.
+    pub(crate) fn sweep(&self, lives: impl Fn(RunId) -> bool) {
+        self.0.lock().retain(|run, _| lives(*run));
+    }
+}
+
+// === impl Gate ===
+
+impl Gate {
+    fn new_authority(&self, run: &Run) -> Option<Authority> {
+        let made = Authority::new(self.kernel.now(), run.expires_at, self.limits.egress.certificates);
+        made.inspect_err(|error| tracing::error!(%error, "a run has no certificate authority")).ok()
+    }
+
+    fn take_authority(&self, run: &Run) -> Option<Authority> {
+        let known = self.authorities.0.lock().remove(&run.id);
+        known.or_else(|| self.new_authority(run))
+    }
+}
+
+// === impl Gateway ===
+
+impl Gateway {
+    /// The certificate, as PEM, that programs of a run have to trust: for a sandbox that is made before its sockets are
+    /// here. The same one that its [`Mooring`] has later.
+    pub fn authority(&self, run: &Run) -> Option<Vec<u8>> {
+        let authority = self.gate().take_authority(run)?;
+        let pem = authority.pem().as_bytes().to_vec();
+        self.gate().authorities.0.lock().insert(run.id, authority);
+        Some(pem)
+    }
+}
+
+impl Harbour for Gateway {
+    /// Has to be called within the runtime.
+    fn attach(&self, run: Arc<Run>, sockets: RunSockets) -> Mooring {
+        let Some(authority) = self.gate().take_authority(&run) else { return Mooring::new((), None) };
+        let pem = authority.pem().as_bytes().to_vec();
+        let berth = Arc::new(Berth::new(Arc::clone(self.gate()), run, authority));
+        moor(&berth, sockets);
+        Mooring::new(berth.stop.clone().drop_guard(), Some(pem))
+    }
+}
+
+/// Answers on these sockets until the berth is told to stop.
+pub(crate) fn moor(berth: &Arc<Berth>, sockets: RunSockets) {
+    for (port, listener) in sockets.tcp {
+        let listening = listener.set_nonblocking(true).and_then(|()| TcpListener::from_std(listener));
+        match listening {
+            Ok(listener) => {
+                tokio::spawn(connect::accept(Arc::clone(berth), listener, port));
+            }
+            Err(error) => tracing::error!(%error, port, "a sandbox's socket cannot be used"),
+        }
+    }
+    for (port, socket) in sockets.udp {
+        let berth = Arc::clone(berth);
+        tokio::spawn(async move {
+            if let Err(error) = dns::serve::udp(berth, socket).await {
+                tracing::error!(%error, port, "a sandbox's socket cannot be used");
+            }
+        });
+    }
+}
