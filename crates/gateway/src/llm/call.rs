@@ -47,8 +47,8 @@ pub(crate) struct Said {
 /// A header that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum SaidError {
-    /// Not a name.
-    #[error("the header `x-ringfence-conversation` has no name of a conversation in it")]
+    /// Not a name, or more than one.
+    #[error("the header `x-ringfence-conversation` has not the name of one conversation in it")]
     Conversation,
     /// Not words, or too many.
     #[error("the header `x-ringfence-labels` takes at most {max} words with commas between")]
@@ -74,18 +74,21 @@ impl Said {
     /// # Errors
     /// When one cannot be read: the call would count for another conversation than its agent thinks.
     pub(crate) fn read(headers: &HeaderMap, labels_max: usize) -> Result<Self, SaidError> {
-        let text = |name: &HeaderName| headers.get(name).map(|value| value.to_str().ok());
-        let conversation = match text(&CONVERSATION) {
-            None => None,
-            Some(name) => {
+        // A header may come in several lines, which are as one with commas between (RFC 9110, section 5.3).
+        let lines = |name: &HeaderName| headers.get_all(name).into_iter().map(|line| line.to_str().ok());
+        let mut names = lines(&CONVERSATION);
+        let conversation = match (names.next(), names.next()) {
+            (None, _) => None,
+            (Some(name), None) => {
                 let name = name.and_then(|name| ConversationName::new(name.trim()).ok());
                 Some(name.ok_or(SaidError::Conversation)?)
             }
+            (Some(_), Some(_)) => return Err(SaidError::Conversation),
         };
-        let labels = match text(&LABELS) {
-            None => Vec::new(),
-            Some(words) => words.map(words_of).ok_or(SaidError::Labels { max: labels_max })?,
-        };
+        let mut labels = Vec::new();
+        for words in lines(&LABELS) {
+            labels.extend(words.map(words_of).ok_or(SaidError::Labels { max: labels_max })?);
+        }
         if labels.len() > labels_max {
             return Err(SaidError::Labels { max: labels_max });
         }
@@ -132,5 +135,17 @@ mod tests {
         assert_eq!(read(&[("x-ringfence-conversation", "")]).unwrap_err(), SaidError::Conversation);
         assert_eq!(read(&[("x-ringfence-labels", "a,b,c")]).unwrap_err(), SaidError::Labels { max: 2 });
         assert!(read(&[]).unwrap().conversation.is_none());
+    }
+
+    #[test]
+    fn a_header_may_come_in_several_lines() {
+        let labels = |lines: &[&'static str]| {
+            let lines: Vec<_> = lines.iter().map(|line| ("x-ringfence-labels", *line)).collect();
+            read(&lines).map(|said| said.labels)
+        };
+        assert_eq!(labels(&["batch", "night"]).unwrap(), ["batch", "night"]);
+        assert_eq!(labels(&["batch, night", "", "more"]).unwrap_err(), SaidError::Labels { max: 2 });
+        let twice = [("x-ringfence-conversation", "one"), ("x-ringfence-conversation", "two")];
+        assert_eq!(read(&twice).unwrap_err(), SaidError::Conversation, "it is in one of them");
     }
 }

@@ -212,3 +212,6 @@ impl End {
 fn is_about_request(status: u16) -> bool {
     matches!(status, 400 | 404 | 405 | 409 | 411..=422)
 }
+
+#[cfg(test)]
+mod tests;
