@@ -8,11 +8,14 @@ use std::path::{Path, PathBuf};
 use crate::error::SpawnError;
 use crate::layer::LayerName;
 use crate::limits::{ARGUMENTS_MAX, HIDDEN_PATHS_MAX, HOME_BYTES_DEFAULT, VARIABLES_MAX};
+use crate::network::Network;
+use crate::root::Root;
 
 /// A program to run in a sandbox, with its arguments, environment and limits.
 ///
 /// The child's environment is `PATH` and `LANG` of the node, `HOME` and `TMPDIR` in a private folder, and what
-/// [`Command::variable`] adds; nothing else of the node's environment reaches it.
+/// [`Command::variable`] adds; nothing else of the node's environment reaches it. With a [`Root`] of its own, `PATH`
+/// is the usual one and `TMPDIR` is `/tmp`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Command {
     pub(crate) program: OsString,
@@ -22,6 +25,9 @@ pub struct Command {
     pub(crate) hidden: Vec<PathBuf>,
     pub(crate) required: Vec<LayerName>,
     pub(crate) limits: Limits,
+    pub(crate) root: Option<Root>,
+    pub(crate) network: Network,
+    pub(crate) errors_read: bool,
 }
 
 /// What a child may use.
@@ -29,11 +35,19 @@ pub struct Command {
 pub struct Limits {
     /// Open files (`RLIMIT_NOFILE`, soft and hard); `None` is what the node was started with.
     pub open_files: Option<u64>,
-    /// Processes and threads of the child's user (`RLIMIT_NPROC`); the kernel counts the whole user and exempts
-    /// root. `None` is what the node was started with.
+    /// Processes and threads: by a cgroup where one can be made, and by `RLIMIT_NPROC`, where the kernel counts
+    /// the child's user (in a user namespace of its own the child alone) and exempts root. `None` is what the node
+    /// was started with; for a child with a root of its own [`crate::limits::PROCESSES_DEFAULT`].
     pub processes: Option<u64>,
     /// Bytes of the private home.
     pub home_bytes: u64,
+    /// Bytes of memory, files in memory included, by a cgroup; beyond it the kernel kills. `None` is no bound.
+    pub memory_bytes: Option<u64>,
+    /// Processor time by a cgroup, in hundredths of one processor: 150 is one and a half. `None` is no bound.
+    pub cpu_percent: Option<u32>,
+    /// Bytes of one file (`RLIMIT_FSIZE`). `None` is what the node was started with; for a child with a root of its
+    /// own [`crate::limits::FILE_BYTES_DEFAULT`].
+    pub file_bytes: Option<u64>,
 }
 
 // === impl Command ===
@@ -49,6 +63,9 @@ impl Command {
             hidden: Vec::new(),
             required: Vec::new(),
             limits: Limits::default(),
+            root: None,
+            network: Network::Host,
+            errors_read: true,
         }
     }
 
@@ -94,6 +111,41 @@ impl Command {
         self
     }
 
+    /// A root of its own instead of the machine's files with some hidden. The child is refused where one cannot be
+    /// made.
+    pub fn root(mut self, root: Root) -> Self {
+        self.root = Some(root);
+        self
+    }
+
+    /// What it can reach; without this, what the machine can. The child is refused where it would reach more.
+    pub fn network(mut self, network: Network) -> Self {
+        self.network = network;
+        self
+    }
+
+    /// Leaves its standard error to be read by [`crate::Child::take_errors`], instead of keeping its last part.
+    pub fn errors_unread(mut self) -> Self {
+        self.errors_read = false;
+        self
+    }
+
+    /// The layers that are told of it.
+    pub(crate) fn layers(&self) -> Vec<LayerName> {
+        if self.root.is_some() {
+            return LayerName::ALL.to_vec();
+        }
+        let own = LayerName::TOOL_SERVER;
+        let ordered = [
+            (LayerName::NetworkNamespace, self.network.is_own()),
+            (LayerName::MemoryLimit, self.limits.memory_bytes.is_some()),
+            (LayerName::ProcessLimit, self.limits.processes.is_some()),
+            (LayerName::CpuLimit, self.limits.cpu_percent.is_some()),
+        ];
+        let told = |name: &LayerName| own.contains(name) || ordered.contains(&(*name, true));
+        LayerName::ALL.into_iter().filter(told).collect()
+    }
+
     /// What the kernel or the spawner would refuse, said before anything is started.
     pub(crate) fn validate(&self) -> Result<(), SpawnError> {
         let invalid = |what: String| Err(SpawnError::Invalid(what));
@@ -120,6 +172,18 @@ impl Command {
         if let Some(path) = self.directory.iter().chain(&self.hidden).find(|path| !usable(path)) {
             return invalid(format!("{} is not an absolute path", path.display()));
         }
+        if let Some(root) = &self.root {
+            root.validate()?;
+            if !self.hidden.is_empty() {
+                return invalid("a child with a root of its own has nothing to hide".to_owned());
+            }
+        }
+        if self.limits.memory_bytes == Some(0)
+            || self.limits.cpu_percent == Some(0)
+            || self.limits.home_bytes == 0
+        {
+            return invalid("a limit of 0 leaves nothing to run in".to_owned());
+        }
         match self.variables.iter().find(|(name, value)| !variable_name(name) || has_nul(value)) {
             Some((name, _)) => invalid(format!("the environment variable {} cannot be set", name.display())),
             None => Ok(()),
@@ -139,6 +203,9 @@ impl fmt::Debug for Command {
             .field("hidden", &self.hidden)
             .field("required", &self.required)
             .field("limits", &self.limits)
+            .field("root", &self.root)
+            .field("network", &self.network)
+            .field("errors_read", &self.errors_read)
             .finish()
     }
 }
@@ -147,7 +214,14 @@ impl fmt::Debug for Command {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { open_files: None, processes: None, home_bytes: HOME_BYTES_DEFAULT }
+        Self {
+            open_files: None,
+            processes: None,
+            home_bytes: HOME_BYTES_DEFAULT,
+            memory_bytes: None,
+            cpu_percent: None,
+            file_bytes: None,
+        }
     }
 }
 

@@ -32,6 +32,24 @@ pub enum LayerName {
     Landlock = 12,
     /// A seccomp filter without the system calls that reach around the other layers.
     Seccomp = 13,
+    /// A user namespace: an ordinary user inside, whoever it is outside.
+    UserNamespace = 14,
+    /// A network namespace: no way out, or only the gateway's listeners.
+    NetworkNamespace = 15,
+    /// A cgroup namespace: its place among the machine's cgroups is not shown.
+    CgroupNamespace = 16,
+    /// A time namespace: the machine's uptime is not shown.
+    TimeNamespace = 17,
+    /// A root made of what was listed and nothing else.
+    PrivateRoot = 18,
+    /// A bound on its memory.
+    MemoryLimit = 19,
+    /// A bound on its processes and threads.
+    ProcessLimit = 20,
+    /// A bound on its processor time.
+    CpuLimit = 21,
+    /// It can be paused as a whole, without noticing.
+    Freezer = 22,
 }
 
 /// Whether a layer is in force.
@@ -52,7 +70,8 @@ pub struct Layer {
     pub state: LayerState,
 }
 
-/// All layers of one child, each exactly once, in the order of [`LayerName::ALL`].
+/// All layers of one child, each exactly once, in the order of [`LayerName::ALL`]: of a child with a root of its own
+/// all there are, of a tool server [`LayerName::TOOL_SERVER`] and what was ordered beside them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layers(Vec<Layer>);
 
@@ -60,7 +79,33 @@ pub struct Layers(Vec<Layer>);
 
 impl LayerName {
     /// Every layer, in the order in which people read them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 22] = [
+        Self::ProcessNamespace,
+        Self::MountNamespace,
+        Self::UserNamespace,
+        Self::NetworkNamespace,
+        Self::IpcNamespace,
+        Self::HostNamespace,
+        Self::CgroupNamespace,
+        Self::TimeNamespace,
+        Self::PrivateRoot,
+        Self::PrivateProc,
+        Self::ReadOnlyKernel,
+        Self::PrivateDevices,
+        Self::PrivateHome,
+        Self::HiddenPaths,
+        Self::NoNewPrivileges,
+        Self::NoCapabilities,
+        Self::Landlock,
+        Self::Seccomp,
+        Self::MemoryLimit,
+        Self::ProcessLimit,
+        Self::CpuLimit,
+        Self::Freezer,
+    ];
+
+    /// The layers of a child on the machine's files, as stdio tool servers are.
+    pub const TOOL_SERVER: [Self; 13] = [
         Self::ProcessNamespace,
         Self::MountNamespace,
         Self::IpcNamespace,
@@ -92,6 +137,15 @@ impl LayerName {
             Self::NoCapabilities => "no-capabilities",
             Self::Landlock => "landlock",
             Self::Seccomp => "seccomp",
+            Self::UserNamespace => "user-namespace",
+            Self::NetworkNamespace => "network-namespace",
+            Self::CgroupNamespace => "cgroup-namespace",
+            Self::TimeNamespace => "time-namespace",
+            Self::PrivateRoot => "private-root",
+            Self::MemoryLimit => "memory-limit",
+            Self::ProcessLimit => "process-limit",
+            Self::CpuLimit => "cpu-limit",
+            Self::Freezer => "freezer",
         }
     }
 
@@ -113,6 +167,15 @@ impl LayerName {
             Self::NoCapabilities => "a tool server keeps the capabilities of the node",
             Self::Landlock => "one layer less around files, devices and signals",
             Self::Seccomp => "a tool server can use every system call of the kernel",
+            Self::UserNamespace => "a run has the user id of the node",
+            Self::NetworkNamespace => "a run reaches what the machine reaches; one that must not is refused",
+            Self::CgroupNamespace => "a run learns its place among the machine's cgroups",
+            Self::TimeNamespace => "a run learns how long the machine has been up",
+            Self::PrivateRoot => "no run starts",
+            Self::MemoryLimit => "a run can use all of the machine's memory",
+            Self::ProcessLimit => "a run can start as many processes as the machine has room for",
+            Self::CpuLimit => "a run can keep every processor busy",
+            Self::Freezer => "a run is paused by stop signals, which its programs can notice",
         }
     }
 
@@ -121,8 +184,12 @@ impl LayerName {
         match self {
             Self::ProcessNamespace
             | Self::MountNamespace
+            | Self::UserNamespace
+            | Self::NetworkNamespace
             | Self::IpcNamespace
             | Self::HostNamespace
+            | Self::CgroupNamespace
+            | Self::PrivateRoot
             | Self::PrivateDevices => {
                 "allow unprivileged user namespaces (sysctl user.max_user_namespaces above 0, \
                  kernel.unprivileged_userns_clone=1; on Ubuntu an AppArmor profile for ringfence with `userns,`), \
@@ -142,6 +209,16 @@ impl LayerName {
                 "Linux 5.13 or newer with Landlock enabled (CONFIG_SECURITY_LANDLOCK, `landlock` in the lsm= boot list)"
             }
             Self::Seccomp => "a kernel with CONFIG_SECCOMP_FILTER",
+            Self::TimeNamespace => "Linux 5.6 or newer (CONFIG_TIME_NS), and user namespaces as above",
+            Self::MemoryLimit | Self::CpuLimit => {
+                "a cgroup that the node may write to: run it as a systemd service with `Delegate=yes`, or as root"
+            }
+            Self::ProcessLimit => {
+                "a cgroup that the node may write to (a systemd service with `Delegate=yes`), or a node that is not root"
+            }
+            Self::Freezer => {
+                "a cgroup that the node may write to (a systemd service with `Delegate=yes`), cgroup v2 or the v1 freezer"
+            }
         }
     }
 
@@ -178,8 +255,8 @@ impl fmt::Display for Layer {
 // === impl Layers ===
 
 impl Layers {
-    /// Layers from what was found out; one that nobody reported is missing, never assumed.
-    pub(crate) fn new(found: Vec<Layer>) -> Self {
+    /// The named layers from what was found out; one that nobody reported is missing, never assumed.
+    pub(crate) fn new(found: Vec<Layer>, names: impl IntoIterator<Item = LayerName>) -> Self {
         let mut states: std::collections::BTreeMap<LayerName, LayerState> = std::collections::BTreeMap::new();
         for layer in found {
             states.insert(layer.name, layer.state);
@@ -188,7 +265,29 @@ impl Layers {
             name,
             state: states.remove(&name).unwrap_or_else(|| LayerState::Missing("not reported".to_owned())),
         };
-        Self(LayerName::ALL.into_iter().map(complete).collect())
+        Self(names.into_iter().map(complete).collect())
+    }
+
+    /// Layers all missing, for one reason.
+    pub(crate) fn all_missing(why: &str) -> Self {
+        let missing = |name| Layer { name, state: LayerState::Missing(why.to_owned()) };
+        Self(LayerName::ALL.into_iter().map(missing).collect())
+    }
+
+    /// These, and of `more` those that these do not name; one that is missing in `more` is missing, which is said to
+    /// be so for runs.
+    pub(crate) fn and(&self, more: &Self) -> Self {
+        let both = |other: &Layer| {
+            let own = self.0.iter().find(|layer| layer.name == other.name);
+            match (own, &other.state) {
+                (None, _) => other.clone(),
+                (Some(own), LayerState::Missing(why)) if own.in_force() => {
+                    Layer { name: own.name, state: LayerState::Missing(format!("for runs: {why}")) }
+                }
+                (Some(own), _) => own.clone(),
+            }
+        };
+        Self(more.0.iter().map(both).collect())
     }
 
     /// All layers, each once.
@@ -218,8 +317,10 @@ mod tests {
 
     #[test]
     fn a_layer_nobody_reported_is_missing() {
-        let layers =
-            Layers::new(vec![Layer { name: LayerName::Seccomp, state: LayerState::InForce(String::new()) }]);
+        let layers = Layers::new(
+            vec![Layer { name: LayerName::Seccomp, state: LayerState::InForce(String::new()) }],
+            LayerName::ALL,
+        );
         assert_eq!(layers.iter().count(), LayerName::ALL.len());
         assert!(layers.in_force(LayerName::Seccomp));
         assert!(!layers.in_force(LayerName::Landlock));
@@ -233,6 +334,6 @@ mod tests {
             assert_eq!(LayerName::from_code(name as u8), Some(name));
         }
         assert_eq!(LayerName::from_code(0), None);
-        assert_eq!(LayerName::from_code(14), None);
+        assert_eq!(LayerName::from_code(23), None);
     }
 }

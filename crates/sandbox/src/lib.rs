@@ -1,10 +1,12 @@
 //! Starts processes: the only crate that makes namespaces, and the only unsafe.
 //!
 //! A node starts one **spawner**, a small process with one thread and nothing of the node in it, and asks it for
-//! children. Each child is a stdio tool server behind as many [`Layers`] as the machine gives:
+//! children. Each child is a program behind as many [`Layers`] as the machine gives: a stdio tool server on the
+//! machine's files with some hidden, or, with a [`Root`] and a [`Network`] of its own, an agent in a box that it
+//! cannot leave:
 //!
 //! ```text
-//! node ──socket──▶ spawner ──▶ first process of a sandbox ──▶ tool server ──▶ whatever it starts
+//! node ──socket──▶ spawner ──▶ first process of a sandbox ──▶ the program ──▶ whatever it starts
 //!                    │            (PID 1 of its namespace)
 //!                    └─ dies with the node; every sandbox dies with it
 //! ```
@@ -13,19 +15,24 @@
 //!
 //! - [`become_spawner_if_asked`], [`start_spawner`], [`probe`]: `main`'s part;
 //! - [`Spawner`], [`Command`], [`Child`]: the node's part;
+//! - [`Root`], [`Network`], [`Limits`]: what a child sees, reaches and may use;
 //! - [`Layers`]: what is in force, and how to get the rest;
 //! - `server`: the spawner; `inside`: what happens in a sandbox before its program runs;
 //! - `system`: the system calls without a safe wrapper, and all `unsafe` of the workspace.
 
+mod cgroup;
 mod command;
 mod error;
 mod harden;
 mod inside;
 mod layer;
 pub mod limits;
+mod network;
 mod node;
 mod refusal;
+mod root;
 mod server;
+mod stats;
 mod status;
 mod system;
 mod wire;
@@ -34,8 +41,11 @@ pub use command::{Command, Limits};
 pub use error::SpawnError;
 pub use harden::harden_process;
 pub use layer::{Layer, LayerName, LayerState, Layers};
+pub use network::{Network, Sockets};
 pub use node::{
     BoundedStderr, Child, ChildId, Process, Spawner, SpawnerBootstrap, SpawnerProgram,
     become_spawner_if_asked, probe, start_spawner,
 };
+pub use root::Root;
+pub use stats::Stats;
 pub use status::ExitStatus;

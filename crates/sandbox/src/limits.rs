@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Children one spawner keeps at a time.
-pub const CHILDREN_MAX: usize = 256;
+pub const CHILDREN_MAX: usize = 1_280;
 
 /// Arguments of one command, the program not counted.
 pub const ARGUMENTS_MAX: usize = 1_024;
@@ -13,6 +13,39 @@ pub const VARIABLES_MAX: usize = 256;
 
 /// Paths hidden from one child.
 pub const HIDDEN_PATHS_MAX: usize = 64;
+
+/// Entries of one root.
+pub const ROOT_ENTRIES_MAX: usize = 64;
+
+/// Bytes of one file that is given as content: all of an order must fit in one message.
+pub const ROOT_FILE_BYTES_MAX: usize = 64 * 1_024;
+
+/// Folders above a target in a root, itself included.
+pub const TARGET_COMPONENTS_MAX: usize = 32;
+
+/// Bytes of `/tmp` in a root, unless it is given as a scratch folder.
+pub const TEMPORARY_BYTES_DEFAULT: u64 = 256 * 1_024 * 1_024;
+
+/// Bytes of the root itself: folders to mount on, small files.
+pub const ROOT_BYTES: u64 = 8 * 1_024 * 1_024;
+
+/// Processes and threads of a child with a root of its own, unless ordered.
+pub const PROCESSES_DEFAULT: u64 = 1_024;
+
+/// Bytes of the largest file that a child with a root of its own may write, unless ordered.
+pub const FILE_BYTES_DEFAULT: u64 = 4 * 1_024 * 1_024 * 1_024;
+
+/// Bytes that a process of a child with a root of its own may lock in memory.
+pub const LOCKED_BYTES: u64 = 8 * 1_024 * 1_024;
+
+/// TCP ports at which [`crate::Sockets`] listen: HTTP, HTTPS, DNS, and the explicit proxy.
+pub const TCP_PORTS: [u16; 4] = [80, 443, 53, 3_128];
+
+/// UDP ports at which [`crate::Sockets`] listen: DNS.
+pub const UDP_PORTS: [u16; 1] = [53];
+
+/// Connections that wait to be accepted at one of [`crate::Sockets`].
+pub const BACKLOG: i32 = 1_024;
 
 /// Bytes of one message between node and spawner: a command with its arguments and environment must fit.
 /// Below the kernel's default socket buffer (208 KiB), so that one message always does.
@@ -47,3 +80,6 @@ pub const LANDLOCK_RULES_MAX: usize = 4_096;
 
 /// Rounds in which the descendants of a child are looked up and killed, where it has no process namespace.
 pub const KILL_ROUNDS_MAX: usize = 1_000;
+
+/// Rounds in which everything in a sandbox is told to stop, where it has no freezer.
+pub const SIGNAL_ROUNDS: usize = 3;

@@ -2,13 +2,13 @@
 
 #![expect(
     unsafe_code,
-    reason = "clone, close_range, mount_setattr, signal dispositions and _exit have no safe wrapper"
+    reason = "clone, unshare, close_range, mount_setattr, signals with values and _exit have no safe wrapper"
 )]
 
 use std::ffi::CStr;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use rustix::process::Pid;
 use tokio::io::unix::AsyncFd;
@@ -38,9 +38,17 @@ impl Namespaces {
     pub(crate) const MOUNT: Self = Self(libc::CLONE_NEWNS);
     pub(crate) const IPC: Self = Self(libc::CLONE_NEWIPC);
     pub(crate) const HOST: Self = Self(libc::CLONE_NEWUTS);
+    pub(crate) const NETWORK: Self = Self(libc::CLONE_NEWNET);
+    pub(crate) const CGROUP: Self = Self(libc::CLONE_NEWCGROUP);
+    /// Only for [`enter_namespaces`]: in the flags of clone(2) the bit means something else.
+    pub(crate) const TIME: Self = Self(0x80);
 
     pub(crate) const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    pub(crate) const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 
     pub(crate) const fn has(self, other: Self) -> bool {
@@ -52,12 +60,33 @@ impl Namespaces {
 ///
 /// Must be called from a process with one thread: in the copy, locks held by other threads stay held for ever.
 pub(crate) fn clone_process(namespaces: Namespaces) -> io::Result<Cloned> {
+    debug_assert!(!namespaces.has(Namespaces::TIME), "the bit would change the signal at its end");
     let flags = libc::c_long::from(namespaces.0 | libc::SIGCHLD);
     let none: libc::c_long = 0;
     // SAFETY: without CLONE_VM and with a null stack this is fork: the child runs on a copy of this stack and
     // of all memory. No CLONE_*_SETTID flag is given, so that the kernel writes through none of the pointers,
     // and their order, which differs between architectures, does not matter.
     let pid = unsafe { libc::syscall(libc::SYS_clone, flags, none, none, none, none) };
+    cloned(pid)
+}
+
+/// As [`clone_process`], and the copy begins in a cgroup (v2), given by its folder: Linux 5.7.
+pub(crate) fn clone_process_into(namespaces: Namespaces, cgroup: BorrowedFd<'_>) -> io::Result<Cloned> {
+    let number = |value: libc::c_int| u64::from(value.cast_unsigned());
+    // SAFETY: every field of clone_args is a number, and zero means "not given".
+    let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
+    arguments.flags = number(namespaces.0) | CLONE_INTO_CGROUP;
+    arguments.exit_signal = number(libc::SIGCHLD);
+    arguments.cgroup = number(cgroup.as_raw_fd());
+    // SAFETY: as in `clone_process`: without CLONE_VM and a stack this is fork. The structure's true size is given,
+    // it outlives the call, and no field is a pointer.
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const arguments, size_of::<libc::clone_args>()) };
+    cloned(pid)
+}
+
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+fn cloned(pid: libc::c_long) -> io::Result<Cloned> {
     match pid {
         -1 => Err(io::Error::last_os_error()),
         0 => Ok(Cloned::Child),
@@ -67,6 +96,13 @@ pub(crate) fn clone_process(namespaces: Namespaces) -> io::Result<Cloned> {
             .map(Cloned::Parent)
             .ok_or_else(|| io::Error::other("clone returned no process id")),
     }
+}
+
+/// Moves this process into new namespaces; into a new time namespace only the processes that it starts.
+pub(crate) fn enter_namespaces(namespaces: Namespaces) -> io::Result<()> {
+    // SAFETY: unshare with CLONE_NEW* flags alone changes what this process is in and touches none of its memory.
+    let done = unsafe { libc::unshare(namespaces.0) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Ends this process at once, without destructors, exit handlers or flushing.
@@ -113,6 +149,43 @@ pub(crate) fn mount_read_only(path: &CStr) -> io::Result<()> {
             libc::AT_RECURSIVE,
             &raw const attributes,
             size_of::<libc::mount_attr>(),
+        )
+    };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Sets flags on a detached or attached mount, given by its descriptor, and all below it: no set-user-ID programs
+/// and no devices, and, if `read_only`, no change.
+pub(crate) fn mount_restrict(mount: BorrowedFd<'_>, read_only: bool) -> io::Result<()> {
+    let own = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
+    let attr_set = if read_only { own | libc::MOUNT_ATTR_RDONLY } else { own };
+    let attributes = libc::mount_attr { attr_set, attr_clr: 0, propagation: 0, userns_fd: 0 };
+    // SAFETY: the path is an empty NUL-terminated string, which with AT_EMPTY_PATH means the descriptor itself, and
+    // `attributes` a mount_attr whose true size is given; both outlive the call, which only reads them.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_RECURSIVE | libc::AT_EMPTY_PATH,
+            &raw const attributes,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Switches on an option of a socket whose value is an int.
+pub(crate) fn switch_on(socket: BorrowedFd<'_>, level: i32, option: i32) -> io::Result<()> {
+    let on: libc::c_int = 1;
+    // SAFETY: the value is one int, whose size is given; it outlives the call, which only reads it.
+    let done = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            level,
+            option,
+            (&raw const on).cast(),
+            size_of::<libc::c_int>().try_into().unwrap_or(4),
         )
     };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
@@ -165,19 +238,79 @@ pub(crate) fn reset_signals() {
     }
 }
 
+/// A signal that was waited for, with the value it came with (0 for most).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Received {
+    pub(crate) signal: i32,
+    pub(crate) value: i32,
+}
+
 /// Waits for one of these signals, which must be blocked, and returns it.
-pub(crate) fn next_signal(wanted: &[i32]) -> i32 {
-    let mut signal = 0;
-    // SAFETY: sigemptyset initializes the set before it is read; sigwait writes one int to a valid place.
+pub(crate) fn next_signal(wanted: &[i32]) -> Received {
+    // SAFETY: sigemptyset initializes the set before it is read; sigwaitinfo writes one siginfo_t to a valid place,
+    // which is zeroed, and so valid, from the start. Its value is a union of an int and a pointer; the pointer is
+    // taken as a number and never followed.
     unsafe {
         let mut set = MaybeUninit::<libc::sigset_t>::uninit();
         libc::sigemptyset(set.as_mut_ptr());
         for one in wanted {
             libc::sigaddset(set.as_mut_ptr(), *one);
         }
-        libc::sigwait(set.as_ptr(), &raw mut signal);
+        let mut info = std::mem::zeroed::<libc::siginfo_t>();
+        loop {
+            let signal = libc::sigwaitinfo(set.as_ptr(), &raw mut info);
+            if signal > 0 {
+                let bytes = info.si_value().sival_ptr.addr().to_ne_bytes();
+                let [a, b, c, d, ..] = bytes;
+                return Received { signal, value: i32::from_ne_bytes([a, b, c, d]) };
+            }
+        }
     }
-    signal
+}
+
+/// Sends a signal to every process of this process's namespace but itself. Only for the first process of one: any
+/// other would reach the machine.
+pub(crate) fn kill_everybody(signal: rustix::process::Signal) -> io::Result<()> {
+    if rustix::process::getpid() != Pid::INIT {
+        return Err(io::Error::from(io::ErrorKind::PermissionDenied));
+    }
+    // SAFETY: kill takes numbers only and touches no memory of ours.
+    let done = unsafe { libc::kill(-1, signal.as_raw()) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// The kernel's siginfo_t on 64-bit machines, as far as a signal with a value uses it.
+#[repr(C)]
+struct SignalWithValue {
+    signal: i32,
+    error: i32,
+    code: i32,
+    gap: i32,
+    process: i32,
+    user: u32,
+    value: [i32; 2],
+    rest: [u64; 12],
+}
+
+/// Sends a signal that carries a number to a process, given by its descriptor.
+pub(crate) fn send_signal_with(process: BorrowedFd<'_>, signal: i32, value: i32) -> io::Result<()> {
+    let information = SignalWithValue {
+        signal,
+        error: 0,
+        code: libc::SI_QUEUE,
+        gap: 0,
+        process: 0,
+        user: 0,
+        value: [value, 0],
+        rest: [0; 12],
+    };
+    const { assert!(size_of::<SignalWithValue>() == size_of::<libc::siginfo_t>()) };
+    // SAFETY: the structure has the size and, for a code of SI_QUEUE, the layout of the kernel's siginfo_t; it
+    // outlives the call, which only reads it.
+    let done = unsafe {
+        libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), signal, &raw const information, 0)
+    };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Registers a descriptor with the async runtime that this is called in.

@@ -4,7 +4,8 @@ use std::fs;
 
 use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, wait};
 
-use crate::limits::KILL_ROUNDS_MAX;
+use crate::limits::{KILL_ROUNDS_MAX, SIGNAL_ROUNDS};
+use crate::system::kill_everybody;
 
 /// Kills every descendant of this process, which must be a subreaper.
 ///
@@ -25,8 +26,23 @@ pub(super) fn end_all() {
     }
 }
 
+/// Stops or continues everything below this process. Twice and more: what was being started while the others were
+/// stopped is found the next time.
+pub(super) fn signal_all(signal: Signal, alone: bool) {
+    for _ in 0..SIGNAL_ROUNDS {
+        if alone {
+            for pid in descendants(getpid()) {
+                let _ = kill_process(pid, signal);
+            }
+        } else {
+            // In a process namespace that is everybody but this process itself.
+            let _ = kill_everybody(signal);
+        }
+    }
+}
+
 /// All processes below `root`, from one look at `/proc`.
-fn descendants(root: Pid) -> Vec<Pid> {
+pub(crate) fn descendants(root: Pid) -> Vec<Pid> {
     let parents = parents();
     let mut below = vec![root];
     let mut next = 0;

@@ -24,9 +24,12 @@ const LINKS: [(&str, &str); 4] = [
     ("/proc/self/fd/2", "/dev/stderr"),
 ];
 
+/// Devices of the machine, each as a detached mount.
+pub(super) struct Devices(Vec<(&'static str, OwnedFd)>);
+
 /// Replaces `/dev`; on an error it is as it was.
 pub(super) fn mount_all() -> Result<String, String> {
-    let sources = sources().map_err(|error| format!("taking the devices: {error}"))?;
+    let devices = take()?;
     mount(
         "none",
         "/dev",
@@ -35,12 +38,22 @@ pub(super) fn mount_all() -> Result<String, String> {
         c"size=64k,nr_inodes=64,mode=0755",
     )
     .map_err(|error| format!("mounting /dev: {error}"))?;
-    let filled = fill(&sources);
+    let filled = fill(&devices);
     if filled.is_err() {
         // A half-filled /dev would break programs in ways that nobody can explain.
         let _ = unmount("/dev", UnmountFlags::DETACH);
     }
-    filled.map_err(|error| format!("filling /dev: {error}"))?;
+    filled
+}
+
+/// Takes the harmless devices, while the machine's `/dev` can still be named.
+pub(super) fn take() -> Result<Devices, String> {
+    sources().map(Devices).map_err(|error| format!("taking the devices: {error}"))
+}
+
+/// Fills an empty `/dev`.
+pub(super) fn fill(devices: &Devices) -> Result<String, String> {
+    put(&devices.0).map_err(|error| format!("filling /dev: {error}"))?;
     // Terminals are a convenience: some machines give no devpts to a user namespace.
     Ok(if mount_terminals().is_ok() { String::new() } else { "without terminals".to_owned() })
 }
@@ -56,7 +69,7 @@ fn sources() -> io::Result<Vec<(&'static str, OwnedFd)>> {
     Ok(sources)
 }
 
-fn fill(sources: &[(&'static str, OwnedFd)]) -> io::Result<()> {
+fn put(sources: &[(&'static str, OwnedFd)]) -> io::Result<()> {
     for (path, source) in sources {
         File::create_new(path)?;
         move_mount(source, "", CWD, *path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;

@@ -16,7 +16,8 @@ use crate::system::{Cloned, Namespaces, clone_process, exit_now, reset_signals};
 use crate::wire::{Failure, Order, Step};
 
 /// Starts the program and returns its process id once it runs.
-pub(super) fn start(setup: &Setup<'_>, order: &Order, descriptors: Descriptors) -> Result<Pid, Failure> {
+pub(super) fn start(setup: &Setup<'_>, descriptors: Descriptors) -> Result<Pid, Failure> {
+    let order = setup.order;
     let setup_failed = |error: io::Error| Failure::setup("starting the program", &error);
     let (read, write) = pipe_with(PipeFlags::CLOEXEC).map_err(|error| setup_failed(error.into()))?;
     match clone_process(Namespaces::NONE).map_err(setup_failed)? {
@@ -38,12 +39,16 @@ fn become_program(setup: &Setup<'_>, order: &Order, descriptors: Descriptors) ->
     if let Err(error) = detach() {
         return (Step::Setup, error);
     }
-    let directory = order.directory.as_deref().unwrap_or(setup.home);
+    let (home, temporary) = match &order.root {
+        Some(root) => (root.home.as_path(), Path::new("/tmp")),
+        None => (setup.home, setup.home),
+    };
+    let directory = order.directory.as_deref().unwrap_or(home);
     if let Err(error) = std::env::set_current_dir(directory) {
         return (Step::Directory, error);
     }
     let mut command = Command::new(&order.program);
-    command.args(&order.arguments).env_clear().env("HOME", setup.home).env("TMPDIR", setup.home);
+    command.args(&order.arguments).env_clear().env("HOME", home).env("TMPDIR", temporary);
     command.envs(order.environment.iter().map(|(name, value)| (name, value)));
     command.stdin(Stdio::from(descriptors.input));
     command.stdout(Stdio::from(descriptors.output)).stderr(Stdio::from(descriptors.error));

@@ -21,7 +21,7 @@ use crate::layer::LayerName;
 use crate::limits::LANDLOCK_RULES_MAX;
 
 /// The newest interface whose rights are asked for; older kernels enforce what they know.
-const NEWEST: ABI = ABI::V9;
+pub(super) const NEWEST: ABI = ABI::V9;
 
 /// Restricts this process and all it starts; returns whether that keeps hidden paths from being opened which no
 /// mount covers.
@@ -144,7 +144,7 @@ impl<'a> Domain<'a> {
     }
 }
 
-fn describe(status: &LandlockStatus) -> String {
+pub(super) fn describe(status: &LandlockStatus) -> String {
     match status {
         LandlockStatus::NotEnabled => "built into the kernel but not enabled at boot".to_owned(),
         LandlockStatus::NotImplemented => "not in this kernel, or refused by a filter".to_owned(),

@@ -5,38 +5,37 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, set_child_subreaper, wait};
 
-use super::{Descriptors, END_SIGNAL, Setup, descendants, execute};
-use crate::layer::Layer;
+use super::{Descriptors, END_SIGNAL, PASS_SIGNAL, Prepared, Setup, descendants, execute};
 use crate::status::ExitStatus;
-use crate::system::{Namespaces, next_signal};
-use crate::wire::{Order, Report, send};
+use crate::system::{Namespaces, Received, next_signal};
+use crate::wire::{Report, send};
 
 /// Runs the program to its end; returns this process's own exit code.
-pub(super) fn run(setup: &Setup<'_>, descriptors: Descriptors, layers: &[Layer]) -> i32 {
-    let Some(order) = setup.order else {
-        tell(&descriptors.report, &Report::Started(layers.to_vec()));
+pub(super) fn run(setup: &Setup<'_>, descriptors: Descriptors, prepared: Prepared) -> i32 {
+    if setup.trial {
+        start_told(&descriptors.report, prepared);
         tell(&descriptors.report, &Report::Exited(ExitStatus::Exited(0)));
         return 0;
-    };
-    run_program(setup, order, descriptors, layers)
+    }
+    run_program(setup, descriptors, prepared)
 }
 
-fn run_program(setup: &Setup<'_>, order: &Order, descriptors: Descriptors, layers: &[Layer]) -> i32 {
+fn run_program(setup: &Setup<'_>, descriptors: Descriptors, prepared: Prepared) -> i32 {
     let Ok(report) = descriptors.report.try_clone() else { return 1 };
     let alone = !setup.namespaces.has(Namespaces::PROCESS);
     if alone {
         // Without a process namespace orphans come here instead of to the machine's init, to be found and ended.
         let _ = set_child_subreaper(Pid::from_raw(1));
     }
-    let program = match execute::start(setup, order, descriptors) {
+    let program = match execute::start(setup, descriptors) {
         Ok(program) => program,
         Err(failure) => {
             tell(&report, &Report::Failed(failure));
             return 1;
         }
     };
-    tell(&report, &Report::Started(layers.to_vec()));
-    let status = await_end(program);
+    start_told(&report, prepared);
+    let status = await_end(program, alone);
     if alone {
         descendants::end_all();
     }
@@ -44,13 +43,23 @@ fn run_program(setup: &Setup<'_>, order: &Order, descriptors: Descriptors, layer
     0
 }
 
+/// Says that the program runs, and hands out the sockets; they do not stay in here.
+fn start_told(report: &OwnedFd, Prepared { layers, sockets }: Prepared) {
+    let borrowed: Vec<_> = sockets.iter().map(AsFd::as_fd).collect();
+    // If the spawner has gone, the parent-death signal is on its way.
+    let _ = send(report.as_fd(), &Report::Started(layers).encode(), &borrowed);
+}
+
 /// Waits until the program ends, or this process is told to end everything.
-fn await_end(program: Pid) -> ExitStatus {
-    let wanted = [Signal::CHILD, Signal::TERM, END_SIGNAL].map(Signal::as_raw);
+fn await_end(program: Pid, alone: bool) -> ExitStatus {
+    let wanted = [Signal::CHILD, Signal::TERM, END_SIGNAL, PASS_SIGNAL].map(Signal::as_raw);
     loop {
-        let signal = next_signal(&wanted);
+        let Received { signal, value } = next_signal(&wanted);
         if signal == END_SIGNAL.as_raw() {
             return ExitStatus::Killed;
+        }
+        if signal == PASS_SIGNAL.as_raw() {
+            pass_on(program, alone, value);
         }
         if signal == Signal::TERM.as_raw() {
             // Passed on to the program and what shares its process group; an error means that it has just ended.
@@ -59,6 +68,15 @@ fn await_end(program: Pid) -> ExitStatus {
         if let Some(status) = bury(program) {
             return status;
         }
+    }
+}
+
+fn pass_on(program: Pid, alone: bool, value: i32) {
+    let Some(signal) = Signal::from_named_raw(value.unsigned_abs().cast_signed()) else { return };
+    if value > 0 {
+        let _ = kill_process_group(program, signal);
+    } else {
+        descendants::signal_all(signal, alone);
     }
 }
 

@@ -24,20 +24,36 @@ impl Identity {
     }
 }
 
-/// Maps the user and group to themselves, and nobody else.
-pub(crate) fn write_maps(identity: Identity) -> io::Result<()> {
-    // The files below /proc of a process that is not dumpable belong to root, and this user could not write
-    // them. This process runs nothing but our code and holds no secret of the node, so that it may be dumpable
-    // for this moment.
-    set_dumpable_behavior(DumpableBehavior::Dumpable)?;
-    let written = write(identity);
-    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-    written
+/// The user and group id of an agent in its box.
+pub(crate) const AGENT: u32 = 1_000;
+
+/// Whom the user is in its namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// Itself.
+    AsItself,
+    /// An ordinary user, also when it is root outside.
+    AsAgent,
 }
 
-fn write(Identity { user, group }: Identity) -> io::Result<()> {
+/// Maps the user and group, and nobody else. To be called while this process is dumpable.
+pub(crate) fn write_maps(Identity { user, group }: Identity, known: Known) -> io::Result<()> {
+    let (inner_user, inner_group) = match known {
+        Known::AsItself => (user, group),
+        Known::AsAgent => (AGENT, AGENT),
+    };
     // A group map may be written by an unprivileged user only after setgroups is given up.
     std::fs::write("/proc/self/setgroups", "deny")?;
-    std::fs::write("/proc/self/uid_map", format!("{user} {user} 1"))?;
-    std::fs::write("/proc/self/gid_map", format!("{group} {group} 1"))
+    std::fs::write("/proc/self/uid_map", format!("{inner_user} {user} 1"))?;
+    std::fs::write("/proc/self/gid_map", format!("{inner_group} {group} 1"))
+}
+
+/// Does something with files of this process below `/proc`. Those of a process that is not dumpable belong to
+/// root, and this user could not write them. This process runs nothing but our code and holds no secret of the
+/// node, so that it may be dumpable for this moment.
+pub(crate) fn while_dumpable<T>(act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    set_dumpable_behavior(DumpableBehavior::Dumpable)?;
+    let outcome = act();
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    outcome
 }

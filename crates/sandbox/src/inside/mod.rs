@@ -4,6 +4,7 @@
 //! so it comes after them; seccomp forbids what the others need, so it comes last.
 
 mod capabilities;
+mod confine;
 mod descendants;
 mod devices;
 mod execute;
@@ -14,7 +15,11 @@ mod identity;
 mod kernel_files;
 mod limit;
 mod mounts;
+mod namespaces;
+mod network;
+mod routes;
 mod seccomp;
+mod tree;
 
 use std::fs::File;
 use std::io;
@@ -26,19 +31,31 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Signal, set_parent_process_death_signal};
 use rustix::time::Timespec;
 
-pub(crate) use self::identity::{Identity, write_maps};
+pub(crate) use self::descendants::descendants;
+pub(crate) use self::identity::{Identity, Known, while_dumpable, write_maps};
 pub(crate) use self::seccomp::Filters;
+pub(crate) use self::tree::Etc;
+use crate::cgroup::Joinable;
 use crate::inside::found::Found;
 use crate::layer::{Layer, LayerName};
+use crate::root::Root;
 use crate::system::{self, Namespaces};
 use crate::wire::{Failure, Order, Report, Step, send};
 
 /// Everything the first process of a sandbox needs to know.
 pub(crate) struct Setup<'a> {
-    /// What to run; `None` to set everything up, report and end.
-    pub(crate) order: Option<&'a Order>,
+    /// What to run.
+    pub(crate) order: &'a Order,
+    /// Whether to set everything up, report and end, instead of running it.
+    pub(crate) trial: bool,
     /// The namespaces it is made in.
     pub(crate) namespaces: Namespaces,
+    /// Those that can only be entered later.
+    pub(crate) late: Namespaces,
+    /// Its cgroup, if it gets one.
+    pub(crate) cgroup: Option<&'a Joinable>,
+    /// What of the system a root of its own shows.
+    pub(crate) etc: &'a Etc,
     /// Layers that this machine is known to refuse.
     pub(crate) refused: &'a [Layer],
     /// Canonical paths to hide, none inside another.
@@ -66,10 +83,20 @@ pub(crate) struct Descriptors {
 /// Tells a first process that has no process namespace to end everything below it, and itself.
 pub(crate) const END_SIGNAL: Signal = Signal::USR1;
 
+/// Tells a first process to pass on the signal that is its value: to the program's process group, or, when it stops
+/// or continues and the value is negative, to everything in the sandbox.
+pub(crate) const PASS_SIGNAL: Signal = Signal::USR2;
+
+/// Layers in force, and the sockets to hand out.
+struct Prepared {
+    layers: Vec<Layer>,
+    sockets: Vec<OwnedFd>,
+}
+
 /// The life of the first process of a sandbox. It never returns to the spawner's code, whose memory it copied.
 pub(crate) fn live(setup: &Setup<'_>, descriptors: Descriptors) -> ! {
     let life = AssertUnwindSafe(|| match prepare(setup, &descriptors) {
-        Ok(layers) => first::run(setup, descriptors, &layers),
+        Ok(prepared) => first::run(setup, descriptors, prepared),
         Err(failure) => {
             // A spawner that has gone reads no report, and there is nobody else to tell.
             let _ = send(&descriptors.report, &Report::Failed(failure).encode(), &[]);
@@ -80,47 +107,55 @@ pub(crate) fn live(setup: &Setup<'_>, descriptors: Descriptors) -> ! {
 }
 
 /// Puts every layer in place and says which are.
-fn prepare(setup: &Setup<'_>, descriptors: &Descriptors) -> Result<Vec<Layer>, Failure> {
+fn prepare(setup: &Setup<'_>, descriptors: &Descriptors) -> Result<Prepared, Failure> {
     let failed = |what: &'static str| move |error: io::Error| Failure::setup(what, &error);
     system::block_signals();
     die_with_spawner(setup, descriptors).map_err(failed("binding the sandbox to the spawner"))?;
+    if let Some(cgroup) = setup.cgroup {
+        cgroup.join().map_err(failed("entering the cgroup"))?;
+    }
     close_the_rest(descriptors).map_err(failed("closing descriptors"))?;
 
     let mut found = Found::new(setup.refused);
-    if setup.namespaces.has(Namespaces::USER) {
-        write_maps(setup.identity).map_err(failed("writing the user map"))?;
+    namespaces::settle(setup, &mut found)?;
+    let sockets = network::prepare(setup.order.network, setup.namespaces, &mut found)?;
+    match &setup.order.root {
+        Some(root) => close_box(setup, root, &mut found)?,
+        None => close_server(setup, &mut found)?,
     }
-    for (namespace, name) in [
-        (Namespaces::PROCESS, LayerName::ProcessNamespace),
-        (Namespaces::IPC, LayerName::IpcNamespace),
-        (Namespaces::HOST, LayerName::HostNamespace),
-    ] {
-        if setup.namespaces.has(namespace) {
-            found.in_force(name, "");
-        }
-    }
-    if setup.namespaces.has(Namespaces::HOST) {
-        // A name of its own is all the layer gives; without it the copy still says what the machine is called.
-        if let Err(error) = rustix::system::sethostname(b"sandbox") {
-            found.missing(LayerName::HostNamespace, format!("setting the host name: {error}"));
-        }
-    }
-    let covered = mounts::prepare(setup, &mut found)?;
-    limit::apply(setup).map_err(failed("setting limits"))?;
-    capabilities::drop_all(&mut found);
-    rustix::thread::set_no_new_privs(true)
-        .map_err(io::Error::from)
-        .map_err(failed("setting no_new_privs"))?;
-    found.in_force(LayerName::NoNewPrivileges, "");
-    let denied = filesystem::restrict(setup, covered.is_ok(), &mut found);
-    mounts::report_hidden(setup, &covered, denied, &mut found);
-    seccomp::apply(setup.filters, &mut found);
-
     let layers = found.into_layers();
-    match setup.order.and_then(|order| lacking(order, &layers)) {
+    match lacking(setup.order, &layers) {
         Some(failure) => Err(failure),
-        None => Ok(layers),
+        None => Ok(Prepared { layers, sockets }),
     }
+}
+
+/// A child on the machine's files, with some of them hidden.
+fn close_server(setup: &Setup<'_>, found: &mut Found) -> Result<(), Failure> {
+    let covered = mounts::prepare(setup, found)?;
+    give_up_rights(setup, found)?;
+    let denied = filesystem::restrict(setup, covered.is_ok(), found);
+    mounts::report_hidden(setup, &covered, denied, found);
+    seccomp::refuse(setup.filters, found);
+    Ok(())
+}
+
+/// A child in a root of its own.
+fn close_box(setup: &Setup<'_>, root: &Root, found: &mut Found) -> Result<(), Failure> {
+    let writable = tree::enter(setup, root, found)?;
+    give_up_rights(setup, found)?;
+    confine::restrict(&writable, found);
+    seccomp::allow(setup.filters, setup.order.network, found);
+    Ok(())
+}
+
+fn give_up_rights(setup: &Setup<'_>, found: &mut Found) -> Result<(), Failure> {
+    limit::apply(setup).map_err(|error| Failure::setup("setting limits", &error))?;
+    capabilities::drop_all(found);
+    rustix::thread::set_no_new_privs(true)
+        .map_err(|error| Failure::setup("setting no_new_privs", &error.into()))?;
+    found.in_force(LayerName::NoNewPrivileges, "");
+    Ok(())
 }
 
 /// The first required layer that is missing.
@@ -128,6 +163,7 @@ fn lacking(order: &Order, layers: &[Layer]) -> Option<Failure> {
     let missing = |name: &&LayerName| !layers.iter().any(|layer| layer.name == **name && layer.in_force());
     let name = order.required.iter().find(missing)?;
     let why = layers.iter().find(|layer| layer.name == *name).map(ToString::to_string);
+    let why = why.or_else(|| Some(format!("{name}: missing (not ordered)")));
     // The layer's code travels where an error number would, so that the node names it without parsing text.
     Some(Failure { step: Step::Required, errno: i32::from(*name as u8), text: why.unwrap_or_default() })
 }

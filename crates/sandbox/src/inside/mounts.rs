@@ -24,7 +24,7 @@ const LAYERS: [LayerName; 3] = [LayerName::PrivateProc, LayerName::ReadOnlyKerne
 pub(super) fn prepare(setup: &Setup<'_>, found: &mut Found) -> Result<Covered, Failure> {
     let entered = enter(setup.namespaces);
     let home = entered.clone().and_then(|()| mount_home(setup));
-    if let (Some(_), true, Err(why)) = (setup.order, setup.home == setup.homes, &home) {
+    if let (false, true, Err(why)) = (setup.trial, setup.home == setup.homes, &home) {
         return Err(Failure { step: Step::Setup, errno: 0, text: format!("no private home: {why}") });
     }
     found.record(LayerName::PrivateHome, home);
@@ -91,7 +91,7 @@ fn hide(path: &Path) -> io::Result<()> {
 
 /// A home on a file system of its own, which ends with the namespace: nothing to clean up, however it ends.
 fn mount_home(setup: &Setup<'_>) -> Result<String, String> {
-    let bytes = setup.order.map_or(crate::limits::HOME_BYTES_DEFAULT, |order| order.limits.home_bytes);
+    let bytes = setup.order.limits.home_bytes;
     let options = std::ffi::CString::new(format!("size={bytes},nr_inodes=65536,mode=0700"));
     let options = options.map_err(|_| "the size has a NUL".to_owned())?;
     mount("none", setup.home, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, options.as_c_str())

@@ -16,7 +16,7 @@ use rustix::time::Timespec;
 
 use super::spawner::Spawner;
 use crate::error::SpawnError;
-use crate::layer::Layers;
+use crate::layer::{LayerName, Layers};
 use crate::limits::{HIDDEN_PATHS_MAX, MESSAGE_BYTES_MAX, START_TIMEOUT, STOP_TIMEOUT};
 use crate::wire::{Hello, Notice, Request, pair, receive, send};
 
@@ -35,6 +35,7 @@ pub struct SpawnerProgram {
 pub struct SpawnerBootstrap {
     pub(crate) link: Link,
     layers: Layers,
+    run_layers: Layers,
 }
 
 /// The spawner's process and the socket to it. Dropped, it ends the spawner and every child.
@@ -78,18 +79,26 @@ pub fn start_spawner<P: AsRef<Path>>(
     let mut link = Link::start(program).map_err(SpawnError::Start)?;
     let hello = Request::Hello(Hello { hidden, temporary: std::env::temp_dir() });
     match link.greet(&hello).map_err(SpawnError::Start)? {
-        Notice::Ready { layers } => Ok(SpawnerBootstrap { link, layers: Layers::new(layers) }),
+        Notice::Ready { layers, boxed } => Ok(SpawnerBootstrap {
+            link,
+            layers: Layers::new(layers, LayerName::TOOL_SERVER),
+            run_layers: match boxed {
+                Ok(layers) => Layers::new(layers, LayerName::ALL),
+                Err(why) => Layers::all_missing(&why),
+            },
+        }),
         Notice::Unready { text } => Err(SpawnError::Unready(text)),
         _ => Err(SpawnError::Unready("it answered something else than was asked".to_owned())),
     }
 }
 
-/// What this machine gives a tool server: one sandbox is set up, looked at, and ended.
+/// What this machine gives: one sandbox as of a tool server and one as of a run are set up, looked at, and ended. All
+/// layers, of which those that are missing around a run alone say so.
 ///
 /// # Errors
 /// As [`start_spawner`].
 pub fn probe(program: &SpawnerProgram) -> Result<Layers, SpawnError> {
-    start_spawner::<&Path>(program, &[]).map(|bootstrap| bootstrap.layers)
+    start_spawner::<&Path>(program, &[]).map(|bootstrap| bootstrap.layers.and(&bootstrap.run_layers))
 }
 
 // === impl SpawnerProgram ===
@@ -117,9 +126,14 @@ impl SpawnerProgram {
 // === impl SpawnerBootstrap ===
 
 impl SpawnerBootstrap {
-    /// The layers that were found by setting up a sandbox with nothing in it.
+    /// The layers that were found by setting up a tool server's sandbox with nothing in it.
     pub fn layers(&self) -> &Layers {
         &self.layers
+    }
+
+    /// The layers that were found by setting up one with a root and a network of its own; see [`Spawner::run_layers`].
+    pub fn run_layers(&self) -> &Layers {
+        &self.run_layers
     }
 
     /// Binds it to the async runtime that this is called in.
@@ -130,7 +144,7 @@ impl SpawnerBootstrap {
     /// # Panics
     /// Outside of a Tokio runtime with I/O enabled, as everything of Tokio does.
     pub fn into_async(self) -> io::Result<Spawner> {
-        Spawner::new(self.link, self.layers)
+        Spawner::new(self.link, self.layers, self.run_layers)
     }
 }
 
@@ -197,10 +211,11 @@ impl Drop for Link {
     }
 }
 
-/// The part of the node's environment that children get: nothing in it is secret.
-pub(super) fn base_environment() -> Vec<(OsString, OsString)> {
-    let path =
-        std::env::var_os("PATH").unwrap_or_else(|| OsStr::new("/usr/local/bin:/usr/bin:/bin").to_owned());
+/// The part of the node's environment that children get: nothing in it is secret. With a root of their own, the
+/// node's PATH would name folders that are not there.
+pub(super) fn base_environment(own_root: bool) -> Vec<(OsString, OsString)> {
+    let path = std::env::var_os("PATH").filter(|_| !own_root);
+    let usual = || OsStr::new("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin").to_owned();
     let language = std::env::var_os("LANG").unwrap_or_else(|| OsStr::new("C.UTF-8").to_owned());
-    vec![("PATH".into(), path), ("LANG".into(), language)]
+    vec![("PATH".into(), path.unwrap_or_else(usual)), ("LANG".into(), language)]
 }

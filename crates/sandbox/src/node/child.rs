@@ -9,6 +9,8 @@ use tokio::sync::watch;
 use super::spawner::Shared;
 use super::stderr::BoundedStderr;
 use crate::layer::Layers;
+use crate::network::Sockets;
+use crate::stats::Stats;
 use crate::status::ExitStatus;
 use crate::wire::SignalKind;
 
@@ -37,6 +39,8 @@ pub struct Process {
     pub(super) layers: Layers,
     pub(super) ended: watch::Receiver<Option<ExitStatus>>,
     pub(super) leash: Leash,
+    pub(super) sockets: Option<Sockets>,
+    pub(super) errors: Option<pipe::Receiver>,
 }
 
 /// Kills the child when dropped.
@@ -51,6 +55,46 @@ pub(super) struct Leash {
 impl fmt::Display for ChildId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)
+    }
+}
+
+// === impl Child ===
+
+impl Child {
+    /// Its listening sockets, once, if its network is [`crate::Network::Gateway`]. Until they are served, what it
+    /// asks of the network waits; dropped, everything it asks is refused.
+    pub fn take_sockets(&mut self) -> Option<Sockets> {
+        self.process.sockets.take()
+    }
+
+    /// Its standard error, once, if the command said [`crate::Command::errors_unread`].
+    pub fn take_errors(&mut self) -> Option<pipe::Receiver> {
+        self.process.errors.take()
+    }
+
+    /// As [`Process::signal`].
+    pub fn signal(&self, signal: i32) {
+        self.process.signal(signal);
+    }
+
+    /// As [`Process::pause`].
+    pub fn pause(&self) {
+        self.process.pause();
+    }
+
+    /// As [`Process::resume`].
+    pub fn resume(&self) {
+        self.process.resume();
+    }
+
+    /// As [`Process::stats`].
+    pub async fn stats(&self) -> Option<Stats> {
+        self.process.stats().await
+    }
+
+    /// As [`Process::kill`].
+    pub fn kill(&self) {
+        self.process.kill();
     }
 }
 
@@ -84,6 +128,29 @@ impl Process {
     /// Asks it to end: SIGTERM to its process group. A polite caller closes its standard input first.
     pub fn terminate(&self) {
         self.leash.shared.signal(self.id, SignalKind::Terminate);
+    }
+
+    /// Sends a signal, 1 to 31, to its process group; other numbers do nothing.
+    pub fn signal(&self, signal: i32) {
+        if (1..=31).contains(&signal) {
+            self.leash.shared.signal(self.id, SignalKind::Number(signal));
+        }
+    }
+
+    /// Stops everything in its sandbox: by a freezer where the layer [`crate::LayerName::Freezer`] is in force, without
+    /// the programs noticing; else by SIGSTOP to all of them.
+    pub fn pause(&self) {
+        self.leash.shared.signal(self.id, SignalKind::Pause);
+    }
+
+    /// Lets everything in its sandbox go on.
+    pub fn resume(&self) {
+        self.leash.shared.signal(self.id, SignalKind::Resume);
+    }
+
+    /// What it uses, everything below it included; `None` when it has ended.
+    pub async fn stats(&self) -> Option<Stats> {
+        self.leash.shared.measure(self.id).await
     }
 
     /// Kills it with everything below it, at once.

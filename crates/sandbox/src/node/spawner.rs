@@ -1,5 +1,6 @@
 //! The handle by which the node asks for children.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -13,12 +14,14 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use super::bootstrap::{Link, base_environment};
 use super::child::{Child, Leash, Process};
 use super::stderr::BoundedStderr;
-use super::table::{Answer, Slot, Table};
+use super::table::{Answer, Slot, Started, Table};
 use crate::command::Command;
 use crate::error::SpawnError;
 use crate::layer::Layers;
-use crate::limits::{CHILDREN_MAX, MESSAGE_BYTES_MAX, SPAWN_TIMEOUT};
+use crate::limits::{CHILDREN_MAX, MESSAGE_BYTES_MAX, SPAWN_TIMEOUT, TCP_PORTS, UDP_PORTS};
+use crate::network::{Network, Sockets};
 use crate::refusal::explain;
+use crate::stats::Stats;
 use crate::wire::{Notice, Order, Request, SignalKind, receive, send};
 
 /// Starts children. Clones are handles to one spawner; when the last one and the last child are dropped, or the
@@ -27,6 +30,7 @@ use crate::wire::{Notice, Order, Request, SignalKind, receive, send};
 pub struct Spawner {
     shared: Arc<Shared>,
     layers: Arc<Layers>,
+    run_layers: Arc<Layers>,
 }
 
 /// What handles, children and the task that talks to the spawner share.
@@ -56,7 +60,7 @@ struct Pipes {
 // === impl Spawner ===
 
 impl Spawner {
-    pub(super) fn new(link: Link, layers: Layers) -> io::Result<Self> {
+    pub(super) fn new(link: Link, layers: Layers, run_layers: Layers) -> io::Result<Self> {
         rustix::io::ioctl_fionbio(&link.socket, true)?;
         let (outbox, inbox) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
@@ -76,12 +80,18 @@ impl Spawner {
                 () = read_all(&socket, &ending.0) => {}
             }
         });
-        Ok(Self { shared, layers: Arc::new(layers) })
+        Ok(Self { shared, layers: Arc::new(layers), run_layers: Arc::new(run_layers) })
     }
 
     /// The layers that were found when the spawner started.
     pub fn layers(&self) -> &Layers {
         &self.layers
+    }
+
+    /// The layers that were found around a child with a root of its own, [`crate::Network::Gateway`] and every limit,
+    /// when the spawner started. Where none can be made, all are missing, with the reason.
+    pub fn run_layers(&self) -> &Layers {
+        &self.run_layers
     }
 
     /// Whether the spawner lives. When it has died, all children have, and none can be started any more.
@@ -107,23 +117,46 @@ impl Spawner {
         let pipes = Pipes::open().map_err(SpawnError::Pipes)?;
         let (started, answer) = oneshot::channel();
         let (ended, ending) = watch::channel(None);
-        if !self.shared.table.add(id, Slot { started: Some(started), ended, place }) {
+        if !self
+            .shared
+            .table
+            .add(id, Slot { started: Some(started), ended, place, measuring: VecDeque::new() })
+        {
             return Err(SpawnError::SpawnerGone);
         }
         // From here on, whatever goes wrong, dropping the leash kills what has been started.
         let leash = Leash { id, shared: Arc::clone(&self.shared) };
         self.shared.send(Outgoing { bytes, descriptors: pipes.theirs });
-        let (pid, layers) = await_answer(answer, command).await?;
-        let process = Process { id, pid, layers: Layers::new(layers), ended: ending, leash };
-        let stderr = BoundedStderr::reading(pipes.stderr);
+        let Started { pid, layers, sockets } = await_answer(answer, command).await?;
+        let sockets = match command.network {
+            Network::Gateway => Some(name_sockets(sockets)?),
+            Network::Host | Network::None => None,
+        };
+        let layers = Layers::new(layers, command.layers());
+        let mut process = Process { id, pid, layers, ended: ending, leash, sockets, errors: None };
+        let stderr = if command.errors_read {
+            BoundedStderr::reading(pipes.stderr)
+        } else {
+            process.errors = Some(pipes.stderr);
+            BoundedStderr::default()
+        };
         Ok(Child { process, stdin: pipes.stdin, stdout: pipes.stdout, stderr })
     }
 }
 
-async fn await_answer(
-    answer: oneshot::Receiver<Answer>,
-    command: &Command,
-) -> Result<(u32, Vec<crate::layer::Layer>), SpawnError> {
+/// The sockets in the order in which they are made inside.
+fn name_sockets(sockets: Vec<OwnedFd>) -> Result<Sockets, SpawnError> {
+    if sockets.len() != TCP_PORTS.len() + UDP_PORTS.len() {
+        return Err(SpawnError::Setup("the sockets of its network did not arrive".to_owned()));
+    }
+    let mut sockets = sockets.into_iter();
+    let tcp =
+        TCP_PORTS.into_iter().zip(sockets.by_ref()).map(|(port, socket)| (port, socket.into())).collect();
+    let udp = UDP_PORTS.into_iter().zip(sockets).map(|(port, socket)| (port, socket.into())).collect();
+    Ok(Sockets { tcp, udp })
+}
+
+async fn await_answer(answer: oneshot::Receiver<Answer>, command: &Command) -> Result<Started, SpawnError> {
     match tokio::time::timeout(SPAWN_TIMEOUT, answer).await {
         Err(_) => Err(SpawnError::TimedOut { after: SPAWN_TIMEOUT }),
         Ok(Err(_)) => Err(SpawnError::SpawnerGone),
@@ -134,7 +167,7 @@ async fn await_answer(
 
 /// The command with the base environment below its own.
 fn order(command: &Command) -> Order {
-    let mut environment = base_environment();
+    let mut environment = base_environment(command.root.is_some());
     environment.extend(command.variables.iter().cloned());
     Order {
         program: command.program.clone(),
@@ -144,6 +177,8 @@ fn order(command: &Command) -> Order {
         hidden: command.hidden.clone(),
         required: command.required.clone(),
         limits: command.limits,
+        root: command.root.clone(),
+        network: command.network,
     }
 }
 
@@ -160,6 +195,13 @@ impl Shared {
     pub(super) fn signal(&self, id: u64, kind: SignalKind) {
         let bytes = Request::Signal { id, kind }.encode();
         self.send(Outgoing { bytes, descriptors: Vec::new() });
+    }
+
+    /// Asks what a child uses; `None` when it has ended.
+    pub(super) async fn measure(&self, id: u64) -> Option<Stats> {
+        let answer = self.table.measuring(id)?;
+        self.send(Outgoing { bytes: Request::Measure { id }.encode(), descriptors: Vec::new() });
+        answer.await.ok().flatten()
     }
 
     fn send(&self, message: Outgoing) {
@@ -198,11 +240,13 @@ async fn read_all(socket: &AsyncFd<OwnedFd>, shared: &std::sync::Weak<Shared>) {
         let received = socket.async_io(Interest::READABLE, |socket| receive(socket, &mut buffer)).await;
         let problem = match received {
             Ok(Some(packet)) => match Notice::decode(&buffer[..packet.length]) {
-                Ok(notice) => match shared.upgrade().map(|shared| shared.table.apply(notice)) {
-                    None => return,
-                    Some(Ok(())) => continue,
-                    Some(Err(what)) => what.to_owned(),
-                },
+                Ok(notice) => {
+                    match shared.upgrade().map(|shared| shared.table.apply(notice, packet.descriptors)) {
+                        None => return,
+                        Some(Ok(())) => continue,
+                        Some(Err(what)) => what.to_owned(),
+                    }
+                }
                 Err(error) => error.to_string(),
             },
             Ok(None) => "it has ended".to_owned(),

@@ -1,16 +1,27 @@
 //! What the node knows of its children: who waits for which.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
 use crate::layer::Layer;
+use crate::stats::Stats;
 use crate::status::ExitStatus;
 use crate::wire::{Failure, Notice};
 
 /// What the spawner answered to an order; `None` in its place: the spawner has died.
-pub(super) type Answer = Result<(u32, Vec<Layer>), Failure>;
+pub(super) type Answer = Result<Started, Failure>;
+
+/// A child whose program runs.
+#[derive(Debug)]
+pub(super) struct Started {
+    pub(super) pid: u32,
+    pub(super) layers: Vec<Layer>,
+    /// Its listening sockets, if its network leads to them.
+    pub(super) sockets: Vec<OwnedFd>,
+}
 
 /// Every child that has not ended, by number; `None` when the spawner has died.
 #[derive(Debug)]
@@ -23,6 +34,8 @@ pub(super) struct Slot {
     pub(super) ended: watch::Sender<Option<ExitStatus>>,
     /// Its place among [`crate::limits::CHILDREN_MAX`].
     pub(super) place: OwnedSemaphorePermit,
+    /// Who waits to hear what it uses, in the order of asking.
+    pub(super) measuring: VecDeque<oneshot::Sender<Option<Stats>>>,
 }
 
 // === impl Table ===
@@ -41,7 +54,7 @@ impl Table {
     }
 
     /// Applies a notice. One about a child that is not known is a defect of the spawner, and the end of it.
-    pub(super) fn apply(&self, notice: Notice) -> Result<(), &'static str> {
+    pub(super) fn apply(&self, notice: Notice, descriptors: Vec<OwnedFd>) -> Result<(), &'static str> {
         let mut slots = self.lock();
         let slots = slots.as_mut().ok_or("a notice after the end")?;
         match notice {
@@ -49,7 +62,7 @@ impl Table {
                 let slot = slots.get_mut(&id).ok_or("an unknown child started")?;
                 let waiting = slot.started.take().ok_or("a child started twice")?;
                 // Nobody waits any more: the order was cancelled, and its kill is on its way.
-                let _ = waiting.send(Ok((pid, layers)));
+                let _ = waiting.send(Ok(Started { pid, layers, sockets: descriptors }));
             }
             Notice::Failed { id, failure } => {
                 let slot = slots.remove(&id).ok_or("an unknown child failed")?;
@@ -62,9 +75,24 @@ impl Table {
                 slot.ended.send_replace(Some(status));
                 drop(slot.place);
             }
+            // One that has ended in between has no slot, and nobody waits.
+            Notice::Measured { id, stats } => {
+                let waiting = slots.get_mut(&id).and_then(|slot| slot.measuring.pop_front());
+                if let Some(waiting) = waiting {
+                    let _ = waiting.send(stats);
+                }
+            }
             Notice::Ready { .. } | Notice::Unready { .. } => return Err("a second greeting"),
         }
         Ok(())
+    }
+
+    /// Waits for what a child uses; `None` when it has ended.
+    pub(super) fn measuring(&self, id: u64) -> Option<oneshot::Receiver<Option<Stats>>> {
+        let (measured, answer) = oneshot::channel();
+        let mut slots = self.lock();
+        slots.as_mut()?.get_mut(&id)?.measuring.push_back(measured);
+        Some(answer)
     }
 
     /// The spawner has died, and every child with it.

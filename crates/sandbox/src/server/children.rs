@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -10,76 +11,129 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 use rustix::time::Timespec;
 
-use crate::inside::END_SIGNAL;
+use super::measure;
+use super::watch::{Watch, Woken};
+use crate::cgroup::Cgroup;
+use crate::inside::{END_SIGNAL, PASS_SIGNAL};
 use crate::limits::{REPORT_BYTES_MAX, STOP_TIMEOUT};
+use crate::stats::Stats;
 use crate::status::ExitStatus;
+use crate::system::send_signal_with;
 use crate::wire::{Failure, Notice, Report, SignalKind, Step, receive};
 
 /// All children, by the number the node gave.
-#[derive(Default)]
-pub(crate) struct Children(BTreeMap<u64, Child>);
+pub(crate) struct Children {
+    all: BTreeMap<u64, Child>,
+    /// Cgroups of children that have ended, which could not be removed at once.
+    left: Vec<Cgroup>,
+    watch: Watch,
+}
 
 /// One child: the first process of its sandbox.
 pub(crate) struct Child {
     pid: Pid,
     handle: OwnedFd,
-    /// Closed once the first process has said everything.
+    /// `None` once the first process has said everything.
     report: Option<OwnedFd>,
+    /// It, then, until it is no longer watched.
+    finished: Option<OwnedFd>,
     namespaced: bool,
     home: Option<PathBuf>,
+    cgroup: Cgroup,
     started: bool,
     failure: Option<Failure>,
     status: Option<ExitStatus>,
 }
 
+/// What the node is told, with the descriptors that go with it.
+pub(crate) struct Telling {
+    pub(crate) notice: Notice,
+    pub(crate) descriptors: Vec<OwnedFd>,
+}
+
+/// What has happened to a child: a notice that it started, and its last one when nothing of it is left.
+pub(crate) struct Progress {
+    pub(crate) started: Option<Telling>,
+    pub(crate) ended: Option<Notice>,
+}
+
 // === impl Children ===
 
 impl Children {
-    pub(crate) fn add(&mut self, id: u64, child: Child) {
-        self.0.insert(id, child);
+    pub(crate) fn new(watch: Watch) -> Self {
+        Self { all: BTreeMap::new(), left: Vec::new(), watch }
+    }
+
+    pub(crate) fn add(&mut self, id: u64, child: Child) -> io::Result<()> {
+        self.watch.add(&child.handle, id)?;
+        if let Some(report) = &child.report {
+            self.watch.add(report, id)?;
+        }
+        self.all.insert(id, child);
+        Ok(())
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.0.len()
+        self.all.len()
     }
 
-    /// What to poll.
-    pub(crate) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.0.values().flat_map(|child| {
-            child.report.iter().map(AsFd::as_fd).chain(std::iter::once(child.handle.as_fd()))
-        })
+    /// Sleeps until something has happened.
+    pub(crate) fn wait(&self) -> io::Result<Woken> {
+        self.watch.wait()
     }
 
-    /// Tells a child to end. One that has ended is not known any more, and that is fine.
+    /// Tells a child something. One that has ended is not known any more, and that is fine.
     pub(crate) fn signal(&self, id: u64, kind: SignalKind) {
-        match (self.0.get(&id), kind) {
-            (Some(child), SignalKind::Kill) => child.kill(),
-            (Some(child), SignalKind::Terminate) => child.terminate(),
-            (None, _) => {}
+        if let Some(child) = self.all.get(&id) {
+            child.signal(kind);
         }
     }
 
-    /// What has happened since the last time.
-    pub(crate) fn progress(&mut self) -> Vec<Notice> {
-        let mut notices = Vec::new();
-        self.0.retain(|id, child| {
-            let (started, ended) = child.progress(*id);
-            notices.extend(started);
-            let lives = ended.is_none();
-            notices.extend(ended);
-            lives
-        });
-        notices
+    /// What a child uses.
+    pub(crate) fn measure(&self, id: u64) -> Option<Stats> {
+        self.all.get(&id).and_then(Child::measure)
+    }
+
+    /// What has happened to these since the last time.
+    pub(crate) fn progress(&mut self, woken: &[u64]) -> Vec<Telling> {
+        let mut tellings = Vec::new();
+        for id in woken {
+            let Some(child) = self.all.get_mut(id) else { continue };
+            let Progress { started, ended } = child.progress(*id);
+            tellings.extend(started);
+            if let Some(report) = child.finished.take() {
+                self.watch.forget(report.as_fd());
+            }
+            if let Some(notice) = ended {
+                tellings.push(Telling { notice, descriptors: Vec::new() });
+                self.forget(*id);
+            }
+        }
+        self.left.retain_mut(|cgroup| !cgroup.remove());
+        tellings
+    }
+
+    fn forget(&mut self, id: u64) {
+        let Some(mut child) = self.all.remove(&id) else { return };
+        for descriptor in
+            [Some(&child.handle), child.report.as_ref(), child.finished.as_ref()].into_iter().flatten()
+        {
+            self.watch.forget(descriptor.as_fd());
+        }
+        if !child.cgroup.remove() {
+            self.left.push(child.cgroup);
+        }
     }
 
     /// Kills all and waits until they are gone, within the bound.
     pub(crate) fn end_all(&mut self) {
-        for child in self.0.values() {
+        for child in self.all.values() {
             child.kill();
         }
         let deadline = Instant::now() + STOP_TIMEOUT;
-        while !self.0.is_empty() && Instant::now() < deadline {
-            self.progress();
+        while !(self.all.is_empty() && self.left.is_empty()) && Instant::now() < deadline {
+            let all: Vec<u64> = self.all.keys().copied().collect();
+            self.progress(&all);
             std::thread::sleep(Duration::from_millis(1));
         }
     }
@@ -94,29 +148,41 @@ impl Child {
         report: OwnedFd,
         namespaced: bool,
         home: Option<PathBuf>,
+        cgroup: Cgroup,
     ) -> Self {
         Self {
             pid,
             handle,
             report: Some(report),
+            finished: None,
             namespaced,
             home,
+            cgroup,
             started: false,
             failure: None,
             status: None,
         }
     }
 
-    /// A notice that it started, and its last one when nothing of it is left.
-    pub(crate) fn progress(&mut self, id: u64) -> (Option<Notice>, Option<Notice>) {
+    /// What has happened since the last time.
+    pub(crate) fn progress(&mut self, id: u64) -> Progress {
         let started = self.read_reports(id);
         if !ready(&self.handle) {
-            return (started, None);
+            return Progress { started, ended: None };
         }
         // The last report may have come between reading and looking.
         let started = started.or_else(|| self.read_reports(id));
         self.bury();
-        (started, Some(self.last_notice(id)))
+        Progress { started, ended: Some(self.last_notice(id)) }
+    }
+
+    /// Waits until there is more to say, or the deadline.
+    pub(crate) fn await_more(&self, deadline: Instant) {
+        let mut polled: Vec<PollFd<'_>> =
+            self.report.iter().chain([&self.handle]).map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
+        let left = deadline.saturating_duration_since(Instant::now());
+        let left = Timespec::try_from(left).unwrap_or(Timespec { tv_sec: 0, tv_nsec: 0 });
+        let _ = poll(&mut polled, Some(&left));
     }
 
     /// Ends everything in the sandbox, at once.
@@ -125,39 +191,53 @@ impl Child {
         // program runs there is nothing below but one process bound to it.
         let signal = if self.namespaced || !self.started { Signal::KILL } else { END_SIGNAL };
         let _ = pidfd_send_signal(&self.handle, signal);
+        // What is frozen does not die in a cgroup of v1, and END_SIGNAL must be heard in any.
+        self.cgroup.freeze(false);
     }
 
-    /// Asks the program to end.
-    fn terminate(&self) {
-        let _ = pidfd_send_signal(&self.handle, Signal::TERM);
+    fn signal(&self, kind: SignalKind) {
+        match kind {
+            SignalKind::Kill => self.kill(),
+            SignalKind::Terminate => {
+                let _ = pidfd_send_signal(&self.handle, Signal::TERM);
+            }
+            SignalKind::Number(number) => self.pass(number),
+            SignalKind::Pause if self.cgroup.freezes() => self.cgroup.freeze(true),
+            SignalKind::Resume if self.cgroup.freezes() => self.cgroup.freeze(false),
+            SignalKind::Pause => self.pass(-Signal::STOP.as_raw()),
+            SignalKind::Resume => self.pass(-Signal::CONT.as_raw()),
+        }
     }
 
-    /// Waits until nothing of it is left.
-    pub(crate) fn bury_blocking(mut self) {
-        let mut polled = [PollFd::new(&self.handle, PollFlags::IN)];
-        let _ = rustix::io::retry_on_intr(|| poll(&mut polled, None));
-        self.bury();
+    /// Has the first process pass on a signal.
+    fn pass(&self, value: i32) {
+        let _ = send_signal_with(self.handle.as_fd(), PASS_SIGNAL.as_raw(), value);
     }
 
-    fn read_reports(&mut self, id: u64) -> Option<Notice> {
+    fn measure(&self) -> Option<Stats> {
+        self.cgroup.stats().or_else(|| measure::by_processes(self.pid))
+    }
+
+    fn read_reports(&mut self, id: u64) -> Option<Telling> {
         let mut started = None;
         while let Some(report) = self.report.as_ref().filter(|report| ready(report)) {
             let mut buffer = vec![0; REPORT_BYTES_MAX];
             let Some(said) = receive(report, &mut buffer).ok().flatten() else {
-                self.report = None;
+                self.finished = self.report.take();
                 break;
             };
             match Report::decode(&buffer[..said.length]) {
                 Ok(Report::Started(layers)) => {
                     self.started = true;
                     let pid = self.pid.as_raw_nonzero().get().unsigned_abs();
-                    started = Some(Notice::Spawned { id, pid, layers });
+                    let notice = Notice::Spawned { id, pid, layers };
+                    started = Some(Telling { notice, descriptors: said.descriptors });
                 }
                 Ok(Report::Failed(failure)) => self.failure = Some(failure),
                 Ok(Report::Exited(status)) => self.status = Some(status),
                 // Only our own code writes here. If it does not, nothing it says counts.
                 Err(_) => {
-                    self.report = None;
+                    self.finished = self.report.take();
                     self.kill();
                 }
             }

@@ -4,29 +4,38 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::process::{PidfdFlags, pidfd_open};
 
-use super::children::Child;
+use super::children::{Child, Progress, Telling};
 use super::homes::Homes;
 use super::plan::Plan;
-use crate::inside::{self, Descriptors, Filters, Identity, Setup};
-use crate::layer::{Layer, LayerName};
-use crate::limits::START_TIMEOUT;
-use crate::system::{Cloned, Namespaces, clone_process};
+use crate::cgroup::{Cgroup, Cgroups};
+use crate::command::Limits;
+use crate::inside::{self, Descriptors, Etc, Filters, Identity, Setup};
+use crate::layer::{Layer, LayerName, LayerState};
+use crate::limits::{PROCESSES_DEFAULT, START_TIMEOUT};
+use crate::network::Network;
+use crate::root::Root;
+use crate::system::{Cloned, Namespaces, clone_process, clone_process_into};
 use crate::wire::{Failure, Hello, Notice, Order, pair};
 
 /// What all children of a spawner share.
 pub(crate) struct Launcher {
     hidden: Vec<PathBuf>,
     homes: Homes,
-    plan: Plan,
+    servers: Plan,
+    boxes: Plan,
     identity: Identity,
     filters: Filters,
+    etc: Etc,
+    cgroups: Cgroups,
     open_files: u64,
-    /// As found by setting up one sandbox with nothing in it.
+    /// As found by setting up one sandbox of a tool server with nothing in it.
     layers: Vec<Layer>,
+    /// As found by setting up one with a root and a network of its own, or why there can be none.
+    boxed: Result<Vec<Layer>, String>,
     /// Whether each child mounts its home on the one folder, or has a folder in it.
     homes_are_mounts: bool,
 }
@@ -44,65 +53,108 @@ impl Launcher {
             homes.remove();
             return Err(failure.text);
         }
-        let plan = Plan::find(identity);
-        let filters = Filters::compile();
-        let layers = Vec::new();
-        let mut launcher =
-            Self { hidden, homes, plan, identity, filters, open_files, layers, homes_are_mounts: true };
-        launcher.layers = launcher.try_out().map_err(|failure| failure.text)?;
+        let mut launcher = Self {
+            hidden,
+            homes,
+            servers: Plan::for_servers(identity),
+            boxes: Plan::for_boxes(identity),
+            identity,
+            filters: Filters::compile(),
+            etc: Etc::find(),
+            cgroups: Cgroups::find(),
+            open_files,
+            layers: Vec::new(),
+            boxed: Err("not tried".to_owned()),
+            homes_are_mounts: true,
+        };
+        let tried = launcher.try_out(&Order::trial(None, Network::Host, Limits::default()));
+        launcher.layers = tried.map_err(|failure| {
+            launcher.clean_up();
+            failure.text
+        })?;
         launcher.homes_are_mounts =
             launcher.layers.iter().any(|layer| layer.name == LayerName::PrivateHome && layer.in_force());
+        // As large as any, so that the limits are tried and not in the way.
+        let limits = Limits { memory_bytes: Some(1 << 30), cpu_percent: Some(100), ..Limits::default() };
+        let order = Order::trial(Some(Root::system()), Network::Gateway, limits);
+        launcher.boxed = launcher.try_out(&order).map_err(|failure| failure.text);
         Ok(launcher)
     }
 
+    /// What was found around a tool server.
     pub(crate) fn layers(&self) -> &[Layer] {
         &self.layers
+    }
+
+    /// What was found around a child with a root and a network of its own.
+    pub(crate) fn boxed(&self) -> &Result<Vec<Layer>, String> {
+        &self.boxed
     }
 
     /// Starts a child; it reports by itself when its program runs.
     pub(crate) fn launch(&self, id: u64, order: &Order, descriptors: Vec<OwnedFd>) -> Result<Child, Failure> {
         let [input, output, error] = <[OwnedFd; 3]>::try_from(descriptors)
             .map_err(|_| Failure::setup("taking the pipes", &io::Error::from(io::ErrorKind::InvalidInput)))?;
-        self.start(id, Some(order), [input, output, error])
+        self.start(id, order, false, [input, output, error])
     }
 
     pub(crate) fn clean_up(&self) {
         self.homes.remove();
+        self.cgroups.remove();
     }
 
     /// Sets up one sandbox that runs nothing, and waits for its report.
-    fn try_out(&self) -> Result<Vec<Layer>, Failure> {
+    fn try_out(&self, order: &Order) -> Result<Vec<Layer>, Failure> {
         let null = || File::options().read(true).write(true).open("/dev/null").map(OwnedFd::from);
         let nulls = null().and_then(|input| Ok([input, null()?, null()?]));
-        let mut child =
-            self.start(0, None, nulls.map_err(|error| Failure::setup("opening /dev/null", &error))?)?;
+        let nulls = nulls.map_err(|error| Failure::setup("opening /dev/null", &error))?;
+        let mut child = self.start(0, order, true, nulls)?;
         let deadline = Instant::now() + START_TIMEOUT;
+        let mut found = None;
         while Instant::now() < deadline {
-            match child.progress(0) {
-                (Some(Notice::Spawned { layers, .. }), ended) => {
-                    if ended.is_none() {
-                        child.bury_blocking();
-                    }
-                    return Ok(layers);
-                }
-                (_, Some(Notice::Failed { failure, .. })) => return Err(failure),
-                _ => std::thread::sleep(Duration::from_millis(1)),
+            let Progress { started, ended } = child.progress(0);
+            if let Some(Telling { notice: Notice::Spawned { layers, .. }, .. }) = started {
+                found = Some(layers);
             }
+            match (ended, found.take()) {
+                (Some(Notice::Failed { failure, .. }), _) => return Err(failure),
+                (Some(_), Some(layers)) => return Ok(layers),
+                (_, still) => found = still,
+            }
+            child.await_more(deadline);
         }
         child.kill();
         Err(Failure::setup("trying out a sandbox", &io::Error::from(io::ErrorKind::TimedOut)))
     }
 
-    fn start(&self, id: u64, order: Option<&Order>, stdio: [OwnedFd; 3]) -> Result<Child, Failure> {
+    fn start(&self, id: u64, order: &Order, trial: bool, stdio: [OwnedFd; 3]) -> Result<Child, Failure> {
         let failed = |what: &'static str| move |error: io::Error| Failure::setup(what, &error);
+        let boxed = order.root.is_some();
         let hidden = self.hidden_from(order)?;
-        let own = if self.homes_are_mounts { None } else { Some(self.homes.make_one(id)) };
+        let own = if boxed || self.homes_are_mounts { None } else { Some(self.homes.make_one(id)) };
         let own = own.transpose().map_err(failed("making a home"))?;
         let (mine, report) = pair().map_err(failed("making a socket"))?;
+        let plan = if boxed { &self.boxes } else { &self.servers };
+        let namespaces = if order.network.is_own() {
+            plan.namespaces.with(self.network_namespace(boxed))
+        } else {
+            plan.namespaces.without(Namespaces::NETWORK)
+        };
+        let (mut cgroup, limits) = self.cgroup(id, order, namespaces);
+        let give_up = |cgroup: &mut Cgroup, what, error| {
+            cgroup.remove();
+            Failure::setup(what, &error)
+        };
+        let joinable =
+            cgroup.joinable().map_err(|error| give_up(&mut cgroup, "opening the cgroup", error))?;
         let setup = Setup {
             order,
-            namespaces: self.plan.namespaces,
-            refused: &self.plan.refused,
+            trial,
+            namespaces,
+            late: plan.late,
+            cgroup: Some(&joinable),
+            etc: &self.etc,
+            refused: &[&plan.refused[..], &limits].concat(),
             hidden: &hidden,
             homes: self.homes.path(),
             home: own.as_deref().unwrap_or(self.homes.path()),
@@ -111,7 +163,11 @@ impl Launcher {
             open_files: self.open_files,
         };
         let [input, output, error] = stdio;
-        match clone_process(self.plan.namespaces).map_err(failed("making the namespaces"))? {
+        let cloned = match joinable.unified() {
+            Some(folder) => clone_process_into(namespaces, folder),
+            None => clone_process(namespaces),
+        };
+        match cloned.map_err(|error| give_up(&mut cgroup, "making the namespaces", error))? {
             Cloned::Child => inside::live(&setup, Descriptors { input, output, error, report }),
             Cloned::Parent(pid) => {
                 // Nobody but us reaps it, so that the id is still its own.
@@ -119,16 +175,63 @@ impl Launcher {
                     let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
                     Failure::setup("watching the sandbox", &error.into())
                 })?;
-                let namespaced = self.plan.namespaces.has(Namespaces::PROCESS);
-                Ok(Child::new(pid, handle, mine, namespaced, own))
+                let namespaced = namespaces.has(Namespaces::PROCESS);
+                Ok(Child::new(pid, handle, mine, namespaced, own, cgroup))
             }
         }
     }
 
+    /// A box whose machine refuses a network namespace is refused by itself, with words; a tool server by the kernel.
+    fn network_namespace(&self, boxed: bool) -> Namespaces {
+        if boxed && !self.boxes.namespaces.has(Namespaces::NETWORK) {
+            Namespaces::NONE
+        } else {
+            Namespaces::NETWORK
+        }
+    }
+
+    /// The cgroup of a child, and its limits as layers.
+    fn cgroup(&self, id: u64, order: &Order, namespaces: Namespaces) -> (Cgroup, Vec<Layer>) {
+        let limits = &order.limits;
+        let boxed = order.root.is_some();
+        if !boxed
+            && limits.memory_bytes.is_none()
+            && limits.cpu_percent.is_none()
+            && limits.processes.is_none()
+        {
+            return (Cgroup::default(), Vec::new());
+        }
+        let processes = limits.processes.or(boxed.then_some(PROCESSES_DEFAULT));
+        let (cgroup, mut layers) = self.cgroups.make(id, limits, processes);
+        let counted = layers.iter_mut().find(|layer| layer.name == LayerName::ProcessLimit);
+        if let (Some(Layer { state, .. }), Some(processes)) = (counted, processes) {
+            *state = self.counted_by_user(state, processes, namespaces);
+        }
+        (cgroup, layers)
+    }
+
+    /// Where no cgroup counts processes, the resource limit does, but not those of root.
+    fn counted_by_user(&self, state: &LayerState, processes: u64, namespaces: Namespaces) -> LayerState {
+        match state {
+            LayerState::Missing(why) if self.identity.user() == 0 => {
+                LayerState::Missing(format!("{why}; the kernel exempts root from the resource limit"))
+            }
+            LayerState::Missing(_) if namespaces.has(Namespaces::USER) => {
+                LayerState::InForce(format!("resource limit, {processes}"))
+            }
+            LayerState::Missing(_) => {
+                LayerState::InForce(format!("resource limit, {processes} over all of the node's user"))
+            }
+            LayerState::InForce(_) => state.clone(),
+        }
+    }
+
     /// The paths hidden from every child and those of this one.
-    fn hidden_from(&self, order: Option<&Order>) -> Result<Vec<PathBuf>, Failure> {
-        let own = order.map(|order| order.hidden.clone()).unwrap_or_default();
-        let hidden = outermost(self.hidden.iter().cloned().chain(own).collect())?;
+    fn hidden_from(&self, order: &Order) -> Result<Vec<PathBuf>, Failure> {
+        if order.hidden.is_empty() {
+            return Ok(self.hidden.clone());
+        }
+        let hidden = outermost(self.hidden.iter().chain(&order.hidden).cloned().collect())?;
         beside(self.homes.path(), &hidden)?;
         Ok(hidden)
     }

@@ -3,18 +3,20 @@
 mod children;
 mod homes;
 mod launch;
+mod measure;
 mod plan;
+mod watch;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{
     Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit, setsid,
 };
 
-use self::children::Children;
+use self::children::{Children, Telling};
 use self::launch::Launcher;
+use self::watch::{Watch, Woken};
 use crate::harden::harden_process;
 use crate::limits::{CHILDREN_MAX, MESSAGE_BYTES_MAX};
 use crate::system;
@@ -54,8 +56,10 @@ fn begin() -> io::Result<()> {
         Ok(launcher) => launcher,
         Err(text) => return notify(&socket, &Notice::Unready { text }),
     };
-    notify(&socket, &Notice::Ready { layers: launcher.layers().to_vec() })?;
-    Server { socket, launcher, children: Children::default(), buffer }.serve()
+    let ready = Notice::Ready { layers: launcher.layers().to_vec(), boxed: launcher.boxed().clone() };
+    notify(&socket, &ready)?;
+    let children = Children::new(Watch::new(&socket)?);
+    Server { socket, launcher, children, buffer }.serve()
 }
 
 struct Server {
@@ -69,29 +73,23 @@ struct Server {
 
 impl Server {
     fn serve(mut self) -> io::Result<()> {
-        let outcome = loop {
-            let asked = match self.wait() {
-                Ok(asked) => asked,
-                Err(error) => break Err(error),
-            };
-            if asked && !self.answer()? {
-                break Ok(());
-            }
-            for notice in self.children.progress() {
-                notify(&self.socket, &notice)?;
-            }
-        };
+        let outcome = self.serve_all();
         self.children.end_all();
         self.launcher.clean_up();
         outcome
     }
 
-    /// Sleeps until the node asks or a child changes; whether the node asked.
-    fn wait(&self) -> io::Result<bool> {
-        let mut polled = vec![PollFd::new(&self.socket, PollFlags::IN)];
-        polled.extend(self.children.descriptors().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
-        rustix::io::retry_on_intr(|| poll(&mut polled, None))?;
-        Ok(!polled[0].revents().is_empty())
+    fn serve_all(&mut self) -> io::Result<()> {
+        loop {
+            let Woken { asked, children } = self.children.wait()?;
+            if asked && !self.answer()? {
+                return Ok(());
+            }
+            for Telling { notice, descriptors } in self.children.progress(&children) {
+                let descriptors: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
+                send(&self.socket, &notice.encode(), &descriptors)?;
+            }
+        }
     }
 
     /// Does what the node asks; false when it has gone.
@@ -102,6 +100,10 @@ impl Server {
         match request {
             Request::Hello(_) => return Err(io::Error::new(io::ErrorKind::InvalidData, "a second greeting")),
             Request::Signal { id, kind } => self.children.signal(id, kind),
+            Request::Measure { id } => {
+                let stats = self.children.measure(id);
+                notify(&self.socket, &Notice::Measured { id, stats })?;
+            }
             Request::Spawn { id, order } => match self.launch(id, &order, descriptors) {
                 Ok(()) => {}
                 Err(failure) => notify(&self.socket, &Notice::Failed { id, failure })?,
@@ -119,8 +121,7 @@ impl Server {
             ));
         }
         let child = self.launcher.launch(id, order, descriptors)?;
-        self.children.add(id, child);
-        Ok(())
+        self.children.add(id, child).map_err(|error| Failure::setup("watching the sandbox", &error))
     }
 }
 

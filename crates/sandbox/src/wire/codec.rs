@@ -36,8 +36,12 @@ impl Writer {
     }
 
     pub(crate) fn bytes(&mut self, value: &OsStr) {
+        self.raw(value.as_bytes());
+    }
+
+    pub(crate) fn raw(&mut self, value: &[u8]) {
         self.number(value.len() as u64);
-        self.0.extend_from_slice(value.as_bytes());
+        self.0.extend_from_slice(value);
     }
 
     /// Text for people, cut at the bound: a long reason is no reason to lose the message.
@@ -83,6 +87,14 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn byte(&mut self) -> Result<u8, WireError> {
         Ok(u8::from_le_bytes(self.array()?))
+    }
+
+    pub(crate) fn flag(&mut self) -> Result<bool, WireError> {
+        match self.byte()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(WireError("neither yes nor no")),
+        }
     }
 
     pub(crate) fn number(&mut self) -> Result<u64, WireError> {

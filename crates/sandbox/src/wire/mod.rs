@@ -4,6 +4,7 @@ mod codec;
 mod notice;
 mod report;
 mod request;
+mod root;
 mod socket;
 
 pub(crate) use notice::Notice;

@@ -4,8 +4,11 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::codec::{Reader, WireError, Writer};
+use super::root::{read_root, write_root};
 use crate::command::Limits;
 use crate::layer::LayerName;
+use crate::network::Network;
+use crate::root::Root;
 
 /// What the node asks of the spawner.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,6 +19,8 @@ pub(crate) enum Request {
     Spawn { id: u64, order: Box<Order> },
     /// Tell a child to end, or end it.
     Signal { id: u64, kind: SignalKind },
+    /// Say what a child uses.
+    Measure { id: u64 },
 }
 
 /// What holds for every child.
@@ -37,21 +42,29 @@ pub(crate) struct Order {
     pub(crate) hidden: Vec<PathBuf>,
     pub(crate) required: Vec<LayerName>,
     pub(crate) limits: Limits,
+    pub(crate) root: Option<Root>,
+    pub(crate) network: Network,
 }
 
-/// How a child is told to end.
+/// What a child is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub(crate) enum SignalKind {
     /// SIGTERM to its process group.
-    Terminate = 1,
+    Terminate,
     /// The end of everything in its sandbox, at once.
-    Kill = 2,
+    Kill,
+    /// Any signal to its process group.
+    Number(i32),
+    /// Everything in its sandbox stops.
+    Pause,
+    /// And goes on.
+    Resume,
 }
 
 const HELLO: u8 = 1;
 const SPAWN: u8 = 2;
 const SIGNAL: u8 = 3;
+const MEASURE: u8 = 4;
 
 // === impl Request ===
 
@@ -73,7 +86,12 @@ impl Request {
             Self::Signal { id, kind } => {
                 let mut w = Writer::new(SIGNAL);
                 w.number(*id);
-                w.byte(*kind as u8);
+                kind.write(&mut w);
+                w.finish()
+            }
+            Self::Measure { id } => {
+                let mut w = Writer::new(MEASURE);
+                w.number(*id);
                 w.finish()
             }
         }
@@ -84,7 +102,8 @@ impl Request {
         let request = match r.byte()? {
             HELLO => Self::Hello(Hello { hidden: r.list(Reader::path)?, temporary: r.path()? }),
             SPAWN => Self::Spawn { id: r.number()?, order: Box::new(Order::read(&mut r)?) },
-            SIGNAL => Self::Signal { id: r.number()?, kind: SignalKind::from_code(r.byte()?)? },
+            SIGNAL => Self::Signal { id: r.number()?, kind: SignalKind::read(&mut r)? },
+            MEASURE => Self::Measure { id: r.number()? },
             _ => return Err(WireError("an unknown request")),
         };
         r.finish(request)
@@ -104,9 +123,9 @@ impl Order {
         });
         w.list(&self.hidden, |w, path| w.bytes(path.as_os_str()));
         w.list(&self.required, |w, name| w.byte(*name as u8));
-        w.optional(self.limits.open_files.as_ref(), |w, limit| w.number(*limit));
-        w.optional(self.limits.processes.as_ref(), |w, limit| w.number(*limit));
-        w.number(self.limits.home_bytes);
+        write_limits(w, &self.limits);
+        w.optional(self.root.as_ref(), write_root);
+        w.byte(self.network as u8);
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
@@ -117,13 +136,47 @@ impl Order {
             environment: r.list(|r| Ok((r.bytes()?, r.bytes()?)))?,
             hidden: r.list(Reader::path)?,
             required: r.list(|r| LayerName::from_code(r.byte()?).ok_or(WireError("an unknown layer")))?,
-            limits: Limits {
-                open_files: r.optional(Reader::number)?,
-                processes: r.optional(Reader::number)?,
-                home_bytes: r.number()?,
-            },
+            limits: read_limits(r)?,
+            root: r.optional(read_root)?,
+            network: Network::from_code(r.byte()?).ok_or(WireError("an unknown network"))?,
         })
     }
+
+    /// An order that is never carried out, to find out what the machine gives: a sandbox is set up, and ends.
+    pub(crate) fn trial(root: Option<Root>, network: Network, limits: Limits) -> Self {
+        Self {
+            program: OsString::new(),
+            arguments: Vec::new(),
+            directory: None,
+            environment: Vec::new(),
+            hidden: Vec::new(),
+            required: Vec::new(),
+            limits,
+            root,
+            network,
+        }
+    }
+}
+
+fn write_limits(w: &mut Writer, limits: &Limits) {
+    w.optional(limits.open_files.as_ref(), |w, limit| w.number(*limit));
+    w.optional(limits.processes.as_ref(), |w, limit| w.number(*limit));
+    w.number(limits.home_bytes);
+    w.optional(limits.memory_bytes.as_ref(), |w, limit| w.number(*limit));
+    w.optional(limits.cpu_percent.as_ref(), |w, limit| w.number(u64::from(*limit)));
+    w.optional(limits.file_bytes.as_ref(), |w, limit| w.number(*limit));
+}
+
+fn read_limits(r: &mut Reader<'_>) -> Result<Limits, WireError> {
+    Ok(Limits {
+        open_files: r.optional(Reader::number)?,
+        processes: r.optional(Reader::number)?,
+        home_bytes: r.number()?,
+        memory_bytes: r.optional(Reader::number)?,
+        cpu_percent: r
+            .optional(|r| u32::try_from(r.number()?).map_err(|_| WireError("a share beyond its bound")))?,
+        file_bytes: r.optional(Reader::number)?,
+    })
 }
 
 /// Arguments and environment may hold credentials.
@@ -136,10 +189,25 @@ impl std::fmt::Debug for Order {
 // === impl SignalKind ===
 
 impl SignalKind {
-    fn from_code(code: u8) -> Result<Self, WireError> {
-        match code {
-            1 => Ok(Self::Terminate),
-            2 => Ok(Self::Kill),
+    fn write(self, w: &mut Writer) {
+        let (code, number) = match self {
+            Self::Terminate => (1, 0),
+            Self::Kill => (2, 0),
+            Self::Number(number) => (3, number),
+            Self::Pause => (4, 0),
+            Self::Resume => (5, 0),
+        };
+        w.byte(code);
+        w.signed(number);
+    }
+
+    fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
+        match (r.byte()?, r.signed()?) {
+            (1, 0) => Ok(Self::Terminate),
+            (2, 0) => Ok(Self::Kill),
+            (3, number) => Ok(Self::Number(number)),
+            (4, 0) => Ok(Self::Pause),
+            (5, 0) => Ok(Self::Resume),
             _ => Err(WireError("an unknown signal")),
         }
     }
@@ -157,12 +225,31 @@ mod tests {
             environment: vec![("PATH".into(), "/bin".into())],
             hidden: vec!["/a".into()],
             required: vec![LayerName::Landlock],
-            limits: Limits { open_files: Some(64), processes: None, home_bytes: 1 },
+            limits: Limits {
+                open_files: Some(64),
+                home_bytes: 1,
+                cpu_percent: Some(50),
+                ..Limits::default()
+            },
+            root: Some(
+                Root::system()
+                    .read_only("/srv", "/a")
+                    .writable("/srv", "/b")
+                    .scratch("/c", 7)
+                    .file("/d", [0, 255]),
+            ),
+            network: Network::Gateway,
         };
+        let plain = Order::trial(None, Network::Host, Limits::default());
         vec![
             Request::Hello(Hello { hidden: vec!["/var/lib/ringfence".into()], temporary: "/tmp".into() }),
             Request::Spawn { id: 7, order: Box::new(order) },
+            Request::Spawn { id: 8, order: Box::new(plain) },
             Request::Signal { id: 7, kind: SignalKind::Kill },
+            Request::Signal { id: 7, kind: SignalKind::Number(-12) },
+            Request::Signal { id: 7, kind: SignalKind::Pause },
+            Request::Signal { id: 7, kind: SignalKind::Resume },
+            Request::Measure { id: 9 },
             Request::Signal { id: u64::MAX, kind: SignalKind::Terminate },
         ]
     }
@@ -189,6 +276,6 @@ mod tests {
     #[test]
     fn unknown_codes_are_refused() {
         assert!(Request::decode(&[9]).is_err());
-        assert!(Request::decode(&[3, 0, 0, 0, 0, 0, 0, 0, 0, 3]).is_err());
+        assert!(Request::decode(&[3, 0, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0]).is_err());
     }
 }

@@ -10,10 +10,12 @@ use rustix::net::{
     sockopt::set_socket_send_buffer_size,
 };
 
-use crate::limits::MESSAGE_BYTES_MAX;
+use crate::limits::{MESSAGE_BYTES_MAX, TCP_PORTS, UDP_PORTS};
 
-/// Descriptors in one packet: a child's standard input, output and error.
-const DESCRIPTORS_MAX: usize = 3;
+/// Descriptors in one packet: a child's standard input, output and error on the way in, its listening sockets on
+/// the way out.
+const DESCRIPTORS_MAX: usize =
+    if TCP_PORTS.len() + UDP_PORTS.len() > 3 { TCP_PORTS.len() + UDP_PORTS.len() } else { 3 };
 
 /// One packet as it came.
 pub(crate) struct Packet {

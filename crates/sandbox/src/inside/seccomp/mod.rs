@@ -1,7 +1,12 @@
-//! System calls that a tool server has no use for and that reach around the other layers: seccomp(2).
+//! System calls that a child has no use for and that reach around the other layers: seccomp(2).
 //!
-//! A list of what is refused, not of what is allowed: tool servers are other people's programs, and a new libc
-//! must not break them. What is refused fails with EPERM and is known to be optional in practice.
+//! For a tool server a list of what is refused, not of what is allowed: tool servers are other people's programs, and a
+//! new libc must not break them. What is refused fails with EPERM and is known to be optional in practice. For a child
+//! in a root of its own a list of what is allowed (`allowed`), and everything that this list does not name is
+//! unknown to it, as to an older kernel.
+
+mod allowed;
+mod program;
 
 use std::collections::BTreeMap;
 
@@ -12,9 +17,14 @@ use seccompiler::{
 
 use super::found::Found;
 use crate::layer::LayerName;
+use crate::network::Network;
 
 /// Compiled filters, or why there are none.
-pub(crate) struct Filters(Result<Vec<BpfProgram>, String>);
+pub(crate) struct Filters {
+    refusing: Result<Vec<BpfProgram>, String>,
+    /// With the machine's network, and with one of the child's own.
+    allowing: Result<[BpfProgram; 2], String>,
+}
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
@@ -76,6 +86,13 @@ const REFUSED: [i64; 47] = [
     libc::SYS_lookup_dcookie,
 ];
 
+/// Refused as well, where they exist.
+#[cfg(target_arch = "x86_64")]
+const REFUSED_X86: &[i64] =
+    &[libc::SYS_kexec_file_load, libc::SYS_iopl, libc::SYS_ioperm, libc::SYS_modify_ldt];
+#[cfg(not(target_arch = "x86_64"))]
+const REFUSED_X86: &[i64] = &[];
+
 /// Kinds of socket that are no way to a network but to the kernel or the hypervisor.
 const SOCKET_KINDS: [i32; 4] = [libc::AF_PACKET, libc::AF_VSOCK, libc::AF_ALG, libc::AF_KEY];
 
@@ -102,13 +119,18 @@ const OTHER_NUMBERS: Option<i64> = None;
 impl Filters {
     /// Compiles the filters, once for all children of a spawner.
     pub(crate) fn compile() -> Self {
-        Self(refusing().and_then(|refusing| Ok(vec![refusing, without_clone3()?])))
+        let allowing = [false, true].map(|own| program::compile(&allowed::calls(own)));
+        let [host, own] = allowing;
+        Self {
+            refusing: refusing().and_then(|refusing| Ok(vec![refusing, without_clone3()?])),
+            allowing: host.and_then(|host| Ok([host, own?])),
+        }
     }
 }
 
-/// Installs the filters for this process and all it starts.
-pub(super) fn apply(filters: &Filters, found: &mut Found) {
-    let installed = filters.0.as_ref().map_err(Clone::clone).and_then(|programs| {
+/// Installs the filters of a tool server for this process and all it starts.
+pub(super) fn refuse(filters: &Filters, found: &mut Found) {
+    let installed = filters.refusing.as_ref().map_err(Clone::clone).and_then(|programs| {
         programs
             .iter()
             .try_for_each(|program| seccompiler::apply_filter(program).map_err(|error| error.to_string()))
@@ -116,14 +138,23 @@ pub(super) fn apply(filters: &Filters, found: &mut Found) {
     found.record(LayerName::Seccomp, installed.map(|()| format!("{} system calls refused", REFUSED.len())));
 }
 
+/// Installs the filter of a child in a root of its own.
+pub(super) fn allow(filters: &Filters, network: Network, found: &mut Found) {
+    let installed = filters.allowing.as_ref().map_err(Clone::clone).and_then(|[host, own]| {
+        let program = if network.is_own() { own } else { host };
+        seccompiler::apply_filter(program).map_err(|error| error.to_string())
+    });
+    found
+        .record(LayerName::Seccomp, installed.map(|()| format!("{} system calls allowed", allowed::count())));
+}
+
 fn refusing() -> Result<BpfProgram, String> {
     let mut rules = Rules::new();
     for call in REFUSED {
         rules.insert(call, Vec::new());
     }
-    #[cfg(target_arch = "x86_64")]
-    for call in [libc::SYS_kexec_file_load, libc::SYS_iopl, libc::SYS_ioperm, libc::SYS_modify_ldt] {
-        rules.insert(call, Vec::new());
+    for call in REFUSED_X86 {
+        rules.insert(*call, Vec::new());
     }
     let kinds = SOCKET_KINDS.iter().map(|kind| rule(0, SeccompCmpOp::Eq, kind.unsigned_abs().into()));
     rules.insert(libc::SYS_socket, kinds.collect::<Result<_, _>>()?);

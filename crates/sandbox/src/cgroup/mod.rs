@@ -1,0 +1,179 @@
+//! Limits, freezing and accounts by cgroups: v2 where it has the controller, v1 where that has it.
+//!
+//! A spawner makes one folder in each hierarchy and in it one for each child that needs it, removed with the child.
+//! The lock on a spawner's folder says that it lives; without one it is left over, and removed by the next spawner.
+
+mod base;
+mod hierarchies;
+mod one;
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use self::base::Base;
+use self::hierarchies::{Controller, Hierarchies};
+pub(crate) use self::one::Cgroup;
+use crate::command::Limits;
+use crate::layer::{Layer, LayerName, LayerState};
+
+/// What the children of a spawner get.
+#[derive(Debug)]
+pub(crate) struct Cgroups {
+    unified: Result<Base, String>,
+    old: Vec<(Result<Base, String>, Vec<Controller>)>,
+}
+
+/// What a child's first process enters by itself, or is made in.
+#[derive(Debug)]
+pub(crate) struct Joinable {
+    /// v1: `tasks` of each folder. A process of one thread that moves itself by it takes no lock of the machine.
+    tasks: Vec<OwnedFd>,
+    /// v2: the folder to be made in.
+    unified: Option<OwnedFd>,
+}
+
+/// The version of cgroups that something is done with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Version {
+    Old,
+    Unified,
+}
+
+// === impl Cgroups ===
+
+impl Cgroups {
+    /// Finds and makes what this process may, and removes what dead spawners left.
+    pub(crate) fn find() -> Self {
+        match Hierarchies::find() {
+            Err(error) => Self { unified: Err(format!("reading the cgroups: {error}")), old: Vec::new() },
+            Ok(found) => Self::on(found),
+        }
+    }
+
+    fn on(found: Hierarchies) -> Self {
+        let unified = found.unified.ok_or_else(|| "no cgroup v2 here".to_owned());
+        let unified = unified.and_then(|folder| Base::make(&folder, Version::Unified));
+        // What v2 gives is not needed twice.
+        let given = [Controller::Freezer, Controller::CpuTime];
+        let mut old = Vec::new();
+        for (folder, controls) in found.old {
+            let needed = controls.iter().any(|one| !(unified.is_ok() && given.contains(one)));
+            if needed {
+                old.push((Base::make(&folder, Version::Old), controls));
+            }
+        }
+        Self { unified, old }
+    }
+
+    /// Where a controller is to be had.
+    fn place(&self, wanted: Controller) -> Result<(&Base, Version), String> {
+        if let Ok(base) = &self.unified {
+            // Freezing and accounts of time come with every cgroup v2.
+            let given = matches!(wanted, Controller::Freezer | Controller::CpuTime);
+            if given || base.controllers.contains(&wanted) {
+                return Ok((base, Version::Unified));
+            }
+        }
+        let old = self.old.iter().find(|(_, controls)| controls.contains(&wanted));
+        match old {
+            Some((Ok(base), _)) => Ok((base, Version::Old)),
+            Some((Err(why), _)) => Err(why.clone()),
+            None => Err(match &self.unified {
+                Ok(base) => base.without.clone().unwrap_or_else(|| "no such cgroup here".to_owned()),
+                Err(why) => why.clone(),
+            }),
+        }
+    }
+
+    /// Makes the cgroup of a child, as far as one can be made; what came of it, as layers.
+    pub(crate) fn make(&self, id: u64, limits: &Limits, processes: Option<u64>) -> (Cgroup, Vec<Layer>) {
+        let mut cgroup = Cgroup::default();
+        let mut layers = Vec::new();
+        let name = id.to_string();
+        let mut limit = |layer, controller, value: Option<u64>| {
+            let outcome = match value {
+                None => Err("not ordered".to_owned()),
+                Some(value) => self
+                    .place(controller)
+                    .and_then(|(base, version)| cgroup.limit(base, version, &name, controller, value)),
+            };
+            let state = outcome.map_or_else(LayerState::Missing, LayerState::InForce);
+            layers.push(Layer { name: layer, state });
+        };
+        limit(LayerName::MemoryLimit, Controller::Memory, limits.memory_bytes);
+        limit(LayerName::ProcessLimit, Controller::Processes, processes);
+        limit(LayerName::CpuLimit, Controller::Cpu, limits.cpu_percent.map(u64::from));
+        let freezer = self
+            .place(Controller::Freezer)
+            .and_then(|(base, version)| cgroup.freezer(base, version, &name))
+            .map_err(|why| format!("by stop signals instead: {why}"));
+        let state = freezer.map_or_else(LayerState::Missing, LayerState::InForce);
+        layers.push(Layer { name: LayerName::Freezer, state });
+        if let Ok((base, version)) = self.place(Controller::CpuTime) {
+            cgroup.account(base, version, &name);
+        }
+        (cgroup, layers)
+    }
+
+    /// Removes the spawner's folders, when every child has gone.
+    pub(crate) fn remove(&self) {
+        for base in self.unified.iter().chain(self.old.iter().filter_map(|(base, _)| base.as_ref().ok())) {
+            base.remove();
+        }
+    }
+}
+
+// === impl Joinable ===
+
+impl Joinable {
+    /// Moves this process, which must have one thread, into the folders of v1.
+    pub(crate) fn join(&self) -> io::Result<()> {
+        for tasks in &self.tasks {
+            File::from(tasks.try_clone()?).write_all(b"0")?;
+        }
+        Ok(())
+    }
+
+    /// The folder of v2 that the process is to be made in.
+    pub(crate) fn unified(&self) -> Option<BorrowedFd<'_>> {
+        self.unified.as_ref().map(AsFd::as_fd)
+    }
+}
+
+// === impl Version ===
+
+impl Version {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Old => "cgroup v1",
+            Self::Unified => "cgroup v2",
+        }
+    }
+}
+
+/// Writes a file of a cgroup; the error names it.
+fn set(folder: &Path, file: &str, value: &str) -> Result<(), String> {
+    fs::write(folder.join(file), value).map_err(|error| format!("{file} in {}: {error}", folder.display()))
+}
+
+/// A number in a file of a cgroup.
+fn number(folder: &Path, file: &str) -> Option<u64> {
+    fs::read_to_string(folder.join(file)).ok()?.trim().parse().ok()
+}
+
+/// A number by its name in a file of names and numbers.
+fn named(folder: &Path, file: &str, name: &str) -> Option<u64> {
+    let text = fs::read_to_string(folder.join(file)).ok()?;
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
+}
+
+/// Folders below a folder.
+fn folders(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+        .collect()
+}

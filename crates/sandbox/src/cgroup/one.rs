@@ -1,0 +1,172 @@
+//! The cgroup of one child: a folder in each hierarchy that is needed for it.
+
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rustix::fs::{Mode, OFlags};
+
+use super::base::Base;
+use super::hierarchies::Controller;
+use super::{Joinable, Version, named, number, set};
+use crate::stats::Stats;
+
+/// Microseconds of one period of the processor's share.
+const PERIOD: u64 = 100_000;
+
+/// The folders of one child.
+#[derive(Debug, Default)]
+pub(crate) struct Cgroup {
+    folders: Vec<PathBuf>,
+    unified: Option<PathBuf>,
+    memory: Option<(PathBuf, Version)>,
+    processes: Option<(PathBuf, Version)>,
+    freezer: Option<(PathBuf, Version)>,
+    time: Option<(PathBuf, Version)>,
+}
+
+// === impl Cgroup ===
+
+impl Cgroup {
+    /// Sets a bound; how it is enforced.
+    pub(super) fn limit(
+        &mut self,
+        base: &Base,
+        version: Version,
+        name: &str,
+        controller: Controller,
+        value: u64,
+    ) -> Result<String, String> {
+        let folder = self.folder(base, version, name)?;
+        let how = version.as_str();
+        match (controller, version) {
+            (Controller::Memory, Version::Old) => {
+                set(&folder, "memory.limit_in_bytes", &value.to_string())?;
+                // Where swap is counted, it is not a way around.
+                let _ = set(&folder, "memory.memsw.limit_in_bytes", &value.to_string());
+            }
+            (Controller::Memory, Version::Unified) => {
+                set(&folder, "memory.max", &value.to_string())?;
+                let _ = set(&folder, "memory.swap.max", "0");
+            }
+            // The sandbox's first process counts as well.
+            (Controller::Processes, _) => set(&folder, "pids.max", &value.saturating_add(1).to_string())?,
+            (Controller::Cpu, Version::Old) => {
+                set(&folder, "cpu.cfs_period_us", &PERIOD.to_string())?;
+                set(&folder, "cpu.cfs_quota_us", &share(value).to_string())?;
+            }
+            (Controller::Cpu, Version::Unified) => {
+                set(&folder, "cpu.max", &format!("{} {PERIOD}", share(value)))?;
+            }
+            (Controller::CpuTime | Controller::Freezer, _) => {}
+        }
+        let place = Some((folder, version));
+        match controller {
+            Controller::Memory => {
+                self.memory = place;
+                Ok(format!("{how}, {value} bytes"))
+            }
+            Controller::Processes => {
+                self.processes = place;
+                Ok(format!("{how}, {value}"))
+            }
+            _ => Ok(format!("{how}, {value} % of a processor")),
+        }
+    }
+
+    pub(super) fn freezer(&mut self, base: &Base, version: Version, name: &str) -> Result<String, String> {
+        let folder = self.folder(base, version, name)?;
+        self.freezer = Some((folder, version));
+        Ok(version.as_str().to_owned())
+    }
+
+    pub(super) fn account(&mut self, base: &Base, version: Version, name: &str) {
+        self.time = self.folder(base, version, name).ok().map(|folder| (folder, version));
+    }
+
+    /// What the child's first process enters.
+    pub(crate) fn joinable(&self) -> std::io::Result<Joinable> {
+        let mut tasks = Vec::new();
+        for folder in self.folders.iter().filter(|folder| Some(*folder) != self.unified.as_ref()) {
+            let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+            tasks.push(rustix::fs::open(folder.join("tasks"), flags, Mode::empty())?);
+        }
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let open = |folder: &PathBuf| rustix::fs::open(folder, flags, Mode::empty());
+        let unified: Option<OwnedFd> = self.unified.as_ref().map(open).transpose()?;
+        Ok(Joinable { tasks, unified })
+    }
+
+    /// Whether it can be frozen.
+    pub(crate) const fn freezes(&self) -> bool {
+        self.freezer.is_some()
+    }
+
+    /// Stops everything in it, or lets it go on.
+    pub(crate) fn freeze(&self, stop: bool) {
+        let _ = match &self.freezer {
+            Some((folder, Version::Unified)) => set(folder, "cgroup.freeze", if stop { "1" } else { "0" }),
+            Some((folder, Version::Old)) => {
+                set(folder, "freezer.state", if stop { "FROZEN" } else { "THAWED" })
+            }
+            None => Ok(()),
+        };
+    }
+
+    /// What is charged to it; `None` where that is not kept.
+    pub(crate) fn stats(&self) -> Option<Stats> {
+        let (memory, version) = self.memory.as_ref()?;
+        let (current, peak) = match version {
+            Version::Old => ("memory.usage_in_bytes", "memory.max_usage_in_bytes"),
+            Version::Unified => ("memory.current", "memory.peak"),
+        };
+        let kills = match version {
+            Version::Old => named(memory, "memory.oom_control", "oom_kill"),
+            Version::Unified => named(memory, "memory.events", "oom_kill"),
+        };
+        let (processes, _) = self.processes.as_ref()?;
+        Some(Stats {
+            memory_bytes: number(memory, current)?,
+            memory_bytes_peak: number(memory, peak),
+            processes: number(processes, "pids.current")?.saturating_sub(1),
+            cpu: self.cpu()?,
+            memory_kills: kills,
+            by_cgroup: true,
+        })
+    }
+
+    fn cpu(&self) -> Option<Duration> {
+        match self.time.as_ref()? {
+            (folder, Version::Unified) => named(folder, "cpu.stat", "usage_usec").map(Duration::from_micros),
+            (folder, Version::Old) => number(folder, "cpuacct.usage").map(Duration::from_nanos),
+        }
+    }
+
+    /// Removes its folders; false if something is still in one, to be tried again.
+    pub(crate) fn remove(&mut self) -> bool {
+        self.folders.retain(|folder| match fs::remove_dir(folder) {
+            Ok(()) => false,
+            Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+        });
+        self.folders.is_empty()
+    }
+
+    /// Its folder in a hierarchy, made if it is not there.
+    fn folder(&mut self, base: &Base, version: Version, name: &str) -> Result<PathBuf, String> {
+        let folder = base.path.join(name);
+        if !self.folders.contains(&folder) {
+            fs::create_dir(&folder).map_err(|error| format!("making {}: {error}", folder.display()))?;
+            self.folders.push(folder.clone());
+            if version == Version::Unified {
+                self.unified = Some(folder.clone());
+            }
+        }
+        Ok(folder)
+    }
+}
+
+fn share(percent: u64) -> u64 {
+    // The kernel gives no less than a millisecond a period.
+    (percent * PERIOD / 100).max(1_000)
+}

@@ -1,0 +1,85 @@
+//! A network namespace in which every address leads to listening sockets that are handed out.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, ipproto, listen, socket_with, sockopt};
+
+use super::found::Found;
+use super::routes::{self, Family};
+use crate::layer::LayerName;
+use crate::limits::{BACKLOG, TCP_PORTS, UDP_PORTS};
+use crate::network::Network;
+use crate::system::{Namespaces, switch_on};
+use crate::wire::{Failure, Step};
+
+/// Sets up the network that was ordered; the sockets to hand out, in the order of [`TCP_PORTS`] and [`UDP_PORTS`].
+///
+/// # Errors
+/// When it cannot be: a child that must not reach the machine's network is not started with it.
+pub(super) fn prepare(
+    network: Network,
+    namespaces: Namespaces,
+    found: &mut Found,
+) -> Result<Vec<OwnedFd>, Failure> {
+    if !network.is_own() {
+        found.missing(LayerName::NetworkNamespace, "the machine's network was ordered");
+        return Ok(Vec::new());
+    }
+    if !namespaces.has(Namespaces::NETWORK) {
+        let text =
+            "the network that was ordered takes a network namespace, which this machine refuses".to_owned();
+        return Err(Failure { step: Step::Setup, errno: 0, text });
+    }
+    if network == Network::None {
+        found.in_force(LayerName::NetworkNamespace, "no network");
+        return Ok(Vec::new());
+    }
+    let families = routes::lead_here()
+        .map_err(|error| Failure::setup("leading all addresses to the gateway", &error))?;
+    let sockets =
+        listen_all(families).map_err(|error| Failure::setup("listening for the gateway", &error))?;
+    found.in_force(
+        LayerName::NetworkNamespace,
+        match families {
+            Family::Both => "every address leads to the gateway",
+            Family::V4 => "every IPv4 address leads to the gateway; there is no IPv6",
+        },
+    );
+    Ok(sockets)
+}
+
+fn listen_all(family: Family) -> io::Result<Vec<OwnedFd>> {
+    let mut sockets = Vec::with_capacity(TCP_PORTS.len() + UDP_PORTS.len());
+    for port in TCP_PORTS {
+        let socket = bound(family, SocketType::STREAM, port)?;
+        listen(&socket, BACKLOG)?;
+        sockets.push(socket);
+    }
+    for port in UDP_PORTS {
+        let socket = bound(family, SocketType::DGRAM, port)?;
+        // An answer must come from the address that was asked, so that the asker takes it.
+        match family {
+            Family::Both => switch_on(socket.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO)?,
+            Family::V4 => switch_on(socket.as_fd(), libc::IPPROTO_IP, libc::IP_PKTINFO)?,
+        }
+        sockets.push(socket);
+    }
+    Ok(sockets)
+}
+
+fn bound(family: Family, kind: SocketType, port: u16) -> io::Result<OwnedFd> {
+    let protocol = Some(if kind == SocketType::STREAM { ipproto::TCP } else { ipproto::UDP });
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let (domain, address) = match family {
+        Family::Both => (AddressFamily::INET6, SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))),
+        Family::V4 => (AddressFamily::INET, SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))),
+    };
+    let socket = socket_with(domain, kind, flags, protocol)?;
+    if family == Family::Both {
+        sockopt::set_ipv6_v6only(&socket, false)?;
+    }
+    bind(&socket, &address)?;
+    Ok(socket)
+}

@@ -1,0 +1,135 @@
+//! A root of the child's own: a small file system in memory, and in it what was listed.
+//!
+//! The order matters: sources are taken while the machine's files can still be named; then the machine's files are
+//! left for good; then everything is put in its place, where no path can lead back to them.
+
+mod etc;
+mod ground;
+mod processes;
+mod sources;
+
+use std::ffi::CString;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::Mode;
+use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount};
+use rustix::process::{pivot_root, umask};
+
+pub(crate) use self::etc::Etc;
+use self::ground::Ground;
+use self::processes::Processes;
+use self::sources::{Source, Sources};
+use super::found::Found;
+use super::{Setup, devices};
+use crate::layer::LayerName;
+use crate::limits::ROOT_BYTES;
+use crate::root::{Kind, Root};
+use crate::system::Namespaces;
+use crate::wire::{Failure, Step};
+
+/// Moves this process into the root that was ordered; returns the places that the child may change.
+///
+/// # Errors
+/// When the root cannot be made as it was ordered. Nothing is left out in silence.
+pub(super) fn enter(setup: &Setup<'_>, root: &Root, found: &mut Found) -> Result<Vec<PathBuf>, Failure> {
+    if !setup.namespaces.has(Namespaces::MOUNT) {
+        return Err(wrong(
+            "a root of its own takes a mount namespace, which this machine refuses".to_owned(),
+        ));
+    }
+    // Files that are made here are for the agent to read, whatever the node's mask is.
+    umask(Mode::WGRP | Mode::WOTH);
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .map_err(|error| failed("making mounts private", error))?;
+    let devices = devices::take().map_err(|why| wrong(format!("the devices of the root: {why}")))?;
+    let sources = Sources::take(root, setup.etc, setup.hidden)?;
+    let processes = Processes::take(setup);
+    let servers = etc::name_servers(setup.order.network);
+    let ground = leave_machine(setup.homes)?;
+    found.in_force(LayerName::MountNamespace, "");
+
+    let writable = lay_out(setup, root, &ground, sources, &servers)?;
+    found.in_force(LayerName::PrivateHome, format!("{} bytes", setup.order.limits.home_bytes));
+    found.record(
+        LayerName::PrivateDevices,
+        ground
+            .folder(Path::new("/dev"))
+            .map_err(|error| error.to_string())
+            .and_then(|_| devices::fill(&devices)),
+    );
+    processes.put(&ground, setup, found);
+    ground.seal().map_err(|error| Failure::setup("making the root read-only", &error))?;
+    found.in_force(LayerName::PrivateRoot, format!("{} entries", root.entries.len()));
+    found.in_force(LayerName::HiddenPaths, "not in the root");
+    Ok(writable)
+}
+
+/// An empty root, with nothing of the machine behind it.
+fn leave_machine(place: &Path) -> Result<Ground, Failure> {
+    let options = CString::new(format!("size={ROOT_BYTES},nr_inodes=16384,mode=0755")).unwrap_or_default();
+    mount("none", place, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, options.as_c_str())
+        .map_err(|error| failed("making the root", error))?;
+    std::env::set_current_dir(place).map_err(|error| Failure::setup("entering the root", &error))?;
+    // With both names the same, the old root lies on top of the new one and is taken off.
+    pivot_root(".", ".").map_err(|error| failed("changing the root", error))?;
+    unmount(".", UnmountFlags::DETACH).map_err(|error| failed("leaving the machine's files", error))?;
+    std::env::set_current_dir("/").map_err(|error| Failure::setup("entering the root", &error))?;
+    Ground::here().map_err(|error| Failure::setup("opening the root", &error))
+}
+
+fn lay_out(
+    setup: &Setup<'_>,
+    root: &Root,
+    ground: &Ground,
+    sources: Sources,
+    name_servers: &str,
+) -> Result<Vec<PathBuf>, Failure> {
+    let mut writable = Vec::new();
+    setup
+        .etc
+        .lay_out(ground, root, name_servers)
+        .map_err(|error| Failure::setup("putting /etc in the root", &error))?;
+    for Source { target, tree, folder, write, covers } in sources.trees {
+        ground.attach(&tree, &target, folder).map_err(|error| at(&target, &error))?;
+        for covered in covers {
+            ground.cover(&covered).map_err(|error| at(&covered, &error))?;
+        }
+        if write {
+            writable.push(target);
+        }
+    }
+    for (target, bytes) in scratches(setup, root) {
+        ground.scratch(&target, bytes).map_err(|error| at(&target, &error))?;
+        writable.push(target);
+    }
+    for entry in &root.entries {
+        if let Kind::File(content) = &entry.kind {
+            ground.file(&entry.target, content).map_err(|error| at(&entry.target, &error))?;
+        }
+    }
+    Ok(writable)
+}
+
+/// Folders in memory: those that were ordered, and the home.
+fn scratches(setup: &Setup<'_>, root: &Root) -> Vec<(PathBuf, u64)> {
+    let ordered = root.entries.iter().filter_map(|entry| match entry.kind {
+        Kind::Scratch(bytes) => Some((entry.target.clone(), bytes)),
+        _ => None,
+    });
+    let mut all: Vec<_> = ordered.chain([(root.home.clone(), setup.order.limits.home_bytes)]).collect();
+    // What lies in another comes after it.
+    all.sort_by_key(|(target, _)| target.components().count());
+    all
+}
+
+fn at(target: &Path, error: &std::io::Error) -> Failure {
+    Failure::setup(format!("putting {} in the root", target.display()), error)
+}
+
+fn failed(what: &'static str, error: rustix::io::Errno) -> Failure {
+    Failure::setup(what, &error.into())
+}
+
+fn wrong(text: String) -> Failure {
+    Failure { step: Step::Setup, errno: 0, text }
+}

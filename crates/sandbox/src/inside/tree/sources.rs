@@ -1,0 +1,92 @@
+//! What of the machine is shown: each taken as a detached mount, exactly as it was named.
+
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat2};
+use rustix::mount::{OpenTreeFlags, open_tree};
+
+use super::Etc;
+use super::ground::restrict;
+use crate::root::{Kind, Root};
+use crate::wire::{Failure, Step};
+
+/// All that is taken for one child, what lies in another after it.
+pub(super) struct Sources {
+    pub(super) trees: Vec<Source>,
+}
+
+/// One file or folder of the machine.
+pub(super) struct Source {
+    pub(super) target: PathBuf,
+    pub(super) tree: OwnedFd,
+    pub(super) folder: bool,
+    pub(super) write: bool,
+    /// Paths in the root below which hidden paths of the machine would show.
+    pub(super) covers: Vec<PathBuf>,
+}
+
+// === impl Sources ===
+
+impl Sources {
+    pub(super) fn take(root: &Root, etc: &Etc, hidden: &[PathBuf]) -> Result<Self, Failure> {
+        let mut trees = Vec::new();
+        if root.system {
+            for path in etc.folders() {
+                trees.push(take(path, path, false, hidden)?);
+            }
+        }
+        for entry in &root.entries {
+            match &entry.kind {
+                Kind::ReadOnly(source) => trees.push(take(source, &entry.target, false, hidden)?),
+                Kind::Writable(source) => trees.push(take(source, &entry.target, true, hidden)?),
+                Kind::Scratch(_) | Kind::File(_) => {}
+            }
+        }
+        trees.sort_by_key(|source| source.target.components().count());
+        Ok(Self { trees })
+    }
+}
+
+fn take(source: &Path, target: &Path, write: bool, hidden: &[PathBuf]) -> Result<Source, Failure> {
+    let failed = |error: io::Error| {
+        let text = match error.raw_os_error() {
+            Some(libc::ELOOP) => format!(
+                "the source {} leads over a symbolic link; name the path that it leads to{}",
+                source.display(),
+                fs::canonicalize(source).map(|path| format!(", {}", path.display())).unwrap_or_default()
+            ),
+            _ => format!("the source {}: {error}", source.display()),
+        };
+        Failure { step: Step::Setup, errno: error.raw_os_error().unwrap_or(0), text }
+    };
+    if hidden.iter().any(|path| path == source) {
+        return Err(failed(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            "it is hidden from all children",
+        )));
+    }
+    let (tree, folder) = clone_tree(source, write).map_err(failed)?;
+    let below = hidden.iter().filter_map(|path| path.strip_prefix(source).ok());
+    let covers = below.map(|path| target.join(path)).collect();
+    Ok(Source { target: target.to_owned(), tree, folder, write, covers })
+}
+
+/// A detached copy of the mount at a path, with all that is mounted below it.
+fn clone_tree(source: &Path, write: bool) -> io::Result<(OwnedFd, bool)> {
+    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let place = openat2(CWD, source, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve)?;
+    let kind = rustix::fs::FileType::from_raw_mode(fstat(&place)?.st_mode);
+    if !kind.is_dir() && !kind.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "neither a file nor a folder"));
+    }
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH
+        | OpenTreeFlags::AT_RECURSIVE;
+    let tree = open_tree(&place, "", flags)?;
+    restrict(&tree, write)?;
+    Ok((tree, kind.is_dir()))
+}

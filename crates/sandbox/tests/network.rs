@@ -1,0 +1,173 @@
+//! What a child in a network of its own reaches: the gateway's sockets, whatever it asks for, and nothing else.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::time::Duration;
+
+use common::{Ended, run, shell, spawner};
+use ringfence_sandbox::limits::{TCP_PORTS, UDP_PORTS};
+use ringfence_sandbox::{Child, Command, ExitStatus, LayerName, Network, Root};
+use tokio::io::AsyncReadExt;
+
+#[test]
+#[ignore = "becomes the spawner"]
+fn the_spawner() {
+    ringfence_sandbox::become_spawner_if_asked();
+}
+
+fn python(script: &str) -> Command {
+    Command::new("/usr/bin/python3").argument("-c").argument(script).root(Root::system())
+}
+
+/// Serves the first connection at `port`: tells the client what it dialled, as seen from outside.
+fn tell_what_was_dialled(listener: &TcpListener) -> SocketAddr {
+    listener.set_nonblocking(false).unwrap();
+    let (mut stream, _) = listener.accept().unwrap();
+    let dialled = stream.local_addr().unwrap();
+    stream.set_nonblocking(false).unwrap();
+    write!(stream, "{}", dialled.ip().to_canonical()).unwrap();
+    dialled
+}
+
+async fn said(mut child: Child) -> (String, ExitStatus) {
+    let mut said = String::new();
+    drop(child.stdin);
+    child.stdout.read_to_string(&mut said).await.unwrap();
+    let status = child.process.exited().await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    (said + &child.stderr.tail(), status)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_address_leads_to_the_gateway_which_sees_what_was_dialled() {
+    let spawner = spawner(&[]);
+    let script = "import socket\n\
+        for host, port in [('93.184.216.34', 443), ('169.254.169.254', 80), ('2001:db8::7', 443), ('::1', 3128), ('127.0.0.1', 53)]:\n\
+        \x20 print(socket.create_connection((host, port), 10).makefile().read())";
+    let mut child = spawner.spawn(&python(script).network(Network::Gateway)).await.unwrap();
+    let sockets = child.take_sockets().unwrap();
+    assert!(child.take_sockets().is_none());
+    let ports: Vec<u16> = sockets.tcp.iter().map(|(port, _)| *port).collect();
+    assert_eq!(ports, TCP_PORTS);
+    let served = tokio::task::spawn_blocking(move || {
+        let at = |port| &sockets.tcp.iter().find(|(one, _)| *one == port).unwrap().1;
+        [443, 80, 443, 3_128, 53].map(|port| tell_what_was_dialled(at(port)).ip().to_canonical().to_string())
+    });
+    let served = served.await.unwrap();
+    assert_eq!(served, ["93.184.216.34", "169.254.169.254", "2001:db8::7", "::1", "127.0.0.1"]);
+    let (said, status) = said(child).await;
+    assert_eq!(said.lines().collect::<Vec<_>>(), served);
+    assert_eq!(status, ExitStatus::Exited(0));
+}
+
+/// Receives a datagram and answers it. The kernel wants to say to which address it was sent: here is no room for
+/// that, and it says that it had no room.
+fn answer_one(socket: &UdpSocket) -> IpAddr {
+    use rustix::net::{RecvAncillaryBuffer, RecvFlags, ReturnFlags, recvmsg};
+    socket.set_nonblocking(false).unwrap();
+    let mut bytes = [0_u8; 512];
+    let mut parts = [std::io::IoSliceMut::new(&mut bytes)];
+    let mut ancillary = RecvAncillaryBuffer::default();
+    let message = recvmsg(socket, &mut parts, &mut ancillary, RecvFlags::empty()).unwrap();
+    assert!(message.flags.contains(ReturnFlags::CTRUNC), "no address comes with datagrams");
+    let from = SocketAddr::try_from(message.address.unwrap()).unwrap();
+    socket.send_to(b"answer", from).unwrap();
+    from.ip()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn datagrams_to_any_name_server_arrive() {
+    let spawner = spawner(&[]);
+    let script = "import socket\n\
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(10)\n\
+        s.sendto(b'question', ('8.8.8.8', 53)); print(s.recvfrom(99)[0].decode())";
+    let mut child = spawner.spawn(&python(script).network(Network::Gateway)).await.unwrap();
+    let sockets = child.take_sockets().unwrap();
+    assert_eq!(sockets.udp.iter().map(|(port, _)| *port).collect::<Vec<_>>(), UDP_PORTS);
+    let from = tokio::task::spawn_blocking(move || answer_one(&sockets.udp[0].1)).await.unwrap();
+    assert!(from.to_canonical().is_ipv4());
+    let (said, _) = said(child).await;
+    assert_eq!(said, "answer\n");
+}
+
+#[tokio::test]
+async fn without_a_network_nothing_answers_and_with_the_machines_its_loopback_does() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            let _ = stream.write_all(b"the machine");
+        }
+    });
+    let script = format!(
+        "import socket\ntry: print(socket.create_connection(('127.0.0.1', {port}), 5).recv(99).decode())\nexcept OSError as e: print(e.strerror)"
+    );
+    let spawner = spawner(&[]);
+    let mut direct = String::new();
+    TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap().read_to_string(&mut direct).unwrap();
+    assert_eq!(direct, "the machine");
+    let host = run(&spawner, &python(&script)).await;
+    assert_eq!(host.stdout, "the machine\n", "{}", host.stderr);
+    let none = run(&spawner, &python(&script).network(Network::None)).await;
+    assert_eq!(none.stdout, "Network is unreachable\n", "{}", none.stderr);
+    let gateway = run(&spawner, &python(&script).network(Network::Gateway)).await;
+    assert_eq!(gateway.stdout, "Connection refused\n", "{}", gateway.stderr);
+}
+
+#[tokio::test]
+async fn two_children_do_not_reach_each_other() {
+    let spawner = spawner(&[]);
+    let script =
+        "import socket\ns = socket.create_server(('0.0.0.0', 8080)); print('ready', flush=True); s.accept()";
+    let mut server = spawner.spawn(&python(script).network(Network::Gateway)).await.unwrap();
+    let mut line = [0; 6];
+    server.stdout.read_exact(&mut line).await.unwrap();
+    let script = "import socket\ntry: socket.create_connection(('127.0.0.1', 8080), 5); print('reached')\nexcept OSError as e: print(e.strerror)";
+    let client = run(&spawner, &python(script).network(Network::Gateway)).await;
+    assert_eq!(client.stdout, "Connection refused\n", "{}", client.stderr);
+}
+
+#[tokio::test]
+async fn a_tool_server_can_have_a_network_of_its_own_too() {
+    let spawner = spawner(&[]);
+    let mut child = spawner.spawn(&shell("cat /proc/net/dev").network(Network::Gateway)).await.unwrap();
+    assert!(child.take_sockets().is_some());
+    assert!(child.process.layers().in_force(LayerName::NetworkNamespace));
+    let (said, _) = said(child).await;
+    let devices: Vec<&str> = said.lines().skip(2).filter_map(|line| line.split(':').next()).collect();
+    assert_eq!(devices.iter().map(|name| name.trim()).collect::<Vec<_>>(), ["lo"]);
+    let without: Ended = run(&spawner, &shell("true")).await;
+    assert_eq!(without.status, ExitStatus::Exited(0));
+}
+
+#[tokio::test]
+async fn names_are_looked_up_and_addresses_listed_without_rights_over_the_network() {
+    // getaddrinfo(3) asks the kernel for addresses when it may; os.networkInterfaces and getifaddrs(3) must.
+    let script = "import socket, ctypes, ctypes.util\n\
+        print(socket.getaddrinfo('localhost', 80, type=socket.SOCK_STREAM)[0][4][0])\n\
+        print(socket.if_nameindex())\n\
+        libc = ctypes.CDLL(None, use_errno=True); p = ctypes.c_void_p(); print(libc.getifaddrs(ctypes.byref(p)))\n\
+        s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)\n\
+        import struct\n\
+        s.send(struct.pack('=IHHIIBBHiII', 32, 16, 5, 1, 0, 0, 0, 0, 1, 0, 1)); print(struct.unpack('=i', s.recv(99)[16:20])[0])\n\
+        try: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 9); print('audit')\n\
+        except OSError as e: print('refused')";
+    let spawner = spawner(&[]);
+    let own = run(&spawner, &python(script).network(Network::Gateway)).await;
+    assert_eq!(own.stdout, "::1\n[(1, 'lo')]\n0\n-1\nrefused\n", "{}", own.stderr);
+    // In the machine's network not even that, and names are looked up all the same.
+    let script = "import socket\nprint(socket.getaddrinfo('localhost', 80, socket.AF_INET)[0][4][0])\n\
+        try: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0); print('netlink')\n\
+        except OSError as e: print('refused')";
+    let host = run(&spawner, &python(script)).await;
+    assert_eq!(host.stdout, "127.0.0.1\nrefused\n", "{}", host.stderr);
+}
+
+#[test]
+fn all_of_this_holds_for_an_ordinary_user_too() {
+    common::as_nobody(7);
+}
