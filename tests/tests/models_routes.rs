@@ -3,7 +3,10 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use axum::Router;
 use ringfence_mock_model::{MockModel, Options};
 use ringfence_tests::config::Config;
 use ringfence_tests::disk;
@@ -406,4 +409,36 @@ async fn a_disk_with_little_left_keeps_no_answers_and_no_agent_hears_of_it() {
         assert!(is_hit(&talk(&node, &token, &ask).await), "memory answers");
     }
     assert_eq!(std::fs::read_dir(disk.join("data/cache")).map_or(0, Iterator::count), 0);
+}
+
+#[tokio::test]
+async fn a_response_that_says_that_it_failed_is_asked_for_again() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    // Fails once, then answers.
+    let app = Router::new().fallback(move || {
+        let status = if counted.fetch_add(1, Ordering::Relaxed) == 0 { "failed" } else { "completed" };
+        let usage = serde_json::json!({ "input_tokens": 1, "output_tokens": 1, "total_tokens": 2 });
+        let error = (status == "failed").then(|| serde_json::json!({ "code": "server_error", "message": "no" }));
+        let response = serde_json::json!({
+            "id": "resp_1", "object": "response", "status": status, "error": error, "output": [], "usage": usage
+        });
+        async move { ([("content-type", "application/json")], response.to_string()) }
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    let node = Node::start_in(with_key(None), &keeping().config(&url)).await;
+    let token = mint(&node, "lab", "assistant").await;
+    let ask = Ask::new(Api::Responses, "kept", "anything");
+    let mut statuses = Vec::new();
+    for expected in [false, false, true] {
+        let answer = talk(&node, &token, &ask).await;
+        assert_eq!(is_hit(&answer), expected, "{}", answer.text);
+        statuses.push(answer.json()["status"].as_str().unwrap_or_default().to_owned());
+    }
+    assert_eq!(
+        (statuses.join(" ").as_str(), asked.load(Ordering::Relaxed)),
+        ("failed completed completed", 2)
+    );
 }
