@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
-use ringfence_kernel::{Admission, EgressCall, EgressClearance, EgressGrants, EgressProposal, Run};
+use ringfence_kernel::{Admission, EgressCall, EgressClearance, EgressGrants, EgressProposal, Outcome, Run};
 use ringfence_types::{Code, HostName, Refusal};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -110,6 +110,14 @@ impl Berth {
             decided => decided,
         };
         match admission {
+            // What cannot be done is not left out in silence.
+            Admission::Cleared(clearance) if !clearance.obligations().redact.is_empty() => {
+                let message = "answers of hosts cannot be redacted";
+                clearance.settle(Outcome::NotSent { message: message.to_owned() });
+                let reason = "A rule wants parts of the answer taken out (redact), which cannot be done with hosts. \
+                              Whoever wrote it has to deny this, or to let it through whole.";
+                Err(Box::new(self.turn_away(&host, port, Code::DeniedByPolicy, reason)))
+            }
             Admission::Cleared(clearance) => Ok(clearance),
             Admission::Refused(refusal) => Err(Box::new(refusal)),
             Admission::Pending(_) => {

@@ -83,7 +83,12 @@ async fn take(berth: &Arc<Berth>, stream: TcpStream, dialled: Dialled, port: u16
             let _place = place;
             dns::serve::tcp(berth, stream).await;
         }
-        (Dialled::Gateway, HTTP) => to_the_gate(berth, stream, Some(place)).await,
+        (Dialled::Gateway, HTTP) => {
+            // As on the agents' listener; that it cannot be set is no reason to refuse.
+            let bytes = berth.gate.limits.send_buffer_bytes as usize;
+            let _ = rustix::net::sockopt::set_socket_send_buffer_size(&stream, bytes);
+            to_the_gate(berth, stream, Some(place)).await;
+        }
         (Dialled::Gateway, PROXY) => proxy::serve(berth, stream, place).await,
         (Dialled::Gateway, _) => {
             let reason = format!("The gateway answers on port 80, and as a proxy on port {PROXY}.");

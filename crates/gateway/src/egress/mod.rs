@@ -49,6 +49,8 @@ use tokio::sync::Semaphore;
 use limits::EgressLimits;
 use resolve::Resolver;
 
+use crate::http::accept;
+
 /// What the configuration says of the world outside.
 #[derive(Debug, Clone, Default)]
 pub struct World {
@@ -87,7 +89,8 @@ impl Outside {
             resolver: Resolver::new(world.addresses, limits),
             http1: with(&[b"http/1.1"]),
             http2: with(&[b"h2", b"http/1.1"]),
-            places: Arc::new(Semaphore::new(limits.connections)),
+            // Half as many as agents' other connections: for each, too, one goes on.
+            places: Arc::new(Semaphore::new(limits.connections.min(accept::connections_within_files() / 2))),
         })
     }
 

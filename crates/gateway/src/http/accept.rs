@@ -74,7 +74,7 @@ pub(crate) async fn serve<A: Answer>(
     // Accepted connections inherit it, before they grow a larger one.
     rustix::net::sockopt::set_socket_send_buffer_size(&listener, limits.send_buffer_bytes as usize)?;
     let builder = builder(limits);
-    let most = limits.connections.min(connections_within(open_files()));
+    let most = limits.connections.min(connections_within_files());
     let places = Arc::new(Semaphore::new(most));
     let unproven = Arc::new(Semaphore::new(limits.connections_unproven));
     let away = Arc::new(Semaphore::new(TURNED_AWAY_MAX));
@@ -132,6 +132,11 @@ const OWN_FILES: u64 = 1_024;
 fn open_files() -> u64 {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     limit.current.unwrap_or(u64::MAX)
+}
+
+/// How many connections this process has room for.
+pub(crate) fn connections_within_files() -> usize {
+    connections_within(open_files())
 }
 
 /// How many connections there is room for, each with one that goes on from it; a few in any case.

@@ -6,4 +6,5 @@ mod gate;
 mod passing;
 mod proxying;
 mod requests;
+mod speed;
 mod support;

@@ -24,6 +24,9 @@ async fn mirror(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
     if parts.uri.path() == "/big" {
         return Ok(Response::new(Full::new(vec![b'x'; 300_000].into())));
     }
+    if parts.uri.path() == "/endless" {
+        return Ok(Response::new(Full::new(vec![b'x'; 1 << 30].into())));
+    }
     let named = parts.headers.get("host").map(|value| value.to_str().unwrap().to_owned());
     let named = named.or_else(|| parts.uri.authority().map(ToString::to_string)).unwrap_or_default();
     let length = body.collect().await.map_or(0, |body| body.to_bytes().len());
@@ -296,6 +299,58 @@ async fn many_streams_of_one_connection_are_many_actions() {
     assert!(asking.join_all().await.into_iter().all(|status| status == 200));
     sandbox.entries("outcome", 50).await;
     assert_eq!(sandbox.entries("intent", 50).await.len(), 50);
+}
+
+#[tokio::test]
+async fn nothing_of_a_run_is_left_when_it_is_over() {
+    for http2 in [false, true] {
+        let theirs = authority();
+        let config = theirs.host(&host("api.example")).unwrap();
+        let port = a_host(move |stream| {
+            let config = Arc::clone(&config);
+            async move {
+                let Ok(mut stream) = tokio_rustls::TlsAcceptor::from(config).accept(stream).await else {
+                    return;
+                };
+                // It never answers.
+                read_all(&mut stream).await;
+            }
+        })
+        .await;
+        let trusted = vec![certificate(theirs.pem().as_bytes())];
+        let world = world(&[("api.example", NEAR)], trusted);
+        let mut sandbox = Sandbox::start_in(&["api.example:443 * /*"], world, limits()).await;
+        sandbox.lead(443, port);
+        let ours = sandbox.berth.authority.pem().to_owned();
+        let stream = sandbox.dial("api.example", 443).await;
+        let alpn: &[&[u8]] = if http2 { &[b"h2"] } else { &[] };
+        let stream = secure(stream, "api.example", ours.as_bytes(), alpn).await.unwrap();
+        let mut client = Client::new(stream, http2).await;
+        let asking = tokio::spawn(async move { client.ask("GET", "/").await });
+        sandbox.entries("intent", 1).await;
+        let berth = Arc::downgrade(&sandbox.berth);
+        sandbox.berth.stop.cancel();
+        assert_eq!(sandbox.outcome(1).await, "cancelled");
+        drop(sandbox);
+        assert!(asking.await.is_err());
+        for _ in 0..100 {
+            if berth.strong_count() == 0 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(berth.strong_count(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_rule_that_cannot_be_kept_refuses() {
+    let mut sandbox = Sandbox::start(&["secrets.example:80"]).await;
+    let mut stream = sandbox.dial("secrets.example", 80).await;
+    say(&mut stream, "GET / HTTP/1.1\r\nHost: secrets.example\r\n\r\n").await;
+    let (head, body) = read_answer(&mut stream).await;
+    assert!(head.starts_with("HTTP/1.1 403") && reason(&body).contains("redact"), "{head}");
+    assert_eq!(sandbox.outcome(1).await, "not_sent");
 }
 
 #[tokio::test]

@@ -30,6 +30,7 @@ rules:
   - { name: reach, match: { kind: egress }, decision: ALLOW }
   - { name: no-deletes, match: { kind: egress, action: delete }, decision: DENY, reason: Nothing is deleted. }
   - { name: small, match: { host: small.example }, decision: ALLOW_WITH_CONSTRAINTS, constraints: { max_result_bytes: 100000 } }
+  - { name: secrets, match: { host: secrets.example }, decision: ALLOW_WITH_CONSTRAINTS, constraints: { redact: [/ssn] } }
 ";
 
 /// A node, and the sandbox of one run.

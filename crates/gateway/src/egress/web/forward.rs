@@ -14,6 +14,7 @@ use super::answers;
 use super::body::{Download, Reply, Upload};
 use super::request;
 use super::upstream::{Connection, SendError};
+use crate::egress::berth::Berth;
 use crate::egress::fare::{End, Fare};
 use crate::egress::pump;
 
@@ -110,7 +111,8 @@ fn answered(
             unanswered(fare, End::Host(Failure::Malformed, how))
         }
         (true, Some(inside)) => {
-            visit.afterwards(Box::pin(switch(Arc::clone(visit), inside, outside, connection, fare)));
+            let berth = Arc::clone(&visit.berth);
+            visit.afterwards(Box::pin(switch(berth, inside, outside, connection, fare)));
             Response::from_parts(head, Reply::Own(bytes::Bytes::new()))
         }
         (false, _) => {
@@ -123,13 +125,13 @@ fn answered(
 
 /// WebSocket: bytes both ways, once both sides have changed to it.
 async fn switch(
-    visit: Arc<Visit>,
+    berth: Arc<Berth>,
     inside: OnUpgrade,
     outside: OnUpgrade,
     connection: Connection,
     fare: Fare,
 ) {
-    let limits = visit.berth.limits();
+    let limits = berth.limits();
     let both = tokio::time::timeout(limits.handshake_time, async { tokio::try_join!(inside, outside) });
     if let Ok(Ok((inside, outside))) = both.await {
         pump::run(TokioIo::new(inside), TokioIo::new(outside), fare, limits).await;

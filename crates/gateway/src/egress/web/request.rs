@@ -1,8 +1,7 @@
 //! What a request asks for, and what of it goes on to the host.
 
 use http::header::{
-    CONNECTION, HOST, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING,
-    UPGRADE,
+    CONNECTION, HOST, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
 };
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
@@ -21,7 +20,7 @@ pub(crate) struct Misfit {
 
 /// Headers for the next hop only, besides those that `Connection` names (RFC 9110 §7.6.1).
 const HOP_BY_HOP: &[HeaderName] =
-    &[CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
+    &[CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE];
 const HOP_BY_HOP_OLD: &[&str] = &["keep-alive", "proxy-connection"];
 
 /// Bytes of a path, with what follows a `?`.
@@ -112,12 +111,17 @@ pub(crate) fn strip(headers: &mut HeaderMap, upgrade: bool) {
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
         .collect();
+    let trailers = headers.get_all(TE).iter().any(|value| value == "trailers");
     // A program that hides the host's name so has it put back by `address`.
     for name in named.iter().chain(HOP_BY_HOP) {
         headers.remove(name);
     }
     for name in HOP_BY_HOP_OLD {
         headers.remove(*name);
+    }
+    if trailers {
+        // The one thing that HTTP/2 has it for (RFC 9113 §8.2.2); gRPC insists on it.
+        headers.insert(TE, HeaderValue::from_static("trailers"));
     }
     if upgrade {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
@@ -138,6 +142,7 @@ pub(crate) fn address(parts: &mut Parts, site: &Site, http2: bool) -> Option<()>
         parts.uri = uri.build().ok()?;
         parts.version = Version::HTTP_2;
     } else {
+        parts.headers.remove(TE);
         parts.headers.insert(HOST, HeaderValue::try_from(authority).ok()?);
         parts.uri = Uri::from(path);
         parts.version = Version::HTTP_11;
