@@ -92,8 +92,8 @@ impl Node {
     pub async fn cli(&self, arguments: &[&str]) -> Said {
         let data = self.data();
         let data = data.to_str().unwrap_or_else(|| panic!("{} is not text", data.display()));
-        let mut all = arguments.to_vec();
-        all.extend(["--data", data]);
+        let mut all = vec!["--data", data];
+        all.extend(arguments);
         cli::run(self.folder(), &all).await
     }
 

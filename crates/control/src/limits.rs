@@ -20,6 +20,9 @@ pub const DURATION_DAYS_MAX: u64 = 3650;
 /// Length of a request's body, in bytes: an approval with narrowed arguments is the largest.
 pub const BODY_BYTES_MAX: usize = 4 << 20;
 
+/// What a run that is started may be given to read, in bytes.
+pub const INPUT_BYTES_MAX: usize = 1 << 20;
+
 /// How long a request's body may take to arrive.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -38,8 +41,11 @@ pub const SOCKET_CONNECTIONS_MAX: usize = 64;
 /// Entries in one page, at most and unless asked.
 pub const PAGE_MAX: usize = 1000;
 
-/// Followers of the log at once.
-pub const FOLLOWERS_MAX: usize = 32;
+/// Followers of the log and of runs at once.
+pub const FOLLOWERS_MAX: usize = 128;
+
+/// Runs that are started here at once; the others wait.
+pub const RUNS_AT_ONCE: usize = 128;
 
 /// How often files are looked at for changes.
 pub const WATCH_INTERVAL: Duration = Duration::from_secs(1);

@@ -1,6 +1,7 @@
 //! From the configuration to what the kernel and the gateway know of it.
 
 mod models;
+mod runs;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use ringfence_kernel::{
 };
 use ringfence_policy::{KnownTool, ToolDefinition};
 use ringfence_types::{ActionType, ModelName, ToolName, WorkspaceName};
+pub use runs::run_plan;
 use smol_str::SmolStr;
 
 use crate::compile::Compiled;

@@ -166,3 +166,40 @@ fn hosts_that_an_agent_may_reach_are_read_and_mistakes_told() {
     );
     assert!(!remarks.contains("d222") && !remarks.contains("notcloud"), "{remarks}");
 }
+
+#[test]
+fn the_program_of_an_agent_and_what_it_may_use_are_read_and_mistakes_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let shown = folder.path().display();
+    let agent = |run: &str, limits: &str| {
+        workspace(&format!(
+            "    agents: {{ assistant: {{ run: {run}, limits: {{ {limits} }} }} }}\n    policy: safety-policy.yaml\n"
+        ))
+    };
+    let run = format!(
+        "{{ command: [python3, agent.py], files: '{shown}', env: {{ A: b }}, stdin: true, require: [seccomp, landlock], \
+         mounts: [{{ source: '{shown}', target: /data, writable: true }}] }}"
+    );
+    let fine =
+        config(&agent(&run, "memory: 512Mi, cpu: 1.5, processes: off, disk: 1Mi, output: 64Ki, idle: 2m"));
+    let read = &fine.workspaces[0].agents[0];
+    let program = read.run.as_ref().unwrap();
+    assert_eq!((program.command.len(), program.mounts.len(), program.require.len()), (2, 1, 2));
+    let limits = read.limits.sandbox;
+    assert_eq!((limits.memory, limits.cpu_percent, limits.processes), (Some(512 << 20), Some(150), None));
+    assert_eq!((limits.disk, limits.output, limits.idle.unwrap().as_secs()), (1 << 20, 64 << 10, 120));
+    let run = "{ command: [], files: /no/such/folder, env: { K: 'env:KEY' }, require: [secomp], \
+               mounts: [{ source: /usr, target: /proc/x }, { source: /usr, target: /a/../b }] }";
+    let said = said(&agent(run, "memory: 1Ki, cpu: 1.234"));
+    for part in [
+        "names no program",
+        "/no/such/folder cannot be used",
+        "a secret cannot stand in an agent's environment",
+        "`seccomp`",
+        "not in /proc",
+        "`memory` must be at least 64Ki",
+        "processors are a number",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}

@@ -124,7 +124,7 @@ fn a_price_is_the_models_own_or_a_files_or_the_one_that_ships() {
         ("listed", "0.5", "1.5", "https://models.internal/prices"),
         ("like", "2", "8", "https://models.internal/prices"),
         ("free", "0", "0", "ringfence.yaml"),
-        ("deep", "0.3", "1.2", "https://api-docs.deepseek.com/quick_start/pricing"),
+        ("deep", "0.3", "1.2", "https://api-docs.deepseek.com/quick_start/pricing via LiteLLM 1.109.1"),
         ("stands", "1", "5", "https://platform.claude.com/docs/en/about-claude/pricing via LiteLLM 1.109.1"),
         ("once", "1.25", "10", "https://developers.openai.com/api/docs/pricing via LiteLLM 1.109.1"),
     ] {

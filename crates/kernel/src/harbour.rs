@@ -17,6 +17,10 @@ pub struct RunSockets {
 
 /// Whoever answers the sockets of runs. `runs` brings them; the gateway answers: neither knows the other.
 pub trait Harbour: Send + Sync + 'static {
+    /// The certificate, as PEM, that programs of a run have to trust: asked for before the sandbox is made, which shows it to
+    /// them. `None` where there is none.
+    fn authority(&self, run: &Run) -> Option<Vec<u8>>;
+
     /// Answers on these sockets for this run, until what is returned is dropped: then nothing is answered any more and what is
     /// open is cut.
     fn attach(&self, run: Arc<Run>, sockets: RunSockets) -> Mooring;
@@ -25,21 +29,15 @@ pub trait Harbour: Send + Sync + 'static {
 /// That a run's sockets are answered; ends with it.
 #[must_use = "nothing is answered once this is dropped"]
 pub struct Mooring {
-    authority: Option<Vec<u8>>,
     _held: Box<dyn Send + Sync>,
 }
 
 // === impl Mooring ===
 
 impl Mooring {
-    /// Keeps `held` until it is dropped. `authority`: the certificate that programs inside must trust, as PEM.
-    pub fn new(held: impl Send + Sync + 'static, authority: Option<Vec<u8>>) -> Self {
-        Self { authority, _held: Box::new(held) }
-    }
-
-    /// The certificate of the authority that programs inside must trust, as PEM, if there is one.
-    pub fn authority(&self) -> Option<&[u8]> {
-        self.authority.as_deref()
+    /// Keeps `held` until it is dropped.
+    pub fn new(held: impl Send + Sync + 'static) -> Self {
+        Self { _held: Box::new(held) }
     }
 }
 

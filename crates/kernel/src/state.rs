@@ -4,9 +4,12 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use ringfence_ledger::{AppendError, RoomFor, SealedPayload, Ticket};
-use ringfence_types::{ActionId, ApprovalId, Code, RuleName, RunId, ServerName, Timestamp, WorkspaceName};
+use ringfence_types::{
+    ActionId, ApprovalId, Code, RuleName, RunId, Scope, ServerName, Timestamp, WorkspaceName,
+};
 use tokio::sync::oneshot;
 
+use crate::cancel::CutOff;
 use crate::clock::Clock;
 use crate::fold::Fold;
 use crate::guard::{Breaker, Meter, Repetition};
@@ -90,6 +93,13 @@ impl State {
             counts: Counts::default(),
             stopping: false,
         }
+    }
+
+    /// Cuts off everything that a run has under way, because it was ended.
+    pub(crate) fn cut_run(&mut self, run: RunId, reason: &str) {
+        let reason = format!("This run was ended: {reason}");
+        let cut = CutOff { code: Code::Suspended, reason, action: None };
+        self.live.cut(&Scope { run: Some(run), ..Scope::default() }, &cut);
     }
 
     /// Gives a record its place in the log and applies it: the only way the fold changes.

@@ -65,6 +65,8 @@ pub struct RunLife {
     pub layers: Option<Object>,
     /// Why it ends or has ended.
     pub why: Option<EndedBy>,
+    /// The same in words, while it is being stopped.
+    pub reason: Option<String>,
     /// How its program ended.
     pub exit: Option<Exit>,
 }
@@ -304,6 +306,7 @@ fn run_view(fold: &Fold, state: &RunState, in_flight: u32) -> RunView {
         is_pending: life.phase == Phase::Running && fold.approvals.is_waiting_for(state.run.id),
         layers: life.layers.clone(),
         why: life.why,
+        reason: life.reason.clone(),
         exit: life.exit,
     });
     RunView {

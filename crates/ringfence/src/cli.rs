@@ -55,6 +55,7 @@ pub enum Command {
     Status(command::status::Status),
     Spend(command::spend::Spend),
     Token(command::token::Token),
+    Run(command::run::Run),
     Runs(command::runs::Runs),
     Policy(command::policy::Policy),
     Prices(command::prices::Prices),
@@ -69,8 +70,7 @@ pub enum Command {
 }
 
 /// Commands that have their place and are not in this version, and what to do instead.
-const LATER: [(&str, &str); 3] = [
-    ("run", "start the agent yourself, with a token that `ringfence token mint` gives"),
+const LATER: [(&str, &str); 2] = [
     ("secret", "name an environment variable or a file in ringfence.yaml: `key: \"env:NAME\"`"),
     ("console", "`ringfence status`, `ringfence approvals` and `ringfence audit tail` show what there is"),
 ];

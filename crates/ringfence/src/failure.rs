@@ -7,13 +7,15 @@ use std::process::ExitCode;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// Whoever read our output has gone; nothing is wrong.
-    Quiet = 0,
+    Quiet,
     /// The answer is no: a failed check, a denied approval, a broken log.
-    No = 1,
+    No,
     /// Wrong use or bad configuration.
-    Usage = 2,
+    Usage,
     /// The node cannot be reached.
-    Unreachable = 3,
+    Unreachable,
+    /// A program that was run ended with this.
+    Program(u8),
 }
 
 /// Why a command did not do what was asked.
@@ -82,7 +84,13 @@ impl fmt::Display for Failure {
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+        Self::from(match exit {
+            Exit::Quiet => 0,
+            Exit::No => 1,
+            Exit::Usage => 2,
+            Exit::Unreachable => 3,
+            Exit::Program(status) => status,
+        })
     }
 }
 

@@ -103,6 +103,7 @@ async fn ask(global: &Global, command: Command) -> Result<(), Failure> {
         Command::Status(Status {}) => Status::run(global).await,
         Command::Spend(spend) => spend.run(global).await,
         Command::Token(token) => token.run(global).await,
+        Command::Run(run) => run.run(global).await,
         Command::Runs(runs) => runs.run(global).await,
         Command::Policy(policy) => policy.run(global).await,
         Command::Approvals(approvals) => approvals.run(global).await,

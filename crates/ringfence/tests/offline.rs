@@ -86,7 +86,7 @@ fn errors_have_a_cause_and_a_way_out() {
         (&["approvals", "show", "me"], 2),
         (&["runs"], 2),
         (&["fly"], 2),
-        (&["run", "assistant", "-w", "main", "--", "x"], 2),
+        (&["run", "assistant", "-w", "main", "--", "x"], 3),
         (&["secret", "list"], 2),
         (&["console"], 2),
     ] {

@@ -136,6 +136,19 @@ impl Call {
         }
     }
 
+    /// A list of texts of the body; none if absent.
+    pub fn texts(&self, name: &str) -> Result<Vec<String>, Problem> {
+        let wrong = || Problem::wrong(format!("`{name}` must be a list of texts"));
+        match self.body.get(name) {
+            None | Some(Value::Null) => Ok(Vec::new()),
+            Some(Value::Array(values)) => {
+                let texts = values.iter().map(|value| value.as_str().map(str::to_owned).ok_or_else(wrong));
+                texts.collect()
+            }
+            Some(_) => Err(wrong()),
+        }
+    }
+
     /// An object of the body.
     pub fn object(&self, name: &str) -> Result<Option<&Object>, Problem> {
         match self.body.get(name) {

@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use ringfence_json::Object;
 use ringfence_kernel::Kernel;
+use ringfence_runs::Runs;
 use ringfence_types::{NodeName, Timestamp};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -43,6 +44,7 @@ pub(crate) struct Desk {
     pub node: NodeName,
     pub kernel: Kernel,
     pub books: Books,
+    pub runs: Runs,
     pub reloader: Reloader,
     /// Where agents come in, where operators do.
     pub addresses: Addresses,

@@ -9,6 +9,7 @@ mod desk;
 mod guard;
 mod handlers;
 mod known;
+mod lines;
 mod logins;
 mod metrics;
 mod money;

@@ -96,7 +96,9 @@ fn parameter(name: &str, place: &str, required: bool, about: &str, kind: FieldKi
 
 fn object_schema(fields: &[Field]) -> Object {
     let member = |field: &Field| {
-        let schema = Object::new().with("type", type_of(field.kind)).with("description", field.about);
+        let items = (field.kind == FieldKind::Texts).then(|| Object::new().with("type", "string"));
+        let schema = Object::new().with("type", type_of(field.kind)).with_some("items", items);
+        let schema = schema.with("description", field.about);
         (field.name.into(), Value::Object(schema))
     };
     let required =
@@ -114,6 +116,7 @@ fn type_of(kind: FieldKind) -> &'static str {
         FieldKind::Whole => "integer",
         FieldKind::Flag => "boolean",
         FieldKind::Object => "object",
+        FieldKind::Texts => "array",
     }
 }
 

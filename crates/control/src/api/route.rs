@@ -54,6 +54,7 @@ pub(crate) enum FieldKind {
     Whole,
     Flag,
     Object,
+    Texts,
 }
 
 /// The form of an answer.

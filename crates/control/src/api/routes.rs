@@ -4,7 +4,7 @@ use http::Method;
 
 use super::handlers;
 use super::route::AnswerKind::{Document, Lines, Text};
-use super::route::FieldKind::{Flag, Object as Members, Text as Word, Whole};
+use super::route::FieldKind::{Flag, Object as Members, Text as Word, Texts, Whole};
 use super::route::{Field, Route};
 use crate::Power;
 
@@ -83,9 +83,26 @@ pub(super) const ALL: &[Route] = &[
     route!(GET "/api/v1/runs", View, runs, "The runs, newest first.", &[
         WORKSPACE, Field::new("agent", Word, "Only of this agent."), LIMIT,
     ], None, Document),
+    route!(POST "/api/v1/runs", Operate, start, "Starts an agent in a sandbox; it is on record and waits for a place.", NOTHING, Some(&[
+        Field::required("workspace", Word, "Where the agent belongs."),
+        Field::required("agent", Word, "Which."),
+        Field::new("user", Word, "For whom it works."),
+        Field::new("conversation", Word, "What it is part of."),
+        Field::new("arguments", Texts, "More arguments for its program."),
+        Field::new("input", Word, "What its program reads on standard input."),
+    ]), Document),
     route!(GET "/api/v1/runs/{run}", View, one_run, "One run.", NOTHING, None, Document),
     route!(POST "/api/v1/runs/{run}/kill", Operate, kill, "Ends a run and cuts off what it has under way.", NOTHING,
         Some(&[REASON]), Document),
+    route!(GET "/api/v1/runs/{run}/output", View, output, "What a run wrote to standard output and standard error, line by line.", &[
+        Field::new("follow", Flag, "Go on until it has ended."),
+        Field::new("contains", Word, "Only lines with this text in them."),
+        Field::new("stream", Word, "Only stdout or stderr."),
+    ], None, Lines),
+    route!(POST "/api/v1/runs/{run}/stop", Operate, stop, "Asks a run to end: SIGTERM, and after a grace everything in its sandbox is killed.",
+        NOTHING, Some(&[REASON]), Document),
+    route!(POST "/api/v1/runs/{run}/pause", Operate, pause, "Holds every process of a run.", NOTHING, Some(&[REASON]), Document),
+    route!(POST "/api/v1/runs/{run}/resume", Operate, resume_run, "Lets a paused run go on.", NOTHING, Some(NOTHING), Document),
     route!(GET "/api/v1/approvals", View, approvals, "Requests for approval, oldest first.", &[
         WORKSPACE, Field::new("state", Word, "waiting (unless given), approved, denied, spent, expired or all."), LIMIT,
     ], None, Document),

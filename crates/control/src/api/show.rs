@@ -1,7 +1,9 @@
 //! What the kernel shows, as JSON.
 
 use ringfence_json::{Object, Value};
-use ringfence_kernel::{ApprovalStatus, ApprovalView, PinView, RunView, SuspensionView, Upstream};
+use ringfence_kernel::{
+    ApprovalStatus, ApprovalView, EndedBy, Exit, PinView, RunView, SuspensionView, Upstream,
+};
 use ringfence_policy::{Approval, Change, Difference, diff_definitions};
 use ringfence_types::{Role, Timestamp, WorkspaceName, format_duration};
 
@@ -15,12 +17,16 @@ pub(super) fn texts<T: ToString>(items: impl IntoIterator<Item = T>) -> Value {
 
 pub(super) fn run(view: &RunView, now: Timestamp) -> Object {
     let run = &view.run;
-    let state = match &view.ended {
-        Some(_) => "ended",
-        None if now >= run.expires_at => "expired",
-        None if view.first_used.is_some() => "active",
-        None => "new",
+    let life = view.life.as_ref();
+    let state = match (&view.ended, life) {
+        (Some(_), _) => "ended",
+        (None, Some(life)) if life.is_pending => "pending",
+        (None, Some(life)) => life.phase.as_str(),
+        (None, None) if now >= run.expires_at => "expired",
+        (None, None) if view.first_used.is_some() => "active",
+        (None, None) => "new",
     };
+    let exit = life.and_then(|life| life.exit);
     Object::new()
         .with("run", run.id.to_string())
         .with("workspace", &run.workspace)
@@ -28,6 +34,7 @@ pub(super) fn run(view: &RunView, now: Timestamp) -> Object {
         .with_some("user", run.user.as_ref())
         .with_some("conversation", run.conversation.as_ref())
         .with("state", state)
+        .with_some("started_here", life.is_some().then_some(true))
         .with("actions", view.actions)
         .with("in_flight", view.in_flight)
         .with("minted_by", &view.by)
@@ -36,6 +43,18 @@ pub(super) fn run(view: &RunView, now: Timestamp) -> Object {
         .with_some("first_used", view.first_used)
         .with_some("ended_at", view.ended.as_ref().map(|(at, _)| *at))
         .with_some("ended_because", view.ended.as_ref().map(|(_, reason)| reason.as_str()))
+        .with_some("ended_by", life.and_then(|life| life.why).map(EndedBy::as_str))
+        .with_some(
+            "exit_code",
+            exit.and_then(|exit| if let Exit::Code(code) = exit { Some(u64::from(code)) } else { None }),
+        )
+        .with_some(
+            "exit_signal",
+            exit.and_then(
+                |exit| if let Exit::Signal(signal) = exit { Some(u64::from(signal)) } else { None },
+            ),
+        )
+        .with_some("layers", life.and_then(|life| life.layers.clone()))
 }
 
 /// Something that answers to actions: a tool server or a model.

@@ -7,6 +7,7 @@ mod load;
 mod model;
 mod models;
 mod read;
+mod runs;
 mod secret;
 mod spend;
 mod url;
@@ -21,6 +22,7 @@ pub use models::{
     CacheConfig, EndpointConfig, ModelApi, ModelConfig, ProviderConfig, ResponseCacheConfig, RouteConfig,
     RouteWhen, ServedConfig,
 };
+pub use runs::{MountConfig, RunConfig, SandboxLimits};
 pub use secret::{Secret, SecretError, SecretSource, SecretSourceError};
 pub use spend::{BudgetsConfig, LoopsConfig, RunBudgetConfig};
 pub use url::{ServerUrl, ServerUrlError};

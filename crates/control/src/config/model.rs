@@ -13,7 +13,10 @@ use ringfence_types::{
 };
 use smol_str::SmolStr;
 
-use super::{BudgetsConfig, CacheConfig, LoopsConfig, ModelConfig, RunBudgetConfig, SecretSource, ServerUrl};
+use super::{
+    BudgetsConfig, CacheConfig, LoopsConfig, ModelConfig, RunBudgetConfig, RunConfig, SandboxLimits,
+    SecretSource, ServerUrl,
+};
 
 /// The whole file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -180,6 +183,8 @@ pub struct AgentConfig {
     pub budget: RunBudgetConfig,
     /// The bounds of each of its runs.
     pub limits: LimitsConfig,
+    /// The program that is started as it, if there is one.
+    pub run: Option<RunConfig>,
 }
 
 /// Bounds of one run; `None` is `off`.
@@ -197,6 +202,8 @@ pub struct LimitsConfig {
     pub model_calls: Option<u32>,
     /// What ends a run that goes round in circles.
     pub loops: LoopsConfig,
+    /// What one that is started here may use of the machine.
+    pub sandbox: SandboxLimits,
 }
 
 /// A file with prices, read.
@@ -236,6 +243,7 @@ impl Default for LimitsConfig {
             actions: None,
             model_calls: Some(200),
             loops: LoopsConfig::default(),
+            sandbox: SandboxLimits::default(),
         }
     }
 }

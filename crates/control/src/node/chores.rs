@@ -1,7 +1,9 @@
 //! What a node does beside serving.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::api::Desk;
 use crate::audit::Books;
 
 /// How often the index follows the log when there is nothing to hurry for.
@@ -26,5 +28,28 @@ pub(super) async fn index(books: Books) {
             Err(_) => return,
         };
         tokio::time::sleep(wait).await;
+    }
+}
+
+/// How often it is looked what may be forgotten of runs that are over.
+const FORGET_INTERVAL: Duration = Duration::from_mins(10);
+
+/// Removes what runs wrote when their workspace keeps it no longer, until the node stops.
+pub(super) async fn forget_runs(desk: Arc<Desk>) {
+    let mut look = tokio::time::interval(FORGET_INTERVAL);
+    loop {
+        look.tick().await;
+        let desk = Arc::clone(&desk);
+        let forget = move || {
+            let setup = desk.kernel.setup();
+            // Of a workspace that is gone nothing is removed: the configuration may be the one that is wrong.
+            let kept = |workspace: &_| {
+                setup.workspaces.get(workspace).map_or(Duration::MAX, |setup| setup.retention)
+            };
+            desk.runs.prune(kept);
+        };
+        if tokio::task::spawn_blocking(forget).await.is_err() {
+            return;
+        }
     }
 }

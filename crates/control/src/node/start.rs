@@ -9,7 +9,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use ringfence_gateway::targets::Targets;
-use ringfence_kernel::{Actor, Clock, Kernel, LedgerUnavailable, OpenError, Options};
+use ringfence_kernel::{Actor, Clock, Kernel, LedgerUnavailable, OpenError, Options, RunError};
+use ringfence_runs::{Options as RunOptions, Runs};
 use ringfence_sandbox::Spawner;
 use ringfence_types::{NodeName, Scope};
 use tokio::net::TcpListener;
@@ -26,7 +27,7 @@ use crate::api::{
 use crate::audit::Books;
 use crate::compile::{Compiled, compile};
 use crate::config::{Rejected, Transport, load};
-use crate::limits::{FOLLOWERS_MAX, SHUTDOWN_GRACE};
+use crate::limits::{FOLLOWERS_MAX, RUNS_AT_ONCE, SHUTDOWN_GRACE};
 use crate::setup::{SetupError, gateway_table, kernel_setup, known_tools};
 
 /// The name of the operators' socket in the data folder.
@@ -34,6 +35,9 @@ pub const SOCKET: &str = "control.sock";
 
 /// The name of the log's index in the data folder. It can be removed at any time: the next start builds it again.
 const INDEX: &str = "index.db";
+
+/// The folder of what runs write, in the data folder.
+const RUNS: &str = "runs";
 
 /// How a node is started.
 pub struct NodeOptions {
@@ -85,6 +89,9 @@ pub enum StartError {
     /// The agents' side does not start.
     #[error(transparent)]
     Agents(#[from] AgentsSideError),
+    /// A run that an earlier node left unfinished cannot be ended in the log.
+    #[error("a run that was left unfinished cannot be ended: {0}")]
+    Runs(#[from] RunError),
     /// The log cannot take the configuration.
     #[error(transparent)]
     LedgerUnavailable(#[from] LedgerUnavailable),
@@ -127,12 +134,16 @@ impl Node {
             cause,
         })?;
         let gateway = listen(gateway).await?;
-        let mut agents = AgentsSide::new(&kernel, &targets, options.spawner, &options.data)?;
+        let mut agents = AgentsSide::new(&kernel, &targets, options.spawner.clone(), &options.data)?;
+        let at_once = RunOptions { directory: options.data.join(RUNS), at_once: RUNS_AT_ONCE };
+        let harbour = Arc::new(agents.gateway().clone());
+        let runs = Runs::open(kernel.clone(), options.spawner, harbour, at_once).await?;
         let addresses =
             Addresses { gateway: url_of(&gateway), control: url_of(&control), socket: socket_path };
         let warnings = compiled.render_warnings();
         let desk = Arc::new(Desk {
             node: name,
+            runs,
             books: Books::new(kernel.ledger().clone(), &options.data.join(INDEX)),
             reloader: Reloader::new(options.config, targets, agents.gateway().clone()),
             addresses,
@@ -155,6 +166,7 @@ impl Node {
             tokio::spawn(kernel.housekeeping()),
             tokio::spawn(watch::watch(Arc::clone(&desk))),
             tokio::spawn(chores::index(desk.books.clone())),
+            tokio::spawn(chores::forget_runs(Arc::clone(&desk))),
         ];
         Ok(Self { desk, agents, stop, serving, tasks, warnings })
     }
@@ -189,6 +201,7 @@ impl Node {
 
     /// Stops: no new calls, a short grace for those under way, then they are cut off and settled; the log is closed.
     pub async fn stop(mut self) {
+        self.desk.runs.shut_down().await;
         self.agents.stop(SHUTDOWN_GRACE).await;
         self.desk.kernel.stop().await;
         self.stop.cancel();

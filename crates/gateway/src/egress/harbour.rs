@@ -43,25 +43,20 @@ impl Gate {
 
 // === impl Gateway ===
 
-impl Gateway {
-    /// The certificate, as PEM, that programs of a run have to trust: for a sandbox that is made before its sockets are
-    /// here. The same one that its [`Mooring`] has later.
-    pub fn authority(&self, run: &Run) -> Option<Vec<u8>> {
+impl Harbour for Gateway {
+    fn authority(&self, run: &Run) -> Option<Vec<u8>> {
         let authority = self.gate().take_authority(run)?;
         let pem = authority.pem().as_bytes().to_vec();
         self.gate().authorities.0.lock().insert(run.id, authority);
         Some(pem)
     }
-}
 
-impl Harbour for Gateway {
     /// Has to be called within the runtime.
     fn attach(&self, run: Arc<Run>, sockets: RunSockets) -> Mooring {
-        let Some(authority) = self.gate().take_authority(&run) else { return Mooring::new((), None) };
-        let pem = authority.pem().as_bytes().to_vec();
+        let Some(authority) = self.gate().take_authority(&run) else { return Mooring::new(()) };
         let berth = Arc::new(Berth::new(Arc::clone(self.gate()), run, authority));
         moor(&berth, sockets);
-        Mooring::new(berth.stop.clone().drop_guard(), Some(pem))
+        Mooring::new(berth.stop.clone().drop_guard())
     }
 }
 

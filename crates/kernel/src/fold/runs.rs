@@ -49,6 +49,8 @@ pub(crate) struct Life {
     pub layers: Option<Object>,
     /// Why it ends or has ended.
     pub why: Option<EndedBy>,
+    /// The same in words, until it has ended.
+    pub reason: Option<String>,
     pub exit: Option<Exit>,
 }
 
@@ -105,7 +107,8 @@ impl Runs {
                 minted_at: *minted_at,
                 expires_at: *expires_at,
             };
-            let life = Life { phase: Phase::Queued, since: at, layers: None, why: None, exit: None };
+            let life =
+                Life { phase: Phase::Queued, since: at, layers: None, why: None, reason: None, exit: None };
             self.insert(RunState { life: Some(life), ..RunState::new(run, record.by.clone()) });
             return;
         }
@@ -118,7 +121,9 @@ impl Runs {
                 life.layers = Some(layers.clone());
                 state.first_used.get_or_insert(at);
             }
-            RunStep::Stopping { why, .. } => life.why = Some(*why),
+            RunStep::Stopping { why, reason } => {
+                (life.why, life.reason) = (Some(*why), Some(reason.clone()));
+            }
             RunStep::Ended { why, reason, exit, .. } => {
                 (life.why, life.exit) = (Some(*why), *exit);
                 state.ended = Some((at, reason.clone()));

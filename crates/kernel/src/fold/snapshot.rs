@@ -146,6 +146,7 @@ fn life_document(life: &Life) -> Object {
         .with("since", life.since)
         .with_some("layers", life.layers.clone())
         .with_some("why", life.why.map(EndedBy::as_str))
+        .with_some("reason", life.reason.as_deref())
         .with_some("exit_code", code)
         .with_some("exit_signal", signal)
 }
@@ -156,6 +157,7 @@ fn read_life(members: Members<'_>) -> Result<Life, Damaged> {
         since: members.parse("since")?,
         layers: members.optional_object("layers", |layers| Ok(layers.0.clone()))?,
         why: members.optional("why")?,
+        reason: members.optional("reason")?,
         exit: Exit::read(members)?,
     })
 }

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use ringfence_ledger::RoomFor;
-use ringfence_types::{AgentName, Code, ConversationName, RunId, Scope, UserName, WorkspaceName};
+use ringfence_ledger::{RoomFor, Ticket};
+use ringfence_types::{AgentName, ConversationName, RunId, UserName, WorkspaceName};
 
 use super::runs::unknown_agent;
 use super::{LedgerUnavailable, MintError, RunError, durable};
-use crate::cancel::CutOff;
 use crate::fold::Phase;
 use crate::limits::{RUNS_MAX, TOKEN_TTL_MAX};
 use crate::record::{LifeRecord, Record, RunStep};
@@ -90,7 +89,7 @@ impl Kernel {
         run: RunId,
         step: RunStep,
         by: &Actor,
-    ) -> Result<ringfence_ledger::Ticket, RunError> {
+    ) -> Result<Ticket, RunError> {
         let known = state.fold.runs.get(run).ok_or(RunError::Unknown(run))?;
         let step = bounded_step(step);
         let over = match &step {
@@ -107,9 +106,7 @@ impl Kernel {
         let ticket = state.commit(&self.0.clock, &Record::Life(record), Vec::new(), RoomFor::Operator);
         let ticket = ticket.map_err(LedgerUnavailable::from)?;
         if let Some(reason) = over {
-            let reason = format!("This run was ended: {reason}");
-            let cut = CutOff { code: Code::Suspended, reason, action: None };
-            state.live.cut(&Scope { run: Some(run), ..Scope::default() }, &cut);
+            state.cut_run(run, &reason);
         }
         Ok(ticket)
     }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use ringfence_ledger::RoomFor;
-use ringfence_types::{AgentName, Code, ConversationName, RunId, Scope, Timestamp, UserName, WorkspaceName};
+use ringfence_ledger::{RoomFor, Ticket};
+use ringfence_types::{AgentName, ConversationName, RunId, Timestamp, UserName, WorkspaceName};
 
 use super::{LedgerUnavailable, durable};
-use crate::cancel::CutOff;
 use crate::fold::Phase;
 use crate::limits::{RUNS_MAX, TOKEN_TTL_MAX};
 use crate::record::{EndedBy, NodeEvent, Record, RunRecord, RunStep, TokenRecord};
+use crate::state::State;
 use crate::text::bounded;
 use crate::{Actor, Kernel, Run, RunToken, Setup};
 
@@ -127,31 +127,38 @@ impl Kernel {
             if known.ended.is_some() {
                 return Err(RunError::Ended(run));
             }
-            if known.phase().is_some_and(|phase| phase != Phase::Stopping) {
+            match known.phase() {
+                None => self.end_elsewhere(&mut state, run, reason, by)?,
+                // It is being ended already.
+                Some(Phase::Stopping) => return Ok(()),
                 // Whoever supervises it ends it, and says so.
-                let step = RunStep::Stopping { why: EndedBy::Person, reason: reason.to_owned() };
-                let ticket = self.step(&mut state, run, step, by)?;
-                drop(state);
-                return durable(ticket).await.map(drop).map_err(RunError::from);
+                Some(_) => {
+                    let step = RunStep::Stopping { why: EndedBy::Person, reason: reason.to_owned() };
+                    self.step(&mut state, run, step, by)?
+                }
             }
-            let whose = (known.run.workspace.clone(), known.run.agent.clone(), run);
-            let record = RunRecord {
-                event: NodeEvent::Ended,
-                run: Some(whose),
-                reason: bounded(reason),
-                by: by.person.clone(),
-            };
-            let ticket = state.commit(&self.0.clock, &Record::Run(record), Vec::new(), RoomFor::Operator);
-            let cut = CutOff {
-                code: Code::Suspended,
-                reason: format!("This run was ended: {reason}"),
-                action: None,
-            };
-            state.live.cut(&Scope { run: Some(run), ..Scope::default() }, &cut);
-            ticket
         };
-        durable(ticket.map_err(LedgerUnavailable::from)?).await?;
-        Ok(())
+        durable(ticket).await.map(drop).map_err(RunError::from)
+    }
+
+    /// A run that nobody supervises here is over with the entry that says so.
+    fn end_elsewhere(
+        &self,
+        state: &mut State,
+        run: RunId,
+        reason: &str,
+        by: &Actor,
+    ) -> Result<Ticket, RunError> {
+        let known = state.fold.runs.get(run).ok_or(RunError::Unknown(run))?;
+        let record = RunRecord {
+            event: NodeEvent::Ended,
+            run: Some((known.run.workspace.clone(), known.run.agent.clone(), run)),
+            reason: bounded(reason),
+            by: by.person.clone(),
+        };
+        let ticket = state.commit(&self.0.clock, &Record::Run(record), Vec::new(), RoomFor::Operator);
+        state.cut_run(run, reason);
+        Ok(ticket.map_err(LedgerUnavailable::from)?)
     }
 }
 

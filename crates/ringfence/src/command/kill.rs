@@ -19,6 +19,6 @@ pub struct Kill {
 
 impl Kill {
     pub async fn run(self, global: &Global) -> Result<(), Failure> {
-        super::runs::stop(global, self.run, self.reason).await
+        super::runs::end(global, self.run, "kill", self.reason).await
     }
 }

@@ -10,6 +10,7 @@ pub mod kill;
 pub mod policy;
 pub mod prices;
 pub mod resume;
+pub mod run;
 pub mod runs;
 pub mod spend;
 pub mod status;

@@ -41,16 +41,23 @@ enum Command {
         /// Which
         run: RunId,
     },
-    /// Show what a run did, from the log
-    #[command(after_help = "Example:\n  ringfence runs logs run_01kaj3v5zk8q6x2m4n7p9r1s3t --follow")]
+    /// Show what a run wrote, or, with --actions or where it runs elsewhere, what it did
+    #[command(after_help = "Examples:\n  ringfence runs logs run_01kaj3v5zk8q6x2m4n7p9r1s3t --follow\n  \
+        ringfence runs logs run_01kaj3v5zk8q6x2m4n7p9r1s3t --actions")]
     Logs {
         /// Which
         run: RunId,
         /// Go on as more happens
         #[arg(short, long)]
         follow: bool,
+        /// What it did, from the log, instead of what it wrote
+        #[arg(long, conflicts_with = "grep")]
+        actions: bool,
+        /// Only lines with this text in them
+        #[arg(long, value_name = "TEXT")]
+        grep: Option<String>,
     },
-    /// End a run: its token no longer works, what it has under way is cut off
+    /// Ask a run to end: SIGTERM, and after 5 seconds everything in its sandbox is killed. One that runs elsewhere is cut off
     #[command(
         after_help = "Example:\n  ringfence runs stop run_01kaj3v5zk8q6x2m4n7p9r1s3t --reason 'not needed any more'"
     )]
@@ -61,6 +68,23 @@ enum Command {
         #[arg(long)]
         reason: Option<String>,
     },
+    /// Hold every process of a run
+    #[command(
+        after_help = "Example:\n  ringfence runs pause run_01kaj3v5zk8q6x2m4n7p9r1s3t --reason 'to look at it'"
+    )]
+    Pause {
+        /// Which
+        run: RunId,
+        /// Why; the log keeps it
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Let a paused run go on
+    #[command(after_help = "Example:\n  ringfence runs resume run_01kaj3v5zk8q6x2m4n7p9r1s3t")]
+    Resume {
+        /// Which
+        run: RunId,
+    },
 }
 
 impl Runs {
@@ -68,8 +92,19 @@ impl Runs {
         match self.command {
             Command::List { workspace, agent, limit } => list(global, workspace, agent, limit).await,
             Command::Show { run } => show(global, run).await,
-            Command::Logs { run, follow } => logs(global, run, follow).await,
-            Command::Stop { run, reason } => stop(global, run, reason).await,
+            Command::Logs { run, follow, actions, grep } => {
+                let known = global.client()?.get(&format!("/api/v1/runs/{run}")).await;
+                // One that is no longer listed may have left what it wrote.
+                let elsewhere = known.is_ok_and(|view| !view.contains("started_here"));
+                if actions || elsewhere {
+                    logs(global, run, follow).await
+                } else {
+                    wrote(global, run, follow, grep).await
+                }
+            }
+            Command::Stop { run, reason } => end(global, run, "stop", reason).await,
+            Command::Pause { run, reason } => end(global, run, "pause", reason).await,
+            Command::Resume { run } => end(global, run, "resume", None).await,
         }
     }
 }
@@ -104,7 +139,7 @@ async fn list(
             moment(run, "minted_at"),
         ]);
     }
-    output.table(&table, "no runs; `ringfence token mint -w WORKSPACE --agent AGENT` starts one")?;
+    output.table(&table, "no runs; `ringfence run AGENT -w WORKSPACE` starts one, `ringfence token mint` lets one in that runs elsewhere")?;
     if answer.get("more").and_then(Value::as_bool) == Some(true) {
         output.line("there are more; see --limit")?;
     }
@@ -188,12 +223,35 @@ async fn logs(global: &Global, run: RunId, follow_on: bool) -> Result<(), Failur
     Ok(())
 }
 
-pub(super) async fn stop(global: &Global, run: RunId, reason: Option<String>) -> Result<(), Failure> {
+/// Prints what a run wrote.
+async fn wrote(global: &Global, run: RunId, follow_on: bool, grep: Option<String>) -> Result<(), Failure> {
+    let path = output_path(&run.to_string(), follow_on, grep.as_deref());
+    let mut lines = global.client()?.lines(&path).await?;
+    let is_json = global.output().is_json();
+    while let Some(line) = lines.next().await? {
+        super::run::print(&line, is_json)?;
+    }
+    Ok(())
+}
+
+/// Where a run's output is asked for.
+pub(super) fn output_path(run: &str, follow: bool, contains: Option<&str>) -> String {
+    let follow = follow.then_some("true");
+    with_query(&format!("/api/v1/runs/{run}/output"), &[("follow", follow), ("contains", contains)])
+}
+
+/// Takes a run a step towards its end, or back.
+pub(super) async fn end(
+    global: &Global,
+    run: RunId,
+    how: &str,
+    reason: Option<String>,
+) -> Result<(), Failure> {
     let body = Object::new().with_some("reason", reason);
-    let answer = global.client()?.post(&format!("/api/v1/runs/{run}/kill"), body).await?;
+    let answer = global.client()?.post(&format!("/api/v1/runs/{run}/{how}"), body).await?;
     let output = global.output();
     if output.is_json() {
         return output.document(&Value::Object(answer));
     }
-    output.line(&format!("ended {run}"))
+    output.line(&format!("{} {run}", field(&answer, "state")))
 }

@@ -38,7 +38,7 @@ impl From<RunError> for Problem {
     fn from(error: RunError) -> Self {
         match error {
             RunError::Unknown(_) => Self::unknown(error.to_string()),
-            RunError::Ended(_) => Self::conflict(error.to_string()),
+            RunError::Ended(_) | RunError::Step(..) => Self::conflict(error.to_string()),
             RunError::LedgerUnavailable(error) => error.into(),
         }
     }
@@ -91,8 +91,10 @@ pub(in crate::api) async fn one_run(call: Call) -> Result<Answer, Problem> {
 pub(in crate::api) async fn kill(call: Call) -> Result<Answer, Problem> {
     let id: RunId = call.part("run")?;
     let reason = note(&call, "reason")?.unwrap_or("ended by an operator");
-    call.desk.kernel.kill(id, reason, &Actor::from(&call.caller)).await?;
-    Ok(Answer::Document(Object::new().with("run", id.to_string()).with("state", "ended")))
+    call.desk.runs.kill(id, reason, &Actor::from(&call.caller)).await?;
+    let ends = call.desk.runs.is_living(id);
+    let state = if ends { "stopping" } else { "ended" };
+    Ok(Answer::Document(Object::new().with("run", id.to_string()).with("state", state)))
 }
 
 /// What a person says about something, within bounds.

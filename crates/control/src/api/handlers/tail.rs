@@ -1,17 +1,16 @@
 //! Following the log: entries as JSON lines, as they become durable.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
-use http_body::Frame;
 use http_body_util::StreamBody;
 use ringfence_json::Value;
 use tokio::sync::mpsc;
 
 use super::super::call::{Answer, Call};
+use super::super::lines::Receiving;
 use super::super::problem::Problem;
 use super::audit::filter;
 use crate::audit::{Books, Filter};
@@ -83,19 +82,5 @@ async fn follow(
         if sender.is_closed() {
             return;
         }
-    }
-}
-
-/// The receiving end as a stream of frames.
-struct Receiving(mpsc::Receiver<Bytes>);
-
-impl futures_core::Stream for Receiving {
-    type Item = Result<Frame<Bytes>, Infallible>;
-
-    fn poll_next(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Self::Item>> {
-        self.0.poll_recv(context).map(|line| line.map(|line| Ok(Frame::data(line))))
     }
 }

@@ -7,7 +7,7 @@ use ringfence_types::{AgentName, ModelName, ServerName};
 
 use super::super::{AgentConfig, LimitsConfig};
 use super::value::{key_name, words};
-use super::{budget, egress, limits, route};
+use super::{Origin, budget, egress, limits, route, run};
 
 /// What there is to be held in the workspace, also what could not be read.
 #[derive(Clone, Copy)]
@@ -19,17 +19,28 @@ pub(super) struct Holdable<'a> {
 }
 
 /// Reads every agent.
-pub(super) fn read_all(node: &Node, known: Holdable<'_>, report: &mut Report) -> Vec<AgentConfig> {
+pub(super) fn read_all(
+    node: &Node,
+    known: Holdable<'_>,
+    origin: Origin<'_>,
+    report: &mut Report,
+) -> Vec<AgentConfig> {
     let Some(members) = node.as_mapping() else {
         if !node.is_null() {
             report.error(node.place, format!("`agents` must be a mapping, not {}", node.kind()));
         }
         return Vec::new();
     };
-    members.iter().filter_map(|(key, value)| agent(key, value, known, report)).collect()
+    members.iter().filter_map(|(key, value)| agent(key, value, known, origin, report)).collect()
 }
 
-fn agent(key: &Key, node: &Node, known: Holdable<'_>, report: &mut Report) -> Option<AgentConfig> {
+fn agent(
+    key: &Key,
+    node: &Node,
+    known: Holdable<'_>,
+    origin: Origin<'_>,
+    report: &mut Report,
+) -> Option<AgentConfig> {
     let name = key_name(key, "an agent", AgentName::new, report);
     let mut fields = Fields::of(node, "an agent", report)?;
     let grants = fields.get("tools").map(|node| grants(node, known.servers, report)).unwrap_or_default();
@@ -44,12 +55,24 @@ fn agent(key: &Key, node: &Node, known: Holdable<'_>, report: &mut Report) -> Op
     let (stored, remote) = (flag("stored"), flag("remote"));
     let (budget, actions) = fields.get("budget").map(|node| budget::of_run(node, report)).unwrap_or_default();
     let limits = fields.get("limits").map(|node| limits::read(node, report)).unwrap_or_default();
-    for later in ["run", "credentials", "spawn", "state"] {
+    let run = fields.get("run").map(|node| run::read(node, origin, report));
+    for later in ["credentials", "spawn", "state"] {
         fields.later(later, report);
     }
     fields.finish(report);
     let limits = LimitsConfig { actions, ..limits };
-    Some(AgentConfig { name: name?, grants, models, egress, hosted_tools, stored, remote, budget, limits })
+    Some(AgentConfig {
+        name: name?,
+        grants,
+        models,
+        egress,
+        hosted_tools,
+        stored,
+        remote,
+        budget,
+        limits,
+        run: run.flatten(),
+    })
 }
 
 /// The models it holds, each by its name.

@@ -14,6 +14,7 @@ mod prices;
 mod provider;
 mod remark;
 mod route;
+mod run;
 mod server;
 mod value;
 mod workspace;

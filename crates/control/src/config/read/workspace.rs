@@ -46,7 +46,7 @@ fn workspace(key: &Key, node: &Node, origin: Origin<'_>, report: &mut Report) ->
     let (known_servers, known_models) = (keys(tools), keys(models_node));
     let known = Holdable { servers: &known_servers, models: &known_models };
     let agents_node = fields.get("agents");
-    let agents = agents_node.map(|node| agent::read_all(node, known, report)).unwrap_or_default();
+    let agents = agents_node.map(|node| agent::read_all(node, known, origin, report)).unwrap_or_default();
     let budget = fields.get("budget").map(|node| budget::windows(node, report)).unwrap_or_default();
     let budgets = fields.get("budgets").map(|node| budget::levels(node, report)).unwrap_or_default();
     let policy = fields.get("policy").map(|node| policy::read_all(node, origin, report)).unwrap_or_default();

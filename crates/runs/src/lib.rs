@@ -1,0 +1,24 @@
+//! The life of a run: queued, started in a sandbox, supervised, ended, and nothing of it left but its record.
+//!
+//! ```text
+//! start ──▶ queue ──▶ sandbox ──▶ program ──▶ end
+//!             │          │           │         │
+//!           place     sockets ──▶ whoever      └─ SIGTERM, then everything in the sandbox killed
+//!                                 answers them
+//! ```
+//!
+//! Each step is an entry in the log before the next is taken ([`ringfence_kernel::RunStep`]); where a run stands is what the
+//! log says, and a node that comes back ends what it had under way. What the program writes is kept line by line
+//! ([`Output`]).
+
+mod limits;
+mod output;
+mod plan;
+mod queue;
+mod runs;
+mod supervise;
+
+pub use limits::{LINE_BYTES_MAX, QUEUE_MAX};
+pub use output::{Follower, Line, Output, OutputError, Stream};
+pub use plan::{Mount, Plan};
+pub use runs::{Options, Runs, StartError};

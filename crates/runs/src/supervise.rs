@@ -1,0 +1,391 @@
+//! One run, from its place in the queue to its end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use ringfence_json::Object;
+use ringfence_kernel::{Cancel, EndedBy, Exit, Kernel, Phase, Run, RunSockets, RunStep};
+use ringfence_sandbox::{Child, ExitStatus, LayerState, Layers, Process, Sockets};
+use ringfence_types::Code;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::unix::pipe::{Receiver, Sender};
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, interval, sleep_until, timeout};
+
+use crate::limits::{KILL_GRACE, LAST_WORDS, LOOK, STOP_GRACE};
+use crate::output::{Line, Lines, Output, Stream};
+use crate::plan::{Plan, Trust};
+use crate::queue::Waiting;
+use crate::runs::Inner;
+
+/// What a run is told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Order {
+    Pause,
+    Resume,
+    Signal(i32),
+    /// To end at once, and not when it pleases.
+    Kill,
+}
+
+/// Whoever looks after one run.
+pub(crate) struct Supervisor {
+    inner: Arc<Inner>,
+    run: Arc<Run>,
+    plan: Plan,
+    extra: Vec<String>,
+    input: Vec<u8>,
+}
+
+/// How it came to an end.
+struct End {
+    why: EndedBy,
+    reason: String,
+    exit: Option<Exit>,
+    output_bytes: u64,
+}
+
+/// What a program writes, as far as it came.
+#[derive(Default)]
+struct Written {
+    bytes: AtomicU64,
+    /// It wrote more than it may, or what it wrote cannot be kept.
+    over: Notify,
+}
+
+// === impl Supervisor ===
+
+impl Supervisor {
+    pub(crate) fn new(
+        inner: Arc<Inner>,
+        run: Arc<Run>,
+        plan: Plan,
+        extra: Vec<String>,
+        input: Vec<u8>,
+    ) -> Self {
+        Self { inner, run, plan, extra, input }
+    }
+
+    pub(crate) async fn live(mut self, waiting: Waiting, mut orders: mpsc::UnboundedReceiver<Order>) {
+        let end = self.until_the_end(waiting, &mut orders).await;
+        let step = RunStep::Ended {
+            why: end.why,
+            reason: end.reason,
+            exit: end.exit,
+            output_bytes: end.output_bytes,
+        };
+        self.inner.step(self.run.id, step).await;
+        self.inner.living.lock().remove(&self.run.id);
+    }
+
+    async fn until_the_end(&mut self, waiting: Waiting, orders: &mut mpsc::UnboundedReceiver<Order>) -> End {
+        let place = tokio::select! {
+            biased;
+            (why, reason) = self.ended_from_above() => return End::before_it_began(why, reason),
+            place = waiting.place() => place,
+        };
+        let Some(_place) = place else {
+            return End::before_it_began(EndedBy::Node, "the node stopped before it began".into());
+        };
+        if self
+            .inner
+            .kernel
+            .step_run(self.run.id, RunStep::Starting, &ringfence_kernel::Actor::node())
+            .await
+            .is_err()
+        {
+            let (why, reason) = self.ended_from_above().await;
+            return End::before_it_began(why, reason);
+        }
+        let started = tokio::select! {
+            biased;
+            (why, reason) = self.ended_from_above() => return End::before_it_began(why, reason),
+            started = self.start() => started,
+        };
+        match started {
+            Ok((child, output)) => self.supervise(child, output, orders).await,
+            Err(reason) => End::before_it_began(EndedBy::Start, reason),
+        }
+    }
+
+    /// Makes the sandbox and starts the program in it.
+    async fn start(&self) -> Result<(Child, Arc<Output>), String> {
+        let spawner = self.inner.spawner.as_ref().ok_or("this node starts no programs")?;
+        let (folder, output) = self
+            .inner
+            .output(&self.run)
+            .map_err(|error| format!("what it writes cannot be kept: {error}"))?;
+        let own = self.inner.harbour.authority(&self.run);
+        // Shown inside, they outlive their names in the folder.
+        let trust = own.map(|own| Trust::write(&folder, &own)).transpose();
+        let trust = trust.map_err(|error| format!("its certificates cannot be written: {error}"))?;
+        let order = self.plan.order(&self.run, &self.extra, trust.as_ref());
+        let child = spawner.spawn(&order).await.map_err(|error| error.to_string())?;
+        Ok((child, output))
+    }
+
+    /// Looks after the program until nothing of it is left.
+    async fn supervise(
+        &mut self,
+        mut child: Child,
+        output: Arc<Output>,
+        orders: &mut mpsc::UnboundedReceiver<Order>,
+    ) -> End {
+        let sockets = child.take_sockets().map(run_sockets).unwrap_or_default();
+        let _mooring = self.inner.harbour.attach(Arc::clone(&self.run), sockets);
+        let written = Arc::new(Written::default());
+        let errors = child.take_errors();
+        let Child { mut process, stdin, stdout, .. } = child;
+        let readers = self.read(stdout, errors, &output, &written);
+        let feeding = feed(stdin, std::mem::take(&mut self.input));
+        let layers = described(process.layers());
+        self.inner.step(self.run.id, RunStep::Running { layers }).await;
+
+        let mut grace = STOP_GRACE;
+        let stopped = {
+            let mut from_above = std::pin::pin!(self.ended_from_above());
+            let mut by_itself = std::pin::pin!(self.ended_by_itself(&written));
+            loop {
+                tokio::select! {
+                    biased;
+                    status = process.exited() => break Err(status),
+                    end = &mut from_above => break Ok(end),
+                    end = &mut by_itself => break Ok(end),
+                    Some(order) = orders.recv() => {
+                        if matches!(order, Order::Kill) {
+                            grace = KILL_GRACE;
+                        }
+                        obey(order, &process);
+                    }
+                }
+            }
+        };
+        feeding.abort();
+        let (why, reason, status) = match stopped {
+            Err(status) => (EndedBy::Program, "its program ended".to_owned(), status),
+            Ok((why, reason)) => {
+                let step = RunStep::Stopping { why, reason: reason.clone() };
+                // Where a person stopped it, that stands there already.
+                self.inner.step(self.run.id, step).await;
+                (why, reason, end(&mut process, orders, grace).await)
+            }
+        };
+        // What it wrote before it ended is on its way through the pipes; nobody else can write any more.
+        for reader in readers {
+            let _ = timeout(LAST_WORDS, reader).await;
+        }
+        output.end();
+        let output_bytes = written.bytes.load(Ordering::Relaxed);
+        End { why, reason, exit: Some(exit_of(status)), output_bytes }
+    }
+
+    /// Keeps what the program writes.
+    fn read(
+        &self,
+        stdout: Receiver,
+        errors: Option<Receiver>,
+        output: &Arc<Output>,
+        written: &Arc<Written>,
+    ) -> Vec<JoinHandle<()>> {
+        let read = |stream: Stream, from: Receiver| {
+            let reader = Reader {
+                stream,
+                output: Arc::clone(output),
+                written: Arc::clone(written),
+                kernel: self.inner.kernel.clone(),
+                most: self.plan.output_bytes,
+            };
+            tokio::spawn(reader.read(from))
+        };
+        let errors = errors.map(|errors| read(Stream::Err, errors));
+        std::iter::once(read(Stream::Out, stdout)).chain(errors).collect()
+    }
+
+    /// Returns when a person, the node or the run's own time ends it.
+    async fn ended_from_above(&self) -> (EndedBy, String) {
+        loop {
+            let lease = self.inner.kernel.lease(&self.run, None);
+            let cut = match &lease {
+                Ok(lease) => tokio::select! {
+                    () = self.inner.shutdown.cancelled() => return (EndedBy::Node, "the node stopped".into()),
+                    code = cut(lease.cancel()) => code,
+                },
+                Err(refusal) => refusal.code,
+            };
+            if let Some(end) = self.stands_at_its_end(cut) {
+                return end;
+            }
+            // Suspended: it may be let go on.
+            tokio::select! {
+                () = self.inner.shutdown.cancelled() => return (EndedBy::Node, "the node stopped".into()),
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+
+    fn stands_at_its_end(&self, cut: Code) -> Option<(EndedBy, String)> {
+        let view = self.inner.kernel.run(self.run.id);
+        let Some(life) = view.and_then(|view| view.life) else {
+            return Some((EndedBy::Node, "it is not known any more".into()));
+        };
+        match life.phase {
+            Phase::Stopping | Phase::Ended => {
+                let why = life.why.unwrap_or(EndedBy::Person);
+                Some((why, life.reason.unwrap_or_else(|| "it was stopped".into())))
+            }
+            _ if cut == Code::Deadline => Some((EndedBy::Deadline, "its time was up".into())),
+            _ => None,
+        }
+    }
+
+    /// Returns when the program writes too much or does nothing for too long.
+    async fn ended_by_itself(&self, written: &Written) -> (EndedBy, String) {
+        let Some(idle) = self.plan.idle else {
+            written.over.notified().await;
+            return self.too_much();
+        };
+        let mut look = interval(LOOK.min(idle));
+        let (mut last, mut since) = (None, Instant::now());
+        loop {
+            tokio::select! {
+                () = written.over.notified() => return self.too_much(),
+                _ = look.tick() => {}
+            }
+            let view = self.inner.kernel.run(self.run.id);
+            let busy = view.as_ref().is_some_and(|view| {
+                view.in_flight > 0
+                    || view.life.as_ref().is_some_and(|life| life.is_pending || life.phase == Phase::Paused)
+            });
+            let now = (written.bytes.load(Ordering::Relaxed), view.map(|view| view.actions));
+            if busy || last != Some(now) {
+                (last, since) = (Some(now), Instant::now());
+            } else if since.elapsed() >= idle {
+                let idle = ringfence_types::format_duration(idle);
+                return (EndedBy::Idle, format!("it neither wrote nor did anything for {idle}"));
+            }
+        }
+    }
+
+    fn too_much(&self) -> (EndedBy, String) {
+        let most = ringfence_types::format_size(self.plan.output_bytes);
+        (EndedBy::Output, format!("it wrote more than {most}, or what it wrote could not be kept"))
+    }
+}
+
+impl End {
+    fn before_it_began(why: EndedBy, reason: String) -> Self {
+        Self { why, reason, exit: None, output_bytes: 0 }
+    }
+}
+
+/// Reads one stream of a program.
+struct Reader {
+    stream: Stream,
+    output: Arc<Output>,
+    written: Arc<Written>,
+    kernel: Kernel,
+    most: u64,
+}
+
+impl Reader {
+    async fn read(self, mut from: impl AsyncRead + Unpin) {
+        let mut lines = Lines::default();
+        let mut buffer = vec![0; 64 * 1_024];
+        while let Ok(length @ 1..) = from.read(&mut buffer).await {
+            let before = self.written.bytes.fetch_add(length as u64, Ordering::Relaxed);
+            let room = usize::try_from(self.most.saturating_sub(before)).unwrap_or(usize::MAX);
+            for (text, goes_on) in lines.push(&buffer[..length.min(room)]) {
+                self.keep(text, goes_on);
+            }
+            if length > room {
+                // Read on, and kept no more: a full pipe would hold the program before it can be ended.
+                self.written.over.notify_one();
+            }
+        }
+        if let Some(rest) = lines.rest() {
+            self.keep(rest, false);
+        }
+    }
+
+    fn keep(&self, text: String, goes_on: bool) {
+        let line = Line { at: self.kernel.now(), stream: self.stream, text, goes_on };
+        if let Err(error) = self.output.keep(&line) {
+            tracing::warn!(%error, "what a run writes cannot be kept");
+            self.written.over.notify_one();
+        }
+    }
+}
+
+async fn cut(cancel: &Cancel) -> Code {
+    cancel.cancelled().await.code
+}
+
+fn obey(order: Order, process: &Process) {
+    match order {
+        Order::Pause => process.pause(),
+        Order::Resume => process.resume(),
+        Order::Signal(signal) => process.signal(signal),
+        // Its end is on record, which is what ends it; only the grace is shorter.
+        Order::Kill => {}
+    }
+}
+
+/// Ends a program: it is asked to, and after a grace everything in its sandbox is killed.
+async fn end(
+    process: &mut Process,
+    orders: &mut mpsc::UnboundedReceiver<Order>,
+    grace: Duration,
+) -> ExitStatus {
+    // What is held cannot end by itself.
+    process.resume();
+    process.terminate();
+    let mut deadline = Instant::now() + grace;
+    loop {
+        tokio::select! {
+            biased;
+            status = process.exited() => return status,
+            Some(order) = orders.recv() => {
+                if matches!(order, Order::Kill) {
+                    deadline = deadline.min(Instant::now() + KILL_GRACE);
+                }
+            }
+            () = sleep_until(deadline) => break,
+        }
+    }
+    process.kill();
+    process.exited().await
+}
+
+/// Gives the program what it reads, then the end of it.
+fn feed(mut stdin: Sender, input: Vec<u8>) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        // A program that does not read what it is given has its reasons.
+        let _ = stdin.write_all(&input).await;
+    })
+}
+
+fn run_sockets(sockets: Sockets) -> RunSockets {
+    RunSockets { tcp: sockets.tcp, udp: sockets.udp }
+}
+
+/// The layers as they stand in the log.
+fn described(layers: &Layers) -> Object {
+    layers.iter().fold(Object::new(), |all, layer| {
+        let state = match &layer.state {
+            LayerState::InForce(how) if how.is_empty() => "in force".to_owned(),
+            LayerState::InForce(how) => format!("in force: {how}"),
+            LayerState::Missing(why) => format!("missing: {why}"),
+        };
+        all.with(layer.name.as_str(), state)
+    })
+}
+
+fn exit_of(status: ExitStatus) -> Exit {
+    match status {
+        ExitStatus::Exited(code) => Exit::Code(u8::try_from(code).unwrap_or(u8::MAX)),
+        ExitStatus::Signaled(signal) => Exit::Signal(u8::try_from(signal).unwrap_or(u8::MAX)),
+        ExitStatus::Killed => Exit::Signal(9),
+    }
+}
