@@ -13,7 +13,7 @@ mod logging;
 mod output;
 mod show;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -57,11 +57,13 @@ fn run(global: &Global, command: Command) -> Result<(), Failure> {
             // The folder is hidden from tool servers, so it has to be there before the spawner, and the spawner
             // before any thread.
             let folder = data_folder(global)?;
-            let spawner = ringfence_sandbox::start_spawner(&SpawnerProgram::this(), &[&folder])
-                .map_err(|error| Failure::no(format!("cannot start the spawner: {error}")))?;
+            let spawner = spawner(&[&folder])?;
             serve(up, folder, global.output(), spawner)
         }
-        Command::Demo(demo) => wait_for(demo.run(global.output())),
+        Command::Demo(demo) => {
+            let spawner = spawner(&[])?;
+            wait_for(demo.run(global.output(), spawner))
+        }
         Command::Init(init) => init.run(global),
         Command::Check(check) => check.run(global),
         Command::Prices(prices) => prices.run(global),
@@ -69,6 +71,12 @@ fn run(global: &Global, command: Command) -> Result<(), Failure> {
         Command::Completions(completions) => completions.run(global),
         other => wait_for(ask(global, other)),
     }
+}
+
+/// Starts the process that starts all others, which sees none of the `hidden` folders.
+fn spawner(hidden: &[&Path]) -> Result<SpawnerBootstrap, Failure> {
+    ringfence_sandbox::start_spawner(&SpawnerProgram::this(), hidden)
+        .map_err(|error| Failure::no(format!("cannot start the spawner: {error}")))
 }
 
 /// The data folder, absolute and there.

@@ -25,13 +25,15 @@ fn the_demo_lives_through_all_decisions_and_ends_well() {
         "the definition is not the approved one",
         "Stopped after 5 rounds: it is a loop.",
         "Stopped at $0.0475 of its $0.05.",
+        "In a sandbox of ",
+        "All shut; evil.example is on record.",
         "the agent is told",
         "The log is verified offline",
         "In a copy, one word is changed",
     ] {
         assert!(told.contains(line), "{line:?} is missing in:\n{told}");
     }
-    assert!(told.lines().count() <= 32, "one screen:\n{told}");
+    assert!(told.lines().count() <= 34, "one screen:\n{told}");
     assert!(kept.join("data/ledger/wal").is_dir(), "--keep keeps the log");
 }
 

@@ -108,4 +108,10 @@ impl Entry {
     pub fn has(&self, name: &str) -> bool {
         self.body.contains(name)
     }
+
+    /// How many members of an object are texts like this.
+    pub fn count(&self, name: &str, like: impl Fn(&str) -> bool) -> usize {
+        let members = self.body.get(name).and_then(Value::as_object).into_iter().flat_map(Object::iter);
+        members.filter(|(_, value)| value.as_str().is_some_and(&like)).count()
+    }
 }

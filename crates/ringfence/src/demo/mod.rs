@@ -1,11 +1,12 @@
 //! `ringfence demo`: everything at once, with no configuration, no network and no keys.
 //!
-//! `servers` are the tools, `agent` speaks MCP to the gateway and `chat` asks a model, `story` and `money` are what happens; each line that is printed is made
+//! `servers` are the tools, `agent` speaks MCP to the gateway and `chat` asks a model, `story`, `money` and `escape` are what happens; each line that is printed is made
 //! from the log entry that it names (`book`), and a step that did not go as told ends the demo with exit status 1.
 
 mod agent;
 mod book;
 mod chat;
+mod escape;
 mod message;
 mod money;
 mod proof;
@@ -17,6 +18,7 @@ use std::time::Instant;
 
 use clap::Args;
 use ringfence_control::{Node, NodeOptions};
+use ringfence_sandbox::{Spawner, SpawnerBootstrap};
 use ringfence_types::NodeName;
 
 use crate::failure::Failure;
@@ -56,14 +58,15 @@ struct Folder {
 // === impl Demo ===
 
 impl Demo {
-    pub async fn run(self, output: Output) -> Result<(), Failure> {
+    pub async fn run(self, output: Output, spawner: SpawnerBootstrap) -> Result<(), Failure> {
         let started = Instant::now();
+        let spawner = spawner.into_async().map_err(|error| failed("start the spawner", &error))?;
         let folder = Folder::new(self.keep)?;
         let servers =
             servers::Servers::start().await.map_err(|error| failed("start the tool servers", &error))?;
         let policies = policies(self.policy.as_deref())?;
         let config = write_configuration(&folder.path, servers.port(), &policies)?;
-        let node = start_node(&config, &folder.path.join("data")).await?;
+        let node = start_node(&config, &folder.path.join("data"), spawner).await?;
         let told = story::tell(output, &node, &servers, &folder.path, started).await;
         let log = folder.path.join("data/ledger");
         node.stop().await;
@@ -97,6 +100,9 @@ fn write_configuration(folder: &Path, port: u16, policies: &[(String, String)]) 
         write(name, text)?;
     }
     write("demo-script.yaml", SCRIPT)?;
+    let files = folder.join("prisoner");
+    std::fs::create_dir(&files).map_err(|error| failed("write the demo's files", &error))?;
+    write("prisoner/escape.sh", escape::SCRIPT)?;
     let names: Vec<&str> = policies.iter().map(|(name, _)| name.as_str()).collect();
     write("ringfence.yaml", &configuration(port, &names.join(", ")))
 }
@@ -119,12 +125,13 @@ workspaces:
       assistant: {{ tools: [database/*, web/*, mail/*, cluster/*] }}
       planner: {{ models: [planner] }}
       spender: {{ models: [planner], budget: {{ usd: 0.05 }} }}
+      prisoner: {{ run: {{ command: [sh, escape.sh], files: prisoner }} }}
     policy: [{policies}]
 "
     )
 }
 
-async fn start_node(config: &Path, data: &Path) -> Result<Node, Failure> {
+async fn start_node(config: &Path, data: &Path, spawner: Spawner) -> Result<Node, Failure> {
     let any_port = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
     let options = NodeOptions {
         config: config.to_owned(),
@@ -132,7 +139,7 @@ async fn start_node(config: &Path, data: &Path) -> Result<Node, Failure> {
         gateway: any_port,
         control: any_port,
         name: NodeName::new("demo").ok(),
-        spawner: None,
+        spawner: Some(spawner),
     };
     Node::start(options).await.map_err(|error| match error {
         ringfence_control::StartError::Config(rejected) => {

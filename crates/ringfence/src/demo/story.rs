@@ -14,6 +14,7 @@ use super::agent::{Agent, Given};
 use super::book::{Book, Entry};
 use super::failed;
 use super::servers::Servers;
+use crate::client::{Address, Client};
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -62,6 +63,8 @@ pub async fn tell(
     let address = address_of(&gateway)?;
     stage.goes_round_in_circles(address).await?;
     stage.spends(address).await?;
+    let client = Client::new(Address::in_folder(&folder.join("data")), None);
+    stage.tries_to_get_out(&client).await?;
     stage.is_suspended_in_mid_call().await
 }
 
