@@ -33,7 +33,7 @@ pub(crate) struct Outbound {
     /// What `cancel` belongs to, if nobody else keeps it.
     lease: Option<Lease>,
     streams: bool,
-    /// The room of `now` in the backlog, kept until the next event.
+    /// The room of `now` in the backlog, kept until more is asked for.
     room: Option<OwnedSemaphorePermit>,
 }
 
@@ -171,6 +171,8 @@ impl Outbound {
             if !self.now.is_empty() {
                 return Poll::Ready(Some(self.take_piece()));
             }
+            // What asks for more has taken what there was: the next event may need all the room there is to come.
+            self.room = None;
             let Some(events) = &mut self.more else { return Poll::Ready(None) };
             match std::task::ready!(events.poll_recv(cx)) {
                 Some(Piece::Event(event, room)) => {
@@ -301,6 +303,21 @@ mod tests {
         drop(receiver.recv().await);
         sender.event(event(1_000)).await.unwrap();
         assert!(tokio::time::timeout(patience, sender.event(event(1))).await.is_err(), "it has to be alone");
+    }
+
+    #[tokio::test]
+    async fn an_event_that_needs_all_the_room_comes_after_one_that_was_taken() {
+        let limits = Limits { stream_backlog: 100, stream_backlog_bytes: 10, ..Limits::default() };
+        let (sender, receiver) = channel(&limits, limits.stream_backlog_bytes);
+        let sending = tokio::spawn(async move {
+            for bytes in [6, 6, 1_000, 10] {
+                sender.event(Bytes::from(vec![b'a'; bytes])).await.unwrap();
+            }
+        });
+        let reading = Outbound::stream(receiver, Cancel::default(), 4).collect();
+        let read = tokio::time::timeout(std::time::Duration::from_secs(10), reading).await;
+        assert_eq!(read.expect("all of it comes").unwrap().to_bytes().len(), 1_022);
+        sending.await.unwrap();
     }
 
     #[tokio::test]
