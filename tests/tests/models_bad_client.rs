@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use ::http::Method;
 use bytes::Bytes;
+use ringfence_mock_model::Counts;
 use ringfence_tests::limits::EFFECT;
 use ringfence_tests::mcp::http;
 use ringfence_tests::models::{Answered, Api, Ask, INPUT_NANOS, OUTPUT_NANOS, Scene, Setup, error_of, talk};
 use ringfence_tests::patience::{eventually, within};
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 const BUDGET_NANOS: u64 = 10_000_000_000;
 
@@ -29,7 +32,7 @@ async fn send(scene: &Scene, api: Api, body: impl Into<Bytes>) -> Answered {
 #[tokio::test]
 async fn what_is_no_request_is_refused_before_anything_is_set_aside() {
     let scene = scene().await;
-    for api in Api::ALL {
+    for api in Api::EVERY {
         for body in [
             "",
             "{",
@@ -64,7 +67,7 @@ async fn a_model_that_is_not_held_is_as_one_that_does_not_exist() {
         ..Setup::default()
     };
     let scene = Scene::start_with(setup).await;
-    for api in Api::ALL {
+    for api in Api::EVERY {
         let mut texts = Vec::new();
         for model in ["secret", "nobody"] {
             let answered = talk(&scene.node, &scene.token, &Ask::new(api, model, "Hi")).await;
@@ -82,7 +85,7 @@ async fn a_model_that_is_not_held_is_as_one_that_does_not_exist() {
 async fn a_body_of_fifty_megabytes_is_refused_without_being_held() {
     let scene = scene().await;
     let body = format!("{{\"model\":\"gpt\",\"messages\":\"{}\"}}", "x".repeat(50 << 20));
-    for api in Api::ALL {
+    for api in Api::EVERY {
         let mut request = head(&scene, api, body.len()).into_bytes();
         request.extend_from_slice(body.as_bytes());
         // It is refused before it is read to the end, so the connection closes under whoever still sends.
@@ -110,7 +113,7 @@ fn head(scene: &Scene, api: Api, length: usize) -> String {
 #[tokio::test]
 async fn a_token_that_is_none_is_told_so_in_every_api() {
     let scene = scene().await;
-    for api in Api::ALL {
+    for api in Api::EVERY {
         let answered = talk(&scene.node, "rfr_nonsense", &Ask::new(api, "gpt", "Hi")).await;
         assert_eq!(answered.status, 401, "{api:?}: {}", answered.text);
         assert!(answered.error(api)["message"].as_str().unwrap().contains("token"), "{}", answered.text);
@@ -160,6 +163,97 @@ async fn leave_after(scene: &Scene, api: Api, model: &str, events: usize) {
     for _ in 0..events {
         within(EFFECT, "an event", opened.event()).await.unwrap().unwrap();
     }
+}
+
+/// Sends a request and reads its answer from the socket, byte for byte, as far as it wants; then it goes away, whatever
+/// has come besides.
+async fn leave_at(scene: &Scene, ask: &Ask, is_enough: impl Fn(&str) -> bool) -> String {
+    let body = ask.body.to_string();
+    let request = format!("{}{body}", head(scene, ask.api, body.len()));
+    let address = scene.node.gateway.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut read = Vec::new();
+    let reading = async {
+        while !is_enough(&String::from_utf8_lossy(&read)) {
+            read.push(stream.read_u8().await.unwrap());
+        }
+    };
+    within(EFFECT, "the answer so far", reading).await;
+    String::from_utf8_lossy(&read).into_owned()
+}
+
+/// A stream of this API that says so.
+fn stream_of(api: Api, model: &str, says: &str) -> Ask {
+    let member = if api == Api::Responses { "max_output_tokens" } else { "max_tokens" };
+    Ask::new(api, model, says).streamed().with(member, 4000)
+}
+
+/// Expects the last call to have been cut off by its client, and charged for no less than what the provider wrote.
+async fn expect_left(scene: &Scene, before: Counts, at: &str) {
+    let seen = scene.seen().await;
+    let log = scene.settled().await;
+    let call = log.last();
+    assert_eq!((call.status().as_str(), call.basis().as_str()), ("cancelled", "counted"), "{at}: {call:?}");
+    let truth = (seen.output - before.output) * OUTPUT_NANOS + (seen.input - before.input) * INPUT_NANOS;
+    assert!((truth..call.reserved).contains(&call.charged()), "{at}: {truth} were used: {call:?}");
+    assert_eq!(seen.cut_by_client, before.cut_by_client + 1, "{at}: the provider was let go");
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_inside_an_event_pays_for_what_was_written() {
+    let scene = scene().await;
+    for api in Api::ALL {
+        for model in api.models() {
+            let before = scene.seen().await;
+            let ask = stream_of(api, model, "mock:tokens=2000,chunks=2000,delay_ms=5,flush");
+            let read = leave_at(&scene, &ask, |read| read.matches("data: {\"").count() == 4).await;
+            let at = format!("{api:?} {model}");
+            assert!(read.ends_with("data: {\""), "{at}: in the middle of an event: {read}");
+            expect_left(&scene, before, &at).await;
+        }
+    }
+    scene.expect_left(BUDGET_NANOS).await;
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_before_the_events_that_end_a_stream_pays_for_what_was_written() {
+    let scene = scene().await;
+    for api in Api::ALL {
+        for model in api.models() {
+            let before = scene.seen().await;
+            // All has been said, and the provider has not said so yet.
+            let ask = stream_of(api, model, "mock:tokens=5,chunks=5,flush,hang_after=1000");
+            let words = if api == Api::Responses { "output_text.delta\"," } else { "\"delta\":{" };
+            leave_at(&scene, &ask, |read| read.matches(words).count() == 5 && read.ends_with("\n\n")).await;
+            expect_left(&scene, before, &format!("{api:?} {model}")).await;
+        }
+    }
+    scene.expect_left(BUDGET_NANOS).await;
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_between_the_last_event_and_the_last_word_pays_what_the_provider_reported() {
+    let scene = scene().await;
+    for (api, last_event) in [(Api::Chat, "\"usage\":{"), (Api::Messages, "message_delta")] {
+        for model in api.models() {
+            let before = scene.seen().await;
+            // A byte at a time, so that the last word comes after what the client has read.
+            let says = "mock:tokens=5,chunks=5,slice=1";
+            let ask = stream_of(api, model, says).with_usage();
+            let is_last = |read: &str| read.contains(last_event) && read.ends_with("\n\n");
+            let read = leave_at(&scene, &ask, is_last).await;
+            let at = format!("{api:?} {model}: {read}");
+            assert!(!read.contains("[DONE]") && !read.contains("message_stop"), "{at}");
+            let seen = scene.seen().await;
+            let log = scene.settled().await;
+            let truth =
+                (seen.output - before.output) * OUTPUT_NANOS + (seen.input - before.input) * INPUT_NANOS;
+            assert_eq!(log.last().basis(), "reported", "{at}: {:?}", log.last());
+            assert_eq!(log.last().charged(), truth, "{at}: {:?}", log.last());
+        }
+    }
+    scene.expect_left(BUDGET_NANOS).await;
 }
 
 #[tokio::test]
@@ -249,7 +343,7 @@ fn memory(scene: &Scene) -> u64 {
 #[tokio::test]
 async fn fields_that_are_not_known_are_refused_and_named() {
     let scene = scene().await;
-    for api in Api::ALL {
+    for api in Api::EVERY {
         let ask = Ask::new(api, "gpt", "Hi").with("brand_new", true);
         let answered = talk(&scene.node, &scene.token, &ask).await;
         assert_eq!(answered.status, 400, "{api:?}: {}", answered.text);

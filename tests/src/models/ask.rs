@@ -18,11 +18,22 @@ pub enum Api {
     Responses,
     /// Anthropic's messages.
     Messages,
+    /// OpenAI's embeddings.
+    Embeddings,
+    /// Anthropic's counting of tokens.
+    CountTokens,
 }
 
 impl Api {
-    /// All of them.
+    /// Those in which a model says something, plain or streamed.
     pub const ALL: [Self; 3] = [Self::Chat, Self::Responses, Self::Messages];
+
+    /// Those in which it says nothing.
+    pub const SILENT: [Self; 2] = [Self::Embeddings, Self::CountTokens];
+
+    /// All of them.
+    pub const EVERY: [Self; 5] =
+        [Self::Chat, Self::Responses, Self::Messages, Self::Embeddings, Self::CountTokens];
 
     /// Its path at the node.
     pub fn path(self) -> &'static str {
@@ -30,15 +41,23 @@ impl Api {
             Self::Chat => "/openai/v1/chat/completions",
             Self::Responses => "/openai/v1/responses",
             Self::Messages => "/anthropic/v1/messages",
+            Self::Embeddings => "/openai/v1/embeddings",
+            Self::CountTokens => "/anthropic/v1/messages/count_tokens",
         }
     }
 
     /// The models that answer in it, in their own words and translated.
     pub fn models(self) -> &'static [&'static str] {
         match self {
-            Self::Responses => &["gpt"],
+            Self::Responses | Self::Embeddings => &["gpt"],
+            Self::CountTokens => &["claude"],
             Self::Chat | Self::Messages => &["gpt", "claude"],
         }
+    }
+
+    /// Whether it is one of Anthropic's.
+    pub fn is_anthropic(self) -> bool {
+        matches!(self, Self::Messages | Self::CountTokens)
     }
 }
 
@@ -49,6 +68,8 @@ pub struct Ask {
     pub api: Api,
     /// Its body.
     pub body: Value,
+    /// Its headers, beside the usual ones.
+    pub headers: Vec<(&'static str, String)>,
 }
 
 impl Ask {
@@ -57,10 +78,18 @@ impl Ask {
         let said = json!([{ "role": "user", "content": says }]);
         let body = match api {
             Api::Responses => json!({ "model": model, "input": said }),
-            Api::Chat => json!({ "model": model, "messages": said }),
+            Api::Chat | Api::CountTokens => json!({ "model": model, "messages": said }),
             Api::Messages => json!({ "model": model, "messages": said, "max_tokens": 1000 }),
+            Api::Embeddings => json!({ "model": model, "input": says }),
         };
-        Self { api, body }
+        Self { api, body, headers: Vec::new() }
+    }
+
+    /// The same with one line more in its head.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
     }
 
     /// The same with one member more.
@@ -81,6 +110,16 @@ impl Ask {
         self.body["stream"] == true
     }
 
+    /// The same, with usage at the end of its stream; where the API does not say it anyway.
+    #[must_use]
+    pub fn with_usage(self) -> Self {
+        if self.api == Api::Chat {
+            self.with("stream_options", json!({ "include_usage": true }))
+        } else {
+            self
+        }
+    }
+
     /// Sends it and returns when the answer begins.
     ///
     /// # Errors
@@ -96,7 +135,9 @@ impl Ask {
     pub async fn open_at(&self, gateway: &str, token: &str) -> Result<OpenAnswer, Failure> {
         let url = format!("{gateway}{}", self.api.path());
         let authorization = format!("Bearer {token}");
-        let headers = [("content-type", "application/json"), ("authorization", authorization.as_str())];
+        let mut headers =
+            vec![("content-type", "application/json"), ("authorization", authorization.as_str())];
+        headers.extend(self.headers.iter().map(|(name, value)| (*name, value.as_str())));
         http::open(Method::POST, &url, &headers, Bytes::from(self.body.to_string())).await
     }
 }
@@ -146,6 +187,7 @@ impl Answered {
                 Api::Chat => self.text.trim_end().ends_with("data: [DONE]"),
                 Api::Responses => matches!(last, Some("response.completed" | "response.incomplete")),
                 Api::Messages => last == Some("message_stop"),
+                Api::Embeddings | Api::CountTokens => false,
             }
     }
 
@@ -157,6 +199,7 @@ impl Answered {
                 Api::Chat => "/choices/0/message/content",
                 Api::Responses => "/output/0/content/0/text",
                 Api::Messages => "/content/0/text",
+                Api::Embeddings | Api::CountTokens => return String::new(),
             };
             return body.pointer(at).and_then(Value::as_str).unwrap_or_default().to_owned();
         }
@@ -164,6 +207,7 @@ impl Answered {
             Api::Chat => "/choices/0/delta/content",
             Api::Responses => "/delta",
             Api::Messages => "/delta/text",
+            Api::Embeddings | Api::CountTokens => return String::new(),
         };
         let is_text = |event: &&Value| api != Api::Responses || event["type"] == "response.output_text.delta";
         let texts = self.events.iter().filter(is_text).filter_map(|event| event.pointer(at)?.as_str());
@@ -211,7 +255,7 @@ pub fn error_of(api: Api, value: &Value) -> Value {
     let own = api == Api::Responses && value["type"] == "error" && value.get("error").is_none();
     let error = if own { value } else { &value["error"] };
     assert!(error["message"].as_str().is_some_and(|message| !message.is_empty()), "no message: {value}");
-    if api == Api::Messages {
+    if api.is_anthropic() {
         assert_eq!(value["type"], "error", "{value}");
         assert!(error["type"].is_string(), "no type: {value}");
     } else {
