@@ -66,7 +66,8 @@ pub fn dana() -> Actor {
     }
 }
 
-fn setup(policy: &str, servers: &[&str], grants: &[&str]) -> Setup {
+/// A configuration with one agent.
+pub fn setup(policy: &str, servers: &[&str], grants: &[&str]) -> Setup {
     let compiled =
         PolicySet::compile(&[Source::yaml("policy.yaml", policy)], &Vocabulary::default()).unwrap();
     let one = ServerSetup {

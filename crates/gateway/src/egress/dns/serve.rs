@@ -19,6 +19,10 @@ const QUESTIONS_PER_STREAM: usize = 1_000;
 /// Answers datagrams until the run is over. What is answered leaves from the address that was asked: that may be any.
 pub(crate) async fn udp(berth: Arc<Berth>, socket: std::net::UdpSocket) -> io::Result<()> {
     socket.set_nonblocking(true)?;
+    if socket.local_addr()?.is_ipv6() {
+        // The address that was asked is no interface's: without this the kernel does not let an answer leave from it.
+        rustix::net::sockopt::set_ipv6_freebind(&socket, true)?;
+    }
     let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
     let socket = UdpSocket::from_std(socket)?;
     let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
