@@ -186,6 +186,31 @@ async fn a_run_is_watched_paused_stopped_and_killed() {
 }
 
 #[tokio::test]
+async fn all_runs_of_an_agent_are_killed_at_once_and_none_begins_until_that_is_lifted() {
+    let mark = format!("2000.{}", std::process::id());
+    let node = Node::start(&shell(&format!("trap : TERM; sleep {mark} & sleep {mark}; sleep {mark}"))).await;
+    let ids = [begin(&node).await, begin(&node).await, begin(&node).await];
+    for id in &ids {
+        until(&node, id, "running").await;
+    }
+    eventually(EFFECT, "they sleep", async || (processes(&mark) >= 6).then_some(())).await;
+    let killed = node.cli(&["kill", "-w", "lab", "--agent", "assistant", "--json"]).await.expect(0).json();
+    assert_eq!(killed["runs"].as_array().unwrap().len(), 3, "{killed}");
+    for id in &ids {
+        assert_eq!(until(&node, id, "ended").await["ended_by"], "person");
+    }
+    assert_eq!(processes(&mark), 0);
+    let held = begin(&node).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(show(&node, &held).await["state"], "queued");
+    node.cli(&["resume", killed["id"].as_str().unwrap()]).await.expect(0);
+    until(&node, &held, "running").await;
+    node.cli(&["kill", &held]).await.expect(0);
+    until(&node, &held, "ended").await;
+    assert!(node.cli(&["kill", "-w", "lab", "--agent", "asistant"]).await.code != Some(0));
+}
+
+#[tokio::test]
 async fn a_program_that_does_not_end_is_ended() {
     for (command, limits, why) in [
         ("trap : TERM; while :; do sleep 0.1; done", "wall: 1s", "deadline"),

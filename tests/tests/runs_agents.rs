@@ -19,12 +19,12 @@ fn mounts(environment: &str) -> String {
         std::process::Command::new(&python).args(["-c", "import sys; print(sys.base_prefix)"]).output();
     let base = PathBuf::from(String::from_utf8(asked.unwrap().stdout).unwrap().trim());
     let venv = python.parent().unwrap().parent().unwrap();
-    let mut all = format!("{{ source: '{}', target: {VENV} }}", venv.display());
+    let venv = format!("{{ source: '{}', target: {VENV} }}", venv.display());
     // The machine's own Python is there anyway.
-    if !base.starts_with("/usr") {
-        all.push_str(&format!(", {{ source: '{0}', target: '{0}' }}", base.display()));
+    if base.starts_with("/usr") {
+        return venv;
     }
-    all
+    format!("{venv}, {{ source: '{0}', target: '{0}' }}", base.display())
 }
 
 /// An agent of one framework does in the sandbox what it does outside.

@@ -187,11 +187,11 @@ impl Runs {
     /// # Errors
     /// When nothing is kept of it.
     pub fn follow(&self, run: RunId) -> Result<Follower, OutputError> {
-        let output = self.0.living.lock().get(&run).and_then(|living| living.output.clone());
-        match output {
-            Some(output) => Ok(output.follow()),
-            None => Follower::of_file(&self.0.output_of(run).ok_or(OutputError::Nothing)?),
+        if let Some(living) = self.0.living.lock().get(&run) {
+            // Its file may be there already, and nobody has written yet.
+            return living.output.as_ref().map(|output| output.follow()).ok_or(OutputError::Nothing);
         }
+        Follower::of_file(&self.0.output_of(run).ok_or(OutputError::Nothing)?)
     }
 
     /// Whether this node supervises a run.

@@ -89,6 +89,14 @@ impl Supervisor {
         let Some(_place) = place else {
             return End::before_it_began(EndedBy::Node, "the node stopped before it began".into());
         };
+        // What is suspended does not begin.
+        while self.inner.kernel.lease(&self.run, None).is_err() {
+            tokio::select! {
+                biased;
+                (why, reason) = self.ended_from_above() => return End::before_it_began(why, reason),
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
         if self
             .inner
             .kernel

@@ -127,6 +127,11 @@ pub(super) const ALL: &[Route] = &[
         Field::required("reason", Word, "Why; agents are told."),
         Field::new("for", Word, "For how long, such as 1h; until lifted if absent."),
     ]), Document),
+    route!(POST "/api/v1/kill", Operate, kill_all, "Suspends an agent or a workspace, and ends all its runs.", NOTHING, Some(&[
+        Field::required("workspace", Word, "Which, or where the agent belongs."),
+        Field::new("agent", Word, "Only this agent."),
+        REASON,
+    ]), Document),
     route!(POST "/api/v1/suspensions/{suspension}/resume", Operate, resume, "Lifts a suspension.", NOTHING,
         Some(NOTHING), Document),
     route!(GET "/api/v1/tools", View, tools, "Tool definitions seen and pinned.", &[

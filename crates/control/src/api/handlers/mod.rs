@@ -18,6 +18,6 @@ pub(super) use policy::{explain, schema};
 pub(super) use runs::{kill, mint, one_run, runs};
 pub(super) use spend::spend;
 pub(super) use started::{output, pause, resume_run, start, stop};
-pub(super) use suspensions::{resume, suspend, suspensions};
+pub(super) use suspensions::{kill_all, resume, suspend, suspensions};
 pub(super) use tail::tail;
 pub(super) use tools::{approve_tools, tools, tools_diff};

@@ -1,7 +1,7 @@
 //! The switch.
 
 use ringfence_json::Object;
-use ringfence_kernel::{Actor, ResumeError, Suspend, SuspendError};
+use ringfence_kernel::{Actor, ResumeError, RunError, RunView, Suspend, SuspendError};
 use ringfence_types::{Scope, SuspensionId};
 
 use super::super::call::{Answer, Call};
@@ -63,4 +63,31 @@ pub(in crate::api) async fn resume(call: Call) -> Result<Answer, Problem> {
     let id: SuspensionId = call.part("suspension")?;
     call.desk.kernel.resume(id, &Actor::from(&call.caller)).await?;
     Ok(Answer::Document(Object::new().with("id", id.to_string()).with("state", "lifted")))
+}
+
+/// Suspends an agent or a workspace, then ends all its runs: nothing of it acts any more, and nothing new begins.
+pub(in crate::api) async fn kill_all(call: Call) -> Result<Answer, Problem> {
+    let scope = Scope {
+        workspace: Some(call.required("workspace")?),
+        agent: call.member("agent")?,
+        ..Scope::default()
+    };
+    known::check(&call.desk, &scope)?;
+    let reason = note(&call, "reason")?.unwrap_or("killed by an operator").to_owned();
+    let by = Actor::from(&call.caller);
+    let suspend = Suspend { scope: scope.clone(), reason: reason.clone(), duration: None };
+    let suspended = call.desk.kernel.suspend(suspend, &by).await?;
+    let now = call.desk.kernel.now();
+    let lives =
+        |view: &RunView| view.ended.is_none() && now < view.run.expires_at && scope.covers(&view.run.scope());
+    let mut killed = Vec::new();
+    for view in call.desk.kernel.runs().into_iter().filter(lives) {
+        match call.desk.runs.kill(view.run.id, &reason, &by).await {
+            Ok(()) => killed.push(view.run.id),
+            // It was faster.
+            Err(RunError::Ended(_) | RunError::Unknown(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(Answer::Document(show::suspension(&suspended).with("runs", show::texts(&killed))))
 }
