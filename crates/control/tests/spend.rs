@@ -24,16 +24,21 @@ struct Scene {
 
 impl Scene {
     async fn start() -> Self {
+        Self::bounded("{ usd: 0.02, per: day }", "{ tokens: 1000000 }").await
+    }
+
+    /// With these budgets of the workspace and of each user.
+    async fn bounded(workspace: &str, user: &str) -> Self {
         let mock = MockModel::start(Options::default()).await.unwrap();
         let place = Place::new();
-        let workspace = format!(
+        let configured = format!(
             "lab:
     models: {{ smart: {{ provider: openai, model: gpt-mock, base_url: '{}/v1', price: {{ input: 1, output: 10 }} }} }}
-    budget: {{ usd: 0.02, per: day }}
-    budgets: {{ user: {{ tokens: 1000000 }} }}",
+    budget: {workspace}
+    budgets: {{ user: {user} }}",
             mock.url()
         );
-        let configuration = place.configuration().replace("lab:", &workspace);
+        let configuration = place.configuration().replace("lab:", &configured);
         place.write("ringfence.yaml", &configuration.replace("tools: []", "tools: [], models: [smart]"));
         let node = place.start().await;
         Self { place, node, _mock: mock }
@@ -275,4 +280,29 @@ fn a_recorded_request_is_replayed_as_rules_saw_it() {
     assert!(decision == "DENY" && reason.contains("only max_output_tokens and n"), "{decision}: {reason}");
     let unknown = replayed(&format!("{{{messages},\"surprise\":1}}")).unwrap_err();
     assert!(unknown.contains("would not take this request"), "{unknown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_leaves_out_the_budgets_that_are_least_used() {
+    let scene = Scene::bounded("{ usd: 20, per: day }", "{ tokens: 2000 }").await;
+    for (user, tokens) in [("erin", 100), ("kim", 900)] {
+        let (_, token) = scene.mint(user).await;
+        assert!(scene.call(&token, tokens).await.starts_with("HTTP/1.1 200"));
+    }
+    scene.charged(2).await;
+    let percents = |answer: &Object| {
+        let budgets = answer.get("budgets").and_then(Value::as_array).unwrap();
+        let percent = |budget: &Value| budget.get("percent").and_then(Value::as_u64).unwrap();
+        budgets.iter().map(percent).collect::<Vec<_>>()
+    };
+    // The workspace's, the widest, is nearly empty, and the second user's is the fullest.
+    let all = percents(&scene.get("/api/v1/spend").await);
+    assert!(all.len() > 2 && all[0] >= 45 && all[all.len() - 1] == 0, "{all:?}");
+    assert!(all.windows(2).all(|pair| pair[0] >= pair[1]), "{all:?}");
+    for limit in 1..all.len() {
+        let some = scene.get(&format!("/api/v1/spend?limit={limit}")).await;
+        assert_eq!(percents(&some), all[..limit], "limit={limit}");
+        assert_eq!(some.get("more_budgets").and_then(Value::as_bool), Some(true));
+    }
+    scene.node.stop().await;
 }

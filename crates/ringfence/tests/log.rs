@@ -38,6 +38,32 @@ fn the_log_is_asked_verified_and_exported_with_and_without_a_node() {
 }
 
 #[test]
+fn a_limit_gives_the_newest_in_the_order_of_the_log_and_says_that_there_are_more() {
+    let place = place();
+    let node = place.up();
+    for agent in 0..4 {
+        let user = format!("user-{agent}");
+        place.run(&["token", "mint", "-w", "lab", "--agent", "assistant", "--user", &user]).expect(0);
+    }
+    let users = |limit: &str| {
+        let asked = place.run(&["audit", "query", "--kind", "token", "--limit", limit]).expect(0).stdout;
+        let lines = place.run(&["audit", "query", "--kind", "token", "--limit", limit, "--json"]).expect(0);
+        let of = |line: &str| text(&program::json(line), "user");
+        (lines.stdout.lines().map(of).collect::<Vec<_>>(), asked.contains("there are more"))
+    };
+    let check = || {
+        assert_eq!(users("2"), (vec!["user-2".to_owned(), "user-3".to_owned()], true));
+        assert_eq!(users("4").0[0], "user-0");
+        assert!(!users("4").1 && !users("5").1, "there are just four");
+        assert_eq!(users("5000").0.len(), 4);
+    };
+    check();
+    assert_eq!(node.stop(), Some(0));
+    // From the folder alone.
+    check();
+}
+
+#[test]
 fn a_log_that_was_cut_is_not_whole() {
     let place = place();
     let node = place.up();

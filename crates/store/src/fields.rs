@@ -26,6 +26,8 @@ pub(crate) struct Fields<'a> {
     pub(crate) server: Text<'a>,
     pub(crate) tool: Text<'a>,
     pub(crate) model: Text<'a>,
+    /// The model that was named, where the call was led on to another.
+    pub(crate) named: Text<'a>,
     pub(crate) operation: Text<'a>,
     pub(crate) action: Text<'a>,
     pub(crate) code: Text<'a>,
@@ -65,6 +67,7 @@ struct Raw<'a> {
     server: Option<&'a str>,
     tool: Option<&'a str>,
     model: Option<&'a str>,
+    facts: Option<&'a str>,
     operation: Option<&'a str>,
     action: Option<&'a str>,
     code: Option<&'a str>,
@@ -113,6 +116,7 @@ impl<'a> Raw<'a> {
             "server" => &mut self.server,
             "tool" => &mut self.tool,
             "model" => &mut self.model,
+            "facts" => &mut self.facts,
             "operation" => &mut self.operation,
             "action" => &mut self.action,
             "code" => &mut self.code,
@@ -144,6 +148,8 @@ impl<'a> Raw<'a> {
             server: text(self.server, "server")?,
             tool: text(self.tool, "tool")?,
             model: text(self.model, "model")?,
+            // Facts of a tool may have a member of that name too, which means something else.
+            named: if self.model.is_some() { text(self.facts.and_then(named), "facts")? } else { None },
             operation: text(self.operation, "operation")?,
             action: text(self.action, "action")?,
             code: text(self.code, "code")?,
@@ -165,6 +171,12 @@ fn text<'a>(value: Option<&'a str>, name: &'static str) -> Result<Text<'a>, Entr
 fn word<T: std::str::FromStr>(value: Option<&str>, name: &'static str) -> Result<Option<T>, EntryFault> {
     let read = |text: Cow<'_, str>| text.parse().map_err(|_| EntryFault::Member(name));
     text(value, name)?.map(read).transpose()
+}
+
+/// What `facts` say of the model that was named.
+fn named(facts: &str) -> Option<&str> {
+    let members = Members::new(facts.as_bytes()).ok()?;
+    members.map_while(Result::ok).find(|(name, _)| *name == "named").map(|(_, value)| value)
 }
 
 /// SQLite has 63 bits; more entries or refusals than that there cannot be.

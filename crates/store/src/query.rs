@@ -26,7 +26,7 @@ pub struct Query {
     pub server: Option<ServerName>,
     /// Of this tool: `server/tool`, or a tool's name on whatever server.
     pub tool: Option<String>,
-    /// Of this model.
+    /// Of this model, or where the agent named it and the call was led on to another.
     pub model: Option<ModelName>,
     /// With this decision.
     pub decision: Option<Decision>,
@@ -42,6 +42,8 @@ pub struct Query {
     pub limit: Option<u64>,
     /// Behind the entry with this id: where an earlier query stopped.
     pub after: Option<u64>,
+    /// Before the entry with this id.
+    pub before: Option<u64>,
 }
 
 // === impl Query ===
@@ -59,7 +61,7 @@ impl Query {
             && holds(self.user.as_ref().map(AsRef::as_ref), row.user.as_deref())
             && holds(self.conversation.as_ref().map(AsRef::as_ref), row.conversation.as_deref())
             && holds(self.server.as_ref().map(ServerName::as_str), row.server.as_deref())
-            && holds(self.model.as_ref().map(ModelName::as_str), row.model.as_deref())
+            && self.model.as_ref().is_none_or(|model| is_model(model.as_str(), row))
             && self.tool.as_deref().is_none_or(|tool| is_tool(tool, row))
             && holds(self.decision, row.decision)
             && self.rule.as_ref().is_none_or(|rule| row.rules.iter().any(|name| name == rule.as_str()))
@@ -67,7 +69,13 @@ impl Query {
             && self.since.is_none_or(|since| row.at >= since)
             && self.until.is_none_or(|until| row.at < until)
             && self.after.is_none_or(|after| row.id > after)
+            && self.before.is_none_or(|before| row.id < before)
     }
+}
+
+/// A call is of the model that it ended at, and of the one that was named.
+fn is_model(wanted: &str, row: &Row) -> bool {
+    [&row.model, &row.named].into_iter().any(|model| model.as_deref() == Some(wanted))
 }
 
 /// A tool's own name may have a slash in it; a server's may not.

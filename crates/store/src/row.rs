@@ -31,6 +31,8 @@ pub struct Row {
     pub tool: Option<SmolStr>,
     /// Which model, by its name in the configuration.
     pub model: Option<SmolStr>,
+    /// The model that the agent named, where the call was led on to another.
+    pub named: Option<SmolStr>,
     /// The action it belongs to.
     pub action: Option<SmolStr>,
     /// What policy said.
@@ -75,6 +77,7 @@ impl Row {
             server: own(fields.server),
             tool: own(fields.tool),
             model: own(fields.model),
+            named: own(fields.named),
             action: own(fields.action),
             decision: fields.decision,
             code: own(fields.code),

@@ -36,7 +36,7 @@ impl Rows {
             borrowed: None,
             page: Vec::new().into_iter(),
             next_id: from.max(after),
-            end: to,
+            end: query.before.map_or(to, |before| before.min(to)),
             left: query.limit.unwrap_or(u64::MAX),
             query,
         }
@@ -124,6 +124,7 @@ pub(crate) fn row(found: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
         user: text(17)?,
         conversation: text(18)?,
         model: text(19)?,
+        named: text(20)?,
     })
 }
 

@@ -10,7 +10,7 @@ use rusqlite::types::Value;
 use crate::query::{Query, split_tool};
 
 /// The format of the tables; another one is built again. Grows with every change here.
-pub(crate) const VERSION: i64 = 3;
+pub(crate) const VERSION: i64 = 4;
 
 pub(crate) const SCHEMA: &str = "
 CREATE TABLE words (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;
@@ -21,7 +21,7 @@ CREATE TABLE entries (
     id INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind INTEGER NOT NULL, workspace INTEGER, agent INTEGER, run INTEGER,
     server INTEGER, tool INTEGER, decision INTEGER, code INTEGER, status INTEGER, rule INTEGER, rule_set INTEGER,
     approver INTEGER, count INTEGER NOT NULL, action TEXT, approval TEXT, user INTEGER, conversation INTEGER,
-    model INTEGER
+    model INTEGER, named INTEGER
 ) STRICT;
 CREATE INDEX entries_run ON entries (run) WHERE run IS NOT NULL;
 CREATE INDEX entries_action ON entries (action) WHERE action IS NOT NULL;
@@ -34,8 +34,8 @@ INSERT INTO log VALUES (1, '', 0, x'', 0, x'');
 ";
 
 pub(crate) const INSERT_ENTRY: &str = "INSERT INTO entries (id, at, kind, workspace, agent, run, server, tool, \
-     decision, code, status, rule, rule_set, approver, count, action, approval, user, conversation, model) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)";
+     decision, code, status, rule, rule_set, approver, count, action, approval, user, conversation, model, named) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)";
 
 pub(crate) const FIND_WORD: &str = "SELECT id FROM words WHERE text = ?1";
 pub(crate) const INSERT_WORD: &str = "INSERT INTO words (text) VALUES (?1)";
@@ -60,7 +60,8 @@ const COLUMNS: &str = "e.id, e.at, \
     (SELECT text FROM words WHERE id = e.status), (SELECT text FROM words WHERE id = e.rule), \
     (SELECT names FROM rule_sets WHERE id = e.rule_set), (SELECT text FROM words WHERE id = e.approver), \
     e.count, e.action, e.approval, (SELECT text FROM words WHERE id = e.user), \
-    (SELECT text FROM words WHERE id = e.conversation), (SELECT text FROM words WHERE id = e.model)";
+    (SELECT text FROM words WHERE id = e.conversation), (SELECT text FROM words WHERE id = e.model), \
+    (SELECT text FROM words WHERE id = e.named)";
 
 /// A statement and its parameters.
 pub(crate) struct Asked {
@@ -75,7 +76,7 @@ pub(crate) fn page(query: &Query, from: i64, to: i64, rows: i64) -> Asked {
         sql: format!("SELECT {COLUMNS} FROM entries e WHERE e.id >= ? AND e.id < ?"),
         parameters: vec![from.into(), to.into()],
     };
-    let words: [(&str, Option<String>); 10] = [
+    let words: [(&str, Option<String>); 9] = [
         ("kind", query.kind.map(|kind| kind.to_string())),
         ("workspace", query.workspace.as_ref().map(ToString::to_string)),
         ("agent", query.agent.as_ref().map(ToString::to_string)),
@@ -83,7 +84,6 @@ pub(crate) fn page(query: &Query, from: i64, to: i64, rows: i64) -> Asked {
         ("user", query.user.as_ref().map(ToString::to_string)),
         ("conversation", query.conversation.as_ref().map(ToString::to_string)),
         ("server", query.server.as_ref().map(ToString::to_string)),
-        ("model", query.model.as_ref().map(ToString::to_string)),
         ("decision", query.decision.map(|decision| decision.to_string())),
         ("approver", query.approver.as_ref().map(ToString::to_string)),
     ];
@@ -91,6 +91,10 @@ pub(crate) fn page(query: &Query, from: i64, to: i64, rows: i64) -> Asked {
         if let Some(word) = word {
             asked.and(&format!("e.{column} = {WORD}"), [word]);
         }
+    }
+    if let Some(model) = &query.model {
+        let either = format!("(e.model = {WORD} OR e.named = {WORD})");
+        asked.and(&either, [model.to_string(), model.to_string()]);
     }
     if let Some(rule) = &query.rule {
         let sets = format!("e.rule_set IN (SELECT rule_set FROM rule_members WHERE rule = {WORD})");

@@ -166,7 +166,7 @@ fn write_one(
     let (server, tool, code) = (optional(&fields.server)?, optional(&fields.tool)?, optional(&fields.code)?);
     let (user, conversation, model) =
         (optional(&fields.user)?, optional(&fields.conversation)?, optional(&fields.model)?);
-    let operation = optional(&fields.operation)?;
+    let (named, operation) = (optional(&fields.named)?, optional(&fields.operation)?);
     let (status, rule, approver) =
         (optional(&fields.status)?, optional(&fields.rule)?, optional(&fields.approver)?);
     let kind = words.word(connection, fields.kind.as_str())?;
@@ -194,6 +194,7 @@ fn write_one(
         user,
         conversation,
         model,
+        named,
     ])?;
     let whose = [workspace, agent, user, conversation, run, model, operation];
     write_booking(connection, &fields, whose)

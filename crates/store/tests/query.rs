@@ -84,6 +84,10 @@ fn every_filter_finds_what_it_says() {
         ("limit", Query { limit: Some(2), ..all.clone() }, &[0, 1]),
         ("no more than none", Query { limit: Some(0), ..all.clone() }, &[]),
         ("after", Query { after: Some(6), ..all.clone() }, &[7, 8]),
+        ("before", Query { before: Some(2), ..all.clone() }, &[0, 1]),
+        ("between two", Query { after: Some(2), before: Some(5), ..all.clone() }, &[3, 4]),
+        ("before the beginning", Query { before: Some(0), ..all.clone() }, &[]),
+        ("before what is far off", Query { before: Some(u64::MAX), after: Some(6), ..all.clone() }, &[7, 8]),
         ("after the end", Query { after: Some(u64::MAX), ..all.clone() }, &[]),
         (
             "together",
@@ -112,12 +116,19 @@ fn model_calls_are_found_by_model_user_and_conversation() {
     log.put(EntryKind::Refusal, refused(call("smart").with("user", "erin"), 1));
     log.put(EntryKind::Refusal, refused(call("fast").with("user", "erin").with("conversation", "c1"), 1));
     log.put(EntryKind::Refusal, refused(subject(0, "smart"), 1));
+    // A call of `auto` that was led on, and a tool whose facts have a member of that name.
+    let facts = || Object::new().with("input_bytes", 9_u64).with("named", "auto").with("why", "it was small");
+    log.put(EntryKind::Refusal, refused(call("fast").with("facts", facts()), 1));
+    log.put(EntryKind::Refusal, refused(call("auto").with("facts", Object::new()), 1));
+    log.put(EntryKind::Refusal, refused(subject(0, "auto").with("facts", facts()), 1));
     log.settle();
     let index = Index::open(&folder.path().join("index.sqlite")).unwrap();
     index.catch_up(&log.ledger).unwrap();
     let all = Query::default();
     for (query, expected) in [
         (Query { model: Some("smart".parse().unwrap()), ..all.clone() }, &[0][..]),
+        (Query { model: Some("fast".parse().unwrap()), ..all.clone() }, &[1, 3]),
+        (Query { model: Some("auto".parse().unwrap()), ..all.clone() }, &[3, 4]),
         (Query { user: Some("erin".parse().unwrap()), ..all.clone() }, &[0, 1]),
         (Query { conversation: Some("c1".parse().unwrap()), ..all.clone() }, &[1]),
         (Query { user: Some("kim".parse().unwrap()), ..all }, &[]),

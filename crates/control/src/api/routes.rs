@@ -170,6 +170,8 @@ pub(super) const ALL: &[Route] = &[
         Text),
     route!(GET "/api/v1/audit/entries", View, entries, "Entries of the log, by what they are about.", filter_and![
         Field::new("from", Whole, "From this entry on."),
+        Field::new("newest", Flag, "The newest, in the order of the log; `previous` says where to go on."),
+        Field::new("before", Whole, "Of the newest, those before this entry."),
         Field::new("payloads", Flag, "With what is still kept of arguments and results; then at most 50."),
         LIMIT,
     ], None, Document),

@@ -1,12 +1,13 @@
 //! The log of a node that runs, or of a folder whose node does not.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ringfence_json::{Limits, Object, Value, parse};
 use ringfence_ledger::{Archive, Ledger, Payload, ReadError, Reader};
-use ringfence_store::{Fetcher, Index, Progress, Row, Spend, SpendQuery, StoreError};
+use ringfence_store::{Fetcher, Index, Progress, Query, Row, Spend, SpendQuery, StoreError};
 use ringfence_types::{ActionId, Digest};
 
 use super::Filter;
@@ -14,6 +15,9 @@ use super::read::{EntryText, entry_object};
 
 /// Entries looked at in one page where there is no index, whether asked for or not: what a page costs is bounded.
 const LOOKED_AT_MAX: u64 = 200_000;
+
+/// Entries that are looked at first when the newest are asked for; each further look is at twice as many.
+const LOOK_BACK: u64 = 1024;
 
 /// How long an answer waits for an index that is being built.
 const FOLLOW_MAX: Duration = Duration::from_secs(10);
@@ -75,6 +79,15 @@ pub struct Page {
     pub next: Option<u64>,
     /// The first entry that was not looked at.
     pub reached: u64,
+}
+
+/// The newest entries asked for, and where to go on towards the beginning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Newest {
+    /// The entries asked for, in the order of the log.
+    pub entries: Vec<EntryText>,
+    /// Before which entry to ask again; `None` at the beginning.
+    pub previous: Option<u64>,
 }
 
 // === impl Books ===
@@ -207,6 +220,68 @@ impl Books {
         }
         let reached = last + 1;
         Ok(Page { entries, next: (reached < self.size()).then_some(reached), reached })
+    }
+
+    /// The newest entries that `filter` asks for, at most `limit`, of those before entry `before`. Fewer than there are
+    /// when too much had to be looked at: `previous` says where to go on.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn newest(&self, filter: &Filter, before: u64, limit: usize) -> Result<Newest, BooksError> {
+        let first = before.min(self.size());
+        let (mut end, mut span) = (first, LOOK_BACK);
+        // The newest first.
+        let mut found: Vec<EntryText> = Vec::new();
+        while end > 0 && found.len() < limit && first - end < LOOKED_AT_MAX {
+            let from = end.saturating_sub(span);
+            let left = limit - found.len();
+            found.extend(self.between(filter, from, end, left)?.into_iter().rev());
+            (end, span) = (from, span.saturating_mul(2));
+        }
+        if found.len() >= limit {
+            end = found.last().map_or(end, |oldest| oldest.id);
+        }
+        found.reverse();
+        Ok(Newest { entries: found, previous: (end > 0).then_some(end) })
+    }
+
+    /// The last `limit` that `filter` asks for of the entries from `from` on and before `end`.
+    fn between(
+        &self,
+        filter: &Filter,
+        from: u64,
+        end: u64,
+        limit: usize,
+    ) -> Result<VecDeque<EntryText>, BooksError> {
+        let mut entries = VecDeque::new();
+        let mut keep = |entry: EntryText| {
+            if filter.matches(&entry.object) {
+                entries.push_back(entry);
+            }
+            if entries.len() > limit {
+                entries.pop_front();
+            }
+        };
+        let mut rest = from;
+        if let Some((ledger, index, indexed)) = self.indexed()? {
+            let query = Query { before: Some(end), ..filter.query(from, usize::MAX) };
+            let mut fetcher = Fetcher::new(ledger);
+            for row in index.query(&query)? {
+                keep(fetch(&mut fetcher, &row?)?);
+            }
+            rest = indexed.max(from);
+        }
+        if rest < end {
+            let mut reader = self.read(rest)?;
+            while let Some((id, bytes)) = reader.read_next()? {
+                if id >= end {
+                    break;
+                }
+                let object = entry_object(bytes).ok_or(BooksError::Entry(id))?;
+                keep(EntryText { id, object });
+            }
+        }
+        Ok(entries)
     }
 
     /// As [`Books::page`], reading the entries themselves: for the end of the log, and where there is no index.

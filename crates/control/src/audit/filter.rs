@@ -25,7 +25,7 @@ pub struct Filter {
     pub server: Option<String>,
     /// On this tool, or on `server/tool`.
     pub tool: Option<String>,
-    /// Of this model.
+    /// Of this model, or where the agent named it and a route or a failover led on to another.
     pub model: Option<String>,
     /// With this decision.
     pub decision: Option<Decision>,
@@ -155,6 +155,7 @@ impl Filter {
             until: self.until,
             limit: u64::try_from(limit).ok(),
             after: from.checked_sub(1),
+            before: None,
         }
     }
 
@@ -171,7 +172,7 @@ impl Filter {
             && is(self.user.as_ref(), "user")
             && is(self.conversation.as_ref(), "conversation")
             && is(self.server.as_ref(), "server")
-            && is(self.model.as_ref(), "model")
+            && self.model.as_ref().is_none_or(|model| is_model(entry, model))
             && self.tool.as_ref().is_none_or(|tool| is_tool(entry, tool))
             && self.decision.is_none_or(|decision| text("decision") == decision.as_str())
             && self.rule.as_ref().is_none_or(|rule| has_rule(entry, rule))
@@ -202,6 +203,12 @@ fn is_tool(entry: &Object, wanted: &str) -> bool {
     let server = entry.text("server").unwrap_or_default();
     // A tool's own name may hold a slash, so the whole is tried first.
     tool == wanted || wanted.split_once('/').is_some_and(|(of, name)| of == server && name == tool)
+}
+
+/// A call is of the model that it ended at, and of the one that was named.
+fn is_model(entry: &Object, wanted: &str) -> bool {
+    let named = || entry.get("facts").and_then(|facts| facts.get("named")).and_then(Value::as_str);
+    entry.text("model").is_some_and(|model| model == wanted || named() == Some(wanted))
 }
 
 fn has_rule(entry: &Object, wanted: &str) -> bool {
@@ -270,6 +277,19 @@ mod tests {
             assert_eq!(filter.matches(&entry()), expected, "{name}={text}");
             filter.set("agent", "nobody").unwrap();
             assert!(!filter.matches(&entry()));
+        }
+    }
+
+    #[test]
+    fn a_call_is_found_by_the_model_that_was_named_too() {
+        let facts = || Object::new().with("named", "auto");
+        let call = Object::new().with("kind", "intent").with("model", "fast").with("facts", facts());
+        // What a tool's facts say under that name is no model.
+        let tool = entry().with("facts", facts());
+        for (model, expected) in [("fast", true), ("auto", true), ("smart", false)] {
+            let mut filter = Filter::default();
+            filter.set("model", model).unwrap();
+            assert_eq!((filter.matches(&call), filter.matches(&tool)), (expected, false), "{model}");
         }
     }
 

@@ -4,6 +4,6 @@ mod books;
 mod filter;
 mod read;
 
-pub use books::{Books, BooksError, Page};
+pub use books::{Books, BooksError, Newest, Page};
 pub use filter::{FILTER_FIELDS, Filter, FilterError};
 pub use read::{EntryText, entry_object};

@@ -50,18 +50,28 @@ pub(super) async fn blocking<T: Send + 'static>(
 
 pub(in crate::api) async fn entries(call: Call) -> Result<Answer, Problem> {
     let filter = filter(&call)?;
-    let from = call.asked_as("from")?.unwrap_or(0);
+    let from: Option<u64> = call.asked_as("from")?;
+    let before: Option<u64> = call.asked_as("before")?;
+    let is_newest = call.asked_as::<bool>("newest")?.unwrap_or(false);
+    if from.is_some() && is_newest || before.is_some() && !is_newest {
+        return Err(Problem::wrong("`before` goes with `newest=true`, and `from` without it"));
+    }
     let limit = call.limit()?;
     let payloads = call.asked_as::<bool>("payloads")?.unwrap_or(false);
     let limit = if payloads { limit.min(PAYLOADS_PAGE_MAX) } else { limit };
     let books = call.desk.books.clone();
     let shown = blocking(move || {
-        let page = books.page(&filter, from, limit)?;
         let show = |entry: EntryText| {
             if payloads { with_payloads(&books, entry) } else { entry.object }
         };
-        let entries: Vec<Object> = page.entries.into_iter().map(show).collect();
-        Ok(Object::new().with("entries", entries).with_some("next", page.next))
+        let shown = |entries: Vec<EntryText>| entries.into_iter().map(show).collect::<Vec<Object>>();
+        if is_newest {
+            let found = books.newest(&filter, before.unwrap_or(u64::MAX), limit)?;
+            let entries = shown(found.entries);
+            return Ok(Object::new().with("entries", entries).with_some("previous", found.previous));
+        }
+        let page = books.page(&filter, from.unwrap_or(0), limit)?;
+        Ok(Object::new().with("entries", shown(page.entries)).with_some("next", page.next))
     });
     shown.await.map(Answer::Document)
 }

@@ -31,6 +31,8 @@ pub(in crate::api) async fn spend(call: Call) -> Result<Answer, Problem> {
     let durable = call.desk.books.size();
     let mut budgets = call.desk.kernel.budgets(|account, run, _, _| is_of(&query, account, run));
     let more_budgets = budgets.len() > limit;
+    // The fullest first, before any is left out. A stable sort: of those equally full, the wider stay first.
+    budgets.sort_by_key(|budget| std::cmp::Reverse(budget.percent()));
     budgets.truncate(limit);
     let now = call.desk.kernel.now();
     Ok(Answer::Document(

@@ -66,7 +66,7 @@ impl Export {
             Format::Jsonl => output.document(&Value::Object(entry.clone())),
             Format::Csv => output.text(&format!("{}\r\n", record(entry))),
         };
-        source.each(&filter, None, &progress, write).await.map(drop)
+        source.each(&filter, &progress, write).await.map(drop)
     }
 }
 

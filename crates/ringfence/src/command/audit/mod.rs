@@ -64,7 +64,7 @@ pub struct Wanted {
     /// Only on this tool, or server/tool
     #[arg(long)]
     tool: Option<String>,
-    /// Only of this model
+    /// Only of this model, also where a route or failover led on from it
     #[arg(long)]
     model: Option<String>,
     /// Only with this decision: ALLOW, ALLOW_WITH_CONSTRAINTS, REQUIRE_APPROVAL, DENY

@@ -48,22 +48,18 @@ impl Source {
         }
     }
 
-    /// Gives every entry asked for to `take`, in the order of the log, until there are no more or it has had `limit`.
+    /// Gives every entry asked for to `take`, in the order of the log.
     pub async fn each(
         &self,
         filter: &Filter,
-        limit: Option<u64>,
         progress: &Progress,
         mut take: impl FnMut(&Object) -> Result<(), Failure>,
     ) -> Result<u64, Failure> {
         let mut count = 0;
         let mut from = Some(0);
-        while let Some(at) = from.filter(|_| limit.is_none_or(|limit| count < limit)) {
+        while let Some(at) = from {
             let (entries, next) = self.page(filter, at, false).await?;
             for entry in &entries {
-                if limit.is_some_and(|limit| count >= limit) {
-                    return Ok(count);
-                }
                 take(entry)?;
                 count += 1;
             }
@@ -73,7 +69,30 @@ impl Source {
         Ok(count)
     }
 
-    /// As [`Source::each`] without a limit, with the payloads that are still kept.
+    /// The newest `limit` entries asked for, in the order of the log, and whether there are older ones.
+    pub async fn newest(&self, filter: &Filter, limit: u64) -> Result<(Vec<Object>, bool), Failure> {
+        // One more says whether there are more.
+        let wanted = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1);
+        let mut pages: Vec<Vec<Object>> = Vec::new();
+        let (mut count, mut before) = (0, None);
+        while count < wanted {
+            let (entries, previous) = self.page_before(filter, before, (wanted - count).min(PAGE)).await?;
+            count += entries.len();
+            pages.push(entries);
+            before = previous;
+            if before.is_none() {
+                break;
+            }
+        }
+        let mut all: Vec<Object> = pages.into_iter().rev().flatten().collect();
+        let has_more = all.len() >= wanted;
+        if has_more {
+            all.drain(..=all.len() - wanted);
+        }
+        Ok((all, has_more))
+    }
+
+    /// As [`Source::each`], with the payloads that are still kept.
     pub async fn each_with_payloads(
         &self,
         filter: &Filter,
@@ -92,6 +111,32 @@ impl Source {
             from = next;
         }
         Ok(())
+    }
+
+    /// The newest before `before`, or of all, and where to go on towards the beginning.
+    async fn page_before(
+        &self,
+        filter: &Filter,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<(Vec<Object>, Option<u64>), Failure> {
+        match self {
+            Self::Node(client) => {
+                let mut query: Vec<(&str, String)> = filter.parts();
+                query.push(("newest", "true".to_owned()));
+                query.extend(before.map(|before| ("before", before.to_string())));
+                query.push(("limit", limit.to_string()));
+                let query: Vec<_> = query.iter().map(|(name, text)| (*name, Some(text.as_str()))).collect();
+                let page = client.get(&with_query("/api/v1/audit/entries", &query)).await?;
+                let entries = objects(&page, "entries").into_iter().cloned().collect();
+                Ok((entries, page.get("previous").and_then(Value::as_u64)))
+            }
+            Self::Folder(books) => {
+                let found = books.newest(filter, before.unwrap_or(u64::MAX), limit);
+                let found = found.map_err(|error| Failure::no(error.to_string()))?;
+                Ok((found.entries.into_iter().map(|entry| entry.object).collect(), found.previous))
+            }
+        }
     }
 
     async fn page(
