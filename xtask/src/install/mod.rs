@@ -5,10 +5,16 @@ mod python;
 mod stamp;
 mod tools;
 
+use std::process::Command;
+
 use crate::error::Error;
 use crate::place::Place;
+use crate::program;
 
 pub use tools::cargo_deny;
+
+/// What people use in scripts, and what the tests start in sandboxes: with how to get it.
+const PROGRAMS: [(&str, &str); 2] = [("curl", "apt-get install curl"), ("git", "apt-get install git")];
 
 /// Installs the gateways that `cargo xtask bench llm` measures beside this one, and the Node that one of them runs on. They
 /// are too heavy for `install`: 800 MB.
@@ -26,6 +32,11 @@ pub fn peers(place: &Place) -> Result<(), Error> {
 /// # Errors
 /// When a program that is needed for it is not on this machine, or does not succeed.
 pub fn everything(place: &Place) -> Result<(), Error> {
+    for (program, install) in PROGRAMS {
+        if !program::answers(Command::new(program).arg("--version")) {
+            return Err(Error::Missing { program, install });
+        }
+    }
     npm::install(place)?;
     python::install(place)?;
     cargo_deny(place)?;
