@@ -217,6 +217,13 @@ fn what_a_reader_would_miss_is_said() {
 }
 
 #[test]
+fn a_hosted_tool_whose_uses_nothing_bounds_cannot_be_held() {
+    let text = include_str!("models_remarks.yaml").replace("computer", "code_execution");
+    let shown = read(&text).expect_err("it could never be used").render();
+    assert!(shown.contains("cannot hold the hosted tool `code_execution`"), "{shown}");
+}
+
+#[test]
 fn an_unpriced_model_is_refused_and_told_the_way_out() {
     for (model, said) in [
         ("{ provider: openai, model: qwen }", "`qwen` is not known"),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ringfence_json::Object;
 use ringfence_policy::Verdict;
-use ringfence_types::{ActionId, ApprovalId, Code, Refusal, RuleName};
+use ringfence_types::{ActionId, ApprovalId, Code, Refusal, RuleName, Shortfall};
 
 /// Why a proposal goes no further.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub(crate) struct Objection {
     pub approval: Option<ApprovalId>,
     /// When trying again may help, in how long.
     pub retry_after: Option<Duration>,
+    /// Where a budget does not cover it, by how much.
+    pub shortfall: Option<Box<Shortfall>>,
 }
 
 // === impl Objection ===
@@ -32,6 +34,7 @@ impl Objection {
             facts: Object::new(),
             approval: None,
             retry_after: None,
+            shortfall: None,
         }
     }
 
@@ -43,6 +46,10 @@ impl Objection {
 
     pub(crate) fn retry_after(self, wait: Duration) -> Self {
         Self { retry_after: Some(wait), ..self }
+    }
+
+    pub(crate) fn short_of(self, shortfall: Shortfall) -> Self {
+        Self { shortfall: Some(Box::new(shortfall)), ..self }
     }
 
     pub(crate) fn rule(self, rule: Option<RuleName>) -> Self {
@@ -58,6 +65,7 @@ impl Objection {
             reason: self.reason,
             approval: self.approval,
             retry_after: self.retry_after,
+            shortfall: self.shortfall,
         }
     }
 }

@@ -89,12 +89,17 @@ impl Held {
         self.permit.as_deref().expect("a permit is unspent until it is consumed")
     }
 
-    pub(crate) fn settle(mut self, outcome: &Outcome) -> Receipt {
+    pub(crate) fn settle(self, outcome: &Outcome) -> Receipt {
+        self.settle_short(outcome, &[])
+    }
+
+    /// `given`: what the agent had of a result that did not come to its end.
+    pub(crate) fn settle_short(mut self, outcome: &Outcome, given: &[u8]) -> Receipt {
         let permit = self.permit.take();
         // `settle` consumes this, so the permit is there.
         permit.map_or_else(
             || unreachable!("a clearance is settled once"),
-            |permit| crate::settle::settle(*permit, Some(outcome)),
+            |permit| crate::settle::settle(*permit, Some(outcome), given),
         )
     }
 }
@@ -102,7 +107,7 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         if let Some(permit) = self.permit.take() {
-            crate::settle::settle(*permit, None);
+            crate::settle::settle(*permit, None, &[]);
         }
     }
 }

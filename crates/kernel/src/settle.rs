@@ -23,11 +23,17 @@ pub(crate) struct Settled {
     pub cleared_at: Timestamp,
 }
 
-/// Settles an action; `None` when its clearance was dropped.
-pub(crate) fn settle(permit: Permit, outcome: Option<&Outcome>) -> Receipt {
+/// Settles an action; `None` when its clearance was dropped. `given`: what the agent had of a result that did not come
+/// to its end.
+pub(crate) fn settle(permit: Permit, outcome: Option<&Outcome>, given: &[u8]) -> Receipt {
     let shared = Arc::clone(&permit.shared);
-    let payload = outcome.and_then(|outcome| sealed_result(&shared, &permit.run.workspace, outcome));
-    let record = outcome_record(&permit, outcome, payload.as_ref().map(SealedPayload::name));
+    let result = match outcome {
+        Some(Outcome::Completed { result, .. }) => Some(result.as_slice()),
+        _ => Some(given).filter(|given| !given.is_empty()),
+    };
+    let payload = result.and_then(|result| shared.seal(&permit.run.workspace, result));
+    let kept = (payload.as_ref().map(SealedPayload::name), result.map_or(0, <[u8]>::len));
+    let record = outcome_record(&permit, outcome, kept);
     let mut state = shared.state.lock();
     // Housekeeping has given back what an overdue action held.
     if state.live.remove(permit.live) {
@@ -113,14 +119,12 @@ impl Inner {
     }
 }
 
-fn sealed_result(shared: &Inner, workspace: &WorkspaceName, outcome: &Outcome) -> Option<SealedPayload> {
-    match outcome {
-        Outcome::Completed { result, .. } => shared.seal(workspace, result),
-        _ => None,
-    }
-}
-
-fn outcome_record(permit: &Permit, outcome: Option<&Outcome>, result: Option<Digest>) -> OutcomeRecord {
+/// `kept`: the name of the result, where it is kept, and its length.
+fn outcome_record(
+    permit: &Permit,
+    outcome: Option<&Outcome>,
+    kept: (Option<Digest>, usize),
+) -> OutcomeRecord {
     let (status, code, reason) = match outcome {
         Some(outcome) => (outcome.status(), outcome.code(), outcome.reason().map(bounded)),
         None if permit.handed_out => (
@@ -133,10 +137,7 @@ fn outcome_record(permit: &Permit, outcome: Option<&Outcome>, result: Option<Dig
             Ok(()) => (Status::NotSent, None, Some("the agent was gone before the call was sent".into())),
         },
     };
-    let (is_error, bytes) = match outcome {
-        Some(Outcome::Completed { result, is_error }) => (*is_error, result.len() as u64),
-        _ => (false, 0),
-    };
+    let is_error = matches!(outcome, Some(Outcome::Completed { is_error: true, .. }));
     OutcomeRecord {
         subject: Arc::clone(&permit.subject),
         action: permit.action,
@@ -144,8 +145,8 @@ fn outcome_record(permit: &Permit, outcome: Option<&Outcome>, result: Option<Dig
         is_error,
         code,
         reason,
-        result,
-        result_bytes: bytes,
+        result: kept.0,
+        result_bytes: kept.1 as u64,
         duration_us: micros(permit.cleared_at.elapsed()),
         charge: permit.terms().map(|terms| charge(permit, terms, outcome)),
     }

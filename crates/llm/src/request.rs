@@ -27,7 +27,7 @@ mod weigh;
 #[cfg(test)]
 mod tests;
 
-pub use asked::{Asked, Features, Hosted, Switches};
+pub use asked::{Asked, Features, HOSTED_UNBOUNDED, Hosted, Switches};
 pub use change::{
     ChatLimit, NotApplicable, ask_usage, set_answers, set_model, set_output, set_store_false, set_tier,
 };

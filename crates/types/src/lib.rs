@@ -31,7 +31,7 @@ pub use name::{
 };
 pub use price::{CacheWrite, Price, Rates, Schedule, Unpriced, Worst};
 pub use quantity::{QuantityError, Rate, format_duration, format_size, parse_duration, parse_size};
-pub use refusal::{Code, Refusal, UnknownCode};
+pub use refusal::{Code, Refusal, Shortfall, UnknownCode};
 pub use scope::Scope;
 pub use time::{Timestamp, TimestampError};
 pub use usage::Usage;

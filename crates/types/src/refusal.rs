@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ringfence_json::Object;
 
-use crate::{ActionId, ApprovalId, Decision, RuleName};
+use crate::{ActionId, ApprovalId, Decision, Level, Money, RuleName, Timestamp, Window};
 
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $variant:ident = $word:literal),+ $(,)?) => {
@@ -95,6 +95,25 @@ pub struct Refusal {
     pub approval: Option<ApprovalId>,
     /// When trying again may help, in how long.
     pub retry_after: Option<Duration>,
+    /// Where a budget does not cover it, by how much.
+    pub shortfall: Option<Box<Shortfall>>,
+}
+
+/// What a budget has left, and what would have been needed of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shortfall {
+    /// Whose budget it is.
+    pub level: Level,
+    /// In what time it may be spent; `None` is once and for all.
+    pub per: Option<Window>,
+    /// When it is whole again.
+    pub until: Option<Timestamp>,
+    /// What is left of it and what would have been needed, in money, where that is what it bounds.
+    pub usd: Option<(Money, Money)>,
+    /// The same in tokens.
+    pub tokens: Option<(u64, u64)>,
+    /// The least output for which that would have been needed; `None` where nothing is written.
+    pub max_output_tokens: Option<u64>,
 }
 
 // === impl Code ===
@@ -118,8 +137,14 @@ impl fmt::Display for Code {
 // === impl Refusal ===
 
 impl Refusal {
+    /// A refusal for this reason, and nothing more to say of it.
+    pub fn new(code: Code, action: ActionId, reason: impl Into<String>) -> Self {
+        let reason = reason.into();
+        Self { code, action, rule: None, reason, approval: None, retry_after: None, shortfall: None }
+    }
+
     /// The object that answers carry under `dev.ringfence/decision`: decision, code, rule, reason, action,
-    /// approval and retry_after_ms, the last three as far as there are any.
+    /// approval, retry_after_ms and budget, the last four as far as there are any.
     pub fn to_object(&self) -> Object {
         let retry_after_ms = self.retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
         Object::new()
@@ -130,5 +155,24 @@ impl Refusal {
             .with("action", self.action.to_string())
             .with_some("approval", self.approval.map(|approval| approval.to_string()))
             .with_some("retry_after_ms", retry_after_ms)
+            .with_some("budget", self.shortfall.as_deref().copied().map(Shortfall::to_object))
+    }
+}
+
+// === impl Shortfall ===
+
+impl Shortfall {
+    fn to_object(self) -> Object {
+        let of = |usd: Option<Money>, tokens: Option<u64>| {
+            Object::new().with_some("usd_nanos", usd).with_some("tokens", tokens)
+        };
+        let left = of(self.usd.map(|usd| usd.0), self.tokens.map(|tokens| tokens.0));
+        let needed = of(self.usd.map(|usd| usd.1), self.tokens.map(|tokens| tokens.1));
+        Object::new()
+            .with("level", self.level.as_str())
+            .with_some("per", self.per.map(Window::as_str))
+            .with_some("until", self.until.map(|until| until.to_string()))
+            .with("left", left)
+            .with("needed", needed.with_some("max_output_tokens", self.max_output_tokens))
     }
 }

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::future::{Future, poll_fn};
+use std::io::ErrorKind;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -39,14 +40,46 @@ pub(crate) struct Wires {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum WireError {
     /// There is no connection, so nothing was sent.
-    #[error("cannot be reached")]
-    Unreachable,
+    #[error("cannot be reached: {0}")]
+    Unreachable(Why),
     /// The connection broke after something was sent.
     #[error("the connection broke")]
     Broken,
     /// What came back is not HTTP.
     #[error("not HTTP")]
     Malformed,
+}
+
+/// Why there is no connection: for whoever runs the node, and no agent's business.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Why {
+    /// Nobody listens there.
+    #[error("connection refused")]
+    Refused,
+    /// The name leads nowhere.
+    #[error("no such host")]
+    NoSuchHost,
+    /// There is no way there.
+    #[error("no route to the host")]
+    NoRoute,
+    /// Nobody answered.
+    #[error("no connection in time")]
+    Late,
+    /// It is not shown that it is who it should be.
+    #[error("TLS, its certificate is not accepted")]
+    Certificate,
+    /// It speaks no TLS, or none that is taken.
+    #[error("TLS, the handshake failed")]
+    Handshake,
+    /// The address is none.
+    #[error("the address cannot be used")]
+    Address,
+    /// It was closed again at once.
+    #[error("the connection closed before anything was sent")]
+    Closed,
+    /// Something else, of which the log has more at the level `debug`.
+    #[error("no connection")]
+    Other,
 }
 
 /// Where a connection leads.
@@ -111,22 +144,22 @@ impl Wires {
     async fn connect(&self, origin: Origin) -> Result<Box<Wire>, WireError> {
         let uri =
             Uri::builder().scheme(origin.0.clone()).authority(origin.1.clone()).path_and_query("/").build();
-        let uri = uri.map_err(|_| WireError::Unreachable)?;
+        let uri = uri.map_err(|_| WireError::Unreachable(Why::Address))?;
         let mut connector = self.connector.clone();
         let connecting = async {
-            poll_fn(|cx| connector.poll_ready(cx)).await.map_err(|_| WireError::Unreachable)?;
+            poll_fn(|cx| connector.poll_ready(cx)).await.map_err(|_| WireError::Unreachable(Why::Other))?;
             connector.call(uri).await.map_err(|error| {
-                tracing::debug!(%error, upstream = %origin.1, "no connection");
-                WireError::Unreachable
+                tracing::debug!(?error, upstream = %origin.1, "no connection");
+                WireError::Unreachable(Why::of(&*error))
             })
         };
         let io = tokio::time::timeout(self.limits.connect_time, connecting).await;
-        let io = io.unwrap_or(Err(WireError::Unreachable))?;
+        let io = io.unwrap_or(Err(WireError::Unreachable(Why::Late)))?;
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(self.limits.upstream_head_bytes.max(64 << 10))
             .handshake(io)
             .await
-            .map_err(|_| WireError::Unreachable)?;
+            .map_err(|_| WireError::Unreachable(Why::Closed))?;
         Ok(Box::new(Wire { origin, sender, connection: Some(connection), since: Instant::now() }))
     }
 
@@ -166,8 +199,8 @@ impl Wires {
 }
 
 fn origin(uri: &Uri) -> Result<Origin, WireError> {
-    let scheme = uri.scheme().cloned().ok_or(WireError::Unreachable)?;
-    let authority = uri.authority().cloned().ok_or(WireError::Unreachable)?;
+    let scheme = uri.scheme().cloned().ok_or(WireError::Unreachable(Why::Address))?;
+    let authority = uri.authority().cloned().ok_or(WireError::Unreachable(Why::Address))?;
     Ok((scheme, authority))
 }
 
@@ -180,11 +213,43 @@ fn path(uri: &Uri) -> Uri {
 fn classify(error: &hyper::Error) -> WireError {
     if error.is_canceled() {
         // hyper gives up a request it has not begun to write.
-        WireError::Unreachable
+        WireError::Unreachable(Why::Closed)
     } else if error.is_parse() {
         WireError::Malformed
     } else {
         WireError::Broken
+    }
+}
+
+// === impl Why ===
+
+impl Why {
+    /// What lies behind an error of the connector.
+    fn of(error: &(dyn std::error::Error + 'static)) -> Self {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+                let is_certificate = matches!(tls, rustls::Error::InvalidCertificate(_));
+                return if is_certificate { Self::Certificate } else { Self::Handshake };
+            }
+            let io = error.downcast_ref::<std::io::Error>();
+            match io.map(std::io::Error::kind) {
+                Some(ErrorKind::ConnectionRefused) => return Self::Refused,
+                Some(ErrorKind::TimedOut) => return Self::Late,
+                Some(ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable) => return Self::NoRoute,
+                Some(ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset) => return Self::Closed,
+                _ => {}
+            }
+            // The resolver's own errors have no kind.
+            if error.to_string().starts_with("dns error") {
+                return Self::NoSuchHost;
+            }
+            // An error that was made one of I/O is not its own source.
+            let inner =
+                io.and_then(|io| io.get_ref().map(|inner| inner as &(dyn std::error::Error + 'static)));
+            next = inner.or_else(|| error.source());
+        }
+        Self::Other
     }
 }
 

@@ -60,7 +60,10 @@ pub(crate) fn no_such_path(gate: &Gate, family: Family, message: &str) -> Respon
 
 /// The answer to a request that names another host, or comes from a page that may not speak to this node.
 pub(crate) fn forbidden(gate: &Gate, family: Family, message: &str) -> Response<Outbound> {
-    plain(gate, family, StatusCode::FORBIDDEN, error::Kind::Permission, ("forbidden", message))
+    let what = ("forbidden", message);
+    let mut response = plain(gate, family, StatusCode::FORBIDDEN, error::Kind::Permission, what);
+    set(&mut response, error::NO_RETRY.0, error::NO_RETRY.1);
+    response
 }
 
 /// There is no room now; there may be soon.
@@ -79,9 +82,11 @@ pub(crate) fn unreadable(
     status: StatusCode,
     message: &str,
 ) -> Response<Outbound> {
-    let kind =
-        if status == StatusCode::PAYLOAD_TOO_LARGE { error::Kind::TooLarge } else { error::Kind::Request };
-    let mut response = plain(gate, family, status, kind, (Code::InvalidInput.as_str(), message));
+    let (kind, code) = match status {
+        StatusCode::PAYLOAD_TOO_LARGE => (error::Kind::TooLarge, Code::TooLarge),
+        _ => (error::Kind::Request, Code::InvalidInput),
+    };
+    let mut response = plain(gate, family, status, kind, (code.as_str(), message));
     set(&mut response, error::NO_RETRY.0, error::NO_RETRY.1);
     response
 }

@@ -13,18 +13,37 @@ pub(crate) enum Endpoint<'a> {
     Model(&'a str),
 }
 
-/// Whose API a path belongs to; `None` for one that is no model's.
+/// Where paths of the APIs begin for a client whose base URL lacks something.
+const NEARLY: [&str; 6] = ["/v1", "/chat", "/responses", "/embeddings", "/models", "/messages"];
+
+/// Whose API a path belongs to, or was meant to; `None` for one that is no model's.
 pub(crate) fn family_of(path: &str) -> Option<Family> {
     let is_under =
         |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     if is_under("/openai") {
         Some(Family::OpenAi)
-    } else if is_under("/anthropic") {
+    } else if ["/anthropic", "/messages", "/v1/messages"].into_iter().any(is_under) {
         Some(Family::Anthropic)
+    } else if NEARLY.into_iter().any(is_under) {
+        Some(Family::OpenAi)
     } else {
         None
     }
 }
+
+/// What is said of a path under which there is nothing: the base URLs that there are. `host`: as the client called it.
+pub(crate) fn nothing_here(host: Option<&str>) -> String {
+    let base = host
+        .filter(|host| host.len() <= HOST_BYTES_MAX)
+        .map_or_else(String::new, |host| format!("http://{host}"));
+    format!(
+        "there is nothing under this path; the base URL is {base}/openai/v1 for OpenAI's clients and {base}/anthropic for \
+         Anthropic's"
+    )
+}
+
+/// Bytes of a host that is repeated.
+const HOST_BYTES_MAX: usize = 255;
 
 // === impl Endpoint ===
 
@@ -72,6 +91,10 @@ mod tests {
             ("/anthropic/v1/messages/batches", anthropic, None),
             ("/anthropic/v1/models", anthropic, Some(Endpoint::Models)),
             ("/openaix/v1/models", None, None),
+            ("/v1/models", openai, None),
+            ("/v1/messages", anthropic, None),
+            ("/chat/completions", openai, None),
+            ("/v1x", None, None),
             ("/mcp", None, None),
         ] {
             assert_eq!(family_of(path), family, "{path}");

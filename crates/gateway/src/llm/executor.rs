@@ -15,7 +15,7 @@ use super::flight::{End, Flight};
 use super::outgoing::{Manner, Outgoing};
 use super::plan::Plan;
 use super::provider::Body;
-use super::way::{self, Down};
+use super::way::{self, Arrived, Down};
 use super::{relay, saved, whole};
 use crate::http::outbound::{self, Outbound};
 
@@ -54,13 +54,13 @@ pub(crate) async fn execute(call: &Call, mut plan: Plan, clearance: ModelClearan
         Ok(outgoing) => outgoing,
         Err(end) => return fell(flight, &plan, end.into()),
     };
-    let arrived = way::send(&flight, plan.served(), &outgoing, plan.estimate).await;
-    let response = match arrived {
-        Ok(response) => response,
+    let arrived = way::send(&flight, plan.served(), &outgoing, plan.estimate, plan.acts()).await;
+    let Arrived { response, first_until } = match arrived {
+        Ok(arrived) => arrived,
         Err(down) => return fell(flight, &plan, down),
     };
     if plan.asked.stream && is_stream(&response) {
-        return Ended::Answered(relay::start(flight, &plan, response));
+        return Ended::Answered(relay::start(flight, &plan, response, first_until));
     }
     match whole::read(&flight, &plan, response, &outgoing.secrets).await {
         Ok(answer) => Ended::Answered(answer.respond(flight, &plan)),
@@ -118,6 +118,7 @@ pub(crate) fn repeat(
         response = fine(response, EVENTS);
     }
     mark(&mut response, action);
+    name(&mut response, plan);
     set(&mut response, "x-ringfence-cache", "hit");
     response
 }
@@ -128,9 +129,10 @@ fn is_stream(response: &Response<Body>) -> bool {
     media.trim().eq_ignore_ascii_case("text/event-stream")
 }
 
-fn fell(flight: Flight, plan: &Plan, down: Down) -> Ended {
+fn fell(mut flight: Flight, plan: &Plan, down: Down) -> Ended {
+    flight.give(down.said);
     let (gate, family) = (flight.call.gate.clone(), flight.call.family());
-    let (action, others_may) = (flight.action(), down.end.others_may());
+    let (action, others_may) = (flight.action(), down.end.others_may(plan.acts()));
     let refusal = flight.fail(&down.end);
     let mut response = match down.passed {
         Some(passed) => answers::passed(&gate, in_words_of(plan, passed)),
@@ -162,13 +164,18 @@ pub(crate) fn tell(response: &mut Response<Outbound>, flight: &Flight, plan: &Pl
     }
     let clearance = flight.clearance();
     mark(response, clearance.action());
-    if plan.candidate.named.is_some() {
-        set(response, "x-ringfence-model", plan.candidate.model.as_str());
-    }
+    name(response, plan);
     let asked = plan.demand.output;
     // For want of money, or by a rule.
     if let Some(limit) = clearance.output().filter(|limit| asked.is_some_and(|asked| *limit < asked)) {
         set(response, "x-ringfence-max-output-tokens", &limit.to_string());
+    }
+}
+
+/// Says which model answers, where that is another than the one that was named.
+fn name(response: &mut Response<Outbound>, plan: &Plan) {
+    if plan.candidate.named.is_some() {
+        set(response, "x-ringfence-model", plan.candidate.model.as_str());
     }
 }
 

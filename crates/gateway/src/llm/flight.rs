@@ -5,10 +5,12 @@
 
 use ringfence_kernel::{Cancel, CancelledBy, CutOff, Failure, ModelClearance, Outcome};
 use ringfence_types::{ActionId, Code, Refusal};
+use smol_str::SmolStr;
 use tokio::time::Instant;
 
 use super::call::Call;
 use super::turns::Turn;
+use crate::http::wires::Why;
 
 /// One cleared call.
 pub(crate) struct Flight {
@@ -17,6 +19,8 @@ pub(crate) struct Flight {
     clearance: Option<ModelClearance>,
     /// Its place at the model, once it has one.
     turn: Option<Turn>,
+    /// What the agent had of an answer that did not come to its end, or what the provider said instead of one.
+    given: Vec<u8>,
 }
 
 /// How a flight ends without an answer.
@@ -29,7 +33,7 @@ pub(crate) enum End {
     /// There is no way to the provider, or what opens it is missing: nothing was sent.
     NotSent(String),
     /// There is no connection to the provider.
-    Unreachable,
+    Unreachable(Why),
     /// The connection broke.
     Broken,
     /// The provider turned the call down.
@@ -38,6 +42,8 @@ pub(crate) enum End {
         status: u16,
         /// Whether it said so in its API's words, and not somebody in between.
         by_provider: bool,
+        /// Its own word for it.
+        word: Option<SmolStr>,
     },
     /// What came is no answer.
     Malformed(String),
@@ -57,7 +63,7 @@ pub(crate) enum End {
 
 impl Flight {
     pub(crate) fn new(call: Call, clearance: ModelClearance) -> Self {
-        Self { call, clearance: Some(clearance), turn: None }
+        Self { call, clearance: Some(clearance), turn: None, given: Vec::new() }
     }
 
     /// Waits for a place at the model, which has `most` of them.
@@ -99,6 +105,11 @@ impl Flight {
         self.settle(Outcome::Completed { result, is_error: false });
     }
 
+    /// What there was of an answer, for the record of a call that has none.
+    pub(crate) fn give(&mut self, given: Vec<u8>) {
+        self.given = given;
+    }
+
     /// Settles the call, which has no answer, and says what the agent is told.
     pub(crate) fn fail(mut self, end: &End) -> Refusal {
         let ends_with_run = self.clearance().ends_with_run();
@@ -109,7 +120,7 @@ impl Flight {
 
     fn settle(&mut self, outcome: Outcome) {
         if let Some(clearance) = self.clearance.take() {
-            clearance.settle(outcome);
+            clearance.settle_short(outcome, &self.given);
         }
     }
 }
@@ -126,32 +137,34 @@ impl Drop for Flight {
 // === impl End ===
 
 impl End {
-    /// Whether another model may answer in its place.
-    pub(crate) fn others_may(&self) -> bool {
+    /// Whether another model may answer in its place. `acts`: the request does more at the provider than to be answered.
+    pub(crate) fn others_may(&self, acts: bool) -> bool {
         match self {
             Self::Cut(_) | Self::Spent | Self::NoRoom(_) => false,
-            Self::TurnedDown { status, .. } => !is_about_request(*status),
-            _ => true,
+            Self::TurnedDown { status, .. } if is_about_request(*status) => false,
+            _ => !acts || self.has_done_nothing(),
         }
+    }
+
+    /// Whether nothing can have happened at the provider, whatever the request is for.
+    pub(crate) fn has_done_nothing(&self) -> bool {
+        let by_status = matches!(self, Self::TurnedDown { status: 429 | 503 | 529, .. });
+        by_status
+            || matches!(self, Self::NotSent(_) | Self::NoRoom(_) | Self::Crowded(_) | Self::Unreachable(_))
     }
 
     /// Whether a provider charges nothing for it. Providers charge nothing for what they say no to; of 502, 504 and the
     /// like nobody knows who says it, and what has happened behind.
     pub(crate) fn is_free(&self) -> bool {
         match self {
-            Self::NotSent(_)
-            | Self::NoRoom(_)
-            | Self::Crowded(_)
-            | Self::Unreachable
-            | Self::TurnedDown { status: 429 | 503 | 529, .. } => true,
             Self::TurnedDown { status: 408 | 502 | 504, .. } => false,
-            Self::TurnedDown { status, by_provider } => *status < 500 || *by_provider,
-            _ => false,
+            Self::TurnedDown { status: ..500, .. } | Self::TurnedDown { by_provider: true, .. } => true,
+            _ => self.has_done_nothing(),
         }
     }
 
     fn outcome(&self, refusal: &Refusal, ends_with_run: bool) -> Outcome {
-        let message = refusal.reason.clone();
+        let message = self.for_the_record().unwrap_or_else(|| refusal.reason.clone());
         let failed = |failure| Outcome::Failed { failure, message: message.clone() };
         match self {
             Self::Cut(cut) => Outcome::Cancelled {
@@ -164,7 +177,7 @@ impl End {
             Self::Timeout if ends_with_run => Outcome::Cancelled { by: CancelledBy::Deadline },
             Self::Timeout => failed(Failure::Timeout),
             Self::NotSent(_) | Self::NoRoom(_) | Self::Crowded(_) => Outcome::NotSent { message },
-            Self::Unreachable => Outcome::Unreachable { message },
+            Self::Unreachable(_) => Outcome::Unreachable { message },
             Self::Broken => failed(Failure::Transport),
             // 429 says that it is well and has enough to do.
             Self::TurnedDown { status: 408 | 500.., .. } | Self::Failed => failed(Failure::ServerError),
@@ -176,13 +189,24 @@ impl End {
         }
     }
 
+    /// What the log says where that is more than the agent is told.
+    fn for_the_record(&self) -> Option<String> {
+        match self {
+            Self::Unreachable(why) => Some(format!("The model's provider cannot be reached: {why}.")),
+            Self::TurnedDown { status, word: Some(word), .. } => {
+                Some(format!("The model's provider answered with status {status} ({word})."))
+            }
+            _ => None,
+        }
+    }
+
     fn refusal(&self, action: ActionId, ends_with_run: bool) -> Refusal {
         let (code, reason) = match self {
             Self::Cut(cut) => (cut.code, cut.reason.clone()),
             Self::Timeout if ends_with_run => (Code::Deadline, "This run's time is up.".into()),
             Self::Timeout => (Code::UpstreamFailed, "The model did not answer in time.".into()),
             Self::NotSent(why) => (Code::UpstreamFailed, format!("The model cannot be called: {why}.")),
-            Self::Unreachable => (Code::UpstreamFailed, "The model's provider cannot be reached.".into()),
+            Self::Unreachable(_) => (Code::UpstreamFailed, "The model's provider cannot be reached.".into()),
             Self::Broken => (Code::UpstreamFailed, "The connection to the model's provider broke.".into()),
             Self::TurnedDown { status, .. } => {
                 (Code::UpstreamFailed, format!("The model's provider answered with status {status}."))
@@ -204,7 +228,7 @@ impl End {
             }
             Self::Failed => (Code::UpstreamFailed, "The model's provider failed while it answered.".into()),
         };
-        Refusal { code, action, rule: None, reason, approval: None, retry_after: None }
+        Refusal::new(code, action, reason)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::header::HOST;
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
@@ -13,7 +14,7 @@ use ringfence_types::{ActionId, Code, Refusal};
 
 use super::answers;
 use super::call::{self, Call, Said};
-use super::endpoint::Endpoint;
+use super::endpoint::{self, Endpoint};
 use super::executor::{self, Ended};
 use super::list;
 use super::plan::{Plan, Unfit};
@@ -41,7 +42,8 @@ pub(crate) async fn answer(
         return answers::busy(gate, family, "this run has as many connections open as it may have");
     }
     let Some(endpoint) = Endpoint::of_path(family, parts.uri.path()) else {
-        return answers::no_such_path(gate, family, "there is nothing under this path");
+        let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+        return answers::no_such_path(gate, family, &endpoint::nothing_here(host));
     };
     match (&parts.method, endpoint) {
         (&Method::POST, Endpoint::Call(api)) => post(gate, run, api, &parts, body).await,

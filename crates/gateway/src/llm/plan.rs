@@ -83,6 +83,12 @@ impl Plan {
         decided.is_some_and(|decided| Arc::ptr_eq(&decided, &self.target) || *decided == *self.target)
     }
 
+    /// Whether the request does more at the provider than to be answered: it uses tools there, or leaves something. It
+    /// must not be sent again where that may have happened.
+    pub(crate) fn acts(&self) -> bool {
+        !self.demand.hosted.is_empty() || self.asked.stores
+    }
+
     /// What guards against loops look at; embeddings and counting are part of none.
     pub(crate) fn trail(&self) -> Option<Trail> {
         let trail = &self.asked.trail;
@@ -196,10 +202,7 @@ fn demand(api: Api, asked: &Asked, served: &Served, upstream: Api, body: &Object
     }
     let hosted = asked.hosted.iter().map(|tool| match tool.uses {
         Some(uses) => Ok((tool.name.clone(), uses)),
-        None => Err(Unfit::invalid(
-            "tools",
-            format!("the request has to bound how often `{}` is used (max_uses, max_tool_calls)", tool.name),
-        )),
+        None => Err(unbounded(api, &tool.name)),
     });
     let hosted = hosted.collect::<Result<Vec<_>, _>>()?;
     let uses = hosted.iter().fold(0, |sum: u64, (_, uses)| sum.saturating_add(*uses));
@@ -215,6 +218,19 @@ fn demand(api: Api, asked: &Asked, served: &Served, upstream: Api, body: &Object
         tier: asked.tier.clone(),
         hosted,
     })
+}
+
+/// Why a hosted tool cannot be used: without a bound on its uses nobody knows what to set aside.
+fn unbounded(api: Api, tool: &str) -> Unfit {
+    let with = |field: &str| format!("the request has to bound how often `{tool}` is used, with {field}");
+    let reason = match (api, tool) {
+        (Api::Responses, _) => with("`max_tool_calls`"),
+        (Api::Messages, "web_search" | "web_fetch") => with("the tool's `max_uses`"),
+        _ => format!(
+            "nothing in this API bounds how often `{tool}` is used, so nobody knows what to set aside for it; leave it out"
+        ),
+    };
+    Unfit::invalid("tools", reason)
 }
 
 /// Whether the provider may write into its cache: OpenAI decides that by itself, and keeps it for longer where asked to.

@@ -23,10 +23,13 @@ use super::provider::Body;
 use super::{answers, whole};
 use crate::http::outbound::{self, Outbound, Piece, Sender};
 
-/// How far over its limit the count of an answer may come before it is cut off: a share and so many tokens, because
-/// what is counted here is a guess, and the provider was told the limit.
-const SLACK_PERCENT: u64 = 50;
-const SLACK_TOKENS: u64 = 256;
+/// How far over its limit the count of an answer may come before it is cut off: a share and so many tokens. What is
+/// counted here is a guess that leans upwards, and the provider was told the limit: an answer within it must not be cut.
+const SLACK: Slack = Slack { percent: 50, tokens: 256 };
+
+/// The same where what was set aside is spent and nobody answers for the provider keeping to a limit: the guess comes out
+/// up to a quarter too high.
+const SLACK_SPENT: Slack = Slack { percent: 25, tokens: 64 };
 
 /// How long a provider may leave a stream open that has ended.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -45,8 +48,10 @@ struct Stream {
     reader: Reader,
     meter: Meter,
     words: Words,
-    /// The most tokens that may be counted before it is cut off; none where nothing bounds it.
-    most: Option<u64>,
+    /// Tokens that may be written, all answers together; none where nothing bounds it.
+    limit: Option<u64>,
+    /// Whether the provider is the maker of the API, which keeps to limits.
+    is_makers: bool,
     first_until: Instant,
     /// What was given out, for the record, and how many bytes that were.
     kept: BytesMut,
@@ -58,6 +63,12 @@ struct Stream {
     upstream: Api,
 }
 
+/// How far a count may come over a limit.
+struct Slack {
+    percent: u64,
+    tokens: u64,
+}
+
 /// In whose words a stream goes on.
 enum Words {
     Same,
@@ -67,7 +78,12 @@ enum Words {
 
 /// Answers with a stream and relays what comes, in a task of its own: a client that does not read must not keep a
 /// suspension from reaching the provider.
-pub(crate) fn start(flight: Flight, plan: &Plan, response: Response<Body>) -> Response<Outbound> {
+pub(crate) fn start(
+    flight: Flight,
+    plan: &Plan,
+    response: Response<Body>,
+    first_until: Instant,
+) -> Response<Outbound> {
     let (head, body) = response.into_parts();
     let gate = flight.call.gate.clone();
     let operation = flight.call.api.word();
@@ -83,14 +99,14 @@ pub(crate) fn start(flight: Flight, plan: &Plan, response: Response<Body>) -> Re
     let response = outbound::events(receiver, lease.cancel().clone(), gate.limits.piece_bytes);
     let mut response = fine(response, EVENTS);
     tell(&mut response, &flight, plan, &head.headers);
-    tokio::spawn(Stream::new(flight, plan, body).run(sender, lease));
+    tokio::spawn(Stream::new(flight, plan, body, first_until).run(sender, lease));
     response
 }
 
 // === impl Stream ===
 
 impl Stream {
-    fn new(flight: Flight, plan: &Plan, body: Body) -> Self {
+    fn new(flight: Flight, plan: &Plan, body: Body, first_until: Instant) -> Self {
         let served = plan.served();
         let limits = &flight.call.gate.limits;
         let hide = plan.asked.api == Api::Chat && !plan.asked.usage_asked;
@@ -109,8 +125,9 @@ impl Stream {
             reader: Reader::new(limits.model_event_bytes),
             meter: Meter::new(plan.upstream, served.tokenizer, hide && !plan.is_translated()),
             words,
-            most: limit.map(|limit| limit + limit.saturating_mul(SLACK_PERCENT) / 100 + SLACK_TOKENS),
-            first_until: Instant::now() + served.first_token,
+            limit,
+            is_makers: served.provider.http().is_some_and(|provider| provider.is_makers),
+            first_until,
             kept: BytesMut::new(),
             given: 0,
             place: plan.place,
@@ -130,6 +147,10 @@ impl Stream {
             _ => self.drain().await,
         }
         self.write_down();
+        if !matches!(end, Some(Ok(()))) {
+            // What there was of an answer stays on the record.
+            self.flight.give(std::mem::take(&mut self.kept).into());
+        }
         // The client has gone: dropping the flight settles it, dropping the body closes the way to the provider.
         let Some(end) = end else { return };
         let stall = self.flight.call.gate.limits.write_stall;
@@ -143,9 +164,7 @@ impl Stream {
                 }
                 flight.land(kept.to_vec());
                 let instead = Box::new(move |CutOff { code, reason, .. }| {
-                    let refusal =
-                        Refusal { code, action, rule: None, reason, approval: None, retry_after: None };
-                    last_word(&meter, upstream, api, &refusal)
+                    last_word(&meter, upstream, api, &Refusal::new(code, action, reason))
                 });
                 // Held until all that was sent is given out.
                 let done = sender.last(Piece::Answer(Bytes::new(), lease, instead));
@@ -169,29 +188,32 @@ impl Stream {
         let cancel = self.flight.cancel();
         let deadline = self.flight.deadline();
         let keep_alive = self.flight.call.gate.limits.keep_alive;
-        let mut began = false;
+        let mut farewell = None;
         loop {
-            let until = if began { deadline } else { deadline.min(self.first_until) };
-            // Nothing comes after the end but the end of the connection, which may be used again.
-            let until = if self.meter.has_finished() { until.min(Instant::now() + FAREWELL) } else { until };
+            let until = if self.meter.has_begun() { deadline } else { deadline.min(self.first_until) };
+            // Nothing comes after the end but the end of the connection, which may be used again. Whoever hangs up then
+            // has heard all of it.
+            let is_over = self.meter.has_finished();
+            let until = if is_over {
+                until.min(*farewell.get_or_insert_with(|| Instant::now() + FAREWELL))
+            } else {
+                until
+            };
             let quiet_until = until.min(Instant::now() + keep_alive);
             let data = tokio::select! {
                 biased;
-                () = sender.closed() => return None,
+                () = sender.closed(), if !is_over => return None,
                 cut = cancel.cancelled() => return Some(Err(End::Cut(cut))),
                 data = timeout_at(quiet_until, self.body.data()) => data,
             };
             let out = match data {
-                Err(_) if self.meter.has_finished() => self.closed(),
+                Err(_) | Ok(Err(_)) if is_over => self.closed(),
                 Err(_) if Instant::now() >= until => return Some(Err(End::Timeout)),
                 Err(_) if self.reader.is_between_events() => Ok((Bytes::from_static(COMMENT), None)),
                 Err(_) => continue,
                 Ok(Err(_)) => return Some(Err(End::Broken)),
                 Ok(Ok(None)) => self.closed(),
-                Ok(Ok(Some(data))) => {
-                    began = true;
-                    self.take(data)
-                }
+                Ok(Ok(Some(data))) => self.take(data),
             };
             let (out, end) = match out {
                 Ok(out) => out,
@@ -206,6 +228,7 @@ impl Stream {
                 };
                 match sent {
                     Ok(Ok(())) => {}
+                    Ok(Err(_)) if self.meter.has_finished() => {}
                     Ok(Err(_)) => return None,
                     Err(_) => return Some(Err(End::Timeout)),
                 }
@@ -224,9 +247,18 @@ impl Stream {
             self.pass(&event, &mut out)?;
         }
         self.write_down();
-        let spent = self.most.is_some_and(|most| self.meter.output_tokens() > most);
-        let end = if spent { Some(Err(End::Spent)) } else { None };
+        let end = if self.is_spent() { Some(Err(End::Spent)) } else { None };
         Ok((out.into_bytes(), end))
+    }
+
+    /// Whether more was written than was paid for: by far, or by less where nobody answers for the provider and the
+    /// money is gone.
+    fn is_spent(&self) -> bool {
+        let Some(limit) = self.limit else { return false };
+        let written = self.meter.output_tokens();
+        let is_past = |slack: Slack| written > slack.above(limit);
+        let is_for_sure = self.is_makers || self.meter.has_finished();
+        is_past(SLACK) || (!is_for_sure && is_past(SLACK_SPENT) && self.flight.clearance().is_spent())
     }
 
     /// Counts what had arrived and was not read yet when the stream was given up, for instance because its client was
@@ -334,6 +366,14 @@ impl Stream {
         self.given += out.len() as u64;
         let room = self.flight.call.gate.limits.model_kept_bytes.saturating_sub(self.kept.len());
         self.kept.extend_from_slice(&out[..out.len().min(room)]);
+    }
+}
+
+// === impl Slack ===
+
+impl Slack {
+    fn above(&self, limit: u64) -> u64 {
+        limit.saturating_add(limit.saturating_mul(self.percent) / 100).saturating_add(self.tokens)
     }
 }
 

@@ -5,8 +5,10 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, Response};
+use ringfence_json::Value;
 use ringfence_llm::Family;
-use ringfence_llm::error::{ERROR_BYTES_MAX, Passed, Retry, from_upstream};
+use ringfence_llm::error::{ERROR_BYTES_MAX, Passed, Retry, from_upstream, redact};
+use smol_str::SmolStr;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::flight::{End, Flight};
@@ -14,6 +16,9 @@ use super::outgoing::Outgoing;
 use super::provider::{self, Body};
 use crate::http::wires::WireError;
 use crate::targets::Served;
+
+/// Bytes of a provider's word for an error.
+const WORD_BYTES_MAX: usize = 64;
 
 /// How long the rest of an error may take.
 const ERROR_TIME: Duration = Duration::from_secs(5);
@@ -23,11 +28,20 @@ pub(crate) struct Down {
     pub(crate) end: End,
     /// What the provider said, for the agent.
     pub(crate) passed: Option<Passed>,
+    /// The same in its own words but for keys, for the record.
+    pub(crate) said: Vec<u8>,
+}
+
+/// A provider's answer that has begun.
+pub(crate) struct Arrived {
+    pub(crate) response: Response<Body>,
+    /// When its first token has to be there.
+    pub(crate) first_until: Instant,
 }
 
 /// What became of one try.
 enum Tried {
-    Arrived(Response<Body>),
+    Arrived(Arrived),
     Down {
         down: Down,
         /// Whether and when to try again.
@@ -36,13 +50,14 @@ enum Tried {
 }
 
 /// Sends a request until the provider answers it, as often as the configuration has it. `estimate`: about how many
-/// tokens it reads.
+/// tokens it reads. `acts`: it does more at the provider than to be answered.
 pub(crate) async fn send(
     flight: &Flight,
     served: &Served,
     outgoing: &Outgoing,
     estimate: u64,
-) -> Result<Response<Body>, Down> {
+    acts: bool,
+) -> Result<Arrived, Down> {
     let mut tries = 0;
     loop {
         let meter = flight.clearance().meter();
@@ -52,7 +67,7 @@ pub(crate) async fn send(
         }
         let tried = attempt(flight, served, outgoing, estimate).await?;
         let (down, again) = match tried {
-            Tried::Arrived(response) => return Ok(response),
+            Tried::Arrived(arrived) => return Ok(arrived),
             Tried::Down { down, again } => (down, again),
         };
         if !down.end.is_free() {
@@ -60,7 +75,8 @@ pub(crate) async fn send(
             return Err(down);
         }
         meter.turned_down();
-        if !again.safe || tries >= served.retries {
+        let is_safe = again.safe && (!acts || down.end.has_done_nothing());
+        if !is_safe || tries >= served.retries {
             return Err(down);
         }
         let Some(wait) = pause(flight, tries, again.after) else { return Err(down) };
@@ -100,8 +116,8 @@ async fn attempt(
     estimate: u64,
 ) -> Result<Tried, Down> {
     // An answer in one piece begins when it is all there.
-    let first = Instant::now() + served.first_token;
-    let until = if outgoing.streams { flight.deadline().min(first) } else { flight.deadline() };
+    let first_until = Instant::now() + served.first_token;
+    let until = if outgoing.streams { flight.deadline().min(first_until) } else { flight.deadline() };
     let cancel = flight.cancel();
     let sending = provider::ask(flight, served, outgoing, estimate);
     let sent = tokio::select! {
@@ -116,7 +132,7 @@ async fn attempt(
             if encoded {
                 return Err(End::Malformed("it is compressed, which nobody asked for".into()).into());
             }
-            Ok(Tried::Arrived(response))
+            Ok(Tried::Arrived(Arrived { response, first_until }))
         }
         Ok(Ok(response)) => {
             let (head, body) = response.into_parts();
@@ -129,8 +145,10 @@ async fn attempt(
             Ok(turned_down(outgoing.api.family(), head.status.as_u16(), &said, &head.headers, outgoing))
         }
         // Nothing was sent, so it can be tried again.
-        Ok(Err(WireError::Unreachable)) => {
-            Ok(Tried::Down { down: End::Unreachable.into(), again: Retry { safe: true, after: None } })
+        Ok(Err(WireError::Unreachable(why))) => {
+            let (model, host) = (flight.clearance().model(), outgoing.uri.authority());
+            tracing::warn!(%model, host = host.map(tracing::field::display), %why, "a provider cannot be reached");
+            Ok(Tried::Down { down: End::Unreachable(why).into(), again: Retry { safe: true, after: None } })
         }
         Ok(Err(WireError::Broken)) => Err(End::Broken.into()),
         Ok(Err(WireError::Malformed)) => Err(End::Malformed("it is not HTTP".into()).into()),
@@ -140,11 +158,28 @@ async fn attempt(
 fn turned_down(family: Family, status: u16, said: &[u8], headers: &HeaderMap, outgoing: &Outgoing) -> Tried {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let secrets: Vec<&[u8]> = outgoing.secrets.iter().map(|secret| secret.as_bytes()).collect();
-    let passed = from_upstream(family, status, said, header, &secrets);
+    let passed = from_upstream(family, (status, outgoing.uri.path()), said, header, &secrets);
     let again = passed.retry;
-    let by_provider = ringfence_json::parse(said, &ringfence_json::Limits::default())
-        .is_ok_and(|said| said.get("error").is_some_and(|error| !error.is_null()));
-    Tried::Down { down: Down { end: End::TurnedDown { status, by_provider }, passed: Some(passed) }, again }
+    let value = ringfence_json::parse(said, &ringfence_json::Limits::default()).ok();
+    let error = value.as_ref().and_then(|said| said.get("error")).filter(|error| !error.is_null());
+    let end = End::TurnedDown { status, by_provider: error.is_some(), word: error.and_then(word) };
+    let mut said = redact(said, &secrets).unwrap_or_else(|| said.to_vec());
+    said.truncate(ERROR_BYTES_MAX);
+    Tried::Down { down: Down { end, passed: Some(passed), said }, again }
+}
+
+/// A provider's own word for an error, if it is one that a program can have made: a sentence may repeat the request.
+fn word(error: &Value) -> Option<SmolStr> {
+    let is_word = |text: &&str| {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+        (1..=WORD_BYTES_MAX).contains(&text.len()) && text.bytes().all(fits)
+    };
+    let words = [error.get("code"), error.get("type")].into_iter().flatten();
+    words
+        .filter_map(Value::as_str)
+        .find(is_word)
+        .filter(|word| redact(word.as_bytes(), &[]).is_none())
+        .map(SmolStr::new)
 }
 
 /// A provider's error, as far as it is passed on.
@@ -161,6 +196,6 @@ async fn error_body(mut body: Body) -> Bytes {
 
 impl From<End> for Down {
     fn from(end: End) -> Self {
-        Self { end, passed: None }
+        Self { end, passed: None, said: Vec::new() }
     }
 }

@@ -159,7 +159,7 @@ impl Whole {
         // What it cost may have stopped its own run: the agent hears that, not a connection that breaks.
         if let Err(cut) = cancel.check() {
             let (code, reason) = (cut.code, cut.reason);
-            let refusal = Refusal { code, action, rule: None, reason, approval: None, retry_after: None };
+            let refusal = Refusal::new(code, action, reason);
             return super::answers::refused(&gate, family, &refusal, None);
         }
         response

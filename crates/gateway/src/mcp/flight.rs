@@ -318,7 +318,7 @@ impl Flight {
     /// The answer that says why there is no other.
     fn refused(&self, outcome: Outcome, code: Code, reason: String, effect: Effect) -> Landing {
         let action = self.clearance().action();
-        let refusal = Refusal { code, action, rule: None, reason, approval: None, retry_after: None };
+        let refusal = Refusal::new(code, action, reason);
         let body = refused_bytes(self.caller.era, self.kind, &self.request, &refusal, effect);
         Landing { outcome, body, effect }
     }

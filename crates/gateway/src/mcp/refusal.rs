@@ -168,6 +168,7 @@ mod tests {
             reason: "Deleting records is not allowed here.".to_owned(),
             approval: None,
             retry_after: Some(Duration::from_millis(1_500)),
+            shortfall: None,
         }
     }
 

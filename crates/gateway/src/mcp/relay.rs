@@ -108,8 +108,7 @@ impl LastWord {
     }
 
     fn refused(&self, code: Code, reason: String) -> Vec<u8> {
-        let refusal =
-            Refusal { code, action: self.action, rule: None, reason, approval: None, retry_after: None };
+        let refusal = Refusal::new(code, self.action, reason);
         refused_bytes(self.era, self.kind, &self.request, &refusal, self.effect)
     }
 }

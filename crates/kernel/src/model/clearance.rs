@@ -6,7 +6,7 @@ use ringfence_policy::Obligations;
 use ringfence_types::{ActionId, Decision, Digest, ModelName, Money};
 use tokio::time::Instant;
 
-use super::{Demand, Meter, ModelCall, Terms};
+use super::{Charge, Demand, Meter, ModelCall, Terms};
 use crate::cancel::Cancel;
 use crate::permit::{Held, Permit};
 use crate::{Outcome, Receipt, Run};
@@ -76,6 +76,11 @@ impl ModelClearance {
         self.terms().reservation.usd
     }
 
+    /// Whether what stands on the meter comes to more than was set aside, in money or in tokens.
+    pub fn is_spent(&self) -> bool {
+        Charge::of(self.terms(), self.meter().read()).is_over()
+    }
+
     /// Where what is used is written down while it is used.
     pub fn meter(&self) -> &Meter {
         &self.terms().meter
@@ -115,5 +120,11 @@ impl ModelClearance {
     /// Records what came of the call, books what its meter says, and gives back what it held. Never waits for the disk.
     pub fn settle(self, outcome: Outcome) -> Receipt {
         self.0.settle(&outcome)
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "an outcome is told once")]
+    /// As [`ModelClearance::settle`] of a call that has no whole answer: `given` is what there was of one, for the record.
+    pub fn settle_short(self, outcome: Outcome, given: &[u8]) -> Receipt {
+        self.0.settle_short(&outcome, given)
     }
 }

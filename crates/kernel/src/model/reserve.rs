@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ringfence_types::{Budget, Code, Level, Money, Timestamp, Unpriced, Window};
+use ringfence_types::{Budget, Code, Level, Money, Shortfall, Timestamp, Unpriced, Window};
 
 use super::{Demand, Reservation};
 use crate::fold::Account;
@@ -25,6 +25,14 @@ pub(crate) struct Fit {
 pub(crate) struct Blocked {
     level: Level,
     per: Option<Window>,
+    what: Bound,
+}
+
+/// What of a budget is bounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bound {
+    Usd,
+    Tokens,
 }
 
 /// What is left, and what leaves no more.
@@ -72,10 +80,12 @@ pub(crate) fn fit(
     let fits = left.output(demand, model).map_err(|error| unpriced(&error))?;
     // What was asked for may be less than the floor itself.
     let least = model.floor.min(asked);
-    match fits.filter(|fits| demand.output.is_some() && *fits >= least.max(1)) {
-        Some(fits) => Ok(Fit { output: Some(fits), lowered: true, reservation: reserve(fits)? }),
-        None => Err(blocked.objection(now)),
+    if let Some(fits) = fits.filter(|fits| demand.output.is_some() && *fits >= least.max(1)) {
+        return Ok(Fit { output: Some(fits), lowered: true, reservation: reserve(fits)? });
     }
+    let needed = reserve(least)?;
+    let blocked = left.blocks(needed).unwrap_or(blocked);
+    Err(left.objection(blocked, needed, demand.output.map(|_| least), now))
 }
 
 fn left(
@@ -90,16 +100,16 @@ fn left(
         for budget in budgets_of(&account, workspace, Some(agent)) {
             let (sum, _) = state.fold.accounts.against(&account, budget, now);
             let (usd, tokens) = sum.taken();
-            let by = Blocked { level: account.level(), per: budget.per };
+            let by = |what| Blocked { level: account.level(), per: budget.per, what };
             if let Some(rest) = budget.usd.map(|most| most.minus(usd))
                 && left.usd.is_none_or(|(least, _)| rest < least)
             {
-                left.usd = Some((rest, by));
+                left.usd = Some((rest, by(Bound::Usd)));
             }
             if let Some(rest) = budget.tokens.map(|most| most.saturating_sub(tokens))
                 && left.tokens.is_none_or(|(least, _)| rest < least)
             {
-                left.tokens = Some((rest, by));
+                left.tokens = Some((rest, by(Bound::Tokens)));
             }
         }
     }
@@ -140,32 +150,69 @@ impl Left {
         let fits = each.and_then(|each| each.checked_sub(demand.extra));
         Ok(fits.map(|fits| fits.min(demand.output.unwrap_or(0))))
     }
+
+    /// What is said of a call that needs this much at least, with this output.
+    fn objection(
+        &self,
+        blocked: Blocked,
+        needed: Reservation,
+        output: Option<u64>,
+        now: Timestamp,
+    ) -> Objection {
+        let Blocked { level, per, what } = blocked;
+        let until = per.map(|window| window.around(now).1);
+        let (of_money, of_tokens) = (what == Bound::Usd, what == Bound::Tokens);
+        let shortfall = Shortfall {
+            level,
+            per,
+            until,
+            usd: self.usd.filter(|_| of_money).map(|(rest, _)| (rest, needed.usd)),
+            tokens: self.tokens.filter(|_| of_tokens).map(|(rest, _)| (rest, needed.tokens)),
+            max_output_tokens: output,
+        };
+        Objection {
+            retry_after: until.map(|until| until.since(now).max(Duration::from_secs(1))),
+            ..Objection::new(Code::OverBudget, sentence(&shortfall))
+        }
+        .short_of(shortfall)
+    }
 }
 
-// === impl Blocked ===
-
-impl Blocked {
-    fn objection(self, now: Timestamp) -> Objection {
-        let whose = match self.level {
-            Level::Run => "this run",
-            Level::Conversation => "this conversation",
-            Level::Agent => "this agent",
-            Level::User => "this user",
-            Level::Workspace => "this workspace",
-        };
-        let (when, wait) = match self.per {
-            None => (String::new(), None),
-            Some(window) => {
-                let (_, end) = window.around(now);
-                (format!(" for this {window}"), Some(end.since(now)))
-            }
-        };
-        let reason = format!(
-            "The budget of {whose}{when} does not cover this call. Finish with what you have, or ask for less."
-        );
-        Objection {
-            retry_after: wait.map(|wait| wait.max(Duration::from_secs(1))),
-            ..Objection::new(Code::OverBudget, reason)
+/// A shortfall in words.
+fn sentence(short: &Shortfall) -> String {
+    let whose = match short.level {
+        Level::Run => "this run",
+        Level::Conversation => "this conversation",
+        Level::Agent => "this agent",
+        Level::User => "this user",
+        Level::Workspace => "this workspace",
+    };
+    let when = short.per.map(|window| format!(" for this {window}")).unwrap_or_default();
+    let (needed, left) = match (short.usd, short.tokens) {
+        (Some((left, needed)), _) => (format!("${needed}"), format!("${left}")),
+        (None, Some((left, needed))) => (format!("{needed} tokens"), format!("{left}")),
+        (None, None) => ("more".to_owned(), "less".to_owned()),
+    };
+    let with = short.max_output_tokens.map(|tokens| format!(" for an answer of {tokens} tokens"));
+    let until = short.until.map(|until| {
+        // `2026-12-01T00:00:00.000000Z`, of which the date is said where it is not the next one.
+        let text = until.to_string();
+        let (date, time) = (text.get(..10).unwrap_or_default(), text.get(11..16).unwrap_or_default());
+        if short.per == Some(Window::Month) {
+            format!(" until {date} {time} UTC")
+        } else {
+            format!(" until {time} UTC")
         }
-    }
+    });
+    let less = if short.max_output_tokens.is_some() {
+        "ask for less: with a shorter conversation or a smaller max_tokens"
+    } else {
+        "ask for less"
+    };
+    format!(
+        "The budget of {whose}{when} does not cover this call: it may come to {needed}{}, and {left} is left{}. Finish \
+         with what you have, or {less}.",
+        with.unwrap_or_default(),
+        until.unwrap_or_default()
+    )
 }

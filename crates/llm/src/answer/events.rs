@@ -55,6 +55,8 @@ impl Meter {
             }
             "content_block_start" => {
                 if let Some(started) = object(data, "content_block") {
+                    // What follows need not be shown.
+                    self.begun |= started.text("type") != Some("text");
                     block(started, &mut |part| self.write(part));
                 }
             }
@@ -97,6 +99,7 @@ impl Meter {
         match kind(event, data) {
             "response.output_item.added" => {
                 if let Some(item) = object(data, "item") {
+                    self.begun |= item.text("type") != Some("message");
                     texts(item, &["name"], &mut |part| self.write(part));
                 }
             }

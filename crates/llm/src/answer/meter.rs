@@ -29,6 +29,8 @@ pub struct Meter {
     pub(super) hosted: Uses,
     pub(super) finish: Option<SmolStr>,
     pub(super) finished: bool,
+    /// The model has begun something that is not shown while it is written.
+    pub(super) begun: bool,
     /// The end of Anthropic's message has been stated, and with it how much was written.
     pub(super) is_output_final: bool,
     pub(super) failed: Option<Failed>,
@@ -79,6 +81,7 @@ impl Meter {
             hosted: Uses::new(),
             finish: None,
             finished: false,
+            begun: false,
             is_output_final: false,
             failed: None,
             doubtful: false,
@@ -120,6 +123,12 @@ impl Meter {
     pub fn output_tokens(&self) -> u64 {
         let reported = self.reported().map_or(0, |reading| reading.usage.output_total());
         self.output.tokens.max(reported)
+    }
+
+    /// Whether the model has begun to write: text, thoughts or the arguments of a tool. That the provider is alive, has
+    /// read the request, or says who will speak, is none of it.
+    pub fn has_begun(&self) -> bool {
+        self.begun || self.output.bytes > 0 || self.finished || self.failed.is_some()
     }
 
     /// Whether the provider has said that it failed.

@@ -10,14 +10,8 @@ use super::*;
 use crate::Family;
 
 fn refused(code: Code, retry_after: Option<Duration>) -> Refusal {
-    Refusal {
-        code,
-        action: ActionId::new(Timestamp::from_micros(0), [0; 10]),
-        rule: None,
-        reason: "no, and here is why".to_owned(),
-        approval: None,
-        retry_after,
-    }
+    let action = ActionId::new(Timestamp::from_micros(0), [0; 10]);
+    Refusal { retry_after, ..Refusal::new(code, action, "no, and here is why") }
 }
 
 fn text(body: &Object) -> String {
@@ -155,7 +149,7 @@ fn nothing_that_may_be_a_key_passes() {
 
 fn pass(family: Family, status: u16, body: &str, headers: &[(&str, &'static str)]) -> Passed {
     let header = |name: &str| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
-    from_upstream(family, status, body.as_bytes(), header, &[])
+    from_upstream(family, (status, "/chat/completions"), body.as_bytes(), header, &[])
 }
 
 #[test]
@@ -178,6 +172,30 @@ fn a_refused_key_is_not_the_clients_fault_and_is_not_shown() {
     assert_eq!(passed.status, 502);
     assert!(!said.contains("sk-") && said.contains("the gateway's key"), "{said}");
     assert_eq!(passed.headers, [("x-should-retry", "false".to_owned())]);
+}
+
+#[test]
+fn a_redirect_is_a_failure_and_not_followed() {
+    for status in [301, 302, 307, 308] {
+        let passed = pass(Family::OpenAi, status, "", &[("location", "http://elsewhere.test")]);
+        let said = String::from_utf8(passed.body).unwrap();
+        assert!(passed.status == 502 && said.contains("not followed"), "{said}");
+        assert_eq!(passed.headers, [("x-should-retry", "false".to_owned())]);
+        assert!(!passed.retry.safe);
+    }
+}
+
+#[test]
+fn a_path_that_there_is_not_is_told_from_a_model_that_there_is_not() {
+    let passed = pass(Family::OpenAi, 404, r#"{"detail":"Not Found"}"#, &[]);
+    let said = String::from_utf8(passed.body).unwrap();
+    assert!(
+        passed.status == 404 && said.contains("nothing at /chat/completions") && said.contains("lack /v1"),
+        "{said}"
+    );
+    for known in [r#"{"error":"model 'm' not found"}"#, r#"{"error":{"message":"no model m"}}"#] {
+        assert_eq!(pass(Family::OpenAi, 404, known, &[]).body, known.as_bytes());
+    }
 }
 
 #[test]
@@ -229,9 +247,13 @@ fn a_wait_is_read_as_the_headers_have_it() {
         ("retry-after", "-1", None),
         ("retry-after", "inf", None),
         ("retry-after", ".", None),
-        ("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT", None),
+        ("retry-after", "Wed, 21 Oct 2026 07:28:07 GMT", Some(Duration::from_secs(7))),
+        ("retry-after", "Wed, 21 Oct 2026 07:27:00 GMT", Some(Duration::ZERO)),
+        ("retry-after", "Tue, 31 Dec 2999 23:59:59 GMT", day),
+        ("retry-after", "soon", None),
     ] {
-        let headers: &'static [(&str, &str)] = Box::leak(Box::new([(name, value)]));
+        let date = ("date", "Wed, 21 Oct 2026 07:28:00 GMT");
+        let headers: &'static [(&str, &str)] = Box::leak(Box::new([(name, value), date]));
         assert_eq!(pass(Family::OpenAi, 429, "{}", headers).retry.after, after, "{value}");
     }
 }
@@ -241,9 +263,9 @@ proptest! {
     fn no_bytes_make_it_panic_and_json_stays_json(text in "\\PC{0,80}", key in "sk-[a-zA-Z0-9]{20,40}", bytes: Vec<u8>) {
         let _ = redact(&bytes, &[]);
         let body = Value::from(Object::new().with("error", Object::new().with("message", format!("{text} {key}")))).to_bytes();
-        let passed = from_upstream(Family::OpenAi, 400, &body, |_| None, &[]);
+        let passed = from_upstream(Family::OpenAi, (400, ""), &body, |_| None, &[]);
         prop_assert!(parse(&passed.body, &Limits::default()).is_ok());
         prop_assert!(!String::from_utf8(passed.body).unwrap().contains(&key));
-        let _ = from_upstream(Family::Anthropic, 500, &bytes, |_| None, &[]);
+        let _ = from_upstream(Family::Anthropic, (500, ""), &bytes, |_| None, &[]);
     }
 }

@@ -49,11 +49,11 @@ const AFTER_MAX: Duration = Duration::from_hours(24);
 /// the request.
 ///
 /// A body that is a JSON object stays as it is, but for what may be a key. Anything else is replaced by an error in the
-/// provider's shape. A refused key (401, 407) is the operator's to mend and not the client's, whose own token is fine: the
-/// client gets 502.
+/// provider's shape, and so is a 404 that is none of an API's: there is nothing under `path`. A refused key (401, 407) is
+/// the operator's to mend and not the client's, whose own token is fine, and so is a redirect: the client gets 502.
 pub fn from_upstream<'a>(
     family: Family,
-    status: u16,
+    (status, path): (u16, &str),
     text: &[u8],
     header: impl Fn(&str) -> Option<&'a str>,
     known: &[&[u8]],
@@ -66,20 +66,29 @@ pub fn from_upstream<'a>(
         .filter(|(_, value)| value.len() <= HEADER_BYTES_MAX && redact(value.as_bytes(), known).is_none())
         .map(|(name, value)| (name, value.to_owned()))
         .collect();
-    if matches!(status, 401 | 407) {
+    if let Some(message) = for_the_operator(status) {
         headers.retain(|(name, _)| *name != NO_RETRY.0);
         headers.push((NO_RETRY.0, NO_RETRY.1.to_owned()));
-        let message =
-            "the provider does not accept the gateway's key: this is for whoever runs the gateway to mend";
+        let body = own(family, Kind::Server, &message);
+        return Passed { status: 502, body, headers, untouched: false, retry };
+    }
+    let is_nowhere = status == 404 && value.as_ref().is_none_or(|value| value.get("error").is_none());
+    let passed = value.filter(|value| value.as_object().is_some());
+    if is_nowhere {
+        let hint = if path.contains("/v1/") {
+            "is the model's `base_url` right"
+        } else {
+            "does the model's `base_url` lack /v1"
+        };
+        let message = format!("the provider has nothing at {path}; {hint}?");
         return Passed {
-            status: 502,
-            body: own(family, Kind::Server, message),
+            status,
+            body: own(family, Kind::NotFound, &message),
             headers,
             untouched: false,
             retry,
         };
     }
-    let passed = value.filter(|value| value.as_object().is_some());
     let (body, untouched) = match (passed, redact(text, known)) {
         (Some(_), None) => (text.to_vec(), true),
         (Some(_), Some(redacted)) => (redacted, false),
@@ -89,6 +98,19 @@ pub fn from_upstream<'a>(
         }
     };
     Passed { status, body, headers, untouched, retry }
+}
+
+/// What the client is told instead of an answer that is no business of its.
+fn for_the_operator(status: u16) -> Option<String> {
+    let mends = "this is for whoever runs the gateway to mend";
+    match status {
+        401 | 407 => Some(format!("the provider does not accept the gateway's key: {mends}")),
+        300..=399 => Some(format!(
+            "the provider answered with a redirect ({status}), and redirects are not followed, as a key would go \
+             elsewhere with them: {mends}, in the model's `base_url`"
+        )),
+        _ => None,
+    }
 }
 
 fn own(family: Family, kind: Kind, message: &str) -> Vec<u8> {
@@ -124,10 +146,18 @@ fn retry<'a>(status: u16, body: Option<&Value>, header: &impl Fn(&str) -> Option
         _ => by_status,
     };
     let scaled = |name, unit: f64| seconds(header(name)?, unit);
-    Retry { safe, after: scaled("retry-after-ms", 1_000.0).or_else(|| scaled("retry-after", 1.0)) }
+    let until = || until(header("retry-after")?, header("date")?);
+    let after = scaled("retry-after-ms", 1_000.0).or_else(|| scaled("retry-after", 1.0)).or_else(until);
+    Retry { safe, after }
 }
 
-/// A wait as these headers have it: a number, which may have a fraction. A date is not read; providers send none.
+/// A wait until a date, by the clock of whoever wants it (RFC 9110, section 10.2.3).
+fn until(text: &str, now: &str) -> Option<Duration> {
+    let date = |text: &str| httpdate::parse_http_date(text.trim()).ok();
+    Some(date(text)?.duration_since(date(now)?).unwrap_or_default().min(AFTER_MAX))
+}
+
+/// A wait as these headers have it: a number, which may have a fraction.
 fn seconds(text: &str, unit: f64) -> Option<Duration> {
     let text = text.trim();
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');

@@ -7,6 +7,9 @@ use super::Trail;
 use crate::Api;
 use crate::tokens::Shape;
 
+/// Hosted tools of which no API bounds how often they are used: a call with one is refused, whatever its agent holds.
+pub const HOSTED_UNBOUNDED: [&str; 1] = ["code_execution"];
+
 /// What may go on that is refused otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Switches {

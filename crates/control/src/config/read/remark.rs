@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use ringfence_document::{Key, Node, Report};
+use ringfence_llm::request::HOSTED_UNBOUNDED;
 use ringfence_types::ServerName;
 
 use super::super::{AgentConfig, ServerConfig, WorkspaceConfig};
@@ -89,12 +90,21 @@ fn reachable(workspace: &WorkspaceConfig) -> HashSet<&str> {
     held
 }
 
-/// Of hosted tools that no model of the agent has a price for: using them is refused.
+/// Of hosted tools whose use is refused: because it cannot be bounded, or no model of the agent has a price for it.
 fn hosted(workspace: &WorkspaceConfig, agent: &AgentConfig, key: &Key, report: &mut Report) {
     let models = agent.models.iter().filter_map(|name| workspace.model(name.as_str()));
     let prices: Vec<_> =
         models.filter_map(|model| model.served.as_ref()).map(|served| &served.price).collect();
     for tool in &agent.hosted_tools {
+        if HOSTED_UNBOUNDED.contains(&tool.as_str()) {
+            let message = format!(
+                "agent `{}` cannot hold the hosted tool `{tool}`: no API bounds how often it is used, so nobody knows what to \
+                 set aside",
+                agent.name
+            );
+            report.error_with_hint(key.place, message, "leave it out of `hosted_tools`");
+            continue;
+        }
         let is_priced = prices.iter().any(|price| price.hosted.iter().any(|(known, _)| known == tool));
         if !is_priced {
             report.warning_with_hint(

@@ -75,7 +75,7 @@ pub(crate) enum UpstreamError {
 impl From<WireError> for UpstreamError {
     fn from(error: WireError) -> Self {
         match error {
-            WireError::Unreachable => Self::Unreachable,
+            WireError::Unreachable(_) => Self::Unreachable,
             WireError::Broken => Self::Broken,
             WireError::Malformed => Self::Malformed("not HTTP"),
         }
