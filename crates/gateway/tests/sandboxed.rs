@@ -1,5 +1,7 @@
 //! Programs as they are, in a real sandbox whose only way out is the gateway.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on panics")]
+
 mod common;
 
 use std::sync::Arc;

@@ -42,7 +42,8 @@ pub struct EgressLimits {
     /// How long one address is waited for before the next is tried beside it.
     pub next_address: Duration,
 
-    /// Bytes in hand in each direction of a connection that is passed through.
+    /// Bytes passed on at once in each direction of a connection that is passed through; kept only while the other side
+    /// does not take them.
     pub buffer_bytes: usize,
     /// For how long nothing may go either way.
     pub idle: Duration,

@@ -19,6 +19,7 @@
 mod addresses;
 mod berth;
 pub(crate) mod connect;
+mod copy;
 mod dial;
 mod dns;
 mod fare;

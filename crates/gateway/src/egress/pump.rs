@@ -10,6 +10,7 @@ use std::time::Duration;
 use ringfence_kernel::{Cancel, Failure};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::copy::both_ways;
 use super::fare::{Counts, End, Fare, Way};
 use super::limits::EgressLimits;
 
@@ -22,15 +23,14 @@ where
     let mut inside = Watched::new(inside, Way::Out, &fare);
     let mut outside = Watched::new(outside, Way::In, &fare);
     let host_failed = Arc::clone(&outside.failed);
-    let bytes = limits.buffer_bytes;
-    let passing = tokio::io::copy_bidirectional_with_sizes(&mut inside, &mut outside, bytes, bytes);
+    let passing = both_ways(&mut inside, &mut outside, limits.buffer_bytes);
     let end = tokio::select! {
         biased;
         cut = fare.cancel.cancelled() => End::Cut(cut),
         () = tokio::time::sleep_until(fare.deadline) => End::Deadline,
         () = silence(&fare.counts, limits.idle) => End::Done,
         passed = passing => match passed {
-            Ok(_) => End::Done,
+            Ok(()) => End::Done,
             Err(_) if fare.is_over() => End::Host(Failure::Withheld, "the host sent more than a rule allows"),
             // How a host ends a connection is its own affair once it has answered.
             Err(_) if host_failed.load(Ordering::Relaxed) && fare.counts.get(Way::In) == 0 => {

@@ -14,8 +14,8 @@ async fn measure<S: AsyncRead + Unpin>(what: &str, stream: &mut S) {
     let mut buffer = vec![0; 1 << 20];
     let (started, mut bytes) = (Instant::now(), 0);
     while started.elapsed() < TIME {
-        match stream.read(&mut buffer).await {
-            Ok(read @ 1..) => bytes += read,
+        match tokio::time::timeout(TIME, stream.read(&mut buffer)).await {
+            Ok(Ok(read @ 1..)) => bytes += read,
             _ => break,
         }
     }
