@@ -186,6 +186,27 @@ async fn a_run_is_watched_paused_stopped_and_killed() {
 }
 
 #[tokio::test]
+async fn a_run_is_told_as_server_sent_events() {
+    let node = Node::start(&shell("echo one; sleep 0.3; echo two >&2; exit 4")).await;
+    let id = begin(&node).await;
+    let told = node.api(&format!("/api/v1/runs/{id}/events")).await.text();
+    let events: Vec<(&str, Value)> = told
+        .split_terminator("\n\n")
+        .filter_map(|event| event.strip_prefix("event: ")?.split_once("\ndata: "))
+        .map(|(kind, data)| (kind, serde_json::from_str(data).unwrap()))
+        .collect();
+    let of = |kind: &str, member: &str| -> Vec<String> {
+        let of_kind = events.iter().filter(|(each, _)| *each == kind);
+        of_kind.map(|(_, data)| data[member].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(of("output", "text"), ["one", "two"], "{told}");
+    assert_eq!(of("output", "stream"), ["stdout", "stderr"]);
+    let states = of("state", "state");
+    assert!(states.contains(&"running".to_owned()) && states.last().unwrap() == "ended", "{states:?}");
+    assert_eq!(events.last().unwrap().1["exit_code"], 4);
+}
+
+#[tokio::test]
 async fn all_runs_of_an_agent_are_killed_at_once_and_none_begins_until_that_is_lifted() {
     let mark = format!("2000.{}", std::process::id());
     let node = Node::start(&shell(&format!("trap : TERM; sleep {mark} & sleep {mark}; sleep {mark}"))).await;

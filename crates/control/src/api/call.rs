@@ -39,6 +39,8 @@ pub(crate) enum Answer {
     Document(Object),
     /// JSON lines, as they come.
     Lines(Body),
+    /// Server-sent events, as they come.
+    Events(Body),
     /// Text of a content type.
     Text(&'static str, String),
 }
@@ -172,6 +174,7 @@ impl IntoResponse for Answer {
         let (kind, body) = match self {
             Self::Document(object) => ("application/json", Body::from(Value::Object(object).to_bytes())),
             Self::Lines(body) => ("application/x-ndjson", body),
+            Self::Events(body) => ("text/event-stream", body),
             Self::Text(kind, text) => (kind, Body::from(text)),
         };
         let mut response = Response::new(body);

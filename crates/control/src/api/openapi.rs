@@ -69,6 +69,7 @@ fn responses(route: &Route) -> Object {
     let (kind, schema) = match route.answer {
         AnswerKind::Document => ("application/json", "object"),
         AnswerKind::Lines => ("application/x-ndjson", "string"),
+        AnswerKind::Events => ("text/event-stream", "string"),
         AnswerKind::Text => ("text/plain", "string"),
     };
     let done = Object::new()

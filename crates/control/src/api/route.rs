@@ -64,6 +64,8 @@ pub(crate) enum AnswerKind {
     Document,
     /// One JSON object a line.
     Lines,
+    /// Server-sent events.
+    Events,
     /// Plain text.
     Text,
 }

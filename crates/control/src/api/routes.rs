@@ -3,7 +3,7 @@
 use http::Method;
 
 use super::handlers;
-use super::route::AnswerKind::{Document, Lines, Text};
+use super::route::AnswerKind::{Document, Events, Lines, Text};
 use super::route::FieldKind::{Flag, Object as Members, Text as Word, Texts, Whole};
 use super::route::{Field, Route};
 use crate::Power;
@@ -99,6 +99,8 @@ pub(super) const ALL: &[Route] = &[
         Field::new("contains", Word, "Only lines with this text in them."),
         Field::new("stream", Word, "Only stdout or stderr."),
     ], None, Lines),
+    route!(GET "/api/v1/runs/{run}/events", View, events, "Where a run stands (`state`) and what it writes (`output`), as server-sent events, until it has ended.",
+        NOTHING, None, Events),
     route!(POST "/api/v1/runs/{run}/stop", Operate, stop, "Asks a run to end: SIGTERM, and after a grace everything in its sandbox is killed.",
         NOTHING, Some(&[REASON]), Document),
     route!(POST "/api/v1/runs/{run}/pause", Operate, pause, "Holds every process of a run.", NOTHING, Some(&[REASON]), Document),

@@ -2,6 +2,7 @@
 
 mod approvals;
 mod audit;
+mod events;
 mod node;
 mod policy;
 mod runs;
@@ -13,6 +14,7 @@ mod tools;
 
 pub(super) use approvals::{approvals, approve, deny, one_approval};
 pub(super) use audit::{action, checkpoint, entries, entry};
+pub(super) use events::events;
 pub(super) use node::{health, metrics, openapi, ready, reload, status, whoami};
 pub(super) use policy::{explain, schema};
 pub(super) use runs::{kill, mint, one_run, runs};

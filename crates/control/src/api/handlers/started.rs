@@ -9,7 +9,7 @@ use ringfence_json::{Object, Value};
 use ringfence_kernel::{Actor, Begin, RunError};
 use ringfence_runs::{Follower, Line, OutputError, StartError};
 use ringfence_types::{AgentName, RunId, WorkspaceName};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::super::call::{Answer, Call};
 use super::super::lines::Receiving;
@@ -138,9 +138,7 @@ pub(in crate::api) async fn output(call: Call) -> Result<Answer, Problem> {
         Err(OutputError::Nothing) if goes_on && call.desk.runs.is_living(run) => None,
         follower => Some(follower?),
     };
-    let slot = Arc::clone(&call.desk.followers).try_acquire_owned().map_err(|_| {
-        Problem::unavailable("too many follow runs and the log already").hint("end one of the others")
-    })?;
+    let place = follower_place(&call)?;
     let (sender, receiver) = mpsc::channel(QUEUE);
     let (desk, credential) = (Arc::clone(&call.desk), call.credential);
     let wanted = move |line: &Line| {
@@ -154,9 +152,16 @@ pub(in crate::api) async fn output(call: Call) -> Result<Answer, Problem> {
         if let Some(follower) = follower {
             give_out(follower, goes_on, &sender, wanted, || desk.still_lets_look(credential)).await;
         }
-        drop(slot);
+        drop(place);
     });
     Ok(Answer::Lines(Body::new(StreamBody::new(Receiving(receiver)))))
+}
+
+/// A place among those who follow something.
+pub(super) fn follower_place(call: &Call) -> Result<OwnedSemaphorePermit, Problem> {
+    Arc::clone(&call.desk.followers).try_acquire_owned().map_err(|_| {
+        Problem::unavailable("too many follow runs and the log already").hint("end one of the others")
+    })
 }
 
 /// Waits until a run writes or has ended.
