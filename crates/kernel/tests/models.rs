@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::{Node, crash_copy, dana, json, open_at, start, workspace};
-use ringfence_json::Object;
+use ringfence_json::{Object, Value};
 use ringfence_kernel::{
     Account, Admission, BreakerSetup, CancelledBy, Clock, Demand, Failure, LoopLimits, Mint, ModelCall,
     ModelClearance, ModelProposal, ModelSetup, Outcome, Run, Setup, Sum, Trail, TrailStep,
@@ -242,6 +242,71 @@ async fn an_output_limit_that_does_not_fit_is_lowered_to_what_fits_down_to_the_f
     // What was asked for is below the floor itself.
     small.demand.output = Some(10);
     spend(cleared(&node, &run, small).await, used(40, 10));
+}
+
+#[tokio::test]
+async fn a_refusal_says_whose_budget_it_is_what_is_left_of_it_and_what_is_needed() {
+    let monthly = Budget { per: Some(Window::Month), ..usd("0.00101") };
+    let tokens = Budget { tokens: Some(1_005), ..Budget::default() };
+    for (budget, said, object) in [
+        (
+            monthly,
+            "The budget of this agent for this month does not cover this call: it may come to $0.001032 for an answer of \
+             16 tokens, and $0.00101 is left until 2026-12-01 00:00 UTC. Finish with what you have, or ask for less: with \
+             a shorter conversation or a smaller max_tokens.",
+            r#"{"level":"agent","per":"month","until":"2026-12-01T00:00:00.000000Z","left":{"usd_nanos":1010000},"needed":{"usd_nanos":1032000,"max_output_tokens":16}}"#,
+        ),
+        (
+            tokens,
+            "The budget of this agent does not cover this call: it may come to 1016 tokens for an answer of 16 tokens, and \
+             1005 is left. Finish with what you have, or ask for less: with a shorter conversation or a smaller \
+             max_tokens.",
+            r#"{"level":"agent","left":{"tokens":1005},"needed":{"tokens":1016,"max_output_tokens":16}}"#,
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        // More is left of the other budget: it is not the one that is told.
+        let bounded = setup(|setup| {
+            budgets(setup).agent = vec![budget];
+            budgets(setup).workspace = vec![usd("0.0011")];
+        });
+        let node = node(folder.path(), bounded).await;
+        let (_, run) = node.mint().await;
+        let refusal = refused(&node, &run, call("smart", 8_192)).await;
+        assert_eq!(refusal.reason, said);
+        let told = refusal.to_object();
+        assert_eq!(told.get("budget").unwrap().to_string(), object);
+    }
+}
+
+#[tokio::test]
+async fn what_there_was_of_an_answer_is_kept_with_the_outcome_of_a_call_that_has_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = node(folder.path(), setup(|_| ())).await;
+    let (_, run) = node.mint().await;
+    for given in [b"half of it".as_slice(), b""] {
+        let clearance = cleared(&node, &run, call("smart", 100)).await;
+        clearance.settle_short(Outcome::Cancelled { by: CancelledBy::Client }, given);
+        let outcome = node.entries("outcome").pop().unwrap();
+        assert_eq!(outcome.get("result").is_some(), !given.is_empty());
+        assert_eq!(outcome.get("result_bytes").and_then(Value::as_u64), Some(given.len() as u64));
+        assert_eq!(outcome.text("status"), Some("cancelled"));
+    }
+}
+
+#[tokio::test]
+async fn a_call_is_spent_when_what_it_used_costs_more_than_was_set_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = node(folder.path(), setup(|_| ())).await;
+    let (_, run) = node.mint().await;
+    let clearance = cleared(&node, &run, call("smart", 100)).await;
+    // 1,000 were set aside for what is read, of which 800 are not: as much money as 400 more to write.
+    clearance.meter().sent(200);
+    for (written, is_spent) in [(100, false), (500, false), (501, true)] {
+        clearance.meter().written(written);
+        assert_eq!(clearance.is_spent(), is_spent, "{written}");
+    }
+    clearance.settle(done());
 }
 
 #[tokio::test]

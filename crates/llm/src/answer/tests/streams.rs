@@ -245,3 +245,59 @@ fn what_a_chunk_costs() {
         println!("{api:?}, usage hidden {hide_usage}: {} bytes in {each:?} ({passed} passed)", chunk.len());
     }
 }
+
+#[test]
+fn a_model_has_begun_when_it_writes_and_not_when_its_provider_is_alive() {
+    let alive = [
+        (
+            Api::Chat,
+            "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n",
+        ),
+        (
+            Api::Messages,
+            "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":5,\"output_tokens\":1}}}\n\n",
+        ),
+        (Api::Messages, "event: ping\ndata: {\"type\":\"ping\"}\n\n: comment\n\n"),
+        (
+            Api::Messages,
+            "data: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n",
+        ),
+        (
+            Api::Responses,
+            "data: {\"type\":\"response.created\",\"response\":{\"status\":\"in_progress\"}}\n\n",
+        ),
+        (
+            Api::Responses,
+            "data: {\"type\":\"response.output_item.added\",\"item\":{\"type\":\"message\"}}\n\n",
+        ),
+    ];
+    let begun = [
+        (Api::Chat, "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n"),
+        (Api::Chat, "data: {\"choices\":[{\"index\":0,\"delta\":{\"reasoning_content\":\"a\"}}]}\n\n"),
+        (Api::Chat, "data: [DONE]\n\n"),
+        (
+            Api::Messages,
+            "data: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"thinking\",\"thinking\":\"\"}}\n\n",
+        ),
+        (
+            Api::Messages,
+            "data: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"tool_use\",\"name\":\"now\",\"input\":{}}}\n\n",
+        ),
+        (
+            Api::Responses,
+            "data: {\"type\":\"response.output_item.added\",\"item\":{\"type\":\"reasoning\"}}\n\n",
+        ),
+        (Api::Responses, "data: {\"type\":\"response.output_text.delta\",\"delta\":\"a\"}\n\n"),
+        (Api::Responses, "data: {\"type\":\"error\",\"code\":\"server_error\"}\n\n"),
+    ];
+    let all = alive.map(|case| (case, false)).into_iter().chain(begun.map(|case| (case, true)));
+    for ((api, text), has_begun) in all {
+        let mut meter = Meter::new(api, Tokenizer::Bytes, false);
+        let mut reader = Reader::new(100_000);
+        reader.push(Bytes::from_static(text.as_bytes()));
+        while let Some(event) = reader.next_event().unwrap() {
+            meter.event(&event).unwrap();
+        }
+        assert_eq!(meter.has_begun(), has_begun, "{api:?} {text}");
+    }
+}
