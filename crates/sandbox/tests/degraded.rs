@@ -13,7 +13,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 
 use common::{Host, eventually, has_role, marker, processes_with, role, run, shell, spawner};
-use ringfence_sandbox::{Command, ExitStatus, LayerName, SpawnError, Spawner};
+use ringfence_sandbox::{Command, ExitStatus, LayerName, Network, Root, SpawnError, Spawner};
 use rustix::process::{Pid, Signal, kill_process};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
@@ -85,9 +85,10 @@ fn in_role(name: &str) -> bool {
         return false;
     }
     match name {
-        "role_without_namespaces" => refuse(NAMESPACES, &[]),
-        "role_without_landlock" => refuse(0, &LANDLOCK),
-        "role_without_mounts" => refuse(0, &[libc::SYS_mount]),
+        "role_without_namespaces" | "role_box_without_namespaces" => refuse(NAMESPACES, &[]),
+        "role_box_without_network" => refuse(libc::CLONE_NEWNET, &[]),
+        "role_without_landlock" | "role_box_without_landlock" => refuse(0, &LANDLOCK),
+        "role_without_mounts" | "role_box_without_mounts" => refuse(0, &[libc::SYS_mount]),
         _ => refuse(NAMESPACES, &LANDLOCK),
     }
     true
@@ -211,6 +212,85 @@ fn without_both_the_data_can_be_read_and_that_is_said() {
     ");
 }
 
+/// A box on such a machine, in one line of text.
+async fn try_box(spawner: &Spawner, network: Network) -> String {
+    let command = shell("echo in a box").root(Root::system()).network(network);
+    match spawner.spawn(&command).await {
+        Ok(_child) => run(spawner, &command).await.stdout.trim().to_owned(),
+        Err(refused) => refused.to_string(),
+    }
+}
+
+fn play_box(name: &str) {
+    if !in_role(name) {
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let spawner = spawner(&[]);
+        for network in [Network::Gateway, Network::Host] {
+            println!("> {}", try_box(&spawner, network).await);
+        }
+        if let Some(layer) = spawner.run_layers().missing().find(|layer| layer.name == LayerName::Landlock) {
+            println!("> {layer}");
+        }
+    });
+}
+
+#[test]
+#[ignore = "a role"]
+fn role_box_without_namespaces() {
+    play_box("role_box_without_namespaces");
+}
+
+#[test]
+#[ignore = "a role"]
+fn role_box_without_network() {
+    play_box("role_box_without_network");
+}
+
+#[test]
+#[ignore = "a role"]
+fn role_box_without_mounts() {
+    play_box("role_box_without_mounts");
+}
+
+#[test]
+#[ignore = "a role"]
+fn role_box_without_landlock() {
+    play_box("role_box_without_landlock");
+}
+
+#[test]
+fn a_box_is_refused_where_its_root_or_its_network_cannot_be_made() {
+    let refused = told_by("role_box_without_namespaces");
+    assert!(
+        refused[0].starts_with("the sandbox layer network-namespace is required and missing: "),
+        "{refused:?}"
+    );
+    let root = "the sandbox layer private-root is required and missing: it takes a mount namespace";
+    assert!(refused[1].starts_with(root), "{refused:?}");
+    let refused = told_by("role_box_without_network");
+    assert!(
+        refused[0].starts_with("the sandbox layer network-namespace is required and missing: "),
+        "{refused:?}"
+    );
+    assert_eq!(refused[1], "in a box", "with the machine's network, as ordered");
+    let refused = told_by("role_box_without_mounts");
+    for said in &refused[..2] {
+        assert!(said.contains("private-root is required and missing: making mounts private: "), "{said}");
+    }
+}
+
+#[test]
+fn a_box_without_landlock_runs_and_says_so() {
+    let said = told_by("role_box_without_landlock");
+    assert_eq!(
+        said,
+        ["in a box", "in a box", "landlock: missing (not in this kernel, or refused by a filter)"]
+    );
+}
+
 /// A node without namespaces, with children that leave processes behind in every way.
 #[test]
 #[ignore = "a role"]
@@ -257,5 +337,5 @@ fn without_namespaces_nothing_outlives_its_child_or_the_node_either() {
 
 #[test]
 fn all_of_this_holds_for_an_ordinary_user_too() {
-    common::as_nobody(6);
+    common::as_nobody(8);
 }

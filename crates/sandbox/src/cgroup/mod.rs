@@ -7,8 +7,9 @@ mod base;
 mod hierarchies;
 mod one;
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::cell::{Cell, RefCell};
+use std::fs;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -23,6 +24,9 @@ use crate::layer::{Layer, LayerName, LayerState};
 pub(crate) struct Cgroups {
     unified: Result<Base, String>,
     old: Vec<(Result<Base, String>, Vec<Controller>)>,
+    /// Made while there was nothing else to do, for the next child.
+    spare: RefCell<Option<Cgroup>>,
+    next: Cell<u64>,
 }
 
 /// What a child's first process enters by itself, or is made in.
@@ -47,7 +51,7 @@ impl Cgroups {
     /// Finds and makes what this process may, and removes what dead spawners left.
     pub(crate) fn find() -> Self {
         match Hierarchies::find() {
-            Err(error) => Self { unified: Err(format!("reading the cgroups: {error}")), old: Vec::new() },
+            Err(error) => Self::on(Hierarchies::default()).without(&format!("reading the cgroups: {error}")),
             Ok(found) => Self::on(found),
         }
     }
@@ -64,7 +68,35 @@ impl Cgroups {
                 old.push((Base::make(&folder, Version::Old), controls));
             }
         }
-        Self { unified, old }
+        Self { unified, old, spare: RefCell::new(None), next: Cell::new(0) }
+    }
+
+    fn without(self, why: &str) -> Self {
+        Self { unified: Err(why.to_owned()), ..self }
+    }
+
+    /// Makes the folders of the next child.
+    pub(crate) fn prepare(&self) {
+        if self.spare.borrow().is_none() {
+            let mut cgroup = self.fresh();
+            let wanted = [
+                Controller::Memory,
+                Controller::Processes,
+                Controller::Cpu,
+                Controller::Freezer,
+                Controller::CpuTime,
+            ];
+            for (base, version) in wanted.into_iter().filter_map(|wanted| self.place(wanted).ok()) {
+                // What cannot be made now is said when it is needed.
+                let _ = cgroup.make(base, version);
+            }
+            self.spare.replace(Some(cgroup));
+        }
+    }
+
+    fn fresh(&self) -> Cgroup {
+        self.next.set(self.next.get() + 1);
+        Cgroup::new(self.next.get())
     }
 
     /// Where a controller is to be had.
@@ -88,16 +120,15 @@ impl Cgroups {
     }
 
     /// Makes the cgroup of a child, as far as one can be made; what came of it, as layers.
-    pub(crate) fn make(&self, id: u64, limits: &Limits, processes: Option<u64>) -> (Cgroup, Vec<Layer>) {
-        let mut cgroup = Cgroup::default();
+    pub(crate) fn make(&self, limits: &Limits, processes: Option<u64>) -> (Cgroup, Vec<Layer>) {
+        let mut cgroup = self.spare.take().unwrap_or_else(|| self.fresh());
         let mut layers = Vec::new();
-        let name = id.to_string();
         let mut limit = |layer, controller, value: Option<u64>| {
             let outcome = match value {
                 None => Err("not ordered".to_owned()),
                 Some(value) => self
                     .place(controller)
-                    .and_then(|(base, version)| cgroup.limit(base, version, &name, controller, value)),
+                    .and_then(|(base, version)| cgroup.limit(base, version, controller, value)),
             };
             let state = outcome.map_or_else(LayerState::Missing, LayerState::InForce);
             layers.push(Layer { name: layer, state });
@@ -107,18 +138,19 @@ impl Cgroups {
         limit(LayerName::CpuLimit, Controller::Cpu, limits.cpu_percent.map(u64::from));
         let freezer = self
             .place(Controller::Freezer)
-            .and_then(|(base, version)| cgroup.freezer(base, version, &name))
+            .and_then(|(base, version)| cgroup.freezer(base, version))
             .map_err(|why| format!("by stop signals instead: {why}"));
         let state = freezer.map_or_else(LayerState::Missing, LayerState::InForce);
         layers.push(Layer { name: LayerName::Freezer, state });
         if let Ok((base, version)) = self.place(Controller::CpuTime) {
-            cgroup.account(base, version, &name);
+            cgroup.account(base, version);
         }
         (cgroup, layers)
     }
 
     /// Removes the spawner's folders, when every child has gone.
     pub(crate) fn remove(&self) {
+        drop(self.spare.take());
         for base in self.unified.iter().chain(self.old.iter().filter_map(|(base, _)| base.as_ref().ok())) {
             base.remove();
         }
@@ -131,7 +163,7 @@ impl Joinable {
     /// Moves this process, which must have one thread, into the folders of v1.
     pub(crate) fn join(&self) -> io::Result<()> {
         for tasks in &self.tasks {
-            File::from(tasks.try_clone()?).write_all(b"0")?;
+            rustix::io::write(tasks, b"0")?;
         }
         Ok(())
     }

@@ -18,7 +18,10 @@ const PERIOD: u64 = 100_000;
 /// The folders of one child.
 #[derive(Debug, Default)]
 pub(crate) struct Cgroup {
-    folders: Vec<PathBuf>,
+    name: String,
+    made: Vec<PathBuf>,
+    /// Those of v1 that something is wanted of, to be entered.
+    used: Vec<PathBuf>,
     unified: Option<PathBuf>,
     memory: Option<(PathBuf, Version)>,
     processes: Option<(PathBuf, Version)>,
@@ -29,16 +32,20 @@ pub(crate) struct Cgroup {
 // === impl Cgroup ===
 
 impl Cgroup {
+    /// No folder yet; they will have this number, which no other of the spawner has.
+    pub(super) fn new(number: u64) -> Self {
+        Self { name: number.to_string(), ..Self::default() }
+    }
+
     /// Sets a bound; how it is enforced.
     pub(super) fn limit(
         &mut self,
         base: &Base,
         version: Version,
-        name: &str,
         controller: Controller,
         value: u64,
     ) -> Result<String, String> {
-        let folder = self.folder(base, version, name)?;
+        let folder = self.folder(base, version)?;
         let how = version.as_str();
         match (controller, version) {
             (Controller::Memory, Version::Old) => {
@@ -75,20 +82,20 @@ impl Cgroup {
         }
     }
 
-    pub(super) fn freezer(&mut self, base: &Base, version: Version, name: &str) -> Result<String, String> {
-        let folder = self.folder(base, version, name)?;
+    pub(super) fn freezer(&mut self, base: &Base, version: Version) -> Result<String, String> {
+        let folder = self.folder(base, version)?;
         self.freezer = Some((folder, version));
         Ok(version.as_str().to_owned())
     }
 
-    pub(super) fn account(&mut self, base: &Base, version: Version, name: &str) {
-        self.time = self.folder(base, version, name).ok().map(|folder| (folder, version));
+    pub(super) fn account(&mut self, base: &Base, version: Version) {
+        self.time = self.folder(base, version).ok().map(|folder| (folder, version));
     }
 
     /// What the child's first process enters.
     pub(crate) fn joinable(&self) -> std::io::Result<Joinable> {
         let mut tasks = Vec::new();
-        for folder in self.folders.iter().filter(|folder| Some(*folder) != self.unified.as_ref()) {
+        for folder in &self.used {
             let flags = OFlags::WRONLY | OFlags::CLOEXEC;
             tasks.push(rustix::fs::open(folder.join("tasks"), flags, Mode::empty())?);
         }
@@ -145,22 +152,31 @@ impl Cgroup {
 
     /// Removes its folders; false if something is still in one, to be tried again.
     pub(crate) fn remove(&mut self) -> bool {
-        self.folders.retain(|folder| match fs::remove_dir(folder) {
+        self.made.retain(|folder| match fs::remove_dir(folder) {
             Ok(()) => false,
             Err(error) => error.kind() != std::io::ErrorKind::NotFound,
         });
-        self.folders.is_empty()
+        self.made.is_empty()
     }
 
-    /// Its folder in a hierarchy, made if it is not there.
-    fn folder(&mut self, base: &Base, version: Version, name: &str) -> Result<PathBuf, String> {
-        let folder = base.path.join(name);
-        if !self.folders.contains(&folder) {
+    /// Makes its folder in a hierarchy, if it is not there.
+    pub(super) fn make(&mut self, base: &Base, version: Version) -> Result<PathBuf, String> {
+        let folder = base.path.join(&self.name);
+        if !self.made.contains(&folder) {
             fs::create_dir(&folder).map_err(|error| format!("making {}: {error}", folder.display()))?;
-            self.folders.push(folder.clone());
+            self.made.push(folder.clone());
             if version == Version::Unified {
                 self.unified = Some(folder.clone());
             }
+        }
+        Ok(folder)
+    }
+
+    /// Its folder in a hierarchy, which it is to be in.
+    fn folder(&mut self, base: &Base, version: Version) -> Result<PathBuf, String> {
+        let folder = self.make(base, version)?;
+        if version == Version::Old && !self.used.contains(&folder) {
+            self.used.push(folder.clone());
         }
         Ok(folder)
     }

@@ -1,12 +1,11 @@
 //! A `/dev` of the child's own: what programs expect there, and no disk.
 
-use std::fs::{File, create_dir};
+use std::fs::create_dir;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
-use std::path::Path;
 
-use rustix::fs::CWD;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::mount::{
     MountFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount, move_mount, open_tree, unmount,
 };
@@ -61,9 +60,11 @@ pub(super) fn fill(devices: &Devices) -> Result<String, String> {
 fn sources() -> io::Result<Vec<(&'static str, OwnedFd)>> {
     let mut sources = Vec::new();
     for path in HARMLESS {
-        if Path::new(path).exists() {
-            let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-            sources.push((path, open_tree(CWD, path, flags)?));
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        match open_tree(CWD, path, flags) {
+            Ok(device) => sources.push((path, device)),
+            Err(rustix::io::Errno::NOENT) => {}
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(sources)
@@ -71,7 +72,7 @@ fn sources() -> io::Result<Vec<(&'static str, OwnedFd)>> {
 
 fn put(sources: &[(&'static str, OwnedFd)]) -> io::Result<()> {
     for (path, source) in sources {
-        File::create_new(path)?;
+        mknodat(CWD, *path, FileType::RegularFile, Mode::RUSR, 0)?;
         move_mount(source, "", CWD, *path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
     }
     for (target, link) in LINKS {

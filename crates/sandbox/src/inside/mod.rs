@@ -40,7 +40,7 @@ use crate::inside::found::Found;
 use crate::layer::{Layer, LayerName};
 use crate::root::Root;
 use crate::system::{self, Namespaces};
-use crate::wire::{Failure, Order, Report, Step, send};
+use crate::wire::{Failure, Order, Report, send};
 
 /// Everything the first process of a sandbox needs to know.
 pub(crate) struct Setup<'a> {
@@ -164,8 +164,7 @@ fn lacking(order: &Order, layers: &[Layer]) -> Option<Failure> {
     let name = order.required.iter().find(missing)?;
     let why = layers.iter().find(|layer| layer.name == *name).map(ToString::to_string);
     let why = why.or_else(|| Some(format!("{name}: missing (not ordered)")));
-    // The layer's code travels where an error number would, so that the node names it without parsing text.
-    Some(Failure { step: Step::Required, errno: i32::from(*name as u8), text: why.unwrap_or_default() })
+    Some(Failure::layer(*name, why.unwrap_or_default()))
 }
 
 /// Ends this process when the spawner ends, also when that happened before this call.

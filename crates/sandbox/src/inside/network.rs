@@ -12,7 +12,7 @@ use crate::layer::LayerName;
 use crate::limits::{BACKLOG, TCP_PORTS, UDP_PORTS};
 use crate::network::Network;
 use crate::system::{Namespaces, switch_on};
-use crate::wire::{Failure, Step};
+use crate::wire::Failure;
 
 /// Sets up the network that was ordered; the sockets to hand out, in the order of [`TCP_PORTS`] and [`UDP_PORTS`].
 ///
@@ -28,16 +28,17 @@ pub(super) fn prepare(
         return Ok(Vec::new());
     }
     if !namespaces.has(Namespaces::NETWORK) {
-        let text =
-            "the network that was ordered takes a network namespace, which this machine refuses".to_owned();
-        return Err(Failure { step: Step::Setup, errno: 0, text });
+        let why = "the network that was ordered takes a network namespace, which this machine refuses";
+        return Err(Failure::layer(LayerName::NetworkNamespace, why));
     }
     if network == Network::None {
         found.in_force(LayerName::NetworkNamespace, "no network");
         return Ok(Vec::new());
     }
-    let families = routes::lead_here()
-        .map_err(|error| Failure::setup("leading all addresses to the gateway", &error))?;
+    let families = routes::lead_here().map_err(|error| {
+        let why = format!("leading all addresses to the gateway: {error}");
+        Failure::layer(LayerName::NetworkNamespace, why)
+    })?;
     let sockets =
         listen_all(families).map_err(|error| Failure::setup("listening for the gateway", &error))?;
     found.in_force(

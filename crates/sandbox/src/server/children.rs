@@ -109,20 +109,22 @@ impl Children {
                 self.forget(*id);
             }
         }
-        self.left.retain_mut(|cgroup| !cgroup.remove());
         tellings
     }
 
+    /// Removes what is left of children that have ended: empty cgroups.
+    pub(crate) fn tidy(&mut self) {
+        self.left.retain_mut(|cgroup| !cgroup.remove());
+    }
+
     fn forget(&mut self, id: u64) {
-        let Some(mut child) = self.all.remove(&id) else { return };
+        let Some(child) = self.all.remove(&id) else { return };
         for descriptor in
             [Some(&child.handle), child.report.as_ref(), child.finished.as_ref()].into_iter().flatten()
         {
             self.watch.forget(descriptor.as_fd());
         }
-        if !child.cgroup.remove() {
-            self.left.push(child.cgroup);
-        }
+        self.left.push(child.cgroup);
     }
 
     /// Kills all and waits until they are gone, within the bound.
@@ -134,6 +136,7 @@ impl Children {
         while !(self.all.is_empty() && self.left.is_empty()) && Instant::now() < deadline {
             let all: Vec<u64> = self.all.keys().copied().collect();
             self.progress(&all);
+            self.tidy();
             std::thread::sleep(Duration::from_millis(1));
         }
     }

@@ -98,6 +98,11 @@ impl Launcher {
         self.start(id, order, false, [input, output, error])
     }
 
+    /// Does what the next child of the kind would have to wait for.
+    pub(crate) fn prepare(&self) {
+        self.cgroups.prepare();
+    }
+
     pub(crate) fn clean_up(&self) {
         self.homes.remove();
         self.cgroups.remove();
@@ -140,7 +145,7 @@ impl Launcher {
         } else {
             plan.namespaces.without(Namespaces::NETWORK)
         };
-        let (mut cgroup, limits) = self.cgroup(id, order, namespaces);
+        let (mut cgroup, limits) = self.cgroup(order, namespaces);
         let give_up = |cgroup: &mut Cgroup, what, error| {
             cgroup.remove();
             Failure::setup(what, &error)
@@ -191,7 +196,7 @@ impl Launcher {
     }
 
     /// The cgroup of a child, and its limits as layers.
-    fn cgroup(&self, id: u64, order: &Order, namespaces: Namespaces) -> (Cgroup, Vec<Layer>) {
+    fn cgroup(&self, order: &Order, namespaces: Namespaces) -> (Cgroup, Vec<Layer>) {
         let limits = &order.limits;
         let boxed = order.root.is_some();
         if !boxed
@@ -202,7 +207,7 @@ impl Launcher {
             return (Cgroup::default(), Vec::new());
         }
         let processes = limits.processes.or(boxed.then_some(PROCESSES_DEFAULT));
-        let (cgroup, mut layers) = self.cgroups.make(id, limits, processes);
+        let (cgroup, mut layers) = self.cgroups.make(limits, processes);
         let counted = layers.iter_mut().find(|layer| layer.name == LayerName::ProcessLimit);
         if let (Some(Layer { state, .. }), Some(processes)) = (counted, processes) {
             *state = self.counted_by_user(state, processes, namespaces);

@@ -59,7 +59,7 @@ fn begin() -> io::Result<()> {
     let ready = Notice::Ready { layers: launcher.layers().to_vec(), boxed: launcher.boxed().clone() };
     notify(&socket, &ready)?;
     let children = Children::new(Watch::new(&socket)?);
-    Server { socket, launcher, children, buffer }.serve()
+    Server { socket, launcher, children, buffer, boxed: false }.serve()
 }
 
 struct Server {
@@ -67,6 +67,8 @@ struct Server {
     launcher: Launcher,
     children: Children,
     buffer: Vec<u8>,
+    /// Whether there has been a child in a root of its own, so that there may be more.
+    boxed: bool,
 }
 
 // === impl Server ===
@@ -88,6 +90,11 @@ impl Server {
             for Telling { notice, descriptors } in self.children.progress(&children) {
                 let descriptors: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
                 send(&self.socket, &notice.encode(), &descriptors)?;
+            }
+            // Nobody waits for any of this.
+            self.children.tidy();
+            if self.boxed {
+                self.launcher.prepare();
             }
         }
     }
@@ -120,6 +127,7 @@ impl Server {
                 &io::Error::from(io::ErrorKind::QuotaExceeded),
             ));
         }
+        self.boxed |= order.root.is_some();
         let child = self.launcher.launch(id, order, descriptors)?;
         self.children.add(id, child).map_err(|error| Failure::setup("watching the sandbox", &error))
     }

@@ -89,6 +89,12 @@ impl Failure {
         Self { step: Step::Setup, errno, text }
     }
 
+    /// A layer without which there is no such child. Its code travels where an error number would, so that the node
+    /// names it without parsing text.
+    pub(crate) fn layer(name: LayerName, why: impl Into<String>) -> Self {
+        Self { step: Step::Required, errno: i32::from(name as u8), text: why.into() }
+    }
+
     pub(crate) fn write(&self, w: &mut Writer) {
         w.byte(self.step as u8);
         w.signed(self.errno);

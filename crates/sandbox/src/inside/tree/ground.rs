@@ -5,9 +5,10 @@ use std::ffi::{CString, OsStr};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
-use rustix::fs::{Mode, OFlags, ResolveFlags, fstat, mkdirat, openat2, statat, symlinkat};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, mknodat, openat2, symlinkat};
 use rustix::mount::{MountFlags, MoveMountFlags, mount, move_mount};
 
 use crate::system::mount_restrict;
@@ -17,6 +18,8 @@ pub(super) struct Ground {
     root: OwnedFd,
     /// File systems that were made for this child: only in them are folders and files made.
     own: RefCell<Vec<u64>>,
+    /// The folder that was last made something in: most that is made lies beside what was made before.
+    last: RefCell<Option<(PathBuf, Rc<OwnedFd>)>>,
 }
 
 // === impl Ground ===
@@ -27,12 +30,14 @@ impl Ground {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::open("/", flags, Mode::empty())?;
         let device = fstat(&root)?.st_dev;
-        Ok(Self { root, own: RefCell::new(vec![device]) })
+        Ok(Self { root, own: RefCell::new(vec![device]), last: RefCell::new(None) })
     }
 
     /// Puts a detached mount on a folder or a file.
     pub(super) fn attach(&self, tree: &OwnedFd, target: &Path, folder: bool) -> io::Result<()> {
         let place = if folder { self.folder(target)? } else { self.empty_file(target)? };
+        // What was opened there may lie below it now.
+        self.last.replace(None);
         let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
         Ok(move_mount(tree, "", &place, "", flags)?)
     }
@@ -44,7 +49,7 @@ impl Ground {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             other => other?,
         };
-        if rustix::fs::FileType::from_raw_mode(fstat(&place)?.st_mode).is_dir() {
+        if FileType::from_raw_mode(fstat(&place)?.st_mode).is_dir() {
             let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
             return mount_on(&place, flags, "size=4k,nr_inodes=1,mode=0555");
         }
@@ -61,6 +66,7 @@ impl Ground {
             MountFlags::NOSUID | MountFlags::NODEV,
             &format!("size={bytes},nr_inodes={files},mode=0700"),
         )?;
+        self.last.replace(None);
         let device = fstat(self.open(target, OFlags::PATH)?)?.st_dev;
         self.own.borrow_mut().push(device);
         Ok(())
@@ -68,22 +74,21 @@ impl Ground {
 
     /// A small file, replacing one that was made before.
     pub(super) fn file(&self, target: &Path, content: &[u8]) -> io::Result<()> {
-        let (folder, name) = self.parent(target)?;
-        self.must_be_own(folder.as_fd())?;
+        let (folder, name) = self.own_parent(target)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&folder, name, flags, Mode::from_raw_mode(0o644))?;
+        let file = rustix::fs::openat(&*folder, name, flags, Mode::from_raw_mode(0o644))?;
         File::from(file).write_all(content)
     }
 
     /// A symbolic link, as the machine has it. It leads to something in here or nowhere.
     pub(super) fn link(&self, target: &Path, leads_to: &Path) -> io::Result<()> {
-        let (folder, name) = self.parent(target)?;
-        Ok(symlinkat(leads_to, &folder, name)?)
+        let (folder, name) = self.own_parent(target)?;
+        Ok(symlinkat(leads_to, &*folder, name)?)
     }
 
     /// Makes the root itself read-only; what is mounted in it stays as it is.
     pub(super) fn seal(self) -> io::Result<()> {
-        drop(self.root);
+        drop((self.root, self.last));
         let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::BIND;
         Ok(rustix::mount::mount_remount("/", flags, "")?)
     }
@@ -94,9 +99,8 @@ impl Ground {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             other => return other,
         }
-        let (parent, name) = self.parent(target)?;
-        self.must_be_own(parent.as_fd())?;
-        match mkdirat(&parent, name, Mode::from_raw_mode(0o755)) {
+        let (parent, name) = self.own_parent(target)?;
+        match mkdirat(&*parent, name, Mode::from_raw_mode(0o755)) {
             Ok(()) | Err(rustix::io::Errno::EXIST) => {}
             Err(error) => return Err(error.into()),
         }
@@ -105,18 +109,29 @@ impl Ground {
 
     /// Opens a file to mount on, which is made if it is not there.
     fn empty_file(&self, target: &Path) -> io::Result<OwnedFd> {
-        let (parent, name) = self.parent(target)?;
-        if statat(&parent, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).is_err() {
-            self.file(target, &[])?;
+        match self.open(target, OFlags::PATH) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => return other,
         }
+        let (parent, name) = self.own_parent(target)?;
+        mknodat(&*parent, name, FileType::RegularFile, Mode::from_raw_mode(0o644), 0)?;
         self.open(target, OFlags::PATH)
     }
 
-    /// The folder above, made if it is not there, and the last name.
-    fn parent<'a>(&self, target: &'a Path) -> io::Result<(OwnedFd, &'a OsStr)> {
+    /// The folder above, made if it is not there, and the last name. It is the child's own: nothing is made in folders
+    /// of the machine.
+    fn own_parent<'a>(&self, target: &'a Path) -> io::Result<(Rc<OwnedFd>, &'a OsStr)> {
         let invalid = || io::Error::from(io::ErrorKind::InvalidInput);
         let name = target.file_name().ok_or_else(invalid)?;
-        Ok((self.folder(target.parent().ok_or_else(invalid)?)?, name))
+        let above = target.parent().ok_or_else(invalid)?;
+        let last = self.last.borrow().clone();
+        if let Some((_, folder)) = last.filter(|(path, _)| path == above) {
+            return Ok((folder, name));
+        }
+        let folder = Rc::new(self.folder(above)?);
+        self.must_be_own(folder.as_fd())?;
+        self.last.replace(Some((above.to_owned(), Rc::clone(&folder))));
+        Ok((folder, name))
     }
 
     /// Opens a path beneath the root that leads over no link.

@@ -33,14 +33,13 @@ use crate::wire::{Failure, Step};
 /// When the root cannot be made as it was ordered. Nothing is left out in silence.
 pub(super) fn enter(setup: &Setup<'_>, root: &Root, found: &mut Found) -> Result<Vec<PathBuf>, Failure> {
     if !setup.namespaces.has(Namespaces::MOUNT) {
-        return Err(wrong(
-            "a root of its own takes a mount namespace, which this machine refuses".to_owned(),
-        ));
+        let why = "it takes a mount namespace, which this machine refuses";
+        return Err(Failure::layer(LayerName::PrivateRoot, why));
     }
     // Files that are made here are for the agent to read, whatever the node's mask is.
     umask(Mode::WGRP | Mode::WOTH);
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
-        .map_err(|error| failed("making mounts private", error))?;
+        .map_err(|error| Failure::layer(LayerName::PrivateRoot, format!("making mounts private: {error}")))?;
     let devices = devices::take().map_err(|why| wrong(format!("the devices of the root: {why}")))?;
     let sources = Sources::take(root, setup.etc, setup.hidden)?;
     let processes = Processes::take(setup);
