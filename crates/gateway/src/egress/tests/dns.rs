@@ -62,7 +62,7 @@ async fn granted_names_have_addresses_and_others_do_not_exist() {
 #[tokio::test]
 async fn names_that_carry_something_are_refused_and_counted() {
     let egress =
-        EgressLimits { names_per_run: 3, queries_per_second: 1, queries_burst: 14, ..limits().egress };
+        EgressLimits { names_per_run: 3, queries_per_second: 0, queries_burst: 14, ..limits().egress };
     let limits = Limits { egress, ..limits() };
     let long = "a".repeat(53);
     let named = format!("{long}.example");
