@@ -5,8 +5,8 @@ use std::fmt;
 use ringfence_json::Object;
 use smol_str::SmolStr;
 
-use crate::Place;
 use crate::render::line;
+use crate::{Place, nearest};
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,6 +75,16 @@ impl Diagnostic {
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(line(hint.into()));
         self
+    }
+
+    /// Adds, of an error about a word, the nearest of those that would be right, or all of a few.
+    #[must_use]
+    pub fn with_nearest(self, word: &str, known: &[&str]) -> Self {
+        match nearest(word, known.iter().copied()) {
+            Some(near) => self.with_hint(format!("did you mean `{near}`?")),
+            None if known.is_empty() => self,
+            None => self.with_hint(format!("one of {}", known.join(", "))),
+        }
     }
 
     /// Whether it makes the text unusable.

@@ -3,7 +3,7 @@
 use smol_str::SmolStr;
 
 use crate::limits::DIAGNOSTICS_MAX;
-use crate::{Diagnostic, Place, nearest};
+use crate::{Diagnostic, Place};
 
 /// Everything found in one text so far.
 #[derive(Debug, Clone)]
@@ -38,12 +38,7 @@ impl Report {
 
     /// Adds an error about a word, naming the nearest of those that would be right, or all of a few.
     pub fn unknown(&mut self, place: Place, message: impl Into<String>, word: &str, known: &[&str]) {
-        let diagnostic = Diagnostic::error(self.source.clone(), place, message);
-        self.push(match nearest(word, known.iter().copied()) {
-            Some(near) => diagnostic.with_hint(format!("did you mean `{near}`?")),
-            None if known.is_empty() => diagnostic,
-            None => diagnostic.with_hint(format!("one of {}", known.join(", "))),
-        });
+        self.push(Diagnostic::error(self.source.clone(), place, message).with_nearest(word, known));
     }
 
     /// Adds a warning.
@@ -69,8 +64,14 @@ impl Report {
         self.errors
     }
 
-    /// What was found, in the order of the text; the last says so if there was more than is kept.
+    /// What was found, in the order of the text; the last says so if there was more than is kept. A line that one of
+    /// them does not show, none shows.
     pub fn into_diagnostics(mut self) -> Vec<Diagnostic> {
+        let lines: Vec<(SmolStr, u32)> =
+            self.diagnostics.iter().filter(|said| said.concealed).map(line_of).collect();
+        for diagnostic in &mut self.diagnostics {
+            diagnostic.concealed |= lines.contains(&line_of(diagnostic));
+        }
         self.diagnostics.sort_by_key(|diagnostic| diagnostic.place);
         let kept = self.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();
         if self.errors > kept {
@@ -79,4 +80,8 @@ impl Report {
         }
         self.diagnostics
     }
+}
+
+fn line_of(diagnostic: &Diagnostic) -> (SmolStr, u32) {
+    (diagnostic.source.clone(), diagnostic.place.line)
 }

@@ -13,6 +13,9 @@ const NAMED_MAX: usize = 32;
 /// The most tokens that a step can begin at.
 const TOKENS_MAX: u64 = 1_000_000_000_000;
 
+/// A price as it is written.
+const SHAPE: &str = "price: { input: 1.25, output: 10.00 }";
+
 /// What providers call the service tier that a price without `tiers` is for.
 const USUAL_TIERS: [&str; 4] = ["default", "standard", "auto", "standard_only"];
 
@@ -35,11 +38,11 @@ pub fn read_price(node: &Node, said: &Said, report: &mut Report) -> Option<Price
         report.error_with_hint(
             node.place,
             format!("a price must be `free` or a mapping, not {}", node.kind()),
-            "write `price: { input: 1.25, output: 10.00 }`, in US dollars for a million tokens",
+            format!("write `{SHAPE}`, in US dollars for a million tokens"),
         );
         return None;
     }
-    let mut fields = Fields::of(node, "a price", report)?;
+    let mut fields = Fields::shaped(node, "a price", SHAPE, report)?;
     let price = price_in(&mut fields, said, report);
     fields.finish(report);
     price

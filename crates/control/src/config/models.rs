@@ -29,6 +29,8 @@ pub struct ModelConfig {
 pub struct ServedConfig {
     /// Who.
     pub provider: ProviderConfig,
+    /// Where the file names the script or the recording that answers, if one does.
+    pub answers: Option<Place>,
     /// The provider's name for it.
     pub model: SmolStr,
     /// What it costs.

@@ -13,7 +13,7 @@ pub struct ServerUrl(Uri);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ServerUrlError {
     /// Not an absolute http or https URL.
-    #[error("not an http or https URL, such as https://mcp.example.com/mcp")]
+    #[error("not an http or https URL")]
     Malformed,
     /// It carries a user name or password.
     #[error("a URL cannot carry a user name or password; use `headers` or `key`")]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use http::HeaderName;
 use http::header::AUTHORIZATION;
+use ringfence_document::{Diagnostic, Place};
 use ringfence_gateway::targets::{
     CacheRules, HttpProvider, ModelTarget, Provider, Recorder, Recording, RecordingError, RouteRule,
     RouteWhen, Served, Source,
@@ -95,21 +96,31 @@ pub(super) fn agent_models(agent: &AgentConfig) -> AgentModels {
     }
 }
 
-/// Reads the scripts that a configuration names, as a node does that is going to answer from them.
+/// Reads the scripts and recordings that a configuration names, as a node does that is going to answer from them.
 ///
 /// # Errors
 /// With everything that is wrong in any of them.
 pub fn check_scripts(mut compiled: Compiled) -> Result<Compiled, Rejected> {
+    let name = compiled.loaded.sources.first().map(|main| main.name.clone()).unwrap_or_default();
     let models = compiled.loaded.config.workspaces.iter().flat_map(|workspace| &workspace.models);
-    let mut scripts: Vec<&Path> = Vec::new();
-    for provider in models.filter_map(|model| Some(&model.served.as_ref()?.provider)) {
-        if let ProviderConfig::Scripted { script } = provider
-            && !scripts.contains(&script.as_path())
-        {
-            scripts.push(script);
+    let mut seen: Vec<&Path> = Vec::new();
+    let mut wrong: Vec<Rejected> = Vec::new();
+    for served in models.filter_map(|model| model.served.as_deref()) {
+        let (ProviderConfig::Scripted { script: file }
+        | ProviderConfig::Replay { recording: file, record: None, .. }) = &served.provider
+        else {
+            continue;
+        };
+        if !seen.contains(&file.as_path()) {
+            seen.push(file);
+            let at = |message: String| {
+                let place = served.answers.unwrap_or(Place::WHOLE);
+                let diagnostics = vec![Diagnostic::error(name.clone(), place, message)];
+                Rejected { diagnostics, sources: Vec::new() }
+            };
+            wrong.extend(check_answers(&served.provider, at).err());
         }
     }
-    let wrong: Vec<Rejected> = scripts.into_iter().filter_map(|path| script::read(path).err()).collect();
     if wrong.is_empty() {
         return Ok(compiled);
     }
@@ -119,6 +130,25 @@ pub fn check_scripts(mut compiled: Compiled) -> Result<Compiled, Rejected> {
         all.sources.append(&mut rejected.sources);
     }
     Err(all)
+}
+
+/// Reads a script or a recording; `at` says of the file as a whole what is wrong where the configuration names it.
+fn check_answers(provider: &ProviderConfig, at: impl Fn(String) -> Rejected) -> Result<(), Rejected> {
+    match provider {
+        ProviderConfig::Scripted { script } => match script::read(script) {
+            // It could not be read at all.
+            Err(rejected) if rejected.sources.is_empty() => {
+                let first = rejected.diagnostics.into_iter().next();
+                Err(at(first.map(|said| said.message).unwrap_or_default()))
+            }
+            Err(rejected) => Err(rejected),
+            Ok(_) => Ok(()),
+        },
+        ProviderConfig::Replay { recording, record: None, .. } => {
+            Recording::open(recording).map(drop).map_err(|error| at(error.to_string()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The models of a workspace as the gateway reaches them.

@@ -12,12 +12,20 @@ const ACTIONS_MAX: u64 = 1_000_000_000_000;
 /// The most tokens a budget can have.
 const TOKENS_MAX: u64 = 1_000_000_000_000_000;
 
+/// Budgets as they are written.
+const RUN_SHAPE: &str = "{ usd: 10.00, tokens: 2000000 }";
+const WINDOW_SHAPE: &str = "{ usd: 20.00, per: day }";
+const LEVELS_SHAPE: &str = "{ agent: { usd: 20.00, per: day } }";
+
 /// What each run of an agent may use up, and how many actions it has.
 pub(super) fn of_run(node: &Node, report: &mut Report) -> (RunBudgetConfig, Option<u64>) {
     let default = RunBudgetConfig::default();
-    let Some(mut fields) = Fields::of(node, "a budget", report) else { return (default, None) };
+    let Some(mut fields) = Fields::shaped(node, "a budget", RUN_SHAPE, report) else {
+        return (default, None);
+    };
     let usd = fields.get("usd").and_then(|node| or_off(node, report, usd));
     let tokens = fields.get("tokens").and_then(|node| or_off(node, report, tokens));
+    warn_of_nothing(fields.get("usd"), usd.flatten(), report);
     let count = |node: &Node, report: &mut Report| node.whole("`actions`", 1..=ACTIONS_MAX, report);
     let actions = fields.get("actions").and_then(|node| or_off(node, report, count));
     if let Some(node) = fields.get("per") {
@@ -50,10 +58,11 @@ pub(super) fn windows(node: &Node, report: &mut Report) -> Vec<Budget> {
 }
 
 fn window(node: &Node, report: &mut Report) -> Option<Budget> {
-    let mut fields = Fields::of(node, "a budget", report)?;
+    let mut fields = Fields::shaped(node, "a budget", WINDOW_SHAPE, report)?;
     let (usd_node, tokens_node) = (fields.get("usd"), fields.get("tokens"));
     let (usd, tokens) =
         (usd_node.map(|node| usd(node, report)), tokens_node.map(|node| tokens(node, report)));
+    warn_of_nothing(usd_node, usd.flatten(), report);
     let per = fields.get("per").map(|node| node.word("`per`", &Window::ALL.map(Window::as_str), report));
     if let Some(node) = fields.get("actions") {
         report.error(
@@ -66,7 +75,7 @@ fn window(node: &Node, report: &mut Report) -> Option<Budget> {
         report.error_with_hint(
             node.place,
             "a budget needs `usd` or `tokens`",
-            "write `{ usd: 20.00, per: day }`",
+            format!("write `{WINDOW_SHAPE}`"),
         );
         return None;
     }
@@ -80,11 +89,24 @@ fn window(node: &Node, report: &mut Report) -> Option<Budget> {
 
 /// `budgets:` of a workspace.
 pub(super) fn levels(node: &Node, report: &mut Report) -> BudgetsConfig {
-    let Some(mut fields) = Fields::of(node, "`budgets`", report) else { return BudgetsConfig::default() };
+    let Some(mut fields) = Fields::shaped(node, "`budgets`", LEVELS_SHAPE, report) else {
+        return BudgetsConfig::default();
+    };
     let mut level = |key| fields.get(key).map(|node| windows(node, report)).unwrap_or_default();
     let (agent, user, conversation) = (level("agent"), level("user"), level("conversation"));
     fields.finish(report);
     BudgetsConfig { agent, user, conversation }
+}
+
+/// A budget of no money is allowed, and hardly what was meant.
+fn warn_of_nothing(node: Option<&Node>, usd: Option<Money>, report: &mut Report) {
+    if let Some(node) = node.filter(|_| usd.is_some_and(Money::is_zero)) {
+        report.warning_with_hint(
+            node.place,
+            "a budget of no money: every call of a model that costs anything is refused",
+            "write an amount such as 20.00",
+        );
+    }
 }
 
 fn usd(node: &Node, report: &mut Report) -> Option<Money> {

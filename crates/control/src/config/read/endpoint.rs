@@ -82,16 +82,40 @@ impl Carried<'_> {
     }
 }
 
+/// Addresses as they are written, of a model and of a tool server.
+const MODEL_URL: &str = "https://models.example.com/v1";
+const SERVER_URL: &str = "https://mcp.example.com/mcp";
+
 /// An address. One that carries what may be a secret is not shown.
 pub(super) fn url(node: &Node, what: &str, report: &mut Report) -> Option<ServerUrl> {
-    let error = match ServerUrl::parse(node.text(what, report)?) {
+    let text = node.text(what, report)?;
+    let error = match ServerUrl::parse(text) {
         Ok(url) => return Some(url),
         Err(error) => error,
     };
     let concealed = matches!(error, ServerUrlError::UserInformation | ServerUrlError::Query);
     let diagnostic = Diagnostic::error(report.source().clone(), node.place, format!("{what}: {error}"));
+    let diagnostic = match error {
+        ServerUrlError::Malformed => diagnostic.with_hint(whole_url(text, what)),
+        _ => diagnostic,
+    };
     report.push(Diagnostic { concealed, ..diagnostic });
     None
+}
+
+/// What to write instead: the same with the scheme that is missing, else an example.
+fn whole_url(text: &str, what: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".:/_-[]".contains(&byte);
+    if !text.contains("://") && text.bytes().all(is_plain) {
+        let (local, remote) = (format!("http://{text}"), format!("https://{text}"));
+        // In the clear only where it does not leave this machine.
+        let is_here = ServerUrl::parse(&local).is_ok_and(|url| url.is_loopback());
+        let whole = if is_here { local } else { remote };
+        if ServerUrl::parse(&whole).is_ok() {
+            return format!("write `{whole}`");
+        }
+    }
+    format!("such as {}", if what == "`base_url`" { MODEL_URL } else { SERVER_URL })
 }
 
 /// A secret must not be readable on the way.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ringfence_document::{Fields, Key, Node, Report};
 use ringfence_prices::Tokenizer;
-use ringfence_types::ModelName;
+use ringfence_types::{ModelName, parse_duration};
 
 use super::super::{ModelConfig, ProviderConfig, ResponseCacheConfig, ServedConfig};
 use super::endpoint::{BREAKER_DEFAULT, breaker};
@@ -64,6 +64,19 @@ const SERVED_KEYS: [&str; 23] = [
     "credential",
 ];
 
+/// What is written elsewhere for some of them.
+const OTHER_NAMES: &[(&str, &str)] = &[
+    ("url", "base_url"),
+    ("api_base", "base_url"),
+    ("endpoint", "base_url"),
+    ("api_key", "key"),
+    ("apikey", "key"),
+    ("bearer", "key"),
+    ("max_tokens", "max_output"),
+    ("fallback", "failover"),
+    ("fallbacks", "failover"),
+];
+
 /// Reads every model.
 pub(super) fn read_all(node: &Node, origin: Origin<'_>, report: &mut Report) -> Vec<ModelConfig> {
     let Some(members) = node.as_mapping() else {
@@ -76,7 +89,7 @@ pub(super) fn read_all(node: &Node, origin: Origin<'_>, report: &mut Report) -> 
     let is_served =
         |(_, value): &&(Key, Node)| value.get("provider").is_some() || value.get("route").is_none();
     let served: Vec<&str> = members.iter().filter(is_served).map(|(key, _)| key.text.as_str()).collect();
-    let names = Names { all: &all, served: &served };
+    let names = Names { all: &all, served: &served, members };
     let models: Vec<ModelConfig> =
         members.iter().filter_map(|(key, value)| model(key, value, names, origin, report)).collect();
     route::refuse_circles(&models, report);
@@ -91,7 +104,8 @@ fn model(
     report: &mut Report,
 ) -> Option<ModelConfig> {
     let name = key_name(key, "a model", ModelName::new, report);
-    let mut fields = Fields::of(node, "a model", report)?;
+    let mut fields = Fields::shaped(node, "a model", "{ provider: openai, key: \"env:NAME\" }", report)?;
+    fields.other_names(OTHER_NAMES);
     let provider = fields.get("provider");
     let route = fields.get("route").map(|node| route::rules(node, names, report));
     let served = match (provider, &route) {
@@ -149,6 +163,7 @@ fn served<'n>(
 ) -> Option<ServedConfig> {
     let base_url = fields.get("base_url");
     let provider = provider::read(provider, base_url, fields, origin, report);
+    let answers = ["script", "recording"].into_iter().find_map(|key| fields.get(key)).map(|node| node.place);
     let written = fields.get("model");
     let model = written.map_or(Some(key.text.clone()), |node| word(node, "`model`", report));
     let own_price = fields.get("price");
@@ -156,12 +171,13 @@ fn served<'n>(
     if provider.is_none()
         && let Some(node) = own_price
     {
-        price::own(node, origin, report);
+        price::own(node, key, names.members, origin, report);
     }
     let known = provider.as_ref().zip(model.as_ref()).map(|(provider, model)| {
         let is_real = !matches!(provider, ProviderConfig::Scripted { .. } | ProviderConfig::Replay { .. });
         let wanted = Wanted {
             key,
+            beside: names.members,
             written: own_price,
             model: (is_real || written.is_some()).then_some(model.as_str()),
             vendor: provider.vendor(),
@@ -190,6 +206,7 @@ fn served<'n>(
     fields.later("credential", report);
     Some(ServedConfig {
         provider: provider?,
+        answers,
         model: model?,
         price: known.price,
         pass_unknown,
@@ -260,7 +277,12 @@ fn count(
 }
 
 fn cache(node: &Node, report: &mut Report) -> Option<ResponseCacheConfig> {
-    let mut fields = Fields::of(node, "`cache`", report)?;
+    if let Some(time) = node.as_scalar().filter(|scalar| parse_duration(&scalar.text).is_ok()) {
+        let message = "`cache` must be a mapping, not a text";
+        report.error_with_hint(node.place, message, format!("write `cache: {{ ttl: {} }}`", time.text));
+        return None;
+    }
+    let mut fields = Fields::shaped(node, "`cache`", "cache: { ttl: 1h }", report)?;
     let ttl = fields.require("ttl", report).and_then(|node| duration(node, "`ttl`", report));
     let tools = fields.get("tools").and_then(|node| node.boolean("`tools`", report)).unwrap_or(false);
     fields.finish(report);

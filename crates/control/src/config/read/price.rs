@@ -3,16 +3,23 @@
 
 use std::path::Path;
 
-use ringfence_document::{Key, Node, Report, nearest};
+use ringfence_document::{Fields, Key, Node, Report, nearest};
 use ringfence_prices::{Known, Said, Vendor, read_price, shipped, shipped_entries};
 use ringfence_types::Price;
 
-use super::Origin;
+use super::super::ProviderConfig;
+use super::{Origin, provider};
+
+/// What is written for a price.
+const PRICE_SHAPE: &str =
+    "write `price: { input: 0.20, output: 0.80 }`, in US dollars for a million tokens, decimals with a point";
 
 /// A model whose price is wanted.
 pub(super) struct Wanted<'w> {
     /// Where the file names it.
     pub key: &'w Key,
+    /// Every model of the workspace, whose prices its own can name.
+    pub beside: &'w [(Key, Node)],
     /// Its own `price`.
     pub written: Option<&'w Node>,
     /// The provider's name for it; `None` where nobody serves it and it stands for no other.
@@ -39,7 +46,7 @@ impl Wanted<'_> {
         let found = self.model.and_then(|model| find(model, self.vendor, origin));
         let (known, from) = found.map_or((Known::default(), None), |(known, from)| (known, Some(from)));
         let price = match self.written {
-            Some(node) => own(node, origin, report),
+            Some(node) => own(node, self.key, self.beside, origin, report),
             None if from.is_some() => Some(known.price.clone()),
             None => {
                 self.missing(origin, report);
@@ -100,24 +107,96 @@ impl Wanted<'_> {
     }
 }
 
-/// `free`, a mapping, or the name of another model that costs the same.
-pub(super) fn own(node: &Node, origin: Origin<'_>, report: &mut Report) -> Option<Price> {
-    let name = node.as_scalar().filter(|scalar| !scalar.is_null() && scalar.text != "free");
-    let Some(name) = name else {
-        let file = Path::new(origin.source).file_name().map(|name| name.to_string_lossy().into_owned());
-        let said = Said { source: file.unwrap_or_default().into(), ..Said::default() };
-        return read_price(node, &said, report);
-    };
-    let found = find(&name.text, None, origin);
-    if found.is_none() {
-        let hint = near(&name.text, None, origin).map_or_else(
-            || "write `free`, `{ input: …, output: … }`, or the name of a model with a known price".into(),
-            |near| format!("did you mean `{near}`?"),
-        );
-        let message = format!("no price is known for `{}`", crate::shown::line(&name.text));
-        report.error_with_hint(node.place, message, hint);
+/// `free`, a mapping, or the name of a model that costs the same: one that a price list knows, by the provider's name,
+/// or another one of the workspace (`beside`). `key` is the model whose price it is.
+pub(super) fn own(
+    node: &Node,
+    key: &Key,
+    beside: &[(Key, Node)],
+    origin: Origin<'_>,
+    report: &mut Report,
+) -> Option<Price> {
+    let Some(name) = name_in(node) else { return written(node, origin, report) };
+    if is_number(name) {
+        report.error_with_hint(node.place, "a price is of what is read and of what is written", PRICE_SHAPE);
+        return None;
     }
-    found.map(|(known, _)| known.price)
+    if let Some((known, _)) = find(name, None, origin) {
+        return Some(known.price);
+    }
+    match of_another(name, key, beside, origin) {
+        Ok(price) => Some(price),
+        Err(message) => {
+            report.error_with_hint(node.place, message, hint(name, beside, origin));
+            None
+        }
+    }
+}
+
+/// The price of another model of the workspace, which may name a third; else what is wrong.
+fn of_another(name: &str, key: &Key, beside: &[(Key, Node)], origin: Origin<'_>) -> Result<Price, String> {
+    // What is wrong with another model is reported where that stands.
+    let unseen = &mut Report::new(origin.source);
+    let (mut way, mut name) = (vec![key.text.as_str()], name);
+    loop {
+        if let Some(from) = way.iter().position(|passed| *passed == name) {
+            way.push(name);
+            return Err(format!("`price` goes round in a circle: {}", way.split_off(from).join(" → ")));
+        }
+        way.push(name);
+        let unknown = || format!("no price is known for `{}`", crate::shown::line(name));
+        let (key, node) = beside.iter().find(|(key, _)| key.text == name).ok_or_else(unknown)?;
+        let Some(price) = node.get("price") else {
+            return listed(key, node, origin, unseen).ok_or_else(unknown);
+        };
+        let Some(next) = name_in(price) else { return written(price, origin, unseen).ok_or_else(unknown) };
+        if let Some((known, _)) = find(next, None, origin) {
+            return Ok(known.price);
+        }
+        name = next;
+    }
+}
+
+/// What a price list says of a model that says nothing of its price itself.
+fn listed(key: &Key, node: &Node, origin: Origin<'_>, report: &mut Report) -> Option<Price> {
+    let mut fields = Fields::of(node, "a model", report)?;
+    let (provider, base_url) = (fields.get("provider")?, fields.get("base_url"));
+    let provider = provider::read(provider, base_url, &mut fields, origin, report)?;
+    let is_real = !matches!(provider, ProviderConfig::Scripted { .. } | ProviderConfig::Replay { .. });
+    let model = fields.get("model").and_then(Node::as_scalar).map(|scalar| scalar.text.as_str());
+    let model = model.or(is_real.then_some(key.text.as_str()))?;
+    find(model, provider.vendor(), origin).map(|(known, _)| known.price)
+}
+
+/// A price that stands there itself.
+fn written(node: &Node, origin: Origin<'_>, report: &mut Report) -> Option<Price> {
+    let file = Path::new(origin.source).file_name().map(|name| name.to_string_lossy().into_owned());
+    let said = Said { source: file.unwrap_or_default().into(), ..Said::default() };
+    read_price(node, &said, report)
+}
+
+/// The name of a model, where that stands for a price.
+fn name_in(node: &Node) -> Option<&str> {
+    let scalar = node.as_scalar().filter(|scalar| !scalar.is_null() && scalar.text != "free");
+    scalar.map(|scalar| scalar.text.as_str())
+}
+
+/// An amount, be it with a comma.
+fn is_number(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit() || b".,".contains(&byte))
+}
+
+fn hint(name: &str, beside: &[(Key, Node)], origin: Origin<'_>) -> String {
+    let others = beside.iter().map(|(key, _)| key.text.as_str()).filter(|other| *other != name);
+    let near = near(name, None, origin).or_else(|| nearest(name, others).map(ToOwned::to_owned));
+    near.map_or_else(
+        || {
+            "write `free`, `{ input: …, output: … }`, or the name of a model with a price: another one of this \
+             workspace, or one in a price list, by the provider's name"
+                .into()
+        },
+        |near| format!("did you mean `{near}`?"),
+    )
 }
 
 /// What is known of a model: its price as the first that knows it says, what that leaves out as the shipped table says.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ringfence_document::{Fields, Node, Report};
+use ringfence_document::{Fields, Node, Report, nearest};
 use ringfence_prices::Vendor;
 
 use super::super::{EndpointConfig, ModelApi, ProviderConfig, ServerUrl};
@@ -11,6 +11,10 @@ use super::endpoint::{Carried, url, warn_exposed};
 
 /// The words for those who can serve a model.
 const PROVIDERS: [&str; 4] = ["openai", "anthropic", "scripted", "replay"];
+
+/// What to do about a provider that has no word of its own.
+const OTHER_PROVIDER: &str = "one of openai, anthropic, scripted, replay; whatever speaks the API of one of the first two \
+     (vLLM, Ollama, Azure, a gateway) is `provider: openai` or `provider: anthropic` with its `base_url`";
 
 /// Headers of the APIs, which the node sets itself.
 const RESERVED_HEADERS: &[&str] = &["accept-encoding"];
@@ -57,7 +61,10 @@ pub(super) fn read<'n>(
         "replay" => written.replay(provider, origin, report),
         other => {
             let message = format!("`provider` cannot be `{}`", crate::shown::line(other));
-            report.unknown(provider.place, message, other, &PROVIDERS);
+            match nearest(other, PROVIDERS) {
+                Some(_) => report.unknown(provider.place, message, other, &PROVIDERS),
+                None => report.error_with_hint(provider.place, message, OTHER_PROVIDER),
+            }
             None
         }
     }

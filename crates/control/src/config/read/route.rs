@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use ringfence_document::{Fields, Node, Report};
+use ringfence_document::{Fields, Key, Node, Report};
 use ringfence_types::ModelName;
 
 use super::super::{ModelConfig, RouteConfig, RouteWhen};
@@ -17,6 +17,11 @@ const FAILOVER_MAX: usize = 16;
 /// The most tokens a rule can ask for.
 const TOKENS_MAX: u64 = 1_000_000_000_000;
 
+/// What is written for a route, a rule of it, and when that holds.
+const ROUTE_SHAPE: &str = "route: [{ when: { input_below: 4000 }, to: SMALL }, { to: LARGE }]";
+const RULE_SHAPE: &str = "{ when: { input_below: 4000 }, to: SMALL }";
+const WHEN_SHAPE: &str = "when: { input_below: 4000 }";
+
 /// The models that a workspace's file names, also those that could not be read.
 #[derive(Clone, Copy)]
 pub(super) struct Names<'a> {
@@ -24,11 +29,17 @@ pub(super) struct Names<'a> {
     pub all: &'a [&'a str],
     /// Those that somebody serves.
     pub served: &'a [&'a str],
+    /// What stands there of each.
+    pub members: &'a [(Key, Node)],
 }
 
 /// `route:`
 pub(super) fn rules(node: &Node, names: Names<'_>, report: &mut Report) -> Vec<RouteConfig> {
-    let elements = node.list("`route`", report).unwrap_or_default();
+    let Some(elements) = node.as_sequence() else {
+        let message = format!("`route` must be a list, not {}", node.kind());
+        report.error_with_hint(node.place, message, format!("write `{ROUTE_SHAPE}`"));
+        return Vec::new();
+    };
     if elements.len() > RULES_MAX {
         report.error(node.place, format!("`route` can have at most {RULES_MAX} rules"));
         return Vec::new();
@@ -47,7 +58,13 @@ pub(super) fn rules(node: &Node, names: Names<'_>, report: &mut Report) -> Vec<R
 }
 
 fn rule(node: &Node, names: Names<'_>, report: &mut Report) -> Option<RouteConfig> {
-    let mut fields = Fields::of(node, "a rule of `route`", report)?;
+    if let Some(scalar) = node.as_scalar().filter(|scalar| !scalar.text.is_empty()) {
+        let shown = crate::shown::line(&scalar.text);
+        let message = "a rule of `route` must be a mapping, not a text";
+        report.error_with_hint(node.place, message, format!("write `{{ to: {shown} }}`"));
+        return None;
+    }
+    let mut fields = Fields::shaped(node, "a rule of `route`", RULE_SHAPE, report)?;
     let to = fields.require("to", report).and_then(|node| name(node, names.all, report));
     let when = fields.get("when").map(|node| when(node, report));
     fields.finish(report);
@@ -55,7 +72,8 @@ fn rule(node: &Node, names: Names<'_>, report: &mut Report) -> Option<RouteConfi
 }
 
 fn when(node: &Node, report: &mut Report) -> Option<RouteWhen> {
-    let mut fields = Fields::of(node, "`when`", report)?;
+    let before = report.errors();
+    let mut fields = Fields::shaped(node, "`when`", WHEN_SHAPE, report)?;
     let mut tokens = |fields: &mut Fields<'_>, key: &'static str| {
         let what = format!("`{key}`");
         fields.get(key).and_then(|node| node.whole(&what, 1..=TOKENS_MAX, report))
@@ -71,6 +89,10 @@ fn when(node: &Node, report: &mut Report) -> Option<RouteWhen> {
     }
     let when = RouteWhen { input_below, input_above, tools, images, labels, budget_below_percent: budget };
     if when.is_always() {
+        // What it says may be wrong, which has been told.
+        if report.errors() > before {
+            return None;
+        }
         report.error_with_hint(
             node.place,
             "`when` says nothing",
@@ -88,9 +110,25 @@ fn percent(node: &Node, report: &mut Report) -> Option<u8> {
     let number =
         number.and_then(|digits| digits.parse::<u8>().ok()).filter(|number| (1..=100).contains(number));
     if number.is_none() {
-        report.error(node.place, "`budget_below` must be a part of the budget, from 1% to 100%");
+        let meant = meant(text).map(|percent| format!("write `{percent}%`"));
+        report.error_with_hint(
+            node.place,
+            "`budget_below` must be a part of the budget, from 1% to 100%",
+            meant.unwrap_or_else(|| "write `20%`".to_owned()),
+        );
     }
     number
+}
+
+/// What a number without a percent sign means: 0.2 and 20 are both 20%.
+fn meant(text: &str) -> Option<u8> {
+    let hundredths = |places: &str| format!("{places:0<2}").get(..2).and_then(|two| two.parse().ok());
+    let percent: Option<u8> = match text.split_once('.') {
+        Some(("0" | "", places)) => hundredths(places),
+        Some(_) => None,
+        None => text.parse().ok(),
+    };
+    percent.filter(|percent| (1..=100).contains(percent))
 }
 
 /// `failover:`

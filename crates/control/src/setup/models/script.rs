@@ -46,7 +46,7 @@ const WORD_BYTES_MAX: usize = 256;
 pub(super) fn read(path: &Path) -> Result<Script, Rejected> {
     let name = path.display().to_string();
     let text = text_of(path).map_err(|error| {
-        let message = format!("cannot read the script: {error}");
+        let message = format!("cannot read the script {name}: {error}");
         Rejected { diagnostics: vec![Diagnostic::error(&name, Place::WHOLE, message)], sources: Vec::new() }
     })?;
     let read = parse(&name, &text).and_then(|node| {
