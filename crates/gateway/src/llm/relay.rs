@@ -188,17 +188,22 @@ impl Stream {
         let cancel = self.flight.cancel();
         let deadline = self.flight.deadline();
         let keep_alive = self.flight.call.gate.limits.keep_alive;
+        // Nothing comes after the end but the end of the connection, which may be used again. Whoever hangs up then has
+        // heard all of it.
         let mut farewell = None;
         loop {
-            let until = if self.meter.has_begun() { deadline } else { deadline.min(self.first_until) };
-            // Nothing comes after the end but the end of the connection, which may be used again. Whoever hangs up then
-            // has heard all of it.
             let is_over = self.meter.has_finished();
-            let until = if is_over {
-                until.min(*farewell.get_or_insert_with(|| Instant::now() + FAREWELL))
-            } else {
-                until
+            let until = match farewell {
+                _ if !self.meter.has_begun() => deadline.min(self.first_until),
+                None if is_over => *farewell.insert(deadline.min(Instant::now() + FAREWELL)),
+                Some(farewell) => farewell,
+                None => deadline,
             };
+            // However fast pieces come.
+            let is_late = Instant::now() >= until;
+            if is_late && !is_over {
+                return Some(Err(End::Timeout));
+            }
             let quiet_until = until.min(Instant::now() + keep_alive);
             let data = tokio::select! {
                 biased;
@@ -208,6 +213,7 @@ impl Stream {
             };
             let out = match data {
                 Err(_) | Ok(Err(_)) if is_over => self.closed(),
+                _ if is_late => self.closed(),
                 Err(_) if Instant::now() >= until => return Some(Err(End::Timeout)),
                 Err(_) if self.reader.is_between_events() => Ok((Bytes::from_static(COMMENT), None)),
                 Err(_) => continue,
