@@ -8,7 +8,9 @@
 )]
 
 use ringfence_control::config::{Loaded, Rejected, load_text};
+use ringfence_control::explain::decide;
 use ringfence_control::{check_scripts, compile};
+use ringfence_json::{Limits, parse};
 
 const POLICY: &str = "rules:\n  - name: all\n    match: {}\n    decision: ALLOW\n";
 
@@ -220,4 +222,29 @@ fn a_file_of_answers_that_is_not_there_is_an_error_at_its_line() {
     std::fs::remove_file(folder.path().join("session.jsonl")).unwrap();
     let recorded = format!("{replayed}\n  record: true\n  base_url: \"http://127.0.0.1:1/v1\"");
     assert_eq!(checked(&recorded), Ok(()));
+}
+
+#[test]
+fn the_rules_for_models_in_the_documents_fit_every_kind_of_call() {
+    let document = include_str!("../../../docs/models.md");
+    let shown = document.split("```").find(|part| part.contains("max_max_output_tokens")).unwrap();
+    let rules = shown.trim_start_matches("yaml\n").replace("- {", "  - {");
+    let folder = folder();
+    std::fs::write(folder.path().join("safety-policy.yaml"), format!("rules:\n{rules}")).unwrap();
+    let loaded = load_text("ringfence.yaml", &folder.path().join("ringfence.yaml"), with("", ""));
+    let compiled = compile(loaded.unwrap_or_else(|rejected| panic!("{}", rejected.render())), &[]).unwrap();
+    for (operation, arguments, expected) in [
+        ("chat", r#"{"max_output_tokens":9000,"n":1}"#, "ALLOW_WITH_CONSTRAINTS"),
+        ("responses", r#"{"max_output_tokens":9000,"n":1}"#, "ALLOW_WITH_CONSTRAINTS"),
+        ("messages", r#"{"max_output_tokens":9000,"n":1}"#, "ALLOW_WITH_CONSTRAINTS"),
+        ("embeddings", r#"{"input_bytes":5}"#, "ALLOW"),
+        ("count_tokens", r#"{"input_bytes":5}"#, "ALLOW"),
+    ] {
+        let call = format!(
+            r#"{{"workspace":"lab","agent":"a","model":"own","operation":"{operation}","arguments":{arguments}}}"#
+        );
+        let call = parse(call.as_bytes(), &Limits::default()).unwrap().into_object().unwrap();
+        let verdict = decide(&compiled, &[], &call).unwrap();
+        assert_eq!(verdict.decision.as_str(), expected, "{operation}: {}", verdict.reason);
+    }
 }

@@ -69,6 +69,34 @@ pub enum Command {
     Completions(command::completions::Completions),
 }
 
+/// Words that are no command, and what was most likely meant.
+const MEANT: [(&str, &str); 12] = [
+    (
+        "models",
+        "`ringfence prices list` shows models and what they cost, `ringfence status` those of each workspace",
+    ),
+    (
+        "model",
+        "`ringfence prices list` shows models and what they cost, `ringfence status` those of each workspace",
+    ),
+    ("price", "`ringfence prices list`"),
+    ("budget", "`ringfence spend` shows what was spent and how full budgets are"),
+    ("budgets", "`ringfence spend` shows what was spent and how full budgets are"),
+    ("cost", "`ringfence spend` shows what was spent and how full budgets are"),
+    ("start", "`ringfence up` starts a node, `ringfence run AGENT` an agent"),
+    ("stop", "`ringfence runs stop RUN` ends a run; a node ends by SIGTERM"),
+    (
+        "log",
+        "`ringfence audit query` and `ringfence audit tail` show the log, `ringfence runs logs RUN` what a run wrote",
+    ),
+    (
+        "logs",
+        "`ringfence audit query` and `ringfence audit tail` show the log, `ringfence runs logs RUN` what a run wrote",
+    ),
+    ("agents", "`ringfence status` shows the agents of each workspace"),
+    ("validate", "`ringfence check`"),
+];
+
 /// Commands that have their place and are not in this version, and what to do instead.
 const LATER: [(&str, &str); 2] = [
     ("secret", "name an environment variable or a file in ringfence.yaml: `key: \"env:NAME\"`"),
@@ -84,15 +112,22 @@ pub fn explain_and_exit(error: &clap::Error) -> ! {
                 std::env::args().skip(1).find(|word| !word.starts_with('-')).as_ref() == Some(word);
             let later = LATER.iter().find(|(later, _)| later == word && is_command);
             if let Some((_, instead)) = later {
-                let failure =
-                    Failure::usage(format!("`ringfence {word}` is not in this version")).hint(*instead);
-                eprintln!("{failure}");
-                std::process::exit(2);
+                exit_with(
+                    &Failure::usage(format!("`ringfence {word}` is not in this version")).hint(*instead),
+                );
+            }
+            if let Some((_, hint)) = MEANT.iter().find(|(other, _)| other == word && is_command) {
+                exit_with(&Failure::usage(format!("there is no command `{word}`")).hint(*hint));
             }
         }
         _ => {}
     }
     error.exit()
+}
+
+fn exit_with(failure: &Failure) -> ! {
+    eprintln!("{failure}");
+    std::process::exit(2);
 }
 
 // === impl Global ===

@@ -54,6 +54,8 @@ fn main() -> ExitCode {
 fn run(global: &Global, command: Command) -> Result<(), Failure> {
     match command {
         Command::Up(up) => {
+            // Whoever has no configuration yet, or a wrong one, gets no folder either.
+            up.check()?;
             // The folder is hidden from tool servers, so it has to be there before the spawner, and the spawner
             // before any thread.
             let folder = data_folder(global)?;

@@ -67,6 +67,32 @@ fn a_bad_configuration_is_shown_line_by_line() {
 }
 
 #[test]
+fn a_node_without_a_usable_configuration_leaves_no_folder_behind() {
+    let place = Place::new();
+    let data = place.path().join("data");
+    let said = place.run(&["up", "--data", "data"]).expect(2);
+    assert!(said.stderr.contains("`ringfence init` writes one here"), "{}", said.stderr);
+    place.run(&["init"]).expect(0);
+    let path = place.path().join("ringfence.yaml");
+    let right = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(
+        &path,
+        right.replace(
+            "\n    policy:",
+            "\n    models: { m: { provider: scripted, script: none.yaml, price: free } }\n    policy:",
+        ),
+    )
+    .unwrap();
+    let said = place.run(&["up", "--data", "data"]).expect(2);
+    assert!(
+        said.stderr.contains("cannot read the script") && said.stderr.contains(" --> ringfence.yaml:"),
+        "{}",
+        said.stderr
+    );
+    assert!(!data.exists(), "a folder was made for a node that cannot start");
+}
+
+#[test]
 fn errors_have_a_cause_and_a_way_out() {
     let place = Place::new();
     let mut all = String::new();
@@ -89,6 +115,9 @@ fn errors_have_a_cause_and_a_way_out() {
         (&["run", "assistant", "-w", "main", "--", "x"], 3),
         (&["secret", "list"], 2),
         (&["console"], 2),
+        (&["models"], 2),
+        (&["budget", "list"], 2),
+        (&["audit", "verify"], 2),
     ] {
         let said = place.run(arguments);
         assert_eq!(said.code, code, "{arguments:?}: {}", said.stderr);

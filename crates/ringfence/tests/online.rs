@@ -49,6 +49,9 @@ fn a_node_is_started_asked_and_stopped() {
     place.run(&["tools", "diff"]).expect(0);
     let unknown = place.run(&["token", "mint", "-w", "lba", "--agent", "assistant"]).expect(1);
     assert!(unknown.stderr.contains("no workspace lba"), "{}", unknown.stderr);
+    assert!(unknown.stderr.contains("did you mean `lab`?"), "{}", unknown.stderr);
+    let unknown = place.run(&["token", "mint", "-w", "lab", "--agent", "asistant"]).expect(1);
+    assert!(unknown.stderr.contains("did you mean `assistant`?"), "{}", unknown.stderr);
     assert_eq!(node.stop(), Some(0));
     place.run(&["status"]).expect(3);
     place.run(&["spend"]).expect(3);

@@ -59,7 +59,10 @@ fn render(status: &Object, colour: bool) -> String {
     if let Some(refused) = status.get("refused_configuration").and_then(Value::as_object) {
         let what = format!("a changed configuration was refused at {}", show::moment(refused, "at"));
         lines.push(paint(&what, Style::Bad, colour));
-        lines.push(format!("  {}", field(refused, "cause")));
+        let cause = field(refused, "cause");
+        // What it begins with has just been said.
+        let cause = cause.strip_prefix("the configuration was refused: ").unwrap_or(&cause);
+        lines.push(format!("  {cause}"));
         lines.push("  the old one stays in force; `ringfence check` shows every line".to_owned());
     }
     for breaker in show::objects(status, "open_breakers") {
@@ -125,4 +128,22 @@ fn workspaces(status: &Object) -> Table {
         ]);
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_configuration_is_told_with_its_first_error_and_the_way_out() {
+        let cause = "the configuration was refused: ringfence.yaml:7:9: error: unknown key `x`; and 2 more";
+        let refused = Object::new().with("at", "2026-11-21T10:00:00.000000Z").with("cause", cause);
+        let text = render(&Object::new().with("refused_configuration", refused), false);
+        let lines: Vec<&str> =
+            text.lines().skip_while(|line| !line.contains("was refused at")).take(3).collect();
+        let [first, second, third] = lines[..] else { panic!("{text}") };
+        assert!(first.starts_with("a changed configuration was refused at 2026-11-21"), "{first}");
+        assert_eq!(second, "  ringfence.yaml:7:9: error: unknown key `x`; and 2 more");
+        assert!(third.contains("`ringfence check`"), "{third}");
+    }
 }

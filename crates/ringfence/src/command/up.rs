@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use ringfence_control::{Node, NodeOptions, StartError};
+use ringfence_control::config::{Rejected, load};
+use ringfence_control::{Node, NodeOptions, StartError, check_scripts, compile};
 use ringfence_json::Object;
 use ringfence_kernel::OpenError;
 use ringfence_ledger::OpenError as LogError;
@@ -36,6 +37,15 @@ pub struct Up {
 }
 
 impl Up {
+    /// Reads the configuration and the files it names, as `check` does: before anything is made or started for it.
+    ///
+    /// # Errors
+    /// When the configuration is wrong, which has been told then.
+    pub fn check(&self) -> Result<(), Failure> {
+        let checked = load(&self.config).and_then(|loaded| compile(loaded, &[])).and_then(check_scripts);
+        checked.map(drop).map_err(|rejected| rejected_by(&rejected))
+    }
+
     pub async fn run(self, folder: PathBuf, output: Output, spawner: Spawner) -> Result<(), Failure> {
         // Asked for before anything else, so that no signal falls between.
         let mut signals = Signals::new()?;
@@ -87,10 +97,7 @@ fn announce(output: Output, node: &Node) -> Result<(), Failure> {
 
 fn refused(error: &StartError) -> Failure {
     match error {
-        StartError::Config(rejected) => {
-            eprint_text(&report(rejected));
-            Failure::said(Exit::Usage)
-        }
+        StartError::Config(rejected) => rejected_by(rejected),
         // It says itself what to do instead.
         StartError::Open(OpenError::Ledger(LogError::InUse { .. })) => Failure::usage(error.to_string()),
         StartError::Setup(_) | StartError::Exposed(_) | StartError::Folder { .. } => {
@@ -100,6 +107,12 @@ fn refused(error: &StartError) -> Failure {
             .hint("another program has it; --gateway and --control take other addresses, port 0 a free one"),
         other => Failure::no(other.to_string()),
     }
+}
+
+/// Tells everything that is wrong.
+fn rejected_by(rejected: &Rejected) -> Failure {
+    eprint_text(&report(rejected));
+    Failure::said(Exit::Usage)
 }
 
 /// What the outside wants of a running node.

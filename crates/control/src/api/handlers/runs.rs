@@ -10,6 +10,7 @@ use super::super::call::{Answer, Call};
 use super::super::money;
 use super::super::problem::Problem;
 use super::super::show;
+use super::started::configured;
 use crate::limits::NOTE_BYTES_MAX;
 
 /// How long a run token lasts unless something else is asked for.
@@ -52,6 +53,8 @@ pub(in crate::api) async fn mint(call: Call) -> Result<Answer, Problem> {
         conversation: call.member("conversation")?,
         ttl: call.duration("ttl")?.unwrap_or(TTL_DEFAULT),
     };
+    // The kernel would refuse it too, and does not know what was meant.
+    configured(&call.desk.in_force().compiled.loaded.config, &mint.workspace, &mint.agent)?;
     let minted = call.desk.kernel.mint(mint, &Actor::from(&call.caller)).await?;
     Ok(Answer::Document(
         Object::new()

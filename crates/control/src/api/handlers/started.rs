@@ -73,7 +73,8 @@ pub(in crate::api) async fn start(call: Call) -> Result<Answer, Problem> {
     Ok(Answer::Document(Object::new().with("run", run.id.to_string()).with("state", "queued")))
 }
 
-fn configured<'c>(
+/// The agent as it is configured, else what was most likely meant.
+pub(super) fn configured<'c>(
     config: &'c crate::config::Config,
     workspace: &WorkspaceName,
     agent: &AgentName,

@@ -75,7 +75,9 @@ fn ledger_folder(given: &Path) -> PathBuf {
 
 fn refused(error: &VerifyError) -> Failure {
     match error {
-        VerifyError::Since(_) | VerifyError::NotALog(_) => Failure::usage(error.to_string()),
+        VerifyError::Since(_) => Failure::usage(error.to_string()),
+        VerifyError::NotALog(_) => Failure::usage(error.to_string())
+            .hint("name the node's data folder, or a copy of it: `audit verify DIR`, or --data DIR as for `ringfence up`"),
         VerifyError::Broken(_) => Failure::no(error.to_string())
             .hint("keep a copy of the folder as it is; docs/cli.md says what each finding means"),
         other => Failure::no(other.to_string()),
