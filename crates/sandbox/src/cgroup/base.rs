@@ -13,6 +13,9 @@ use super::{Version, folders, set};
 /// How often a folder is made, where other spawners take it for left over.
 const MAKE_ROUNDS: usize = 5;
 
+/// Cgroups beside the node's own that are looked into for what dead spawners left.
+const BESIDE_MAX: usize = 1_024;
+
 const PREFIX: &str = "ringfence-";
 
 /// Where the node and its spawner go, so that their own cgroup (v2) may hand out controllers.
@@ -114,8 +117,19 @@ fn open(path: &Path) -> std::io::Result<File> {
     Ok(File::from(rustix::fs::open(path, flags, Mode::empty())?))
 }
 
+/// Removes what dead spawners left in `parent` and in the cgroups beside it: a node that is started again is not
+/// always in the same one.
 fn remove_leftovers(parent: &Path) {
-    for folder in folders(parent) {
+    let above = parent.parent().filter(|above| above.join("cgroup.procs").exists());
+    let beside = above.map(folders).unwrap_or_default();
+    for place in beside.iter().map(PathBuf::as_path).filter(|place| *place != parent).take(BESIDE_MAX) {
+        remove_dead(place);
+    }
+    remove_dead(parent);
+}
+
+fn remove_dead(place: &Path) {
+    for folder in folders(place) {
         let named =
             folder.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(PREFIX));
         let Some(lock) = named.then(|| open(&folder).ok()).flatten() else { continue };
@@ -133,4 +147,65 @@ fn remove_tree(folder: &Path) {
         let _ = fs::remove_dir(&below);
     }
     let _ = fs::remove_dir(folder);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn controllers_that_are_not_there_or_not_handed_down_are_said() {
+        let parent = tempfile::tempdir().unwrap();
+        fs::write(parent.path().join("cgroup.controllers"), "cpuset io pids cpu\n").unwrap();
+        fs::write(parent.path().join("cgroup.subtree_control"), "").unwrap();
+        let base = Base::make(parent.path(), Version::Unified).unwrap();
+        // The parent grants; the new folder is none of the kernel's and has no file to grant with.
+        let granted = fs::read_to_string(parent.path().join("cgroup.subtree_control")).unwrap();
+        assert!(granted.starts_with("+cpu"), "{granted}");
+        assert_eq!(base.controllers, []);
+        assert!(
+            base.without.as_ref().unwrap().starts_with("cgroup.subtree_control in "),
+            "{:?}",
+            base.without
+        );
+        fs::write(parent.path().join("cgroup.controllers"), "").unwrap();
+        let base = Base::make(parent.path(), Version::Unified).unwrap();
+        assert!(base.without.as_ref().unwrap().contains("has no controller"), "{:?}", base.without);
+    }
+
+    #[test]
+    fn what_a_dead_spawner_left_is_removed_and_a_living_ones_is_not() {
+        let parent = tempfile::tempdir().unwrap();
+        let living = Base::make(parent.path(), Version::Old).unwrap();
+        let dead = parent.path().join(format!("{PREFIX}dead"));
+        fs::create_dir_all(dead.join("7")).unwrap();
+        let other = parent.path().join("system.slice");
+        fs::create_dir(&other).unwrap();
+        let young = Base::make(parent.path(), Version::Old).unwrap();
+        assert!(living.path.exists() && young.path.exists() && other.exists());
+        assert!(!dead.exists());
+        young.remove();
+        assert!(!young.path.exists());
+    }
+
+    #[test]
+    fn what_was_left_in_a_cgroup_beside_the_own_one_is_removed_too() {
+        let above = tempfile::tempdir().unwrap();
+        let (before, now) = (above.path().join("before"), above.path().join("now"));
+        let dead = before.join(format!("{PREFIX}dead"));
+        fs::create_dir_all(&dead).unwrap();
+        fs::create_dir(&now).unwrap();
+        // Without the file it is no cgroup, and nothing beside is looked into.
+        Base::make(&now, Version::Old).unwrap();
+        assert!(dead.exists());
+        fs::write(above.path().join("cgroup.procs"), "").unwrap();
+        Base::make(&now, Version::Old).unwrap();
+        assert!(!dead.exists());
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_an_error_that_names_it() {
+        let refused = Base::make(Path::new("/proc/self"), Version::Old).unwrap_err();
+        assert!(refused.starts_with("no cgroup in /proc/self: "), "{refused}");
+    }
 }

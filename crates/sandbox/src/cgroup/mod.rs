@@ -9,7 +9,7 @@ mod one;
 
 use std::cell::{Cell, RefCell};
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -187,7 +187,8 @@ impl Version {
 
 /// Writes a file of a cgroup; the error names it.
 fn set(folder: &Path, file: &str, value: &str) -> Result<(), String> {
-    fs::write(folder.join(file), value).map_err(|error| format!("{file} in {}: {error}", folder.display()))
+    let write = || fs::File::options().write(true).open(folder.join(file))?.write_all(value.as_bytes());
+    write().map_err(|error: io::Error| format!("{file} in {}: {error}", folder.display()))
 }
 
 /// A number in a file of a cgroup.
