@@ -115,6 +115,8 @@ async fn what_is_not_known_is_refused_with_a_way_out() {
         ("GET", "/api/v1/approvals?state=aproved", "", 400, "did you mean `approved`?"),
         ("GET", "/api/v1/tools?state=bogus", "", 400, "known are: pinned, new"),
         ("GET", "/api/v1/tools/diff?state=pinned", "", 400, "known are: new"),
+        ("GET", "/api/v1/audit/entries?from=1&newest=true", "", 400, "goes with"),
+        ("GET", "/api/v1/audit/entries?before=1", "", 400, "goes with"),
         ("GET", "/api/v1/audit/entries/999999", "", 404, "no entry"),
         ("DELETE", "/api/v1/runs", "", 405, "openapi"),
     ] {
