@@ -188,6 +188,11 @@ impl Child {
         let _ = poll(&mut polled, Some(&left));
     }
 
+    /// Removes its cgroup, when it has ended.
+    pub(crate) fn leave_cgroup(&mut self) {
+        self.cgroup.remove();
+    }
+
     /// Ends everything in the sandbox, at once.
     pub(crate) fn kill(&self) {
         // Without a process namespace the first process itself must look for what is below it; before the

@@ -122,8 +122,13 @@ impl Launcher {
                 found = Some(layers);
             }
             match (ended, found.take()) {
-                (Some(Notice::Failed { failure, .. }), _) => return Err(failure),
-                (Some(_), Some(layers)) => return Ok(layers),
+                (Some(last), found) => {
+                    child.leave_cgroup();
+                    return match (last, found) {
+                        (Notice::Failed { failure, .. }, _) => Err(failure),
+                        (_, found) => Ok(found.unwrap_or_default()),
+                    };
+                }
                 (_, still) => found = still,
             }
             child.await_more(deadline);
@@ -140,11 +145,7 @@ impl Launcher {
         let own = own.transpose().map_err(failed("making a home"))?;
         let (mine, report) = pair().map_err(failed("making a socket"))?;
         let plan = if boxed { &self.boxes } else { &self.servers };
-        let namespaces = if order.network.is_own() {
-            plan.namespaces.with(self.network_namespace(boxed))
-        } else {
-            plan.namespaces.without(Namespaces::NETWORK)
-        };
+        let namespaces = self.namespaces(order);
         let (mut cgroup, limits) = self.cgroup(order, namespaces);
         let give_up = |cgroup: &mut Cgroup, what, error| {
             cgroup.remove();
@@ -186,12 +187,14 @@ impl Launcher {
         }
     }
 
-    /// A box whose machine refuses a network namespace is refused by itself, with words; a tool server by the kernel.
-    fn network_namespace(&self, boxed: bool) -> Namespaces {
-        if boxed && !self.boxes.namespaces.has(Namespaces::NETWORK) {
-            Namespaces::NONE
-        } else {
-            Namespaces::NETWORK
+    /// The namespaces of a child. A box whose machine refuses a network namespace is refused by itself, with words; a
+    /// tool server that asks for one by the kernel.
+    fn namespaces(&self, order: &Order) -> Namespaces {
+        match (order.root.is_some(), order.network.is_own()) {
+            (true, true) => self.boxes.namespaces,
+            (true, false) => self.boxes.namespaces.without(Namespaces::NETWORK),
+            (false, true) => self.servers.namespaces.with(Namespaces::NETWORK),
+            (false, false) => self.servers.namespaces,
         }
     }
 
