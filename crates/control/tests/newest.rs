@@ -19,7 +19,7 @@ const ENTRIES: u64 = 5000;
 fn log(folder: &std::path::Path) -> Ledger {
     let (ledger, _) =
         Ledger::open(&folder.join("ledger"), Options::new(NodeName::new("node-1").unwrap())).unwrap();
-    let mut session = ledger.session().unwrap();
+    let session = ledger.session().unwrap();
     for id in 0..ENTRIES {
         let kind = if id < 5 || id.is_multiple_of(7) { EntryKind::Refusal } else { EntryKind::Run };
         let at = Timestamp::from_micros(1_795_251_600_000_000 + id);
