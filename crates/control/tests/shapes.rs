@@ -183,6 +183,8 @@ fn a_price_that_leads_nowhere_is_an_error() {
     );
     let near = said(&format!("a: {{ {at}, price: onw }}"));
     assert!(near.contains("did you mean `own`?"), "{near}");
+    let far = said(&format!("a: {{ {at}, price: c }}"));
+    assert!(!far.contains("did you mean `a`"), "a model's own name leads round in a circle: {far}");
     let route = said(&format!("a: {{ {at}, price: r }}\nr: {{ route: [{{ to: own }}] }}"));
     assert!(route.contains("no price is known for `r`"), "{route}");
 }

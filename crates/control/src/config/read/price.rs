@@ -127,7 +127,7 @@ pub(super) fn own(
     match of_another(name, key, beside, origin) {
         Ok(price) => Some(price),
         Err(message) => {
-            report.error_with_hint(node.place, message, hint(name, beside, origin));
+            report.error_with_hint(node.place, message, hint(name, key, beside, origin));
             None
         }
     }
@@ -186,8 +186,9 @@ fn is_number(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit() || b".,".contains(&byte))
 }
 
-fn hint(name: &str, beside: &[(Key, Node)], origin: Origin<'_>) -> String {
-    let others = beside.iter().map(|(key, _)| key.text.as_str()).filter(|other| *other != name);
+fn hint(name: &str, key: &Key, beside: &[(Key, Node)], origin: Origin<'_>) -> String {
+    let others =
+        beside.iter().map(|(key, _)| key.text.as_str()).filter(|other| *other != name && *other != key.text);
     let near = near(name, None, origin).or_else(|| nearest(name, others).map(ToOwned::to_owned));
     near.map_or_else(
         || {
