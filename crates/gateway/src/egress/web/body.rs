@@ -59,7 +59,10 @@ pub(crate) enum BodyError {
 }
 
 /// Wakes whoever waits when it is cut off.
-struct CutWatch(Pin<Box<dyn Future<Output = CutOff> + Send + Sync>>);
+struct CutWatch {
+    cancel: Cancel,
+    waiting: Pin<Box<dyn Future<Output = CutOff> + Send + Sync>>,
+}
 
 /// How long is waited: for the next bytes, and at all.
 struct Patience {
@@ -72,12 +75,16 @@ struct Patience {
 
 impl CutWatch {
     fn new(cancel: &Cancel) -> Self {
-        let cancel = cancel.clone();
-        Self(Box::pin(async move { cancel.cancelled().await }))
+        let watched = cancel.clone();
+        Self { cancel: cancel.clone(), waiting: Box::pin(async move { watched.cancelled().await }) }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Option<CutOff> {
-        match self.0.as_mut().poll(cx) {
+        // Once it was cut off it is not waited for again.
+        if let Err(cut) = self.cancel.check() {
+            return Some(cut);
+        }
+        match self.waiting.as_mut().poll(cx) {
             Poll::Ready(cut) => Some(cut),
             Poll::Pending => None,
         }
