@@ -12,7 +12,7 @@ use super::hierarchies::Controller;
 use super::{Joinable, Version, named, number, set};
 use crate::stats::Stats;
 
-/// Microseconds of one period of the processor's share.
+/// Microseconds of one period of the processor's share: the kernel's own choice.
 const PERIOD: u64 = 100_000;
 
 /// The folders of one child.
@@ -60,7 +60,7 @@ impl Cgroup {
             // The sandbox's first process counts as well.
             (Controller::Processes, _) => set(&folder, "pids.max", &value.saturating_add(1).to_string())?,
             (Controller::Cpu, Version::Old) => {
-                set(&folder, "cpu.cfs_period_us", &PERIOD.to_string())?;
+                // A new cgroup has this period already.
                 set(&folder, "cpu.cfs_quota_us", &share(value).to_string())?;
             }
             (Controller::Cpu, Version::Unified) => {

@@ -27,19 +27,14 @@ const SHOWN: [&str; 7] = [
 ];
 
 /// Copied: small, the same on every machine of a distribution.
-const COPIED: [&str; 12] = [
+const COPIED: [&str; 7] = [
     "/etc/ld.so.conf",
     "/etc/localtime",
-    "/etc/timezone",
     "/etc/mime.types",
     "/etc/protocols",
     "/etc/services",
-    "/etc/host.conf",
-    "/etc/gai.conf",
     "/etc/ssl/openssl.cnf",
     "/etc/ssl/cert.pem",
-    "/etc/shells",
-    "/etc/debian_version",
 ];
 
 /// Links that are shown as such.
