@@ -35,11 +35,6 @@ def list_the_home_of_root():
     os.listdir('/root')
 
 
-# Superuser
-def list_the_home_of_root():
-    os.listdir('/root')
-
-
 # Anyone
 def list_homes():
     os.listdir('/home')
@@ -307,6 +302,46 @@ def write_into_etc():
 def write_into_the_root():
     os.mkdir('/ringfence-test')
     os.rmdir('/ringfence-test')
+
+
+def made(how):
+    path = f'/tmp/ringfence-{MARK}-{NAME}'
+    try:
+        how(path)
+        return os.stat(path).st_mode & 0o6000 != 0
+    finally:
+        if os.path.exists(path):
+            os.unlink(path)
+
+
+# Anyone
+def leave_a_program_with_the_rights_of_its_owner():
+    return made(lambda path: (open(path, 'w').close(), os.chmod(path, 0o4755)))
+
+
+# Anyone
+def leave_a_program_with_the_rights_of_its_group():
+    return made(lambda path: (open(path, 'w').close(), os.chmod(path, 0o2755)))
+
+
+# Anyone
+def give_the_rights_of_the_owner_to_an_open_file():
+    return made(lambda path: os.fchmod(os.open(path, os.O_CREAT | os.O_WRONLY), 0o4755))
+
+
+# Anyone
+def make_a_file_with_the_rights_of_its_owner():
+    return made(lambda path: os.open(path, os.O_CREAT | os.O_WRONLY, 0o4755))
+
+
+# Anyone
+def make_a_file_without_opening_it_with_the_rights_of_its_owner():
+    return made(lambda path: os.mknod(path, 0o104755))
+
+
+# Anyone
+def make_a_file_by_the_call_whose_mode_no_filter_sees():
+    return made(lambda path: call(437, -100, path.encode(), struct.pack('=QQQ', 0o101, 0o4755, 0), 24))
 
 
 # Anyone

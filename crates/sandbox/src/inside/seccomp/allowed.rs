@@ -11,11 +11,11 @@ use super::{CLONE_FLAGS, REFUSED, REFUSED_X86};
 const FILES: &[c_long] = &[
     libc::SYS_read, libc::SYS_write, libc::SYS_close, libc::SYS_lseek, libc::SYS_pread64, libc::SYS_pwrite64,
     libc::SYS_readv, libc::SYS_writev, libc::SYS_preadv, libc::SYS_pwritev, libc::SYS_preadv2, libc::SYS_pwritev2,
-    libc::SYS_openat, libc::SYS_openat2, libc::SYS_close_range, libc::SYS_fstat, libc::SYS_newfstatat,
+    libc::SYS_close_range, libc::SYS_fstat, libc::SYS_newfstatat,
     libc::SYS_statx, libc::SYS_statfs, libc::SYS_fstatfs, libc::SYS_faccessat, libc::SYS_faccessat2,
-    libc::SYS_getdents64, libc::SYS_getcwd, libc::SYS_chdir, libc::SYS_fchdir, libc::SYS_mkdirat,
+    libc::SYS_getdents64, libc::SYS_getcwd, libc::SYS_chdir, libc::SYS_fchdir,
     libc::SYS_unlinkat, libc::SYS_renameat, libc::SYS_renameat2, libc::SYS_linkat, libc::SYS_symlinkat,
-    libc::SYS_readlinkat, libc::SYS_fchmod, libc::SYS_fchmodat, libc::SYS_fchown, libc::SYS_fchownat,
+    libc::SYS_readlinkat, libc::SYS_fchown, libc::SYS_fchownat,
     libc::SYS_truncate, libc::SYS_ftruncate, libc::SYS_fallocate, libc::SYS_fsync, libc::SYS_fdatasync,
     libc::SYS_sync, libc::SYS_syncfs, libc::SYS_sync_file_range, libc::SYS_fadvise64, libc::SYS_readahead,
     libc::SYS_utimensat, libc::SYS_umask, libc::SYS_flock, libc::SYS_fcntl, libc::SYS_dup, libc::SYS_dup3,
@@ -96,16 +96,16 @@ const SHARED: &[c_long] = &[
 const MACHINE: &[c_long] = &[libc::SYS_uname, libc::SYS_sysinfo, libc::SYS_getrandom];
 
 /// Newer than the names in the library, with the same numbers everywhere: futex_waitv, set_mempolicy_home_node left out,
-/// cachestat, fchmodat2, map_shadow_stack, futex_wake, futex_wait, futex_requeue, mseal, and the four for attributes.
-const NEW: &[c_long] = &[449, 451, 452, 453, 454, 455, 456, 462, 463, 464, 465, 466];
+/// cachestat, map_shadow_stack, futex_wake, futex_wait, futex_requeue, mseal, and the four for attributes.
+const NEW: &[c_long] = &[449, 451, 453, 454, 455, 456, 462, 463, 464, 465, 466];
 
 /// Older forms of the above, which only the oldest architecture has.
 #[cfg(target_arch = "x86_64")]
 #[rustfmt::skip]
 const OLD: &[c_long] = &[
-    libc::SYS_open, libc::SYS_creat, libc::SYS_stat, libc::SYS_lstat, libc::SYS_access, libc::SYS_getdents,
-    libc::SYS_mkdir, libc::SYS_rmdir, libc::SYS_unlink, libc::SYS_rename, libc::SYS_link, libc::SYS_symlink,
-    libc::SYS_readlink, libc::SYS_chmod, libc::SYS_chown, libc::SYS_lchown, libc::SYS_utime, libc::SYS_utimes,
+    libc::SYS_stat, libc::SYS_lstat, libc::SYS_access, libc::SYS_getdents,
+    libc::SYS_rmdir, libc::SYS_unlink, libc::SYS_rename, libc::SYS_link, libc::SYS_symlink,
+    libc::SYS_readlink, libc::SYS_chown, libc::SYS_lchown, libc::SYS_utime, libc::SYS_utimes,
     libc::SYS_futimesat, libc::SYS_dup2, libc::SYS_pipe, libc::SYS_inotify_init, libc::SYS_fork, libc::SYS_vfork,
     libc::SYS_getpgrp, libc::SYS_pause, libc::SYS_alarm, libc::SYS_time, libc::SYS_poll, libc::SYS_select,
     libc::SYS_epoll_create, libc::SYS_epoll_wait, libc::SYS_eventfd, libc::SYS_signalfd, libc::SYS_arch_prctl,
@@ -117,6 +117,9 @@ const OLD: &[c_long] = &[];
 /// Refused aloud beside what tool servers are refused, so that a program says why it fails.
 const ALSO_REFUSED: &[c_long] =
     &[libc::SYS_chroot, libc::SYS_adjtimex, libc::SYS_move_pages, libc::SYS_migrate_pages];
+
+/// fchmodat2, as above.
+const FCHMODAT2: c_long = 452;
 
 const ALL: [&[c_long]; 10] = [FILES, MEMORY, PROCESSES, USERS, TIME, SOCKETS, SHARED, MACHINE, NEW, OLD];
 
@@ -139,7 +142,8 @@ pub(super) fn calls(own_network: bool) -> Table {
         .chain(ALSO_REFUSED)
         .map(|call| (number(*call), Rule::Refuse(EPERM)));
     let allowed = ALL.iter().flat_map(|calls| calls.iter()).map(|call| (number(*call), Rule::Allow));
-    // clone3 is in none of them: its flags lie in memory, where no filter sees them, and every libc falls back.
+    // clone3 and openat2 are in none of them: their flags and mode lie in memory, where no filter sees them, and every
+    // libc falls back.
     refused.chain(allowed).chain(conditional(own_network)).collect()
 }
 
@@ -155,9 +159,20 @@ fn conditional(own_network: bool) -> Vec<(u32, Rule)> {
         (libc::SYS_ioctl, all_but(1, &TERMINAL_REQUESTS)),
         (libc::SYS_personality, only(0, &PERSONALITIES, EPERM)),
         (libc::SYS_mknodat, no_devices(2)),
+        (libc::SYS_openat, opened(2)),
+        (libc::SYS_mkdirat, without_owner_rights(2)),
+        (libc::SYS_fchmod, without_owner_rights(1)),
+        (libc::SYS_fchmodat, without_owner_rights(2)),
+        (FCHMODAT2, without_owner_rights(2)),
     ];
     #[cfg(target_arch = "x86_64")]
-    rules.push((libc::SYS_mknod, no_devices(1)));
+    rules.extend([
+        (libc::SYS_mknod, no_devices(1)),
+        (libc::SYS_open, opened(1)),
+        (libc::SYS_creat, without_owner_rights(1)),
+        (libc::SYS_mkdir, without_owner_rights(1)),
+        (libc::SYS_chmod, without_owner_rights(1)),
+    ]);
     rules.into_iter().map(|(call, rule)| (number(call), rule)).collect()
 }
 
@@ -197,11 +212,31 @@ fn no_devices(argument: u32) -> Rule {
     let refused = |kind: u32| Step::Is(kind, vec![Step::Refuse(EPERM)]);
     Rule::Ask(vec![
         Step::Look(argument),
+        Step::HasAny(OWNER_RIGHTS, vec![Step::Refuse(EPERM)]),
         Step::Only(libc::S_IFMT),
         refused(libc::S_IFCHR),
         refused(libc::S_IFBLK),
         Step::Allow,
     ])
+}
+
+/// What a mode may not say: that a program runs with the rights of who owns it. In a folder of the machine the file would
+/// stay, and outside of the box, where the owner is the node's user, it would be what it says.
+const OWNER_RIGHTS: u32 = libc::S_ISUID | libc::S_ISGID;
+
+fn without_owner_rights(argument: u32) -> Rule {
+    Rule::Ask(refusing_owner_rights(argument))
+}
+
+fn refusing_owner_rights(argument: u32) -> Vec<Step> {
+    vec![Step::Look(argument), Step::HasAny(OWNER_RIGHTS, vec![Step::Refuse(EPERM)]), Step::Allow]
+}
+
+/// A file that is opened: the mode comes after the flags, and means something only where a file is made.
+fn opened(flags: u32) -> Rule {
+    // O_TMPFILE is two bits, one of them that of O_DIRECTORY.
+    let makes = (libc::O_CREAT | libc::O_TMPFILE & !libc::O_DIRECTORY).cast_unsigned();
+    Rule::Ask(vec![Step::Look(flags), Step::HasAny(makes, refusing_owner_rights(flags + 1)), Step::Allow])
 }
 
 fn only(argument: u32, values: &[u32], error: i32) -> Rule {
@@ -234,10 +269,14 @@ mod tests {
     const ALLOW: u32 = 0x7fff_0000;
 
     fn ask(own_network: bool, call: c_long, arguments: [u32; 3]) -> u32 {
+        let [a, b, c] = arguments;
+        ask_with(own_network, call, [a, b, c, 0, 0, 0])
+    }
+
+    fn ask_with(own_network: bool, call: c_long, arguments: [u32; 6]) -> u32 {
         let program = compile(&calls(own_network)).unwrap();
         let architecture = if cfg!(target_arch = "x86_64") { 0xc000_003e } else { 0xc000_00b7 };
-        let [a, b, c] = arguments;
-        run(&program, architecture, number(call), [a, b, c, 0, 0, 0])
+        run(&program, architecture, number(call), arguments)
     }
 
     fn error(code: i32) -> u32 {
@@ -288,5 +327,41 @@ mod tests {
         }
         assert_eq!(ask(true, libc::SYS_socket, [16, raw, 0]), ALLOW);
         assert_eq!(ask(false, libc::SYS_socket, [16, raw, 0]), error(EAFNOSUPPORT));
+    }
+
+    #[test]
+    fn no_mode_gives_the_rights_of_the_owner() {
+        let second: &[c_long] = &[
+            libc::SYS_fchmod,
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_chmod,
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_creat,
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_mkdir,
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_mknod,
+        ];
+        let third = [libc::SYS_fchmodat, libc::SYS_mkdirat, libc::SYS_mknodat, FCHMODAT2];
+        for (own, mode) in [(true, 0o4755), (false, 0o2755), (true, 0o6000), (false, 0o104_755)] {
+            for &call in second {
+                assert_eq!(ask(own, call, [0, mode, 0]), error(EPERM), "{call}");
+                assert_eq!(ask(own, call, [0, mode & !0o6000, 0]), ALLOW, "{call}");
+            }
+            for &call in &third {
+                assert_eq!(ask(own, call, [0, 0, mode]), error(EPERM), "{call}");
+                assert_eq!(ask(own, call, [0, 0, mode & !0o6000 | 0o1000]), ALLOW, "{call}");
+            }
+            for flags in [libc::O_CREAT, libc::O_TMPFILE | libc::O_RDWR].map(i32::cast_unsigned) {
+                assert_eq!(ask_with(own, libc::SYS_openat, [0, 0, flags, mode, 0, 0]), error(EPERM));
+                assert_eq!(ask_with(own, libc::SYS_openat, [0, 0, flags, 0o644, 0, 0]), ALLOW);
+                #[cfg(target_arch = "x86_64")]
+                assert_eq!(ask(own, libc::SYS_open, [0, flags, mode]), error(EPERM));
+            }
+            // Where nothing is made, what lies in the mode's place is nobody's mode.
+            let folder = (libc::O_DIRECTORY | libc::O_CLOEXEC).cast_unsigned();
+            assert_eq!(ask_with(own, libc::SYS_openat, [0, 0, folder, mode, 0, 0]), ALLOW);
+        }
+        assert_eq!(ask(true, libc::SYS_openat2, [0; 3]), error(libc::ENOSYS));
     }
 }
