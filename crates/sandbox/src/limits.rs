@@ -75,6 +75,9 @@ pub const HOME_BYTES_DEFAULT: u64 = 256 * 1_024 * 1_024;
 /// Bytes of a child's `/dev/shm`, where it is a file system of its own.
 pub const SHARED_MEMORY_BYTES: u64 = 64 * 1_024 * 1_024;
 
+/// Terminals that are open at a time in a child's `/dev/pts`.
+pub const TERMINALS: u32 = 64;
+
 /// Landlock rules for one child: entries beside the hidden paths, where they cannot be hidden by a mount.
 pub const LANDLOCK_RULES_MAX: usize = 4_096;
 

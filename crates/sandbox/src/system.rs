@@ -158,7 +158,15 @@ pub(crate) fn mount_read_only(path: &CStr) -> io::Result<()> {
 /// and no devices, and, if `read_only`, no change.
 pub(crate) fn mount_restrict(mount: BorrowedFd<'_>, read_only: bool) -> io::Result<()> {
     let own = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
-    let attr_set = if read_only { own | libc::MOUNT_ATTR_RDONLY } else { own };
+    set_attributes(mount, if read_only { own | libc::MOUNT_ATTR_RDONLY } else { own })
+}
+
+/// As [`mount_restrict`], for the mount of a device: it can be used, and its owner, mode and times stay as they are.
+pub(crate) fn mount_restrict_device(mount: BorrowedFd<'_>) -> io::Result<()> {
+    set_attributes(mount, libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC | libc::MOUNT_ATTR_RDONLY)
+}
+
+fn set_attributes(mount: BorrowedFd<'_>, attr_set: u64) -> io::Result<()> {
     let attributes = libc::mount_attr { attr_set, attr_clr: 0, propagation: 0, userns_fd: 0 };
     // SAFETY: the path is an empty NUL-terminated string, which with AT_EMPTY_PATH means the descriptor itself, and
     // `attributes` a mount_attr whose true size is given; both outlive the call, which only reads them.

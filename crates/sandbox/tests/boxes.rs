@@ -258,6 +258,37 @@ async fn a_required_layer_that_is_missing_refuses_the_run() {
 }
 
 #[tokio::test]
+async fn a_device_of_the_machine_is_used_and_not_changed() {
+    // To the mode they have: were it not refused, nothing would change.
+    let script = "cd /dev; for one in null zero full random urandom tty $MORE; do chmod 0666 $one; done; \
+                  echo x > null && head -c 1 zero | wc -c && head -c 8 urandom | wc -c; echo x > full || echo full";
+    let spawner = spawner(&[]);
+    let server = Command::new("sh").argument("-c").argument(script);
+    let boxed = boxed(script, Root::system()).variable("MORE", "/proc/timer_list");
+    for (command, number) in [(boxed, 7), (server, 6)] {
+        let ended = run(&spawner, &command).await;
+        assert_eq!(ended.stdout, "1\n8\nfull\n", "{}", ended.stderr);
+        let refused = ended.stderr.lines().filter(|line| line.contains("Read-only file system")).count();
+        assert_eq!(refused, number, "{}", ended.stderr);
+    }
+}
+
+#[tokio::test]
+async fn terminals_and_files_in_shared_memory_are_counted() {
+    let script = "import os\n\
+        opened = 0\n\
+        try:\n  while opened < 200: os.openpty(); opened += 1\n\
+        except OSError: pass\n\
+        made = 0\n\
+        try:\n  while made < 20000: os.mknod(f'/dev/shm/{made}'); made += 1\n\
+        except OSError: pass\n\
+        print(opened, made < 20000)";
+    let command = Command::new("/usr/bin/python3").argument("-c").argument(script).root(Root::system());
+    let ended = run(&spawner(&[]), &command).await;
+    assert_eq!(ended.stdout, "64 True\n", "{}", ended.stderr);
+}
+
+#[tokio::test]
 async fn ordinary_programs_run() {
     let spawner = spawner(&[]);
     let scripts = [
@@ -290,5 +321,5 @@ async fn ordinary_programs_run() {
 
 #[test]
 fn all_of_this_holds_for_an_ordinary_user_too() {
-    common::as_nobody(11);
+    common::as_nobody(13);
 }

@@ -2,15 +2,17 @@
 
 use std::fs::create_dir;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::symlink;
+use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::mount::{
     MountFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount, move_mount, open_tree, unmount,
 };
 
-use crate::limits::SHARED_MEMORY_BYTES;
+use crate::limits::{SHARED_MEMORY_BYTES, TERMINALS};
+use crate::system::mount_restrict_device;
 
 /// Devices that hold nothing of the machine. `/dev/tty` is the child's own terminal, if it opens one.
 pub(super) const HARMLESS: [&str; 6] =
@@ -60,14 +62,28 @@ pub(super) fn fill(devices: &Devices) -> Result<String, String> {
 fn sources() -> io::Result<Vec<(&'static str, OwnedFd)>> {
     let mut sources = Vec::new();
     for path in HARMLESS {
-        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-        match open_tree(CWD, path, flags) {
+        match take_one(path) {
             Ok(device) => sources.push((path, device)),
-            Err(rustix::io::Errno::NOENT) => {}
-            Err(error) => return Err(error.into()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(sources)
+}
+
+/// A device of the machine as a detached mount. It is the machine's own: whoever has the node's user id may use it, and
+/// must not change its mode, which would be changed for everybody.
+fn take_one(path: &str) -> io::Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let device = open_tree(CWD, path, flags)?;
+    mount_restrict_device(device.as_fd())?;
+    Ok(device)
+}
+
+/// Covers a file by the null device, which can be read and written here and not changed.
+pub(super) fn cover(path: impl AsRef<Path>) -> io::Result<()> {
+    let null = take_one("/dev/null")?;
+    Ok(move_mount(&null, "", CWD, path.as_ref(), MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?)
 }
 
 fn put(sources: &[(&'static str, OwnedFd)]) -> io::Result<()> {
@@ -79,7 +95,9 @@ fn put(sources: &[(&'static str, OwnedFd)]) -> io::Result<()> {
         symlink(target, link)?;
     }
     create_dir("/dev/shm")?;
-    let options = std::ffi::CString::new(format!("size={SHARED_MEMORY_BYTES},mode=1777"))?;
+    // A file takes memory also when it is empty.
+    let files = SHARED_MEMORY_BYTES / 4_096;
+    let options = std::ffi::CString::new(format!("size={SHARED_MEMORY_BYTES},nr_inodes={files},mode=1777"))?;
     mount("none", "/dev/shm", "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, options.as_c_str())?;
     Ok(())
 }
@@ -87,6 +105,8 @@ fn put(sources: &[(&'static str, OwnedFd)]) -> io::Result<()> {
 fn mount_terminals() -> io::Result<()> {
     create_dir("/dev/pts")?;
     let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
-    mount("devpts", "/dev/pts", "devpts", flags, c"newinstance,ptmxmode=0666,mode=0620")?;
+    // The machine has so many for everybody together.
+    let options = std::ffi::CString::new(format!("newinstance,ptmxmode=0666,mode=0620,max={TERMINALS}"))?;
+    mount("devpts", "/dev/pts", "devpts", flags, options.as_c_str())?;
     symlink("pts/ptmx", "/dev/ptmx")
 }

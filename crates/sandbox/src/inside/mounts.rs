@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind, mount_change};
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 
 use super::found::Found;
 use super::{Setup, devices, kernel_files};
@@ -84,7 +84,7 @@ fn hide(path: &Path) -> io::Result<()> {
         let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
         mount("none", path, "tmpfs", flags, c"size=4k,nr_inodes=1,mode=0555")?;
     } else {
-        mount_bind("/dev/null", path)?;
+        devices::cover(path)?;
     }
     Ok(())
 }

@@ -5,12 +5,11 @@ use std::path::Path;
 
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
-    mount_bind,
 };
 
 use super::ground::Ground;
-use crate::inside::Setup;
 use crate::inside::found::Found;
+use crate::inside::{Setup, devices};
 use crate::layer::LayerName;
 use crate::system::Namespaces;
 
@@ -78,10 +77,9 @@ fn mount(hide: bool) -> rustix::io::Result<(OwnedFd, &'static str)> {
 
 fn cover_machine() -> Result<(), String> {
     for path in MACHINE {
-        match mount_bind("/dev/null", path) {
-            // Not every kernel has every one of them.
-            Ok(()) | Err(rustix::io::Errno::NOENT) => {}
-            Err(error) => return Err(format!("covering {path}: {error}")),
+        // Not every kernel has every one of them.
+        if Path::new(path).exists() {
+            devices::cover(path).map_err(|error| format!("covering {path}: {error}"))?;
         }
     }
     Ok(())
