@@ -33,7 +33,8 @@ pub struct Command {
 /// What a child may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Open files (`RLIMIT_NOFILE`, soft and hard); `None` is what the node was started with.
+    /// Open files (`RLIMIT_NOFILE`, soft and hard); `None` is what the node was started with; for a child with a root
+    /// of its own at most [`crate::limits::OPEN_FILES_DEFAULT`], and at most half of what the node may open.
     pub open_files: Option<u64>,
     /// Processes and threads: by a cgroup where one can be made, and by `RLIMIT_NPROC`, where the kernel counts
     /// the child's user (in a user namespace of its own the child alone) and exempts root. `None` is what the node

@@ -32,6 +32,10 @@ pub const ROOT_BYTES: u64 = 8 * 1_024 * 1_024;
 /// Processes and threads of a child with a root of its own, unless ordered.
 pub const PROCESSES_DEFAULT: u64 = 1_024;
 
+/// Open files of a process of a child with a root of its own, unless ordered. It is also how many descriptors may be on
+/// their way over sockets, which the kernel counts over all of the node's user: the spawner needs room beyond it.
+pub const OPEN_FILES_DEFAULT: u64 = 4_096;
+
 /// Bytes of the largest file that a child with a root of its own may write, unless ordered.
 pub const FILE_BYTES_DEFAULT: u64 = 4 * 1_024 * 1_024 * 1_024;
 
@@ -65,6 +69,9 @@ pub const SPAWN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// From starting the spawner to its first answer.
 pub const START_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Between two attempts to tell the other side something where the system is short of memory.
+pub const SHORTAGE_PAUSE: Duration = Duration::from_millis(10);
 
 /// What a spawner gets to end its children and itself before it is killed.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(2);

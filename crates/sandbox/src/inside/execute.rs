@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, set_parent_process_death_signal, setsid};
 
-use super::{Descriptors, Setup};
+use super::{Descriptors, Setup, limit};
 use crate::system::{Cloned, Namespaces, clone_process, exit_now, reset_signals};
 use crate::wire::{Failure, Order, Step};
 
@@ -36,7 +36,7 @@ pub(super) fn start(setup: &Setup<'_>, descriptors: Descriptors) -> Result<Pid, 
 
 /// Returns only when it failed.
 fn become_program(setup: &Setup<'_>, order: &Order, descriptors: Descriptors) -> (Step, io::Error) {
-    if let Err(error) = detach() {
+    if let Err(error) = detach().and_then(|()| limit::bound_open_files(setup)) {
         return (Step::Setup, error);
     }
     let (home, temporary) = match &order.root {

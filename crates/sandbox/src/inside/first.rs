@@ -8,7 +8,7 @@ use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, 
 use super::{Descriptors, END_SIGNAL, PASS_SIGNAL, Prepared, Setup, descendants, execute};
 use crate::status::ExitStatus;
 use crate::system::{Namespaces, Received, next_signal};
-use crate::wire::{Report, send};
+use crate::wire::{Report, send_or_without, send_surely};
 
 /// Runs the program to its end; returns this process's own exit code.
 pub(super) fn run(setup: &Setup<'_>, descriptors: Descriptors, prepared: Prepared) -> i32 {
@@ -47,7 +47,7 @@ fn run_program(setup: &Setup<'_>, descriptors: Descriptors, prepared: Prepared) 
 fn start_told(report: &OwnedFd, Prepared { layers, sockets }: Prepared) {
     let borrowed: Vec<_> = sockets.iter().map(AsFd::as_fd).collect();
     // If the spawner has gone, the parent-death signal is on its way.
-    let _ = send(report.as_fd(), &Report::Started(layers).encode(), &borrowed);
+    let _ = send_or_without(report, &Report::Started(layers).encode(), &borrowed);
 }
 
 /// Waits until the program ends, or this process is told to end everything.
@@ -101,5 +101,5 @@ fn exit_status(status: WaitStatus) -> ExitStatus {
 
 fn tell(report: &OwnedFd, what: &Report) {
     // If the spawner has gone, the parent-death signal is on its way.
-    let _ = send(report.as_fd(), &what.encode(), &[]);
+    let _ = send_surely(report, &what.encode());
 }

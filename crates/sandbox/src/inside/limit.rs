@@ -5,20 +5,14 @@ use std::io;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::Setup;
-use crate::limits::{FILE_BYTES_DEFAULT, LOCKED_BYTES, PROCESSES_DEFAULT};
+use crate::limits::{FILE_BYTES_DEFAULT, LOCKED_BYTES, OPEN_FILES_DEFAULT, PROCESSES_DEFAULT};
 
-/// No core files; open files, processes and the size of files as ordered. A child with a root of its own has a
-/// bound on each, ordered or not.
+/// No core files; processes and the size of files as ordered. A child with a root of its own has a bound on each,
+/// ordered or not.
 pub(super) fn apply(setup: &Setup<'_>) -> io::Result<()> {
     set(Resource::Core, 0, 0)?;
-    let maximum = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
     let limits = setup.order.limits;
     let boxed = setup.order.root.is_some();
-    match limits.open_files {
-        Some(files) => set(Resource::Nofile, files.min(maximum), files.min(maximum))?,
-        // The spawner raised its own soft limit; programs that use select() rely on the usual one.
-        None => set(Resource::Nofile, setup.open_files.min(maximum), maximum)?,
-    }
     if let Some(processes) = limits.processes.or(boxed.then_some(PROCESSES_DEFAULT)) {
         lower(Resource::Nproc, processes)?;
     }
@@ -29,6 +23,19 @@ pub(super) fn apply(setup: &Setup<'_>) -> io::Result<()> {
         lower(Resource::Memlock, LOCKED_BYTES)?;
     }
     Ok(())
+}
+
+/// Bounds open files: for the program alone. The kernel refuses to send descriptors to whoever may open fewer files than
+/// the whole user has on the way, and the first process has some to send.
+pub(super) fn bound_open_files(setup: &Setup<'_>) -> io::Result<()> {
+    let maximum = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
+    let most = match setup.order.limits.open_files {
+        Some(files) => return set(Resource::Nofile, files.min(maximum), files.min(maximum)),
+        None if setup.order.root.is_some() => OPEN_FILES_DEFAULT.min(maximum / 2),
+        None => maximum,
+    };
+    // The spawner raised its own soft limit; programs that use select() rely on the usual one.
+    set(Resource::Nofile, setup.open_files.min(most), most)
 }
 
 /// At most so much, and not more than there is.

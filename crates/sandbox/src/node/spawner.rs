@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -18,11 +18,11 @@ use super::table::{Answer, Slot, Started, Table};
 use crate::command::Command;
 use crate::error::SpawnError;
 use crate::layer::Layers;
-use crate::limits::{CHILDREN_MAX, MESSAGE_BYTES_MAX, SPAWN_TIMEOUT, TCP_PORTS, UDP_PORTS};
+use crate::limits::{CHILDREN_MAX, MESSAGE_BYTES_MAX, SHORTAGE_PAUSE, SPAWN_TIMEOUT, TCP_PORTS, UDP_PORTS};
 use crate::network::{Network, Sockets};
 use crate::refusal::explain;
 use crate::stats::Stats;
-use crate::wire::{Notice, Order, Request, SignalKind, receive, send};
+use crate::wire::{Failure, Notice, Order, Request, SignalKind, is_shortage, receive, send};
 
 /// Starts children. Clones are handles to one spawner; when the last one and the last child are dropped, or the
 /// runtime ends, so does the spawner.
@@ -45,7 +45,10 @@ pub(super) struct Shared {
 
 #[derive(Debug)]
 struct Outgoing {
+    /// The child.
+    id: u64,
     bytes: Vec<u8>,
+    /// Of an order, its pipes; nothing else has any.
     descriptors: Vec<OwnedFd>,
 }
 
@@ -76,7 +79,7 @@ impl Spawner {
             let _link = link;
             let ending = ending;
             tokio::select! {
-                () = write_all(&socket, inbox) => {}
+                () = write_all(&socket, inbox, &ending.0) => {}
                 () = read_all(&socket, &ending.0) => {}
             }
         });
@@ -126,7 +129,7 @@ impl Spawner {
         }
         // From here on, whatever goes wrong, dropping the leash kills what has been started.
         let leash = Leash { id, shared: Arc::clone(&self.shared) };
-        self.shared.send(Outgoing { bytes, descriptors: pipes.theirs });
+        self.shared.send(Outgoing { id, bytes, descriptors: pipes.theirs });
         let Started { pid, layers, sockets } = await_answer(answer, command).await?;
         let sockets = match command.network {
             Network::Gateway => Some(name_sockets(sockets)?),
@@ -147,7 +150,9 @@ impl Spawner {
 /// The sockets in the order in which they are made inside.
 fn name_sockets(sockets: Vec<OwnedFd>) -> Result<Sockets, SpawnError> {
     if sockets.len() != TCP_PORTS.len() + UDP_PORTS.len() {
-        return Err(SpawnError::Setup("the sockets of its network did not arrive".to_owned()));
+        let why = "the sockets of its network did not arrive; too many files are open, or programs of this user hold \
+                   too many descriptors on their way";
+        return Err(SpawnError::Setup(why.to_owned()));
     }
     let mut sockets = sockets.into_iter();
     let tcp =
@@ -194,13 +199,13 @@ fn search_path(command: &Command) -> String {
 impl Shared {
     pub(super) fn signal(&self, id: u64, kind: SignalKind) {
         let bytes = Request::Signal { id, kind }.encode();
-        self.send(Outgoing { bytes, descriptors: Vec::new() });
+        self.send(Outgoing { id, bytes, descriptors: Vec::new() });
     }
 
     /// Asks what a child uses; `None` when it has ended.
     pub(super) async fn measure(&self, id: u64) -> Option<Stats> {
         let answer = self.table.measuring(id)?;
-        self.send(Outgoing { bytes: Request::Measure { id }.encode(), descriptors: Vec::new() });
+        self.send(Outgoing { id, bytes: Request::Measure { id }.encode(), descriptors: Vec::new() });
         answer.await.ok().flatten()
     }
 
@@ -211,7 +216,7 @@ impl Shared {
 }
 
 /// Tells everybody who waits that the spawner has died, however the task that talked to it ends.
-struct EndTable(std::sync::Weak<Shared>);
+struct EndTable(Weak<Shared>);
 
 impl Drop for EndTable {
     fn drop(&mut self) {
@@ -222,19 +227,46 @@ impl Drop for EndTable {
 }
 
 /// Ends when every handle has gone, or the spawner.
-async fn write_all(socket: &AsyncFd<OwnedFd>, mut inbox: mpsc::UnboundedReceiver<Outgoing>) {
-    while let Some(Outgoing { bytes, descriptors }) = inbox.recv().await {
-        let borrowed: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
-        let sent = socket.async_io(Interest::WRITABLE, |socket| send(socket, &bytes, &borrowed)).await;
-        if let Err(error) = sent {
+async fn write_all(
+    socket: &AsyncFd<OwnedFd>,
+    mut inbox: mpsc::UnboundedReceiver<Outgoing>,
+    shared: &Weak<Shared>,
+) {
+    while let Some(outgoing) = inbox.recv().await {
+        if let Err(error) = write_one(socket, &outgoing, shared).await {
             tracing::error!(%error, "the spawner cannot be reached; tool servers cannot be started any more");
             return;
         }
     }
 }
 
+/// What the system is short of ends an order and not the spawner; anything else waits, as a kill must not be lost.
+async fn write_one(
+    socket: &AsyncFd<OwnedFd>,
+    Outgoing { id, bytes, descriptors }: &Outgoing,
+    shared: &Weak<Shared>,
+) -> io::Result<()> {
+    let borrowed: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
+    loop {
+        match socket.async_io(Interest::WRITABLE, |socket| send(socket, bytes, &borrowed)).await {
+            Err(error) if is_shortage(&error) && descriptors.is_empty() => {
+                tokio::time::sleep(SHORTAGE_PAUSE).await;
+            }
+            Err(error) if is_shortage(&error) => {
+                tracing::warn!(%error, "a child could not be ordered; others go on");
+                let what =
+                    "handing its pipes to the spawner (programs of this user may hold too many descriptors)";
+                let failed = Notice::Failed { id: *id, failure: Failure::setup(what, &error) };
+                let told = shared.upgrade().map(|shared| shared.table.apply(failed, Vec::new()));
+                return told.unwrap_or(Ok(())).map_err(io::Error::other);
+            }
+            other => return other,
+        }
+    }
+}
+
 /// Ends when the spawner has gone.
-async fn read_all(socket: &AsyncFd<OwnedFd>, shared: &std::sync::Weak<Shared>) {
+async fn read_all(socket: &AsyncFd<OwnedFd>, shared: &Weak<Shared>) {
     let mut buffer = vec![0; MESSAGE_BYTES_MAX];
     loop {
         let received = socket.async_io(Interest::READABLE, |socket| receive(socket, &mut buffer)).await;

@@ -64,10 +64,18 @@ impl Children {
         Self { all: BTreeMap::new(), left: Vec::new(), watch }
     }
 
-    pub(crate) fn add(&mut self, id: u64, child: Child) -> io::Result<()> {
-        self.watch.add(&child.handle, id)?;
-        if let Some(report) = &child.report {
-            self.watch.add(report, id)?;
+    /// Watches a child; one that cannot be watched is ended.
+    pub(crate) fn add(&mut self, id: u64, mut child: Child) -> io::Result<()> {
+        let watched = [Some(&child.handle), child.report.as_ref()]
+            .into_iter()
+            .flatten()
+            .try_for_each(|descriptor| self.watch.add(descriptor, id));
+        if watched.is_err() {
+            self.watch.forget(child.handle.as_fd());
+            child.kill();
+            child.bury();
+            self.left.push(child.cgroup);
+            return watched;
         }
         self.all.insert(id, child);
         Ok(())

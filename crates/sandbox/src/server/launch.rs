@@ -93,8 +93,10 @@ impl Launcher {
 
     /// Starts a child; it reports by itself when its program runs.
     pub(crate) fn launch(&self, id: u64, order: &Order, descriptors: Vec<OwnedFd>) -> Result<Child, Failure> {
-        let [input, output, error] = <[OwnedFd; 3]>::try_from(descriptors)
-            .map_err(|_| Failure::setup("taking the pipes", &io::Error::from(io::ErrorKind::InvalidInput)))?;
+        let [input, output, error] = <[OwnedFd; 3]>::try_from(descriptors).map_err(|_| {
+            let error = io::Error::from_raw_os_error(libc::EMFILE);
+            Failure::setup("taking the pipes, which did not all arrive", &error)
+        })?;
         self.start(id, order, false, [input, output, error])
     }
 

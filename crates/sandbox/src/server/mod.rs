@@ -20,7 +20,7 @@ use self::watch::{Watch, Woken};
 use crate::harden::harden_process;
 use crate::limits::{CHILDREN_MAX, MESSAGE_BYTES_MAX};
 use crate::system;
-use crate::wire::{Failure, Notice, Order, Request, receive, send};
+use crate::wire::{Failure, Notice, Order, Request, receive, send_or_without, send_surely};
 
 /// The life of the spawner, whose standard input is the socket to the node. It never returns.
 pub(crate) fn live() -> ! {
@@ -89,7 +89,8 @@ impl Server {
             }
             for Telling { notice, descriptors } in self.children.progress(&children) {
                 let descriptors: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
-                send(&self.socket, &notice.encode(), &descriptors)?;
+                // Without its sockets the node refuses the child, and ends it.
+                send_or_without(&self.socket, &notice.encode(), &descriptors)?;
             }
             // Nobody waits for any of this.
             self.children.tidy();
@@ -146,16 +147,15 @@ fn next_request(socket: &OwnedFd, buffer: &mut [u8]) -> io::Result<Option<(Reque
 
 /// Tells the node. Blocks while the node is behind: its reader does nothing but read.
 fn notify(socket: &OwnedFd, notice: &Notice) -> io::Result<()> {
-    send(socket, &notice.encode(), &[])
+    send_surely(socket, &notice.encode())
 }
 
-/// Room for two descriptors a child; returns the soft limit there was, which children get back.
+/// As many as may be; returns the soft limit there was, which children get back. Two a child are open, and many more of
+/// the user's may be on their way over sockets, of which the kernel allows as many as this.
 fn raise_open_files() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     let before = limit.current.unwrap_or(u64::MAX);
-    let wanted = (CHILDREN_MAX as u64 * 2 + 64).max(before).min(limit.maximum.unwrap_or(u64::MAX));
-    let current = (wanted != u64::MAX).then_some(wanted);
     // Where it cannot be raised, launching fails with a clear error at the limit there is.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current, maximum: limit.maximum });
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     before
 }

@@ -10,4 +10,4 @@ mod socket;
 pub(crate) use notice::Notice;
 pub(crate) use report::{Failure, Report, Step};
 pub(crate) use request::{Hello, Order, Request, SignalKind};
-pub(crate) use socket::{pair, receive, send};
+pub(crate) use socket::{is_shortage, pair, receive, send, send_or_without, send_surely};

@@ -10,7 +10,7 @@ use rustix::net::{
     sockopt::set_socket_send_buffer_size,
 };
 
-use crate::limits::{MESSAGE_BYTES_MAX, TCP_PORTS, UDP_PORTS};
+use crate::limits::{MESSAGE_BYTES_MAX, SHORTAGE_PAUSE, TCP_PORTS, UDP_PORTS};
 
 /// Descriptors in one packet: a child's standard input, output and error on the way in, its listening sockets on
 /// the way out.
@@ -46,7 +46,40 @@ pub(crate) fn send(socket: impl AsFd, bytes: &[u8], descriptors: &[BorrowedFd<'_
     Ok(())
 }
 
-/// Receives one packet; `None` is the end of the stream. A packet that does not fit is an error.
+/// As [`send`]; where the system is short of what it takes to send, waits until it goes. For a packet without
+/// descriptors: what is told must not be lost.
+pub(crate) fn send_surely(socket: impl AsFd, bytes: &[u8]) -> io::Result<()> {
+    loop {
+        match send(&socket, bytes, &[]) {
+            Err(error) if is_shortage(&error) => std::thread::sleep(SHORTAGE_PAUSE),
+            other => return other,
+        }
+    }
+}
+
+/// Sends a packet with its descriptors, and where there is no room for those, without: who receives it says what is
+/// missing, of this one child.
+pub(crate) fn send_or_without(
+    socket: impl AsFd,
+    bytes: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+) -> io::Result<()> {
+    match send(&socket, bytes, descriptors) {
+        Err(error) if is_shortage(&error) => send_surely(socket, bytes),
+        other => other,
+    }
+}
+
+/// Whether what could not be sent says nothing of the other end: too many descriptors of the user are on their way, too
+/// many are open, or memory is short.
+pub(crate) fn is_shortage(error: &io::Error) -> bool {
+    let shortages =
+        [libc::ETOOMANYREFS, libc::EAGAIN, libc::ENOBUFS, libc::ENOMEM, libc::EMFILE, libc::ENFILE];
+    error.raw_os_error().is_some_and(|code| shortages.contains(&code))
+}
+
+/// Receives one packet; `None` is the end of the stream. A packet that does not fit is an error. One whose descriptors
+/// could not all be received, as where too many files are open, comes without any.
 pub(crate) fn receive(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<Option<Packet>> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -59,8 +92,11 @@ pub(crate) fn receive(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<Option
             descriptors.extend(received);
         }
     }
-    if message.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) {
+    if message.flags.contains(ReturnFlags::TRUNC) {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "a packet beyond its bound"));
+    }
+    if message.flags.contains(ReturnFlags::CTRUNC) {
+        descriptors.clear();
     }
     // Every message begins with a tag, so that zero bytes are the end and nothing else.
     if message.bytes == 0 {
