@@ -27,7 +27,9 @@ const SHOWN: [&str; 7] = [
 ];
 
 /// Copied: small, the same on every machine of a distribution.
-const COPIED: [&str; 7] = [
+const COPIED: [&str; 8] = [
+    // Whether a name has more than one address.
+    "/etc/host.conf",
     "/etc/ld.so.conf",
     "/etc/localtime",
     "/etc/mime.types",
