@@ -70,6 +70,7 @@ async fn a_box_shows_the_system_and_nothing_else_of_the_machine() {
         "ca-certificates",
         "crypto-policies",
         "group",
+        "host.conf",
         "hostname",
         "hosts",
         "ld.so.cache",
@@ -203,6 +204,24 @@ async fn a_target_in_a_folder_of_the_machine_is_not_made_there() {
 }
 
 #[tokio::test]
+async fn what_lies_in_another_place_is_put_there_after_it() {
+    let spawner = spawner(&[]);
+    let (_folder, path) = folder();
+    // Folders of the machine in those in memory, and the other way round, each ordered first.
+    let root = Root::system()
+        .file("/data/inner/deep/note", "note")
+        .scratch("/data/inner", 1 << 20)
+        .read_only(path.join("paper"), "/work/paper")
+        .read_only(&path, "/tmp/parts/x")
+        .writable(&path, "/data")
+        .file("/tmp/parts/note", "beside");
+    let script = "cat /tmp/parts/x/paper /work/paper /tmp/parts/note /data/paper /data/inner/deep/note; echo; \
+                  echo x > /tmp/free && echo x > /work/free && echo x > /tmp/parts/x/new || echo refused";
+    assert_eq!(said(&spawner, script, root).await, "publicpublicbesidepublicnote\nrefused\n");
+    assert!(!path.join("inner/deep").exists() && !path.join("new").exists());
+}
+
+#[tokio::test]
 async fn the_nodes_folder_does_not_show_below_what_is_shown() {
     let (_folder, path) = folder();
     fs::write(path.join("inner/secret"), "hunter2").unwrap();
@@ -321,5 +340,5 @@ async fn ordinary_programs_run() {
 
 #[test]
 fn all_of_this_holds_for_an_ordinary_user_too() {
-    common::as_nobody(13);
+    common::as_nobody(14);
 }

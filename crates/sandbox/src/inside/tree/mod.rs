@@ -88,37 +88,52 @@ fn lay_out(
         .etc
         .lay_out(ground, root, name_servers)
         .map_err(|error| Failure::setup("putting /etc in the root", &error))?;
-    for Source { target, tree, folder, write, covers } in sources.trees {
-        ground.attach(&tree, &target, folder).map_err(|error| at(&target, &error))?;
-        for covered in covers {
-            ground.cover(&covered).map_err(|error| at(&covered, &error))?;
-        }
-        if write {
+    for (target, what) in in_order(setup, root, sources) {
+        if put(ground, &target, what)? {
             writable.push(target);
-        }
-    }
-    for (target, bytes) in scratches(setup, root) {
-        ground.scratch(&target, bytes).map_err(|error| at(&target, &error))?;
-        writable.push(target);
-    }
-    for entry in &root.entries {
-        if let Kind::File(content) = &entry.kind {
-            ground.file(&entry.target, content).map_err(|error| at(&entry.target, &error))?;
         }
     }
     Ok(writable)
 }
 
-/// Folders in memory: those that were ordered, and the home.
-fn scratches(setup: &Setup<'_>, root: &Root) -> Vec<(PathBuf, u64)> {
-    let ordered = root.entries.iter().filter_map(|entry| match entry.kind {
-        Kind::Scratch(bytes) => Some((entry.target.clone(), bytes)),
-        _ => None,
+/// What is put in a place of the root.
+enum Part<'a> {
+    /// A file or folder of the machine.
+    Tree(Source),
+    /// A folder in memory, of so many bytes.
+    Scratch(u64),
+    /// A file with this content.
+    File(&'a [u8]),
+}
+
+/// All parts, what lies in another after it: put there before, it would be covered.
+fn in_order<'a>(setup: &Setup<'_>, root: &'a Root, sources: Sources) -> Vec<(PathBuf, Part<'a>)> {
+    let trees = sources.trees.into_iter().map(|source| (source.target.clone(), Part::Tree(source)));
+    let home = (root.home.clone(), Part::Scratch(setup.order.limits.home_bytes));
+    let made = root.entries.iter().filter_map(|entry| match &entry.kind {
+        Kind::Scratch(bytes) => Some((entry.target.clone(), Part::Scratch(*bytes))),
+        Kind::File(content) => Some((entry.target.clone(), Part::File(content))),
+        Kind::ReadOnly(_) | Kind::Writable(_) => None,
     });
-    let mut all: Vec<_> = ordered.chain([(root.home.clone(), setup.order.limits.home_bytes)]).collect();
-    // What lies in another comes after it.
+    let mut all: Vec<_> = trees.chain([home]).chain(made).collect();
     all.sort_by_key(|(target, _)| target.components().count());
     all
+}
+
+/// Puts a part in its place; whether the child may change it.
+fn put(ground: &Ground, target: &Path, what: Part<'_>) -> Result<bool, Failure> {
+    let failed = |error: std::io::Error| at(target, &error);
+    match what {
+        Part::Tree(Source { tree, folder, write, covers, .. }) => {
+            ground.attach(&tree, target, folder).map_err(failed)?;
+            for covered in covers {
+                ground.cover(&covered).map_err(|error| at(&covered, &error))?;
+            }
+            Ok(write)
+        }
+        Part::Scratch(bytes) => ground.scratch(target, bytes).map(|()| true).map_err(failed),
+        Part::File(content) => ground.file(target, content).map(|()| false).map_err(failed),
+    }
 }
 
 fn at(target: &Path, error: &std::io::Error) -> Failure {

@@ -13,7 +13,7 @@ use super::ground::restrict;
 use crate::root::{Kind, Root};
 use crate::wire::{Failure, Step};
 
-/// All that is taken for one child, what lies in another after it.
+/// All that is taken for one child.
 pub(super) struct Sources {
     pub(super) trees: Vec<Source>,
 }
@@ -45,7 +45,6 @@ impl Sources {
                 Kind::Scratch(_) | Kind::File(_) => {}
             }
         }
-        trees.sort_by_key(|source| source.target.components().count());
         Ok(Self { trees })
     }
 }
