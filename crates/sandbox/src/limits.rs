@@ -36,6 +36,16 @@ pub const PROCESSES_DEFAULT: u64 = 1_024;
 /// their way over sockets, which the kernel counts over all of the node's user: the spawner needs room beyond it.
 pub const OPEN_FILES_DEFAULT: u64 = 4_096;
 
+/// Inotify instances of all of a child with a root of its own. The machine gives a user 128 as a rule, and the boxes of a
+/// node are one user's; a program uses one for each of its event loops that watch files.
+pub const INOTIFY_INSTANCES: u32 = 8;
+
+/// What those may watch.
+pub const INOTIFY_WATCHES: u32 = 8_192;
+
+/// Signals that wait to be taken, and timers, of all of a child with a root of its own; counted over a user as well.
+pub const SIGNALS_PENDING: u64 = 1_024;
+
 /// Bytes of the largest file that a child with a root of its own may write, unless ordered.
 pub const FILE_BYTES_DEFAULT: u64 = 4 * 1_024 * 1_024 * 1_024;
 

@@ -65,6 +65,23 @@ async fn descriptors_that_a_box_never_receives_keep_no_other_from_starting() {
     }
 }
 
+#[tokio::test]
+async fn a_box_watches_files_and_keeps_signals_within_bounds_of_its_own() {
+    let script = "import ctypes, errno, resource\n\
+        libc = ctypes.CDLL(None, use_errno=True)\n\
+        made = 0\n\
+        while made < 1000 and libc.inotify_init1(0) >= 0: made += 1\n\
+        print(made, errno.errorcode[ctypes.get_errno()])\n\
+        print(open('/proc/sys/user/max_inotify_watches').read().strip())\n\
+        print(resource.getrlimit(11))";
+    let spawner = spawner(&[]);
+    // Each has its own.
+    for _ in 0..2 {
+        let ended = run(&spawner, &python(script)).await;
+        assert_eq!(ended.stdout, "8 EMFILE\n8192\n(1024, 1024)\n", "{}", ended.stderr);
+    }
+}
+
 /// A node that may open no more files than a box of its.
 #[test]
 #[ignore = "a role"]
@@ -105,5 +122,5 @@ async fn patiently(spawner: &Spawner, command: &Command) -> Child {
 
 #[test]
 fn all_of_this_holds_for_an_ordinary_user_too() {
-    common::as_nobody(2);
+    common::as_nobody(3);
 }

@@ -36,7 +36,7 @@ pub(super) fn start(setup: &Setup<'_>, descriptors: Descriptors) -> Result<Pid, 
 
 /// Returns only when it failed.
 fn become_program(setup: &Setup<'_>, order: &Order, descriptors: Descriptors) -> (Step, io::Error) {
-    if let Err(error) = detach().and_then(|()| limit::bound_open_files(setup)) {
+    if let Err(error) = detach().and_then(|()| limit::apply_to_program(setup)) {
         return (Step::Setup, error);
     }
     let (home, temporary) = match &order.root {

@@ -5,7 +5,9 @@ use std::io;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::Setup;
-use crate::limits::{FILE_BYTES_DEFAULT, LOCKED_BYTES, OPEN_FILES_DEFAULT, PROCESSES_DEFAULT};
+use crate::limits::{
+    FILE_BYTES_DEFAULT, LOCKED_BYTES, OPEN_FILES_DEFAULT, PROCESSES_DEFAULT, SIGNALS_PENDING,
+};
 
 /// No core files; processes and the size of files as ordered. A child with a root of its own has a bound on each,
 /// ordered or not.
@@ -25,9 +27,17 @@ pub(super) fn apply(setup: &Setup<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Bounds open files: for the program alone. The kernel refuses to send descriptors to whoever may open fewer files than
-/// the whole user has on the way, and the first process has some to send.
-pub(super) fn bound_open_files(setup: &Setup<'_>) -> io::Result<()> {
+/// What bounds the program alone, and not the first process. The kernel lets nobody send descriptors who may open fewer
+/// files than the whole user has on the way, and the first process has some to send; nor does it pass on all of a signal
+/// to whoever may have fewer waiting, and the first process is told what to do by those.
+pub(super) fn apply_to_program(setup: &Setup<'_>) -> io::Result<()> {
+    if setup.order.root.is_some() {
+        lower(Resource::Sigpending, SIGNALS_PENDING)?;
+    }
+    bound_open_files(setup)
+}
+
+fn bound_open_files(setup: &Setup<'_>) -> io::Result<()> {
     let maximum = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
     let most = match setup.order.limits.open_files {
         Some(files) => return set(Resource::Nofile, files.min(maximum), files.min(maximum)),

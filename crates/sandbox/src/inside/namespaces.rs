@@ -8,6 +8,7 @@ use super::Setup;
 use super::found::Found;
 use super::identity::{Known, while_dumpable, write_maps};
 use crate::layer::LayerName;
+use crate::limits::{INOTIFY_INSTANCES, INOTIFY_WATCHES};
 use crate::system::{Namespaces, enter_namespaces};
 use crate::wire::Failure;
 
@@ -37,7 +38,11 @@ pub(super) fn settle(setup: &Setup<'_>, found: &mut Found) -> Result<(), Failure
     }
     if boxed {
         if user {
-            found.in_force(LayerName::UserNamespace, "an ordinary user inside");
+            let how = match bound_inotify() {
+                Ok(()) => "an ordinary user inside".to_owned(),
+                Err(error) => format!("an ordinary user inside; inotify is not bounded: {error}"),
+            };
+            found.in_force(LayerName::UserNamespace, how);
         }
         enter_late(setup.late, found);
     }
@@ -55,6 +60,12 @@ fn enter_late(late: Namespaces, found: &mut Found) {
         let entered = enter_namespaces(Namespaces::TIME).and_then(|()| while_dumpable(begin_time));
         found.record(LayerName::TimeNamespace, described(entered));
     }
+}
+
+/// What this namespace may take of what the machine counts over all of the node's user.
+fn bound_inotify() -> io::Result<()> {
+    std::fs::write("/proc/sys/user/max_inotify_instances", INOTIFY_INSTANCES.to_string())?;
+    std::fs::write("/proc/sys/user/max_inotify_watches", INOTIFY_WATCHES.to_string())
 }
 
 fn described(outcome: io::Result<()>) -> Result<String, String> {
