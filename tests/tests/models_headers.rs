@@ -50,6 +50,7 @@ async fn a_call_counts_for_the_conversation_that_its_header_names() {
         let answered = talk(&scene.node, &scene.token, &within(&other)).await;
         assert_eq!(answered.status, 200, "another has its own: {}", answered.text);
     }
+    scene.settled().await;
     let spend = scene.node.cli(&["spend", "--by", "conversation", "--json"]).await.expect(0).json();
     let rows: Vec<&Value> = spend["rows"].as_array().unwrap().iter().collect();
     assert_eq!(rows.len(), 2 * Api::ALL.len(), "{spend}");

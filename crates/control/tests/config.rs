@@ -203,3 +203,30 @@ fn the_program_of_an_agent_and_what_it_may_use_are_read_and_mistakes_told() {
         assert!(said.contains(part), "{part}: {said}");
     }
 }
+
+#[test]
+fn what_an_agent_can_change_holds_nothing_that_decides_what_agents_may_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ringfence.yaml");
+    std::fs::write(folder.path().join("safety-policy.yaml"), POLICY).unwrap();
+    for made in ["agent", "out/cache", "own"] {
+        std::fs::create_dir_all(folder.path().join(made)).unwrap();
+    }
+    let read = |mounts: &str| {
+        let text = workspace(&format!(
+            "    agents: {{ assistant: {{ run: {{ command: [sh], files: agent, mounts: [{mounts}] }} }} }}\n    policy: safety-policy.yaml\n"
+        ));
+        std::fs::write(&path, &text).unwrap();
+        load_text("ringfence.yaml", &path, text)
+    };
+    let writable = |source: &str| format!("{{ source: {source}, target: /x, writable: true }}");
+    assert!(read(&writable("own")).is_ok());
+    assert!(read("{ source: ., target: /x }").is_ok(), "what can only be read may hold anything");
+    let said = read(&writable(".")).unwrap_err().render();
+    assert!(said.contains("which decides what agents may do"), "{said}");
+    let said = read(&writable("agent")).unwrap_err().render();
+    assert!(said.contains("which is shown to an agent by itself"), "{said}");
+    let both = format!("{}, {{ source: out/cache, target: /y }}", writable("out"));
+    let said = read(&both).unwrap_err().render();
+    assert!(said.contains("out/cache, which is shown"), "{said}");
+}

@@ -37,6 +37,9 @@ pub(crate) fn limits(
 }
 
 fn concurrency(state: &State, attempt: &Attempt<'_>, view: View<'_>) -> Result<(), Objection> {
+    if !attempt.ask.target().takes_turn() {
+        return Ok(());
+    }
     match view.agent.limits.concurrent {
         Some(most) if state.in_flight(attempt.ask.run.id) >= most => {
             let reason =

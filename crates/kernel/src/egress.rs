@@ -6,4 +6,5 @@ mod grants;
 
 pub use call::{EgressCall, EgressProposal, EgressProtocol};
 pub use clearance::EgressClearance;
+pub(crate) use grants::is_ambiguous;
 pub use grants::{EgressGrantError, EgressGrants};

@@ -38,7 +38,7 @@ pub(crate) fn settle(permit: Permit, outcome: Option<&Outcome>, given: &[u8]) ->
     // Housekeeping has given back what an overdue action held.
     if state.live.remove(permit.live) {
         let guard = state.guard(permit.run.id);
-        guard.in_flight = guard.in_flight.saturating_sub(1);
+        guard.in_flight = guard.in_flight.saturating_sub(u32::from(permit.subject.target.takes_turn()));
     }
     tell_guards(&shared, &mut state, &permit, outcome);
     let Permit { action, mut room, recorded_at, .. } = permit;

@@ -210,7 +210,7 @@ fn take_limits(
     for limit in &verdict.obligations.rates {
         state.meters.entry((run.workspace.clone(), limit.rule.clone())).or_default().take(limit.rate, now);
     }
-    state.guard(run.id).in_flight += 1;
+    state.guard(run.id).in_flight += u32::from(attempt.ask.target().takes_turn());
     state.counts.cleared += 1;
     state.counts.narrowed += u64::from(!verdict.narrowed.is_empty());
     let of_run = attempt

@@ -57,6 +57,12 @@ impl Target {
         }
     }
 
+    /// Whether it counts against how many actions a run may have under way: connections to hosts stay open while nothing happens on
+    /// them, and have a bound of their own.
+    pub(crate) fn takes_turn(&self) -> bool {
+        !matches!(self, Self::Host { .. })
+    }
+
     /// The scope with this in it.
     pub(crate) fn within(&self, scope: Scope) -> Scope {
         match self {

@@ -8,6 +8,7 @@ use ringfence_policy::Request;
 use ringfence_types::{ActionType, Code, Kind, Role, ServerName};
 
 use crate::ask::{Ask, What};
+use crate::egress::is_ambiguous;
 use crate::fold::Pinned;
 use crate::limits::EGRESS_TIME_MAX;
 use crate::objection::Objection;
@@ -224,6 +225,11 @@ fn held_model<'a>(
 }
 
 fn held_host<'a>(agent: &AgentSetup, call: &EgressCall) -> Result<Part<'a>, Objection> {
+    // `*` is what OPTIONS asks of a whole server.
+    if call.bare_path().is_some_and(|path| path != "*" && is_ambiguous(path)) {
+        let reason = "This path can be read in more than one way. Write it without `.` and `..` steps and backslashes, and encode only what has to be.";
+        return Err(Objection::new(Code::InvalidInput, reason));
+    }
     if agent.egress.holds(call) {
         return Ok(Part::Host);
     }

@@ -101,7 +101,10 @@ async fn what_is_not_held_or_not_allowed_is_refused_on_the_record() {
         (call("www.example.com", 22, None), Code::NotGranted),
         (call("some.example.com", 8443, None), Code::NotGranted),
         (call("some.example.com", 8443, Some(("POST", "/v1/x"))), Code::NotGranted),
-        (call("some.example.com", 8443, Some(("GET", "/v1/../x"))), Code::NotGranted),
+        (call("some.example.com", 8443, Some(("GET", "/v1/../x"))), Code::InvalidInput),
+        (call("www.example.com", 80, Some(("GET", "/x/../admin"))), Code::InvalidInput),
+        (call("www.example.com", 80, Some(("GET", "/%61dmin"))), Code::InvalidInput),
+        (call("www.example.com", 80, Some(("GET", "/a\\b"))), Code::InvalidInput),
         (call("unruled.example", 443, None), Code::DeniedByPolicy),
         // What is not seen may write.
         (call("api.example", 443, None), Code::DeniedByPolicy),
@@ -116,6 +119,7 @@ async fn what_is_not_held_or_not_allowed_is_refused_on_the_record() {
     }
     for fine in [
         call("api.example", 80, Some(("GET", "/x"))),
+        call("www.example.com", 80, Some(("GET", "/@scope%2fname?a=%61"))),
         call("part.example", 80, Some(("POST", "/a?b=c"))),
         call("some.example.com", 8443, Some(("GET", "/v1/x"))),
     ] {
@@ -163,4 +167,21 @@ async fn a_suspension_cuts_a_connection_and_a_restart_knows_what_was_open() {
     let outcomes = again.entries("outcome");
     assert_eq!(outcomes[0].text("status"), Some("unknown"));
     drop(open_one);
+}
+
+#[tokio::test]
+async fn connections_that_stay_open_leave_an_agent_its_turns() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut setup = setup();
+    let agents = &mut setup.workspaces.get_mut(&workspace()).unwrap().agents;
+    agents.get_mut(&AgentName::new("assistant").unwrap()).unwrap().limits.concurrent = Some(1);
+    let node = open_at(folder.path(), Clock::manual(start()), setup).await;
+    let (_, run) = node.mint().await;
+    let mut open = Vec::new();
+    for _ in 0..3 {
+        open.push(cleared(&node, &run, call("www.example.com", 443, None)).await);
+    }
+    assert_eq!(node.kernel.run(run.id).unwrap().in_flight, 0);
+    drop(open);
+    assert_eq!(node.kernel.run(run.id).unwrap().in_flight, 0);
 }

@@ -17,6 +17,9 @@ pub(crate) const KILL_GRACE: Duration = Duration::from_millis(100);
 /// How long what a program wrote before it ended is still read.
 pub(crate) const LAST_WORDS: Duration = Duration::from_millis(500);
 
+/// Bytes of a program's output that are taken at once.
+pub(crate) const READ_BYTES: usize = 64 * 1_024;
+
 /// How often it is looked whether a run idles, or may act again after a suspension.
 pub(crate) const LOOK: Duration = Duration::from_millis(500);
 

@@ -49,6 +49,8 @@ pub enum OutputError {
 /// The output of one run, while it is written.
 #[derive(Debug)]
 pub struct Output {
+    /// Bytes that are kept at most, as they stand in the file: a line of output takes more there than it has.
+    most: u64,
     file: Mutex<File>,
     path: PathBuf,
     /// Bytes in the file, and whether it is complete.
@@ -67,19 +69,31 @@ pub struct Follower {
 // === impl Output ===
 
 impl Output {
-    pub(crate) fn create(path: PathBuf) -> io::Result<Arc<Self>> {
+    pub(crate) fn create(path: PathBuf, most: u64) -> io::Result<Arc<Self>> {
         let file = OpenOptions::new().create_new(true).append(true).mode(0o600).open(&path)?;
-        Ok(Arc::new(Self { file: Mutex::new(file), path, written: watch::channel((0, false)).0 }))
+        Ok(Arc::new(Self { most, file: Mutex::new(file), path, written: watch::channel((0, false)).0 }))
     }
 
-    /// Keeps one line: the one place that everything a program writes passes through.
-    pub(crate) fn keep(&self, line: &Line) -> io::Result<()> {
-        let mut bytes = line.to_object().to_canonical();
-        bytes.push(b'\n');
-        // One write for one line: a reader sees whole ones.
-        self.file.lock().write_all(&bytes)?;
+    /// Keeps lines, the one place that everything a program writes passes through; whether there is room for more. Blocks
+    /// for one write.
+    pub(crate) fn keep(&self, lines: impl Iterator<Item = Line>) -> io::Result<bool> {
+        let mut file = self.file.lock();
+        let room = self.most.saturating_sub(self.written.borrow().0);
+        let (mut bytes, mut fits) = (Vec::new(), true);
+        for line in lines {
+            let before = bytes.len();
+            bytes.extend_from_slice(&line.to_object().to_canonical());
+            bytes.push(b'\n');
+            if bytes.len() as u64 > room {
+                bytes.truncate(before);
+                fits = false;
+                break;
+            }
+        }
+        // One write for whole lines: a reader sees no half ones.
+        file.write_all(&bytes)?;
         self.written.send_modify(|(written, _)| *written += bytes.len() as u64);
-        Ok(())
+        Ok(fits)
     }
 
     pub(crate) fn end(&self) {
@@ -262,21 +276,21 @@ mod tests {
     async fn a_follower_sees_every_line_once_and_then_the_end() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("output.jsonl");
-        let output = Output::create(path.clone()).unwrap();
+        let output = Output::create(path.clone(), u64::MAX).unwrap();
         let line = |text: &str| Line {
             at: Timestamp::default(),
             stream: Stream::Out,
             text: text.into(),
             goes_on: false,
         };
-        output.keep(&line("one\u{7}\"")).unwrap();
+        assert!(output.keep([line("one\u{7}\"")].into_iter()).unwrap());
         let mut follower = output.follow();
         assert_eq!(follower.next(true).await.unwrap(), [line("one\u{7}\"")]);
         assert!(follower.next(false).await.unwrap().is_empty());
         let writer = Arc::clone(&output);
         let writing = tokio::spawn(async move {
             for number in 0..100 {
-                writer.keep(&line(&number.to_string())).unwrap();
+                writer.keep([line(&number.to_string())].into_iter()).unwrap();
                 tokio::task::yield_now().await;
             }
             writer.end();
@@ -296,5 +310,25 @@ mod tests {
         assert!(again.next(true).await.unwrap().is_empty());
         std::fs::remove_file(&path).unwrap();
         assert!(matches!(Follower::of_file(&path), Err(OutputError::Nothing)));
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_as_it_stands_in_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("output.jsonl");
+        let output = Output::create(path.clone(), 1_000).unwrap();
+        let empty =
+            || Line { at: Timestamp::default(), stream: Stream::Out, text: String::new(), goes_on: false };
+        assert!(!output.keep((0..10_000).map(|_| empty())).unwrap());
+        assert!(
+            !output.keep([empty()].into_iter()).unwrap_or(true)
+                || std::fs::metadata(&path).unwrap().len() <= 1_000
+        );
+        let kept = std::fs::read_to_string(&path).unwrap();
+        assert!(
+            kept.len() <= 1_000 && kept.lines().count() > 5 && kept.ends_with('\n'),
+            "{} bytes",
+            kept.len()
+        );
     }
 }

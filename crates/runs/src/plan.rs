@@ -34,7 +34,7 @@ pub struct Plan {
     pub cpu_percent: Option<u32>,
     /// Bytes of its work folder.
     pub work_bytes: u64,
-    /// Bytes that it may write to standard output and standard error together.
+    /// Bytes that are kept of what it writes to standard output and standard error together.
     pub output_bytes: u64,
     /// It is ended when it neither writes nor acts for so long.
     pub idle: Option<Duration>,

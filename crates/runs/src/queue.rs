@@ -47,7 +47,7 @@ impl Queue {
 
 impl Waiting {
     /// Waits for a place to run in; `None` when there will be none any more.
-    pub(crate) async fn place(self) -> Option<OwnedSemaphorePermit> {
+    pub(crate) async fn place(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.places).acquire_owned().await.ok()
     }
 }
@@ -73,15 +73,17 @@ mod tests {
         let queue = Queue::new(1, 2);
         let workspace = |name: &str| WorkspaceName::new(name).unwrap();
         let join = || queue.join(&workspace("research"));
-        let first = join().unwrap().place().await.unwrap();
+        let joined = join().unwrap();
+        let first = joined.place().await.unwrap();
+        drop(joined);
         let (second, _third) = (join().unwrap(), join().unwrap());
         assert!(join().is_none());
         assert!(queue.join(&workspace("other")).is_some(), "another workspace has room of its own");
-        let mut waits = Box::pin(second.place());
         let soon = std::time::Duration::from_millis(10);
-        assert!(tokio::time::timeout(soon, &mut waits).await.is_err());
+        assert!(tokio::time::timeout(soon, second.place()).await.is_err());
         drop(first);
-        assert!(waits.await.is_some());
+        assert!(second.place().await.is_some());
+        drop(second);
         assert!(join().is_some(), "who has a place to run in waits no more");
     }
 }

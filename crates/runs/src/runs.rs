@@ -235,10 +235,10 @@ impl Runs {
 
 impl Inner {
     /// Makes the folder of a run, and in it the file for what it writes.
-    pub(crate) fn output(&self, run: &Run) -> io::Result<(PathBuf, Arc<Output>)> {
+    pub(crate) fn output(&self, run: &Run, most: u64) -> io::Result<(PathBuf, Arc<Output>)> {
         let folder = self.directory.join(run.workspace.as_str()).join(run.id.to_string());
         DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
-        let output = Output::create(folder.join(OUTPUT))?;
+        let output = Output::create(folder.join(OUTPUT), most)?;
         if let Some(living) = self.living.lock().get_mut(&run.id) {
             living.output = Some(Arc::clone(&output));
         }

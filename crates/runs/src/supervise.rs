@@ -10,11 +10,11 @@ use ringfence_sandbox::{Child, ExitStatus, LayerState, Layers, Process, Sockets}
 use ringfence_types::Code;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::unix::pipe::{Receiver, Sender};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval, sleep_until, timeout};
 
-use crate::limits::{KILL_GRACE, LAST_WORDS, LOOK, STOP_GRACE};
+use crate::limits::{KILL_GRACE, LAST_WORDS, LOOK, READ_BYTES, STOP_GRACE};
 use crate::output::{Line, Lines, Output, Stream};
 use crate::plan::{Plan, Trust};
 use crate::queue::Waiting;
@@ -84,19 +84,11 @@ impl Supervisor {
         let place = tokio::select! {
             biased;
             (why, reason) = self.ended_from_above() => return End::before_it_began(why, reason),
-            place = waiting.place() => place,
+            place = self.place(waiting) => place,
         };
         let Some(_place) = place else {
             return End::before_it_began(EndedBy::Node, "the node stopped before it began".into());
         };
-        // What is suspended does not begin.
-        while self.inner.kernel.lease(&self.run, None).is_err() {
-            tokio::select! {
-                biased;
-                (why, reason) = self.ended_from_above() => return End::before_it_began(why, reason),
-                () = tokio::time::sleep(LOOK) => {}
-            }
-        }
         if self
             .inner
             .kernel
@@ -118,12 +110,26 @@ impl Supervisor {
         }
     }
 
+    /// A place to run in, once nothing above it is suspended: what may not begin keeps no place from others.
+    async fn place(&self, waiting: Waiting) -> Option<OwnedSemaphorePermit> {
+        let may_begin = || self.inner.kernel.lease(&self.run, None).is_ok();
+        loop {
+            if may_begin() {
+                let place = waiting.place().await?;
+                if may_begin() {
+                    return Some(place);
+                }
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
     /// Makes the sandbox and starts the program in it.
     async fn start(&self) -> Result<(Child, Arc<Output>), String> {
         let spawner = self.inner.spawner.as_ref().ok_or("this node starts no programs")?;
         let (folder, output) = self
             .inner
-            .output(&self.run)
+            .output(&self.run, self.plan.output_bytes)
             .map_err(|error| format!("what it writes cannot be kept: {error}"))?;
         let own = self.inner.harbour.authority(&self.run);
         // Shown inside, they outlive their names in the folder.
@@ -203,7 +209,6 @@ impl Supervisor {
                 output: Arc::clone(output),
                 written: Arc::clone(written),
                 kernel: self.inner.kernel.clone(),
-                most: self.plan.output_bytes,
             };
             tokio::spawn(reader.read(from))
         };
@@ -294,35 +299,49 @@ struct Reader {
     output: Arc<Output>,
     written: Arc<Written>,
     kernel: Kernel,
-    most: u64,
 }
 
 impl Reader {
+    /// Keeps what comes until the program's end of the pipe is closed. What is too much is read on and not kept: a full
+    /// pipe would hold the program before it can be ended.
     async fn read(self, mut from: impl AsyncRead + Unpin) {
-        let mut lines = Lines::default();
-        let mut buffer = vec![0; 64 * 1_024];
+        let reader = Arc::new(self);
+        let (mut lines, mut room) = (Lines::default(), true);
+        let mut buffer = vec![0; READ_BYTES];
         while let Ok(length @ 1..) = from.read(&mut buffer).await {
-            let before = self.written.bytes.fetch_add(length as u64, Ordering::Relaxed);
-            let room = usize::try_from(self.most.saturating_sub(before)).unwrap_or(usize::MAX);
-            for (text, goes_on) in lines.push(&buffer[..length.min(room)]) {
-                self.keep(text, goes_on);
+            reader.written.bytes.fetch_add(length as u64, Ordering::Relaxed);
+            if !room {
+                tokio::task::yield_now().await;
+                continue;
             }
-            if length > room {
-                // Read on, and kept no more: a full pipe would hold the program before it can be ended.
-                self.written.over.notify_one();
-            }
+            (lines, room) = reader.keep(lines, buffer[..length].to_vec(), false).await;
         }
-        if let Some(rest) = lines.rest() {
-            self.keep(rest, false);
+        if room {
+            reader.keep(lines, Vec::new(), true).await;
         }
     }
 
-    fn keep(&self, text: String, goes_on: bool) {
-        let line = Line { at: self.kernel.now(), stream: self.stream, text, goes_on };
-        if let Err(error) = self.output.keep(&line) {
-            tracing::warn!(%error, "what a run writes cannot be kept");
-            self.written.over.notify_one();
-        }
+    /// Keeps the lines that are complete with these bytes; with `last` also one without its end. On a thread that may
+    /// block: a chunk can be very many lines.
+    async fn keep(self: &Arc<Self>, mut lines: Lines, bytes: Vec<u8>, last: bool) -> (Lines, bool) {
+        let reader = Arc::clone(self);
+        let kept = tokio::task::spawn_blocking(move || {
+            let at = reader.kernel.now();
+            let line = |(text, goes_on)| Line { at, stream: reader.stream, text, goes_on };
+            let mut complete = lines.push(&bytes);
+            complete.extend(lines.rest().filter(|_| last).map(|rest| (rest, false)));
+            let kept = reader.output.keep(complete.into_iter().map(line));
+            let room = kept.unwrap_or_else(|error| {
+                tracing::warn!(%error, "what a run writes cannot be kept");
+                false
+            });
+            if !room {
+                reader.written.over.notify_one();
+            }
+            (lines, room)
+        });
+        // The runtime is ending, and the run with it.
+        kept.await.unwrap_or_default()
     }
 }
 

@@ -121,6 +121,7 @@ fn with_policies(
         }
         policies.insert(workspace.name.clone(), texts);
     }
+    diagnostics.extend(super::mounts::check(&config, &sources, &name));
     if diagnostics.iter().any(Diagnostic::is_error) {
         // What the configuration itself says first, then the files it names.
         diagnostics.sort_by_key(|diagnostic| (diagnostic.source.as_str() != name, diagnostic.place));

@@ -6,6 +6,7 @@
 mod load;
 mod model;
 mod models;
+mod mounts;
 mod read;
 mod runs;
 mod secret;

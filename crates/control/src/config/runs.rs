@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ringfence_document::Place;
 use ringfence_sandbox::LayerName;
 
 /// A program that the node starts as the agent.
@@ -31,6 +32,8 @@ pub struct MountConfig {
     pub target: PathBuf,
     /// Whether it can be changed from inside.
     pub writable: bool,
+    /// Where the configuration names it.
+    pub place: Place,
 }
 
 /// What one run may use of the machine; `None` is `off`.

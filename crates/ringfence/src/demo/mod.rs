@@ -160,7 +160,7 @@ fn farewell(folder: &Folder) -> String {
         String::new()
     };
     format!(
-        "\nWhere to go next\n  your own tools and rules      ringfence init, then ringfence up\n{kept}  what a policy can say         docs/policy.md\n  what all this defends against SECURITY.md\n"
+        "\nWhere to go next\n  your own tools and rules      ringfence init, then ringfence up; install it: README.md\n{kept}  what a policy can say         docs/policy.md\n  what all this defends against SECURITY.md\n"
     )
 }
 

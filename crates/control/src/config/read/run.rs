@@ -104,7 +104,7 @@ fn mount(node: &Node, origin: Origin<'_>, report: &mut Report) -> Option<MountCo
     let writable =
         fields.get("writable").and_then(|node| node.boolean("`writable`", report)).unwrap_or(false);
     fields.finish(report);
-    Some(MountConfig { source: source?, target: target?, writable })
+    Some(MountConfig { source: source?, target: target?, writable, place: node.place })
 }
 
 fn target(node: &Node, report: &mut Report) -> Option<PathBuf> {
