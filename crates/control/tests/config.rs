@@ -169,8 +169,8 @@ fn hosts_that_an_agent_may_reach_are_read_and_mistakes_told() {
 
 #[test]
 fn the_program_of_an_agent_and_what_it_may_use_are_read_and_mistakes_told() {
-    let folder = tempfile::tempdir().unwrap();
-    let shown = folder.path().display();
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (shown, own) = (folder.path().display(), other.path().display());
     let agent = |run: &str, limits: &str| {
         workspace(&format!(
             "    agents: {{ assistant: {{ run: {run}, limits: {{ {limits} }} }} }}\n    policy: safety-policy.yaml\n"
@@ -178,7 +178,7 @@ fn the_program_of_an_agent_and_what_it_may_use_are_read_and_mistakes_told() {
     };
     let run = format!(
         "{{ command: [python3, agent.py], files: '{shown}', env: {{ A: b }}, stdin: true, require: [seccomp, landlock], \
-         mounts: [{{ source: '{shown}', target: /data, writable: true }}] }}"
+         mounts: [{{ source: '{own}', target: /data, writable: true }}] }}"
     );
     let fine =
         config(&agent(&run, "memory: 512Mi, cpu: 1.5, processes: off, disk: 1Mi, output: 64Ki, idle: 2m"));
