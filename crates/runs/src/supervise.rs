@@ -329,7 +329,9 @@ impl Reader {
             let at = reader.kernel.now();
             let line = |(text, goes_on)| Line { at, stream: reader.stream, text, goes_on };
             let mut complete = lines.push(&bytes);
-            complete.extend(lines.rest().filter(|_| last).map(|rest| (rest, false)));
+            if last {
+                complete.extend(lines.rest().map(|rest| (rest, false)));
+            }
             let kept = reader.output.keep(complete.into_iter().map(line));
             let room = kept.unwrap_or_else(|error| {
                 tracing::warn!(%error, "what a run writes cannot be kept");
