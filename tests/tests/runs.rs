@@ -92,9 +92,12 @@ fn processes(with: &str) -> usize {
 
 #[tokio::test]
 async fn a_program_runs_as_an_agent_and_its_status_is_the_commands() {
-    let node = Node::start(&shell("echo out; echo err >&2; echo \"$1\"; exit 7")).await;
+    let node = Node::start(&shell(
+        "echo out; echo err >&2; printf \"$1 in\"; sleep 0.1; printf \" pieces\"; exit 7",
+    ))
+    .await;
     let said = run(&node, &["--", "name", "argument"]).await.expect(7);
-    assert_eq!(said.stdout, "out\nargument\n");
+    assert_eq!(said.stdout, "out\nargument in pieces\n");
     assert!(said.stderr.contains("err"), "{}", said.stderr);
     assert_eq!(life(&node).await, ["queued", "starting", "running", "ended"]);
     let runs = node.cli(&["runs", "list", "--json"]).await.expect(0).lines();
@@ -106,9 +109,9 @@ async fn a_program_runs_as_an_agent_and_its_status_is_the_commands() {
     );
     assert!(view["layers"]["seccomp"].as_str().unwrap().starts_with("in force"), "{view}");
     let logs = node.cli(&["runs", "logs", id]).await.expect(0);
-    assert_eq!(logs.stdout, "out\nargument\n");
+    assert_eq!(logs.stdout, "out\nargument in pieces\n");
     let found = node.cli(&["runs", "logs", id, "--grep", "argu"]).await.expect(0);
-    assert_eq!(found.stdout, "argument\n");
+    assert_eq!(found.stdout, "argument in pieces\n");
     audit::verify(&node).await;
 }
 

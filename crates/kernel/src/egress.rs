@@ -3,8 +3,9 @@
 mod call;
 mod clearance;
 mod grants;
+mod path;
 
 pub use call::{EgressCall, EgressProposal, EgressProtocol};
 pub use clearance::EgressClearance;
-pub(crate) use grants::is_ambiguous;
 pub use grants::{EgressGrantError, EgressGrants};
+pub(crate) use path::is_ambiguous;

@@ -15,6 +15,7 @@ mod limits;
 mod output;
 mod plan;
 mod queue;
+mod reader;
 mod runs;
 mod supervise;
 

@@ -1,23 +1,24 @@
 //! One run, from its place in the queue to its end.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ringfence_json::Object;
-use ringfence_kernel::{Cancel, EndedBy, Exit, Kernel, Phase, Run, RunSockets, RunStep};
+use ringfence_kernel::{Cancel, EndedBy, Exit, Phase, Run, RunSockets, RunStep};
 use ringfence_sandbox::{Child, ExitStatus, LayerState, Layers, Process, Sockets};
 use ringfence_types::Code;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::unix::pipe::{Receiver, Sender};
-use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval, sleep_until, timeout};
 
-use crate::limits::{KILL_GRACE, LAST_WORDS, LOOK, READ_BYTES, STOP_GRACE};
-use crate::output::{Line, Lines, Output, Stream};
+use crate::limits::{KILL_GRACE, LAST_WORDS, LOOK, STOP_GRACE};
+use crate::output::{Output, Stream};
 use crate::plan::{Plan, Trust};
 use crate::queue::Waiting;
+use crate::reader::{Reader, Written};
 use crate::runs::Inner;
 
 /// What a run is told.
@@ -45,14 +46,6 @@ struct End {
     reason: String,
     exit: Option<Exit>,
     output_bytes: u64,
-}
-
-/// What a program writes, as far as it came.
-#[derive(Default)]
-struct Written {
-    bytes: AtomicU64,
-    /// It wrote more than it may, or what it wrote cannot be kept.
-    over: Notify,
 }
 
 // === impl Supervisor ===
@@ -290,60 +283,6 @@ impl Supervisor {
 impl End {
     fn before_it_began(why: EndedBy, reason: String) -> Self {
         Self { why, reason, exit: None, output_bytes: 0 }
-    }
-}
-
-/// Reads one stream of a program.
-struct Reader {
-    stream: Stream,
-    output: Arc<Output>,
-    written: Arc<Written>,
-    kernel: Kernel,
-}
-
-impl Reader {
-    /// Keeps what comes until the program's end of the pipe is closed. What is too much is read on and not kept: a full
-    /// pipe would hold the program before it can be ended.
-    async fn read(self, mut from: impl AsyncRead + Unpin) {
-        let reader = Arc::new(self);
-        let (mut lines, mut room) = (Lines::default(), true);
-        let mut buffer = vec![0; READ_BYTES];
-        while let Ok(length @ 1..) = from.read(&mut buffer).await {
-            reader.written.bytes.fetch_add(length as u64, Ordering::Relaxed);
-            if !room {
-                tokio::task::yield_now().await;
-                continue;
-            }
-            (lines, room) = reader.keep(lines, buffer[..length].to_vec(), false).await;
-        }
-        if room {
-            reader.keep(lines, Vec::new(), true).await;
-        }
-    }
-
-    /// Keeps the lines that are complete with these bytes; with `last` also one without its end. On a thread that may
-    /// block: a chunk can be very many lines.
-    async fn keep(self: &Arc<Self>, mut lines: Lines, bytes: Vec<u8>, last: bool) -> (Lines, bool) {
-        let reader = Arc::clone(self);
-        let kept = tokio::task::spawn_blocking(move || {
-            let at = reader.kernel.now();
-            let line = |(text, goes_on)| Line { at, stream: reader.stream, text, goes_on };
-            let mut complete = lines.push(&bytes);
-            if last {
-                complete.extend(lines.rest().map(|rest| (rest, false)));
-            }
-            let kept = reader.output.keep(complete.into_iter().map(line));
-            let room = kept.unwrap_or_else(|error| {
-                tracing::warn!(%error, "what a run writes cannot be kept");
-                false
-            });
-            if !room {
-                reader.written.over.notify_one();
-            }
-            (lines, room)
-        });
-        // The runtime is ending, and the run with it.
-        kept.await.unwrap_or_default()
     }
 }
 
