@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use ringfence_policy::{Narrowing, Obligations, ToolDefinition};
-use ringfence_types::{ActionId, Code, Decision, Digest, ServerName};
-use tokio::time::Instant;
+use ringfence_policy::{Narrowing, ToolDefinition};
+use ringfence_types::{ActionId, Code, ServerName};
 
-use crate::cancel::Cancel;
-use crate::permit::{Cleared, Held, Permit};
+use crate::Call;
+use crate::permit::{Cleared, Held, tells_of_its_permit};
 use crate::record::Status;
 use crate::target::Target;
-use crate::{Call, Run};
 
 /// The right to execute one action, once, as it was decided.
 ///
@@ -109,21 +107,9 @@ pub struct Receipt {
 
 // === impl Clearance ===
 
+tells_of_its_permit!(Clearance);
+
 impl Clearance {
-    fn permit(&self) -> &Permit {
-        self.0.permit()
-    }
-
-    /// The action's identifier.
-    pub fn action(&self) -> ActionId {
-        self.permit().action
-    }
-
-    /// Whose action it is.
-    pub fn run(&self) -> &Arc<Run> {
-        &self.permit().run
-    }
-
     /// The tool server.
     pub fn server(&self) -> &ServerName {
         match &self.permit().subject.target {
@@ -154,36 +140,6 @@ impl Clearance {
     /// The tool's pinned definition; `None` for what is no tool.
     pub fn definition(&self) -> Option<&Arc<ToolDefinition>> {
         self.permit().definition.as_ref()
-    }
-
-    /// What holds for the execution besides the deadline.
-    pub fn obligations(&self) -> &Obligations {
-        &self.permit().obligations
-    }
-
-    /// The digest of the configuration that decided: what is executed is executed as it says.
-    pub fn config(&self) -> Digest {
-        self.permit().config
-    }
-
-    /// What the rules said of it.
-    pub fn decision(&self) -> Decision {
-        self.permit().decision
-    }
-
-    /// When the upstream must have answered.
-    pub fn deadline(&self) -> Instant {
-        self.permit().deadline
-    }
-
-    /// Whether the deadline is the end of the run's own time: an upstream that is not done then has not failed.
-    pub fn ends_with_run(&self) -> bool {
-        self.permit().ends_with_run
-    }
-
-    /// Cut off from above: asked before each byte is written to the agent.
-    pub fn cancel(&self) -> &Cancel {
-        &self.permit().cancel
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "an outcome is told once")]

@@ -132,3 +132,56 @@ impl std::fmt::Debug for Permit {
             .finish_non_exhaustive()
     }
 }
+
+/// What a clearance of any kind tells of the permit that it holds. That it is settled once stands with each: the compiler
+/// then shows it to whoever tries it twice.
+macro_rules! tells_of_its_permit {
+    ($clearance:ident) => {
+        impl $clearance {
+            fn permit(&self) -> &$crate::permit::Permit {
+                self.0.permit()
+            }
+
+            /// The action's identifier.
+            pub fn action(&self) -> ringfence_types::ActionId {
+                self.permit().action
+            }
+
+            /// Whose action it is.
+            pub fn run(&self) -> &std::sync::Arc<$crate::Run> {
+                &self.permit().run
+            }
+
+            /// What holds for the execution besides the deadline.
+            pub fn obligations(&self) -> &ringfence_policy::Obligations {
+                &self.permit().obligations
+            }
+
+            /// The digest of the configuration that decided: what is executed is executed as it says.
+            pub fn config(&self) -> ringfence_types::Digest {
+                self.permit().config
+            }
+
+            /// What the rules said of it.
+            pub fn decision(&self) -> ringfence_types::Decision {
+                self.permit().decision
+            }
+
+            /// When the upstream must have answered, to the last byte.
+            pub fn deadline(&self) -> tokio::time::Instant {
+                self.permit().deadline
+            }
+
+            /// Whether the deadline is the end of the run's own time: an upstream that is not done then has not failed.
+            pub fn ends_with_run(&self) -> bool {
+                self.permit().ends_with_run
+            }
+
+            /// Cut off from above: asked before each byte is written to the agent.
+            pub fn cancel(&self) -> &$crate::Cancel {
+                &self.permit().cancel
+            }
+        }
+    };
+}
+pub(crate) use tells_of_its_permit;

@@ -18,18 +18,12 @@ use tokio::time::{Instant, timeout_at};
 use super::cache::Place;
 use super::executor::{EVENTS, fine, tell};
 use super::flight::{End, Flight};
+use super::joined::Joined;
 use super::plan::Plan;
 use super::provider::Body;
+use super::slack::{SLACK, SLACK_SPENT};
 use super::{answers, whole};
 use crate::http::outbound::{self, Outbound, Piece, Sender};
-
-/// How far over its limit the count of an answer may come before it is cut off: a share and so many tokens. What is
-/// counted here is a guess that leans upwards, and the provider was told the limit: an answer within it must not be cut.
-const SLACK: Slack = Slack { percent: 50, tokens: 256 };
-
-/// The same where what was set aside is spent and nobody answers for the provider keeping to a limit: the guess comes out
-/// up to a quarter too high.
-const SLACK_SPENT: Slack = Slack { percent: 25, tokens: 64 };
 
 /// How long a provider may leave a stream open that has ended.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -61,12 +55,6 @@ struct Stream {
     /// The API of the client, and that of the provider.
     api: Api,
     upstream: Api,
-}
-
-/// How far a count may come over a limit.
-struct Slack {
-    percent: u64,
-    tokens: u64,
 }
 
 /// In whose words a stream goes on.
@@ -262,9 +250,11 @@ impl Stream {
     fn is_spent(&self) -> bool {
         let Some(limit) = self.limit else { return false };
         let written = self.meter.output_tokens();
-        let is_past = |slack: Slack| written > slack.above(limit);
         let is_for_sure = self.is_makers || self.meter.has_finished();
-        is_past(SLACK) || (!is_for_sure && is_past(SLACK_SPENT) && self.flight.clearance().is_spent())
+        SLACK.is_left_behind(written, limit)
+            || (!is_for_sure
+                && SLACK_SPENT.is_left_behind(written, limit)
+                && self.flight.clearance().is_spent())
     }
 
     /// Counts what had arrived and was not read yet when the stream was given up, for instance because its client was
@@ -375,44 +365,10 @@ impl Stream {
     }
 }
 
-// === impl Slack ===
-
-impl Slack {
-    fn above(&self, limit: u64) -> u64 {
-        limit.saturating_add(limit.saturating_mul(self.percent) / 100).saturating_add(self.tokens)
-    }
-}
-
 /// The event that ends a stream early and says why.
 fn last_word(meter: &Meter, upstream: Api, api: Api, refusal: &Refusal) -> Bytes {
     let decision = refusal.to_object();
     let say = |meter: &Meter| meter.end_early(refusal.code, &refusal.reason, Some(&decision));
     // In the client's words, whatever the provider's are.
     if upstream == api { say(meter) } else { say(&Meter::new(api, Tokenizer::default(), false)) }
-}
-
-/// Bytes one after the other; what is one piece stays it.
-#[derive(Default)]
-struct Joined {
-    first: Bytes,
-    all: BytesMut,
-}
-
-// === impl Joined ===
-
-impl Joined {
-    fn push(&mut self, bytes: Bytes) {
-        if self.first.is_empty() && self.all.is_empty() {
-            self.first = bytes;
-            return;
-        }
-        if self.all.is_empty() {
-            self.all.extend_from_slice(&self.first);
-        }
-        self.all.extend_from_slice(&bytes);
-    }
-
-    fn into_bytes(self) -> Bytes {
-        if self.all.is_empty() { self.first } else { self.all.freeze() }
-    }
 }

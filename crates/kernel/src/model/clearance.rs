@@ -1,15 +1,10 @@
 //! The right to call one model once.
 
-use std::sync::Arc;
-
-use ringfence_policy::Obligations;
-use ringfence_types::{ActionId, Decision, Digest, ModelName, Money};
-use tokio::time::Instant;
+use ringfence_types::{ModelName, Money};
 
 use super::{Charge, Demand, Meter, ModelCall, Terms};
-use crate::cancel::Cancel;
-use crate::permit::{Held, Permit};
-use crate::{Outcome, Receipt, Run};
+use crate::permit::{Held, tells_of_its_permit};
+use crate::{Outcome, Receipt};
 
 /// As a [`Clearance`](crate::Clearance), the right to call one model once, with the money for it set aside at every
 /// level. However it ends, it is settled at what stands on its [`Meter`].
@@ -26,24 +21,12 @@ impl From<Held> for ModelClearance {
 
 // === impl ModelClearance ===
 
-impl ModelClearance {
-    fn permit(&self) -> &Permit {
-        self.0.permit()
-    }
+tells_of_its_permit!(ModelClearance);
 
+impl ModelClearance {
     #[expect(clippy::expect_used, reason = "made only of what a model was asked (see `From<Held>`)")]
     fn terms(&self) -> &Terms {
         self.permit().terms().expect("a model's clearance has terms")
-    }
-
-    /// The action's identifier.
-    pub fn action(&self) -> ActionId {
-        self.permit().action
-    }
-
-    /// Whose action it is.
-    pub fn run(&self) -> &Arc<Run> {
-        &self.permit().run
     }
 
     /// What was asked.
@@ -84,36 +67,6 @@ impl ModelClearance {
     /// Where what is used is written down while it is used.
     pub fn meter(&self) -> &Meter {
         &self.terms().meter
-    }
-
-    /// What holds for the execution besides the deadline.
-    pub fn obligations(&self) -> &Obligations {
-        &self.permit().obligations
-    }
-
-    /// The digest of the configuration that decided: what is executed is executed as it says.
-    pub fn config(&self) -> Digest {
-        self.permit().config
-    }
-
-    /// What the rules said of it.
-    pub fn decision(&self) -> Decision {
-        self.permit().decision
-    }
-
-    /// When the provider must have answered, to the last token.
-    pub fn deadline(&self) -> Instant {
-        self.permit().deadline
-    }
-
-    /// Whether the deadline is the end of the run's own time: a provider that is not done then has not failed.
-    pub fn ends_with_run(&self) -> bool {
-        self.permit().ends_with_run
-    }
-
-    /// Cut off from above: asked before each byte is written to the agent.
-    pub fn cancel(&self) -> &Cancel {
-        &self.permit().cancel
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "an outcome is told once")]
