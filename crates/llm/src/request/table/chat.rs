@@ -68,6 +68,8 @@ const MESSAGE: Rule = Object(&[
     // Clients that send an answer back send what it came with.
     field("annotations", Plain),
     field("reasoning_content", Plain),
+    // What OpenAI's own client read out of it.
+    field("parsed", Plain),
     field("audio", Needs(Need::Stored)),
 ]);
 
@@ -105,7 +107,7 @@ const PARTS: Types = Types {
     ],
 };
 
-const CALLED: &[Field] = &[field("name", Plain), field("arguments", Plain)];
+const CALLED: &[Field] = &[field("name", Plain), field("arguments", Plain), field("parsed_arguments", Plain)];
 
 const CALLS: Types = Types {
     untyped: Untyped::Means("function"),

@@ -24,7 +24,8 @@ const CHAT: &str = r#"{
             {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAABBBB", "detail": "low"}}
         ]},
         {"role": "assistant", "content": null, "refusal": null, "audio": null, "annotations": [],
-         "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "look_up", "arguments": "{}"}}]},
+         "parsed": null, "tool_calls": [{"id": "c1", "type": "function",
+         "function": {"name": "look_up", "arguments": "{}", "parsed_arguments": null}}]},
         {"role": "tool", "tool_call_id": "c1", "content": "a cat"}
     ]
 }"#;

@@ -86,10 +86,11 @@ impl Turns<'_> {
             "tool_calls",
             "reasoning_content",
             "annotations",
+            "parsed",
         ])?;
         self.answered()?;
-        // Thoughts count at Anthropic only with its signature, and annotations are about the text.
-        for name in ["reasoning_content", "annotations"] {
+        // Thoughts count at Anthropic only with its signature, annotations are about the text, and the rest is the text again.
+        for name in ["reasoning_content", "annotations", "parsed"] {
             if message.get(name).is_some() {
                 self.dropped.push(message.at.member(name).path());
             }
@@ -113,7 +114,8 @@ impl Turns<'_> {
         let id = tool_id(call.text("id")?, &call.at.member("id"))?;
         self.calls.begin(&id, &call.at)?;
         let function = call.child("function")?;
-        function.only(&["name", "arguments"])?;
+        // The last is what a client read out of the arguments.
+        function.only(&["name", "arguments", "parsed_arguments"])?;
         let name = tool_name(function.text("name")?, MESSAGES_NAME_BYTES_MAX, &function.at.member("name"))?;
         let input = arguments(function.text("arguments")?, &function.at.member("arguments"))?;
         Ok(Object::new().with("type", "tool_use").with("id", id).with("name", name).with("input", input))

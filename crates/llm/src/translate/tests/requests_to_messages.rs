@@ -44,12 +44,18 @@ const PAIRS: &[(&str, &str, &[&str])] = &[
     // An empty result is a result; an empty answer is none.
     (
         r#""messages":[{"role":"user","content":"a"},{"role":"assistant","content":""},{"role":"user","content":"b"},
-            {"role":"assistant","content":"c","reasoning_content":"hm","tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{}"}}]},
+            {"role":"assistant","content":"c","reasoning_content":"hm","parsed":{"a":1},
+             "tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{}","parsed_arguments":{}}}]},
             {"role":"tool","tool_call_id":"1","content":""}]"#,
         r#""messages":[{"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]},
             {"role":"assistant","content":[{"type":"text","text":"c"},{"type":"tool_use","id":"1","name":"f","input":{}}]},
             {"role":"user","content":[{"type":"tool_result","tool_use_id":"1"}]}]"#,
-        &["messages[1].content", "messages[3].reasoning_content", "messages[4].content"],
+        &[
+            "messages[1].content",
+            "messages[3].reasoning_content",
+            "messages[3].parsed",
+            "messages[4].content",
+        ],
     ),
     (
         r#""messages":[{"role":"user","content":[{"type":"text","text":"What is it?"},
