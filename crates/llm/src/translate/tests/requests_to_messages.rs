@@ -52,8 +52,8 @@ const PAIRS: &[(&str, &str, &[&str])] = &[
             {"role":"user","content":[{"type":"tool_result","tool_use_id":"1"}]}]"#,
         &[
             "messages[1].content",
-            "messages[3].reasoning_content",
             "messages[3].parsed",
+            "messages[3].reasoning_content",
             "messages[4].content",
         ],
     ),
