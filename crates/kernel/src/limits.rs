@@ -96,3 +96,9 @@ pub(crate) const CONVERSATIONS_KEPT_PERCENT: usize = 80;
 
 /// Shares of a budget, in percent, at which people are told.
 pub(crate) const BUDGET_TOLD_AT: [u8; 4] = [50, 80, 95, 100];
+
+/// Bytes of names of files that stand in an entry; more are a payload.
+pub(crate) const LISTED_BYTES_MAX: usize = 16 << 10;
+
+/// How often it is looked whether a run that is suspended is to end.
+pub(crate) const LOOK: Duration = Duration::from_millis(500);

@@ -300,7 +300,7 @@ impl Books {
     /// An entry's payloads that are still there, by the member that names them.
     pub fn payloads_of(&self, entry: &EntryText) -> Object {
         let mut found = Object::new();
-        for member in ["arguments", "final_arguments", "narrowed", "result"] {
+        for member in ["arguments", "final_arguments", "narrowed", "result", "manifest"] {
             let name = entry.object.text(member).and_then(|text| text.parse::<Digest>().ok());
             if let Some(value) = name.and_then(|name| self.payload(entry.id, name)) {
                 found.insert(member, value);

@@ -79,7 +79,7 @@ impl Fold {
                     self.accounts.correct(correction);
                 }
             }
-            Record::Config(_) | Record::Snapshot(_) => {}
+            Record::Config(_) | Record::Snapshot(_) | Record::Files(_) => {}
         }
         self.skip(id, at);
     }

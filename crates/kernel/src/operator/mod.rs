@@ -2,6 +2,7 @@
 //! it answers.
 
 mod approvals;
+mod files;
 mod life;
 mod runs;
 mod suspensions;

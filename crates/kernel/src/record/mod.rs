@@ -6,6 +6,7 @@
 mod action;
 mod approval;
 mod budget;
+mod files;
 mod incident;
 mod life;
 mod operator;
@@ -15,6 +16,8 @@ mod read;
 pub(crate) use action::{Intent, OutcomeRecord, RefusalRecord, Status, Subject};
 pub(crate) use approval::{Answer, ApprovalRecord, PendingRecord};
 pub(crate) use budget::BudgetRecord;
+pub(crate) use files::FilesRecord;
+pub use files::{FilesEvent, FilesOf};
 pub(crate) use incident::{Correction, IncidentRecord};
 pub(crate) use life::LifeRecord;
 pub use life::{EndedBy, Exit, RunStep};
@@ -39,6 +42,7 @@ pub(crate) enum Record {
     Token(TokenRecord),
     Run(RunRecord),
     Life(LifeRecord),
+    Files(FilesRecord),
     Pin(PinRecord),
     Config(ConfigRecord),
     Snapshot(SnapshotRecord),
@@ -56,7 +60,7 @@ impl Record {
             Self::Approval(_) => EntryKind::Approval,
             Self::Suspension(_) => EntryKind::Suspension,
             Self::Token(_) => EntryKind::Token,
-            Self::Run(_) | Self::Life(_) => EntryKind::Run,
+            Self::Run(_) | Self::Life(_) | Self::Files(_) => EntryKind::Run,
             Self::Pin(_) => EntryKind::Pin,
             Self::Config(_) => EntryKind::Config,
             Self::Snapshot(_) => EntryKind::Snapshot,
@@ -76,6 +80,7 @@ impl Record {
             Self::Token(record) => record.body(),
             Self::Run(record) => record.body(),
             Self::Life(record) => record.body(),
+            Self::Files(record) => record.body(),
             Self::Pin(record) => record.body(),
             Self::Config(record) => record.body(),
             Self::Snapshot(record) => record.body(),
@@ -84,7 +89,7 @@ impl Record {
         }
     }
 
-    /// Reads an entry back; `None` for kinds that this version writes nothing of and that change no state.
+    /// Reads an entry back; `None` for one that changes no state.
     pub(crate) fn read(kind: EntryKind, body: &Object) -> Result<Option<Self>, Damaged> {
         let members = Members(body);
         Ok(Some(match kind {
@@ -95,6 +100,7 @@ impl Record {
             EntryKind::Approval => Self::Approval(ApprovalRecord::read(members)?),
             EntryKind::Suspension => Self::Suspension(SuspensionRecord::read(members)?),
             EntryKind::Token => Self::Token(TokenRecord::read(members)?),
+            EntryKind::Run if FilesRecord::is_one(members) => return Ok(None),
             EntryKind::Run if LifeRecord::is_one(members) => Self::Life(LifeRecord::read(members)?),
             EntryKind::Run => Self::Run(RunRecord::read(members)?),
             EntryKind::Pin => Self::Pin(PinRecord::read(members)?),
