@@ -75,6 +75,7 @@ pub fn kernel_setup(compiled: &Compiled) -> Result<Setup, SetupError> {
         workspaces: workspaces.collect::<Result<_, SetupError>>()?,
         people: config.people.iter().map(|person| (person.name.clone(), person.roles.clone())).collect(),
         approval_wait: config.approval_wait,
+        build: AgentSetup::reaching(EgressGrants::default()),
     })
 }
 
@@ -131,6 +132,7 @@ fn server_setup(server: &ServerConfig) -> ServerSetup {
         actions: words.collect(),
         breaker: BreakerSetup { failures: server.breaker_failures, open_for: server.breaker_open_for },
         call_timeout: server.timeout,
+        holds: None,
     }
 }
 

@@ -268,7 +268,7 @@ pub(crate) fn standing(
     if known.phase() == Some(Phase::Stopping) {
         return Err(Objection::new(Code::Suspended, "This run is being ended."));
     }
-    let agent = setup.agent(&run.workspace, &run.agent);
+    let agent = setup.holder(run);
     let wall = agent.and_then(|(_, agent)| agent.limits.wall);
     match (wall, known.first_used) {
         (Some(wall), Some(first_used)) if now >= first_used.after(wall) => {

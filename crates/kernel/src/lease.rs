@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use ringfence_types::{ActionId, Code, HostName, ModelName, NAME_BYTES_MAX, Refusal, Scope, ServerName};
+use ringfence_types::{
+    ActionId, Code, HostName, ModelName, NAME_BYTES_MAX, Principal, Refusal, Scope, ServerName,
+};
 
 use crate::Kernel;
 use crate::Run;
@@ -136,7 +138,7 @@ impl Kernel {
         if let Err(objection) = standing(state, &setup, run, scope, self.0.clock.now()) {
             return Some(objection);
         }
-        let agent = setup.agent(&run.workspace, &run.agent);
+        let agent = setup.holder(run);
         let concurrent = agent.and_then(|(_, agent)| agent.limits.concurrent);
         let bound = LEASES_PER_RUN_MAX + concurrent.map_or(LEASES_WITHOUT_BOUND_MAX, |bound| bound as usize);
         (state.live.leases_of(run.id) >= bound)
@@ -159,10 +161,13 @@ impl Inner {
                 return cut(Code::Deadline, "This run is over.".into());
             };
             let run = &known.run;
+            // What a tool server's own run holds open is on no server: it is the server's.
+            let is_agent = run.principal() == Principal::Agent;
             let holds = |server| {
-                setup
-                    .agent(&run.workspace, &run.agent)
-                    .is_some_and(|(_, agent)| agent.grants.holds_server(server))
+                !is_agent
+                    || setup
+                        .agent(&run.workspace, &run.agent)
+                        .is_some_and(|(_, agent)| agent.grants.holds_server(server))
             };
             match standing(state, &setup, run, scope, now) {
                 Err(objection) => cut(objection.code, objection.reason),

@@ -3,17 +3,18 @@
 use std::fmt;
 
 use ringfence_types::{
-    AgentName, ConversationName, Digest, RunId, Scope, Timestamp, UserName, WorkspaceName,
+    AgentName, ConversationName, Digest, Principal, RunId, Scope, Timestamp, UserName, WorkspaceName,
 };
 
-/// One run of an agent: what a run token is bound to. Never changes after it was minted.
+/// One run of an agent, or of something else that reaches hosts from a sandbox: what a run token, or the sockets of a sandbox,
+/// are bound to. Never changes after it was minted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
     /// Which.
     pub id: RunId,
     /// Where the agent belongs.
     pub workspace: WorkspaceName,
-    /// Whose run it is.
+    /// Whose run it is; of one that is no agent's, the name in its place: see [`Run::principal`].
     pub agent: AgentName,
     /// For whom it works.
     pub user: Option<UserName>,
@@ -36,12 +37,36 @@ const TOKEN_DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 // === impl Run ===
 
 impl Run {
-    /// What suspensions are held against: workspace, agent, run.
+    /// Whose run it is, if not an agent's.
+    pub fn principal(&self) -> Principal {
+        Principal::of(&self.agent)
+    }
+
+    /// What it is called where it is refused something.
+    pub fn called(&self) -> &'static str {
+        match self.principal() {
+            Principal::Agent => "This agent",
+            Principal::Server(_) => "This tool server",
+            Principal::Build => "A build",
+        }
+    }
+
+    /// The name of the tool server whose run it is, if it is one's.
+    pub(crate) fn server(&self) -> Option<&str> {
+        Principal::server_of(&self.agent)
+    }
+
+    /// What suspensions are held against: workspace, agent, run; of a tool server's run, the server too.
     pub fn scope(&self) -> Scope {
+        let server = match self.principal() {
+            Principal::Server(server) => Some(server),
+            Principal::Agent | Principal::Build => None,
+        };
         Scope {
             workspace: Some(self.workspace.clone()),
             agent: Some(self.agent.clone()),
             run: Some(self.id),
+            server,
             ..Scope::default()
         }
     }

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use ringfence_policy::{PolicySet, ToolDefinition};
 use ringfence_types::{
-    ActionType, AgentName, Budget, Digest, ModelName, OrganizationName, PersonName, Price, Role, ServerName,
-    ToolName, WorkspaceName,
+    ActionType, AgentName, Budget, Digest, ModelName, OrganizationName, PersonName, Price, Principal, Role,
+    ServerName, ToolName, WorkspaceName,
 };
 use smol_str::SmolStr;
 
-use crate::{EgressGrants, Grants, LoopLimits, Upstream};
+use crate::{EgressGrants, Grants, LoopLimits, Run, Upstream};
 
 /// One configuration, as a whole.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub struct Setup {
     pub people: HashMap<PersonName, Vec<Role>>,
     /// How long a call waits for a person before the agent is told to come back.
     pub approval_wait: Duration,
+    /// What holds for environments that the node builds itself: the hosts of package indexes.
+    pub build: AgentSetup,
 }
 
 /// One workspace.
@@ -71,6 +73,8 @@ pub struct ServerSetup {
     pub breaker: BreakerSetup,
     /// How long one call may take.
     pub call_timeout: Duration,
+    /// What it holds itself, if it runs in a sandbox: the hosts that it may reach.
+    pub holds: Option<Box<AgentSetup>>,
 }
 
 /// Whether a tool reads or writes, as far as its definition says: a hint counts where somebody vouches for it, a
@@ -186,6 +190,28 @@ impl Setup {
     ) -> Option<(&WorkspaceSetup, &AgentSetup)> {
         let workspace = self.workspaces.get(workspace)?;
         Some((workspace, workspace.agents.get(agent)?))
+    }
+
+    /// What holds for a run, whether it is an agent's, a tool server's or the node's own; `None` where that is no longer
+    /// configured.
+    pub fn holder(&self, run: &Run) -> Option<(&WorkspaceSetup, &AgentSetup)> {
+        let workspace = self.workspaces.get(&run.workspace)?;
+        let holds = match run.principal() {
+            Principal::Agent => workspace.agents.get(&run.agent)?,
+            Principal::Server(server) => workspace.servers.get(&server)?.holds.as_deref()?,
+            Principal::Build => &self.build,
+        };
+        Some((workspace, holds))
+    }
+}
+
+// === impl AgentSetup ===
+
+impl AgentSetup {
+    /// For who is no agent: these hosts, and nothing else.
+    pub fn reaching(egress: EgressGrants) -> Self {
+        let limits = RunLimits { wall: None, concurrent: None, repetition: None, actions: None };
+        Self { grants: Grants::default(), models: AgentModels::default(), egress, limits }
     }
 }
 

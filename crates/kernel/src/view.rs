@@ -40,14 +40,14 @@ impl<'a> View<'a> {
     /// Step 2: whose run is it, and does it hold this?
     pub(crate) fn of(setup: &'a Setup, ask: &Ask) -> Result<Self, Objection> {
         let run = &ask.run;
-        let Some((workspace, agent)) = setup.agent(&run.workspace, &run.agent) else {
-            let reason = format!("The agent {}/{} is no longer configured.", run.workspace, run.agent);
+        let Some((workspace, agent)) = setup.holder(run) else {
+            let reason = format!("{}/{} is no longer configured.", run.workspace, run.agent);
             return Err(Objection::new(Code::NotGranted, reason));
         };
         let part = match &ask.what {
             What::Server { server, call } => held_server(workspace, agent, server, call.tool_name())?,
             What::Model(call) => held_model(workspace, agent, call)?,
-            What::Egress(call) => held_host(agent, call)?,
+            What::Egress(call) => held_host(run, agent, call)?,
         };
         Ok(Self { setup, workspace, agent, part })
     }
@@ -128,6 +128,8 @@ impl<'a> View<'a> {
     ) -> Request<'r> {
         Request {
             kind: Kind::Egress,
+            // Of what a tool server sends itself, which one that is.
+            server: run.server(),
             host: Some(call.host.as_str()),
             action: Some(action),
             action_type: call.action_type(),
@@ -224,7 +226,7 @@ fn held_model<'a>(
     })
 }
 
-fn held_host<'a>(agent: &AgentSetup, call: &EgressCall) -> Result<Part<'a>, Objection> {
+fn held_host<'a>(run: &Run, agent: &AgentSetup, call: &EgressCall) -> Result<Part<'a>, Objection> {
     // `*` is what OPTIONS asks of a whole server.
     if call.bare_path().is_some_and(|path| path != "*" && is_ambiguous(path)) {
         let reason = "This path can be read in more than one way. Write it without `.` and `..` steps and backslashes, and encode only what has to be.";
@@ -233,10 +235,10 @@ fn held_host<'a>(agent: &AgentSetup, call: &EgressCall) -> Result<Part<'a>, Obje
     if agent.egress.holds(call) {
         return Ok(Part::Host);
     }
-    let EgressCall { host, port, .. } = call;
+    let (who, EgressCall { host, port, .. }) = (run.called(), call);
     let reason = match (&call.method, agent.egress.reaches(host, *port)) {
-        (Some(method), true) => format!("This agent may reach {host}:{port}, but not with this {method}."),
-        _ => format!("This agent may not reach {host}:{port}. Use one of the hosts it was given."),
+        (Some(method), true) => format!("{who} may reach {host}:{port}, but not with this {method}."),
+        _ => format!("{who} may not reach {host}:{port}. Use one of the hosts it was given."),
     };
     Err(Objection::new(Code::NotGranted, reason))
 }

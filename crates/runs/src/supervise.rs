@@ -5,9 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ringfence_json::Object;
-use ringfence_kernel::{Cancel, EndedBy, Exit, Phase, Run, RunSockets, RunStep};
+use ringfence_kernel::{EndedBy, Exit, Phase, Run, RunSockets, RunStep};
 use ringfence_sandbox::{Child, ExitStatus, LayerState, Layers, Process, Sockets};
-use ringfence_types::Code;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -211,38 +210,9 @@ impl Supervisor {
 
     /// Returns when a person, the node or the run's own time ends it.
     async fn ended_from_above(&self) -> (EndedBy, String) {
-        loop {
-            let lease = self.inner.kernel.lease(&self.run, None);
-            let cut = match &lease {
-                Ok(lease) => tokio::select! {
-                    () = self.inner.shutdown.cancelled() => return (EndedBy::Node, "the node stopped".into()),
-                    code = cut(lease.cancel()) => code,
-                },
-                Err(refusal) => refusal.code,
-            };
-            if let Some(end) = self.stands_at_its_end(cut) {
-                return end;
-            }
-            // Suspended: it may be let go on.
-            tokio::select! {
-                () = self.inner.shutdown.cancelled() => return (EndedBy::Node, "the node stopped".into()),
-                () = tokio::time::sleep(LOOK) => {}
-            }
-        }
-    }
-
-    fn stands_at_its_end(&self, cut: Code) -> Option<(EndedBy, String)> {
-        let view = self.inner.kernel.run(self.run.id);
-        let Some(life) = view.and_then(|view| view.life) else {
-            return Some((EndedBy::Node, "it is not known any more".into()));
-        };
-        match life.phase {
-            Phase::Stopping | Phase::Ended => {
-                let why = life.why.unwrap_or(EndedBy::Person);
-                Some((why, life.reason.unwrap_or_else(|| "it was stopped".into())))
-            }
-            _ if cut == Code::Deadline => Some((EndedBy::Deadline, "its time was up".into())),
-            _ => None,
+        tokio::select! {
+            () = self.inner.shutdown.cancelled() => (EndedBy::Node, "the node stopped".into()),
+            end = self.inner.kernel.run_over(&self.run) => end,
         }
     }
 
@@ -284,10 +254,6 @@ impl End {
     fn before_it_began(why: EndedBy, reason: String) -> Self {
         Self { why, reason, exit: None, output_bytes: 0 }
     }
-}
-
-async fn cut(cancel: &Cancel) -> Code {
-    cancel.cancelled().await.code
 }
 
 fn obey(order: Order, process: &Process) {

@@ -12,6 +12,7 @@ mod id;
 mod money;
 mod name;
 mod price;
+mod principal;
 mod quantity;
 mod refusal;
 mod scope;
@@ -30,6 +31,7 @@ pub use name::{
     PersonName, Role, RuleName, ServerName, ToolName, UserName, WorkspaceName,
 };
 pub use price::{CacheWrite, Price, Rates, Schedule, Unpriced, Worst};
+pub use principal::Principal;
 pub use quantity::{QuantityError, Rate, format_duration, format_size, parse_duration, parse_size};
 pub use refusal::{Code, Refusal, Shortfall, UnknownCode};
 pub use scope::Scope;

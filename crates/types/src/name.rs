@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use smol_str::SmolStr;
 
+use crate::principal::{BUILD, SERVER};
+
 /// The longest a name that users write may be, in bytes.
 pub const NAME_BYTES_MAX: usize = 128;
 
@@ -36,6 +38,11 @@ fn is_path_name(text: &str) -> bool {
 fn is_plain_name(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphanumeric())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-@".contains(&byte))
+}
+
+/// A plain name, or one of those that stand in its place for who is no agent: see [`crate::Principal`].
+fn is_agent_name(text: &str) -> bool {
+    text == BUILD || text.strip_prefix(SERVER).map_or_else(|| is_plain_name(text), is_path_name)
 }
 
 /// Anything printable: what others chose, such as a tool's name or a user at an identity provider.
@@ -122,8 +129,8 @@ names! {
     OrganizationName, is_plain_name, PLAIN;
     /// A workspace: agents, tools, budgets and policy that belong together.
     WorkspaceName, is_plain_name, PLAIN;
-    /// An agent of a workspace.
-    AgentName, is_plain_name, PLAIN;
+    /// An agent of a workspace; or, where a run is somebody else's, who that is: see [`crate::Principal`].
+    AgentName, is_agent_name, PLAIN;
     /// A person on the operators' side, as in `people:`.
     PersonName, is_plain_name, PLAIN;
     /// A role of a person or user.

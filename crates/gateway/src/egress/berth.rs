@@ -80,11 +80,10 @@ impl Berth {
         &self.gate.limits.egress
     }
 
-    /// Looks at what the agent holds now; nothing, if it is no longer configured.
+    /// Looks at what the run holds now; nothing, if whoever it is is no longer configured.
     pub(crate) fn grants<T: Default>(&self, look: impl FnOnce(&EgressGrants) -> T) -> T {
         let setup = self.gate.kernel.setup();
-        let agent = setup.agent(&self.run.workspace, &self.run.agent);
-        agent.map(|(_, agent)| look(&agent.egress)).unwrap_or_default()
+        setup.holder(&self.run).map(|(_, agent)| look(&agent.egress)).unwrap_or_default()
     }
 
     /// Refuses, on the record, what is never decided.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringfence_types::Code;
+use ringfence_types::{Code, Principal};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -107,7 +107,17 @@ async fn take(berth: &Arc<Berth>, stream: TcpStream, dialled: Dialled, port: u16
 
 /// What stands on the agents' listener, for a run that is known.
 pub(crate) async fn to_the_gate<S: Stream>(berth: &Arc<Berth>, stream: S, place: Option<Place>) {
+    if let Some(reason) = no_agent(berth) {
+        berth.turn_away(&gateway(), HTTP, Code::NotGranted, reason);
+        return;
+    }
     let gate = &berth.gate;
     let standing = Standing::inside(Arc::clone(&berth.run), place);
     accept::serve_one(Arc::clone(gate), stream, standing, &gate.limits, gate.shutdown.clone()).await;
+}
+
+/// Why a run has no tools and models: it is no agent's.
+pub(crate) fn no_agent(berth: &Berth) -> Option<String> {
+    let is_agent = berth.run.principal() == Principal::Agent;
+    (!is_agent).then(|| format!("{} has hosts, and no tools and models.", berth.run.called()))
 }

@@ -95,6 +95,9 @@ impl Proxy {
         if port != HTTP {
             return self.turn_away(&gateway(), port, "The gateway itself answers on port 80.");
         }
+        if let Some(reason) = connect::no_agent(&self.berth) {
+            return answers::refused(&self.berth.turn_away(&gateway(), port, Code::NotGranted, reason));
+        }
         self.berth.gate.answer(request, &self.standing).await.map(Reply::Gate)
     }
 

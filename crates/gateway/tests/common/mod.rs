@@ -76,6 +76,7 @@ pub fn setup(policy: &str, servers: &[&str], grants: &[&str]) -> Setup {
         actions: HashMap::new(),
         breaker: BreakerSetup { failures: 1_000, open_for: Duration::from_secs(1) },
         call_timeout: Duration::from_secs(3),
+        holds: None,
     };
     let limits = RunLimits { wall: None, concurrent: Some(64), repetition: None, actions: None };
     let agent = AgentSetup {
@@ -100,6 +101,7 @@ pub fn setup(policy: &str, servers: &[&str], grants: &[&str]) -> Setup {
         workspaces: HashMap::from([(workspace(), workspace_setup)]),
         people: HashMap::new(),
         approval_wait: Duration::from_millis(300),
+        build: AgentSetup::reaching(EgressGrants::default()),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ringfence_ledger::{RoomFor, Ticket};
-use ringfence_types::{AgentName, ConversationName, RunId, UserName, WorkspaceName};
+use ringfence_types::{AgentName, ConversationName, Principal, RunId, ServerName, UserName, WorkspaceName};
 
 use super::runs::unknown_agent;
 use super::{LedgerUnavailable, MintError, RunError, durable};
@@ -35,6 +35,41 @@ impl Kernel {
     /// As [`Kernel::mint`].
     pub async fn queue_run(&self, request: Begin, by: &Actor) -> Result<Arc<Run>, MintError> {
         unknown_agent(&self.setup(), &request.workspace, &request.agent)?;
+        self.queue(request, by).await
+    }
+
+    /// A new run of a tool server that is started in a sandbox of its own, as [`Kernel::queue_run`].
+    ///
+    /// # Errors
+    /// As there, and when no such server is configured to run so.
+    pub async fn queue_server_run(
+        &self,
+        workspace: &WorkspaceName,
+        server: &ServerName,
+    ) -> Result<Arc<Run>, MintError> {
+        let unknown = || MintError::UnknownServer { workspace: workspace.clone(), server: server.clone() };
+        let agent = Principal::server_name(server).map_err(|_| unknown())?;
+        let setup = self.setup();
+        let known = setup.workspaces.get(workspace).and_then(|workspace| workspace.servers.get(server));
+        known.and_then(|server| server.holds.as_ref()).ok_or_else(unknown)?;
+        let begin = Begin { workspace: workspace.clone(), agent, user: None, conversation: None };
+        self.queue(begin, &Actor::node()).await
+    }
+
+    /// A new run in which the node builds something for this workspace, as [`Kernel::queue_run`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn queue_build(&self, workspace: &WorkspaceName) -> Result<Arc<Run>, MintError> {
+        if !self.setup().workspaces.contains_key(workspace) {
+            return Err(MintError::UnknownWorkspace(workspace.clone()));
+        }
+        let agent = Principal::build_name();
+        let begin = Begin { workspace: workspace.clone(), agent, user: None, conversation: None };
+        self.queue(begin, &Actor::node()).await
+    }
+
+    async fn queue(&self, request: Begin, by: &Actor) -> Result<Arc<Run>, MintError> {
         let at = self.0.clock.now();
         let record = LifeRecord {
             workspace: request.workspace,
@@ -70,8 +105,11 @@ impl Kernel {
     pub async fn step_run(&self, run: RunId, step: RunStep, by: &Actor) -> Result<(), RunError> {
         let ticket = {
             let mut state = self.0.state.lock();
-            let phase = state.fold.runs.get(run).ok_or(RunError::Unknown(run))?.phase();
-            if !phase.is_some_and(|phase| phase.may(&step)) {
+            let known = state.fold.runs.get(run).ok_or(RunError::Unknown(run))?;
+            let phase = known.phase();
+            // What holds a program holds those of agents only.
+            let is_held = matches!(step, RunStep::Paused { .. }) && known.run.principal() != Principal::Agent;
+            if is_held || !phase.is_some_and(|phase| phase.may(&step)) {
                 return Err(match phase {
                     Some(Phase::Ended) => RunError::Ended(run),
                     _ => RunError::Step(run, step.event()),

@@ -4,6 +4,7 @@
 mod approvals;
 mod files;
 mod life;
+mod over;
 mod runs;
 mod suspensions;
 mod tools;

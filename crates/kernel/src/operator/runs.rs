@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ringfence_ledger::{RoomFor, Ticket};
-use ringfence_types::{AgentName, ConversationName, RunId, Timestamp, UserName, WorkspaceName};
+use ringfence_types::{AgentName, ConversationName, RunId, ServerName, Timestamp, UserName, WorkspaceName};
 
 use super::{LedgerUnavailable, durable};
 use crate::fold::Phase;
@@ -52,6 +52,14 @@ pub enum MintError {
         workspace: WorkspaceName,
         /// The agent.
         agent: AgentName,
+    },
+    /// No such tool server there, or none that runs in a sandbox of its own.
+    #[error("the workspace {workspace} has no tool server {server} with `mounts` or `egress`")]
+    UnknownServer {
+        /// The workspace.
+        workspace: WorkspaceName,
+        /// The server.
+        server: ServerName,
     },
     /// A time to live that is too long.
     #[error("a run token lasts at most {} days", TOKEN_TTL_MAX.as_secs() / 86_400)]

@@ -59,6 +59,7 @@ pub fn setup(policy: &str, limits: RunLimits) -> Setup {
         actions: HashMap::from([(ToolName::new("query").unwrap(), read)]),
         breaker: BreakerSetup { failures: 3, open_for: Duration::from_secs(30) },
         call_timeout: Duration::from_mins(1),
+        holds: None,
     };
     let agent = AgentSetup {
         grants: Grants::parse(["tools/*"]).unwrap(),
@@ -85,6 +86,7 @@ pub fn setup(policy: &str, limits: RunLimits) -> Setup {
         workspaces: HashMap::from([(WorkspaceName::new("research").unwrap(), workspace)]),
         people: HashMap::from([(PersonName::new("dana").unwrap(), vec![Role::new("approver").unwrap()])]),
         approval_wait: Duration::from_millis(200),
+        build: AgentSetup::reaching(EgressGrants::default()),
     }
 }
 

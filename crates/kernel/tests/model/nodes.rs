@@ -70,6 +70,7 @@ pub fn setup(config: Config) -> Setup {
             .into(),
         people: HashMap::new(),
         approval_wait: Duration::from_hours(1),
+        build: AgentSetup::reaching(EgressGrants::default()),
     }
 }
 
@@ -81,6 +82,7 @@ fn server() -> ServerSetup {
         actions: HashMap::from([(ToolName::new("query").unwrap(), read)]),
         breaker: BreakerSetup { failures: BREAKER.0, open_for: Duration::from_secs(BREAKER.1) },
         call_timeout: Duration::from_secs(CALL_TIMEOUT),
+        holds: None,
     }
 }
 

@@ -73,7 +73,7 @@ fn unknown(berth: &Berth, host: &HostName, label_bytes: usize) -> Option<Said> {
     if knows {
         return None;
     }
-    let reason = format!("This agent may not reach {host}. Use one of the hosts it was given.");
+    let reason = format!("{} may not reach {host}. Use one of the hosts it was given.", berth.run.called());
     let said = refuse(berth, Some(host), Code::NotGranted, &reason);
     Some(Said { rcode: Rcode::NxDomain, ..said })
 }

@@ -84,6 +84,7 @@ fn setup(egress: &[&str]) -> Setup {
         workspaces: HashMap::from([(WorkspaceName::new("research").unwrap(), workspace)]),
         people: HashMap::new(),
         approval_wait: Duration::from_millis(300),
+        build: AgentSetup::reaching(EgressGrants::default()),
     }
 }
 

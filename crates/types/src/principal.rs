@@ -1,0 +1,74 @@
+//! Whose a run is.
+
+use crate::{AgentName, NameError, ServerName};
+
+/// What stands before a tool server's name where an agent's would.
+pub(crate) const SERVER: &str = "tool:";
+
+/// What stands where an agent's name would, of what the node builds itself.
+pub(crate) const BUILD: &str = "node:build";
+
+/// Whose a run is: an agent's, or one of those that run in a sandbox as agents do and are none. In logs and rules these stand
+/// where an agent's name would, in a form that no configured agent can have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Principal {
+    /// An agent.
+    Agent,
+    /// A tool server: `tool:NAME`.
+    Server(ServerName),
+    /// The node, which builds an environment: `node:build`.
+    Build,
+}
+
+// === impl Principal ===
+
+impl Principal {
+    /// Who has this name.
+    pub fn of(name: &AgentName) -> Self {
+        match Self::server_of(name).and_then(|server| ServerName::new(server).ok()) {
+            Some(server) => Self::Server(server),
+            None if name.as_str() == BUILD => Self::Build,
+            None => Self::Agent,
+        }
+    }
+
+    /// The tool server that has this name.
+    pub fn server_of(name: &AgentName) -> Option<&str> {
+        name.as_str().strip_prefix(SERVER)
+    }
+
+    /// The name of a tool server's runs.
+    ///
+    /// # Errors
+    /// When the server's own is so long that there is no room for it.
+    pub fn server_name(server: &ServerName) -> Result<AgentName, NameError> {
+        AgentName::new(&format!("{SERVER}{server}"))
+    }
+
+    /// The name of the runs in which the node builds something.
+    ///
+    /// # Panics
+    /// Never: the literal is a name.
+    #[expect(clippy::expect_used, reason = "the literal is a name")]
+    pub fn build_name() -> AgentName {
+        AgentName::new(BUILD).expect("a literal name")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_no_agent_has_a_name_that_no_agent_can_have() {
+        let server = ServerName::new("files").unwrap();
+        let name = Principal::server_name(&server).unwrap();
+        assert_eq!((name.as_str(), Principal::of(&name)), ("tool:files", Principal::Server(server)));
+        assert_eq!(Principal::of(&Principal::build_name()), Principal::Build);
+        assert_eq!(Principal::of(&AgentName::new("files").unwrap()), Principal::Agent);
+        for bad in ["tool:", "tool:Files", "tool:a:b", "node:other", "other:files", "node:build:x", ":"] {
+            assert!(AgentName::new(bad).is_err(), "{bad}");
+        }
+        assert!(Principal::server_name(&ServerName::new(&"x".repeat(124)).unwrap()).is_err());
+    }
+}
