@@ -4,12 +4,14 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::error::SpawnError;
 use crate::layer::LayerName;
-use crate::limits::{ARGUMENTS_MAX, HIDDEN_PATHS_MAX, HOME_BYTES_DEFAULT, VARIABLES_MAX};
+use crate::limits::{ARGUMENTS_MAX, HIDDEN_PATHS_MAX, HOLD_TIMEOUT, HOME_BYTES_DEFAULT, VARIABLES_MAX};
 use crate::network::Network;
 use crate::root::Root;
+use crate::volume::{self, Volume};
 
 /// A program to run in a sandbox, with its arguments, environment and limits.
 ///
@@ -27,6 +29,8 @@ pub struct Command {
     pub(crate) limits: Limits,
     pub(crate) root: Option<Root>,
     pub(crate) network: Network,
+    pub(crate) volumes: Vec<Volume>,
+    pub(crate) hold: Duration,
     pub(crate) errors_read: bool,
 }
 
@@ -66,6 +70,8 @@ impl Command {
             limits: Limits::default(),
             root: None,
             network: Network::Host,
+            volumes: Vec::new(),
+            hold: HOLD_TIMEOUT,
             errors_read: true,
         }
     }
@@ -125,6 +131,23 @@ impl Command {
         self
     }
 
+    /// An empty folder in memory at `target` in its root, of at most so many bytes and [`crate::limits::VOLUME_FILES`]
+    /// files, which the child may change and whose descriptor the node gets: by it the folder can be filled before the
+    /// program runs ([`crate::Created::take_volumes`]), and read after everything inside has ended. It is gone with
+    /// the last descriptor.
+    ///
+    /// What the child writes counts to its memory, what the node writes to the node's.
+    pub fn volume(mut self, target: impl Into<PathBuf>, bytes: u64) -> Self {
+        self.volumes.push(Volume { target: target.into(), bytes });
+        self
+    }
+
+    /// How long its sandbox waits for [`crate::Created::exec`]; without this, and at most, [`HOLD_TIMEOUT`].
+    pub fn hold_at_most(mut self, hold: Duration) -> Self {
+        self.hold = hold.min(HOLD_TIMEOUT);
+        self
+    }
+
     /// Leaves its standard error to be read by [`crate::Child::take_errors`], instead of keeping its last part.
     pub fn errors_unread(mut self) -> Self {
         self.errors_read = false;
@@ -179,6 +202,7 @@ impl Command {
                 return invalid("a child with a root of its own has nothing to hide".to_owned());
             }
         }
+        volume::validate(&self.volumes, self.root.as_ref())?;
         if self.limits.memory_bytes == Some(0)
             || self.limits.cpu_percent == Some(0)
             || self.limits.home_bytes == 0
@@ -206,6 +230,8 @@ impl fmt::Debug for Command {
             .field("limits", &self.limits)
             .field("root", &self.root)
             .field("network", &self.network)
+            .field("volumes", &self.volumes)
+            .field("hold", &self.hold)
             .field("errors_read", &self.errors_read)
             .finish()
     }

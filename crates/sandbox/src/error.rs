@@ -122,6 +122,13 @@ pub enum SpawnError {
         after: Duration,
     },
 
+    /// Its sandbox was held longer than it waits; nothing was executed and nothing of it is left.
+    #[error("the sandbox waited {after:?} for its program to be started, and has ended; make a new one")]
+    HeldTooLong {
+        /// [`crate::Command::hold_at_most`].
+        after: Duration,
+    },
+
     /// Pipes or sockets could not be made, as a rule because too many files are open.
     #[error("no pipes for the tool server: {0}")]
     Pipes(#[source] io::Error),

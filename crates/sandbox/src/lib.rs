@@ -14,7 +14,7 @@
 //! A layer that the machine refuses is reported with every child, never left out in silence.
 //!
 //! - [`become_spawner_if_asked`], [`start_spawner`], [`probe`]: `main`'s part;
-//! - [`Spawner`], [`Command`], [`Child`]: the node's part;
+//! - [`Spawner`], [`Command`], [`Created`], [`Child`]: the node's part;
 //! - [`Root`], [`Network`], [`Limits`]: what a child sees, reaches and may use;
 //! - [`Layers`]: what is in force, and how to get the rest;
 //! - `server`: the spawner; `inside`: what happens in a sandbox before its program runs;
@@ -35,6 +35,7 @@ mod server;
 mod stats;
 mod status;
 mod system;
+mod volume;
 mod wire;
 
 pub use command::{Command, Limits};
@@ -43,7 +44,7 @@ pub use harden::harden_process;
 pub use layer::{Layer, LayerName, LayerState, Layers};
 pub use network::{Network, Sockets};
 pub use node::{
-    BoundedStderr, Child, ChildId, Process, Spawner, SpawnerBootstrap, SpawnerProgram,
+    BoundedStderr, Child, ChildId, Created, Process, Spawner, SpawnerBootstrap, SpawnerProgram,
     become_spawner_if_asked, probe, start_spawner,
 };
 pub use root::Root;

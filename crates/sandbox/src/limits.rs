@@ -29,6 +29,12 @@ pub const TEMPORARY_BYTES_DEFAULT: u64 = 256 * 1_024 * 1_024;
 /// Bytes of the root itself: folders to mount on, small files.
 pub const ROOT_BYTES: u64 = 8 * 1_024 * 1_024;
 
+/// Volumes of one child; each is a descriptor that the node holds.
+pub const VOLUMES_MAX: usize = 8;
+
+/// Files and folders of one volume: as many as it has pages, within these.
+pub const VOLUME_FILES: std::ops::RangeInclusive<u64> = 1_024..=65_536;
+
 /// Processes and threads of a child with a root of its own, unless ordered.
 pub const PROCESSES_DEFAULT: u64 = 1_024;
 
@@ -76,6 +82,9 @@ pub const STDERR_BYTES_MAX: usize = 64 * 1_024;
 
 /// From asking for a child to its program running.
 pub const SPAWN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a sandbox waits for [`crate::Created::exec`] before it ends by itself, at most.
+pub const HOLD_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// From starting the spawner to its first answer.
 pub const START_TIMEOUT: Duration = Duration::from_secs(10);

@@ -141,7 +141,7 @@ impl Root {
 }
 
 /// Why nothing can be shown there.
-fn unfit(target: &Path) -> Option<&'static str> {
+pub(crate) fn unfit(target: &Path) -> Option<&'static str> {
     let mut components = target.components();
     if components.next() != Some(Component::RootDir) || has_nul(target.as_os_str()) {
         return Some("is not an absolute path");

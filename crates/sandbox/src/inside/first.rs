@@ -2,18 +2,23 @@
 //! all that it left running.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, set_child_subreaper, wait};
+use rustix::time::Timespec;
 
 use super::{Descriptors, END_SIGNAL, PASS_SIGNAL, Prepared, Setup, descendants, execute};
+use crate::layer::Layer;
+use crate::limits::HOLD_TIMEOUT;
 use crate::status::ExitStatus;
 use crate::system::{Namespaces, Received, next_signal};
-use crate::wire::{Report, send_or_without, send_surely};
+use crate::wire::{Failure, Report, Step, receive, send_or_without, send_surely};
 
 /// Runs the program to its end; returns this process's own exit code.
 pub(super) fn run(setup: &Setup<'_>, descriptors: Descriptors, prepared: Prepared) -> i32 {
     if setup.trial {
-        start_told(&descriptors.report, prepared);
+        start_told(&descriptors.report, prepared.layers, &prepared.handed);
         tell(&descriptors.report, &Report::Exited(ExitStatus::Exited(0)));
         return 0;
     }
@@ -27,14 +32,21 @@ fn run_program(setup: &Setup<'_>, descriptors: Descriptors, prepared: Prepared) 
         // Without a process namespace orphans come here instead of to the machine's init, to be found and ended.
         let _ = set_child_subreaper(Pid::from_raw(1));
     }
-    let program = match execute::start(setup, descriptors) {
-        Ok(program) => program,
+    let held = match setup.order.hold {
+        Some(most) => hold(&report, prepared, most),
+        None => Ok(prepared),
+    };
+    let program = held.and_then(|rest| Ok((execute::start(setup, descriptors)?, rest)));
+    let program = match program {
+        Ok((program, Prepared { layers, handed })) => {
+            start_told(&report, layers, &handed);
+            program
+        }
         Err(failure) => {
             tell(&report, &Report::Failed(failure));
             return 1;
         }
     };
-    start_told(&report, prepared);
     let status = await_end(program, alone);
     if alone {
         descendants::end_all();
@@ -43,11 +55,34 @@ fn run_program(setup: &Setup<'_>, descriptors: Descriptors, prepared: Prepared) 
     0
 }
 
-/// Says that the program runs, and hands out the sockets; they do not stay in here.
-fn start_told(report: &OwnedFd, Prepared { layers, sockets }: Prepared) {
-    let borrowed: Vec<_> = sockets.iter().map(AsFd::as_fd).collect();
+/// Says that everything is in place and waits until the program may start; what is left to tell then.
+fn hold(
+    report: &OwnedFd,
+    Prepared { layers, handed }: Prepared,
+    most: Duration,
+) -> Result<Prepared, Failure> {
+    hand_out(report, &Report::Held(layers), &handed);
+    let mut polled = [PollFd::new(report, PollFlags::IN)];
+    let timeout = Timespec::try_from(most.min(HOLD_TIMEOUT)).unwrap_or_default();
+    let waited = rustix::io::retry_on_intr(|| poll(&mut polled, Some(&timeout)));
+    // There is one thing to be told; the end of the stream is the spawner's, and nothing may start then.
+    let told = waited.is_ok_and(|count| count > 0)
+        && receive(report, &mut [0; 1]).is_ok_and(|packet| packet.is_some());
+    if told {
+        return Ok(Prepared { layers: Vec::new(), handed: Vec::new() });
+    }
+    Err(Failure { step: Step::Held, errno: 0, text: "nobody started the program".to_owned() })
+}
+
+/// Says that the program runs, and hands out the sockets and volumes; they do not stay in here.
+fn start_told(report: &OwnedFd, layers: Vec<Layer>, handed: &[OwnedFd]) {
+    hand_out(report, &Report::Started(layers), handed);
+}
+
+fn hand_out(report: &OwnedFd, what: &Report, handed: &[OwnedFd]) {
+    let borrowed: Vec<_> = handed.iter().map(AsFd::as_fd).collect();
     // If the spawner has gone, the parent-death signal is on its way.
-    let _ = send_or_without(report, &Report::Started(layers).encode(), &borrowed);
+    let _ = send_or_without(report, &what.encode(), &borrowed);
 }
 
 /// Waits until the program ends, or this process is told to end everything.

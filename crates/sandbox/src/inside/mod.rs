@@ -35,6 +35,7 @@ pub(crate) use self::descendants::descendants;
 pub(crate) use self::identity::{Identity, Known, while_dumpable, write_maps};
 pub(crate) use self::seccomp::Filters;
 pub(crate) use self::tree::Etc;
+use self::tree::Places;
 use crate::cgroup::Joinable;
 use crate::inside::found::Found;
 use crate::layer::{Layer, LayerName};
@@ -87,10 +88,10 @@ pub(crate) const END_SIGNAL: Signal = Signal::USR1;
 /// or continues and the value is negative, to everything in the sandbox.
 pub(crate) const PASS_SIGNAL: Signal = Signal::USR2;
 
-/// Layers in force, and the sockets to hand out.
+/// Layers in force, and what to hand out: sockets, then volumes.
 struct Prepared {
     layers: Vec<Layer>,
-    sockets: Vec<OwnedFd>,
+    handed: Vec<OwnedFd>,
 }
 
 /// The life of the first process of a sandbox. It never returns to the spawner's code, whose memory it copied.
@@ -118,15 +119,15 @@ fn prepare(setup: &Setup<'_>, descriptors: &Descriptors) -> Result<Prepared, Fai
 
     let mut found = Found::new(setup.refused);
     namespaces::settle(setup, &mut found)?;
-    let sockets = network::prepare(setup.order.network, setup.namespaces, &mut found)?;
+    let mut handed = network::prepare(setup.order.network, setup.namespaces, &mut found)?;
     match &setup.order.root {
-        Some(root) => close_box(setup, root, &mut found)?,
+        Some(root) => handed.extend(close_box(setup, root, &mut found)?),
         None => close_server(setup, &mut found)?,
     }
     let layers = found.into_layers();
     match lacking(setup.order, &layers) {
         Some(failure) => Err(failure),
-        None => Ok(Prepared { layers, sockets }),
+        None => Ok(Prepared { layers, handed }),
     }
 }
 
@@ -140,13 +141,13 @@ fn close_server(setup: &Setup<'_>, found: &mut Found) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A child in a root of its own.
-fn close_box(setup: &Setup<'_>, root: &Root, found: &mut Found) -> Result<(), Failure> {
-    let writable = tree::enter(setup, root, found)?;
+/// A child in a root of its own; its volumes.
+fn close_box(setup: &Setup<'_>, root: &Root, found: &mut Found) -> Result<Vec<OwnedFd>, Failure> {
+    let Places { writable, volumes } = tree::enter(setup, root, found)?;
     give_up_rights(setup, found)?;
     confine::restrict(&writable, found);
     seccomp::allow(setup.filters, setup.order.network, found);
-    Ok(())
+    Ok(volumes)
 }
 
 fn give_up_rights(setup: &Setup<'_>, found: &mut Found) -> Result<(), Failure> {

@@ -1,6 +1,8 @@
 //! A running child, as the node holds it.
 
 use std::fmt;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::net::unix::pipe;
@@ -40,6 +42,7 @@ pub struct Process {
     pub(super) ended: watch::Receiver<Option<ExitStatus>>,
     pub(super) leash: Leash,
     pub(super) sockets: Option<Sockets>,
+    pub(super) volumes: Vec<(PathBuf, OwnedFd)>,
     pub(super) errors: Option<pipe::Receiver>,
 }
 
@@ -65,6 +68,13 @@ impl Child {
     /// asks of the network waits; dropped, everything it asks is refused.
     pub fn take_sockets(&mut self) -> Option<Sockets> {
         self.process.sockets.take()
+    }
+
+    /// The folders of [`crate::Command::volume`], once, in that order, by where they are in its root. Each stays
+    /// readable for as long as its descriptor is held, also when nothing of the child is left. While it runs, what is in
+    /// them changes at its will: open beneath them, over no link.
+    pub fn take_volumes(&mut self) -> Vec<(PathBuf, OwnedFd)> {
+        std::mem::take(&mut self.process.volumes)
     }
 
     /// Its standard error, once, if the command said [`crate::Command::errors_unread`].
@@ -151,6 +161,11 @@ impl Process {
     /// What it uses, everything below it included; `None` when it has ended.
     pub async fn stats(&self) -> Option<Stats> {
         self.leash.shared.measure(self.id).await
+    }
+
+    /// Lets its program start, if it is held.
+    pub(super) fn execute(&self) {
+        self.leash.shared.execute(self.id);
     }
 
     /// Kills it with everything below it, at once.

@@ -3,8 +3,10 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -13,6 +15,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::bootstrap::{Link, base_environment};
 use super::child::{Child, Leash, Process};
+use super::created::Created;
 use super::stderr::BoundedStderr;
 use super::table::{Answer, Slot, Started, Table};
 use crate::command::Command;
@@ -20,7 +23,7 @@ use crate::error::SpawnError;
 use crate::layer::Layers;
 use crate::limits::{CHILDREN_MAX, MESSAGE_BYTES_MAX, SHORTAGE_PAUSE, SPAWN_TIMEOUT, TCP_PORTS, UDP_PORTS};
 use crate::network::{Network, Sockets};
-use crate::refusal::explain;
+use crate::refusal::{Named, explain};
 use crate::stats::Stats;
 use crate::wire::{Failure, Notice, Order, Request, SignalKind, is_shortage, receive, send};
 
@@ -108,8 +111,23 @@ impl Spawner {
     /// # Errors
     /// [`SpawnError`]: what is wrong with the command, what could not be set up, or that the spawner has died.
     pub async fn spawn(&self, command: &Command) -> Result<Child, SpawnError> {
+        self.begin(command, None).await.map(|created| created.child)
+    }
+
+    /// Makes a child's sandbox, whole, and waits, at most [`SPAWN_TIMEOUT`], until all is in place; its program does
+    /// not run before [`Created::exec`]. Dropped before, nothing of it is left.
+    ///
+    /// # Errors
+    /// As [`Self::spawn`], but for what goes wrong when the program is executed.
+    pub async fn create(&self, command: &Command) -> Result<Created, SpawnError> {
+        self.begin(command, Some(command.hold)).await
+    }
+
+    /// Orders a child and waits for the first answer: that it is held, or that its program runs.
+    async fn begin(&self, command: &Command, hold: Option<Duration>) -> Result<Created, SpawnError> {
         command.validate()?;
-        let order = order(command);
+        let order = order(command, hold);
+        let named = Named::of(&order);
         let place = Arc::clone(&self.shared.places).try_acquire_owned();
         let place = place.map_err(|_| SpawnError::TooMany { max: CHILDREN_MAX })?;
         let id = self.shared.next.fetch_add(1, Ordering::Relaxed);
@@ -118,60 +136,70 @@ impl Spawner {
             return Err(SpawnError::TooLarge { bytes: bytes.len(), max: MESSAGE_BYTES_MAX });
         }
         let pipes = Pipes::open().map_err(SpawnError::Pipes)?;
-        let (started, answer) = oneshot::channel();
+        let (first, answer) = oneshot::channel();
+        let (second, runs) = oneshot::channel();
+        let starting = if hold.is_some() { VecDeque::from([first, second]) } else { VecDeque::from([first]) };
         let (ended, ending) = watch::channel(None);
-        if !self
-            .shared
-            .table
-            .add(id, Slot { started: Some(started), ended, place, measuring: VecDeque::new() })
-        {
+        if !self.shared.table.add(id, Slot { starting, ended, place, measuring: VecDeque::new() }) {
             return Err(SpawnError::SpawnerGone);
         }
         // From here on, whatever goes wrong, dropping the leash kills what has been started.
         let leash = Leash { id, shared: Arc::clone(&self.shared) };
         self.shared.send(Outgoing { id, bytes, descriptors: pipes.theirs });
-        let Started { pid, layers, sockets } = await_answer(answer, command).await?;
-        let sockets = match command.network {
-            Network::Gateway => Some(name_sockets(sockets)?),
-            Network::Host | Network::None => None,
-        };
+        let Started { pid, layers, handed } = await_answer(answer, &named).await?;
+        let (sockets, volumes) = name_handed(handed, command)?;
         let layers = Layers::new(layers, command.layers());
-        let mut process = Process { id, pid, layers, ended: ending, leash, sockets, errors: None };
+        let mut process = Process { id, pid, layers, ended: ending, leash, sockets, volumes, errors: None };
         let stderr = if command.errors_read {
             BoundedStderr::reading(pipes.stderr)
         } else {
             process.errors = Some(pipes.stderr);
             BoundedStderr::default()
         };
-        Ok(Child { process, stdin: pipes.stdin, stdout: pipes.stdout, stderr })
+        let child = Child { process, stdin: pipes.stdin, stdout: pipes.stdout, stderr };
+        Ok(Created { child, runs, named })
     }
 }
 
-/// The sockets in the order in which they are made inside.
-fn name_sockets(sockets: Vec<OwnedFd>) -> Result<Sockets, SpawnError> {
-    if sockets.len() != TCP_PORTS.len() + UDP_PORTS.len() {
-        let why = "the sockets of its network did not arrive; too many files are open, or programs of this user hold \
+/// Volumes by where they are in the child's root.
+type Volumes = Vec<(PathBuf, OwnedFd)>;
+
+/// Sockets and volumes in the order in which they are made inside.
+fn name_handed(handed: Vec<OwnedFd>, command: &Command) -> Result<(Option<Sockets>, Volumes), SpawnError> {
+    let listens = command.network == Network::Gateway;
+    let sockets = if listens { TCP_PORTS.len() + UDP_PORTS.len() } else { 0 };
+    if handed.len() != sockets + command.volumes.len() {
+        let why = "its sockets and volumes did not arrive; too many files are open, or programs of this user hold \
                    too many descriptors on their way";
         return Err(SpawnError::Setup(why.to_owned()));
     }
-    let mut sockets = sockets.into_iter();
-    let tcp =
-        TCP_PORTS.into_iter().zip(sockets.by_ref()).map(|(port, socket)| (port, socket.into())).collect();
-    let udp = UDP_PORTS.into_iter().zip(sockets).map(|(port, socket)| (port, socket.into())).collect();
-    Ok(Sockets { tcp, udp })
+    let mut handed = handed.into_iter();
+    let sockets = listens.then(|| name_sockets(&mut handed));
+    let volumes = command.volumes.iter().map(|volume| volume.target.clone()).zip(handed).collect();
+    Ok((sockets, volumes))
 }
 
-async fn await_answer(answer: oneshot::Receiver<Answer>, command: &Command) -> Result<Started, SpawnError> {
+fn name_sockets(handed: &mut impl Iterator<Item = OwnedFd>) -> Sockets {
+    let tcp =
+        TCP_PORTS.into_iter().zip(handed.by_ref()).map(|(port, socket)| (port, socket.into())).collect();
+    let udp = UDP_PORTS.into_iter().zip(handed).map(|(port, socket)| (port, socket.into())).collect();
+    Sockets { tcp, udp }
+}
+
+pub(super) async fn await_answer(
+    answer: oneshot::Receiver<Answer>,
+    named: &Named,
+) -> Result<Started, SpawnError> {
     match tokio::time::timeout(SPAWN_TIMEOUT, answer).await {
         Err(_) => Err(SpawnError::TimedOut { after: SPAWN_TIMEOUT }),
         Ok(Err(_)) => Err(SpawnError::SpawnerGone),
-        Ok(Ok(Err(failure))) => Err(explain(failure, command, &search_path(command))),
+        Ok(Ok(Err(failure))) => Err(explain(failure, named)),
         Ok(Ok(Ok(started))) => Ok(started),
     }
 }
 
 /// The command with the base environment below its own.
-fn order(command: &Command) -> Order {
+fn order(command: &Command, hold: Option<Duration>) -> Order {
     let mut environment = base_environment(command.root.is_some());
     environment.extend(command.variables.iter().cloned());
     Order {
@@ -184,14 +212,9 @@ fn order(command: &Command) -> Order {
         limits: command.limits,
         root: command.root.clone(),
         network: command.network,
+        volumes: command.volumes.clone(),
+        hold,
     }
-}
-
-/// The PATH that the child has.
-fn search_path(command: &Command) -> String {
-    let environment = order(command).environment;
-    let path = environment.into_iter().rev().find(|(name, _)| name == "PATH");
-    path.map(|(_, value)| value.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 // === impl Shared ===
@@ -200,6 +223,10 @@ impl Shared {
     pub(super) fn signal(&self, id: u64, kind: SignalKind) {
         let bytes = Request::Signal { id, kind }.encode();
         self.send(Outgoing { id, bytes, descriptors: Vec::new() });
+    }
+
+    pub(super) fn execute(&self, id: u64) {
+        self.send(Outgoing { id, bytes: Request::Execute { id }.encode(), descriptors: Vec::new() });
     }
 
     /// Asks what a child uses; `None` when it has ended.

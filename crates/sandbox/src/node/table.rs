@@ -14,13 +14,13 @@ use crate::wire::{Failure, Notice};
 /// What the spawner answered to an order; `None` in its place: the spawner has died.
 pub(super) type Answer = Result<Started, Failure>;
 
-/// A child whose program runs.
+/// A child that is in place, or whose program runs.
 #[derive(Debug)]
 pub(super) struct Started {
     pub(super) pid: u32,
     pub(super) layers: Vec<Layer>,
-    /// Its listening sockets, if its network leads to them.
-    pub(super) sockets: Vec<OwnedFd>,
+    /// Its listening sockets, if its network leads to them, and its volumes.
+    pub(super) handed: Vec<OwnedFd>,
 }
 
 /// Every child that has not ended, by number; `None` when the spawner has died.
@@ -30,7 +30,8 @@ pub(super) struct Table(Mutex<Option<HashMap<u64, Slot>>>);
 /// One child.
 #[derive(Debug)]
 pub(super) struct Slot {
-    pub(super) started: Option<oneshot::Sender<Answer>>,
+    /// Who waits for the answers still to come: that it is held, if it is to be, and that its program runs.
+    pub(super) starting: VecDeque<oneshot::Sender<Answer>>,
     pub(super) ended: watch::Sender<Option<ExitStatus>>,
     /// Its place among [`crate::limits::CHILDREN_MAX`].
     pub(super) place: OwnedSemaphorePermit,
@@ -58,16 +59,16 @@ impl Table {
         let mut slots = self.lock();
         let slots = slots.as_mut().ok_or("a notice after the end")?;
         match notice {
-            Notice::Spawned { id, pid, layers } => {
+            Notice::Held { id, pid, layers } | Notice::Spawned { id, pid, layers } => {
                 let slot = slots.get_mut(&id).ok_or("an unknown child started")?;
-                let waiting = slot.started.take().ok_or("a child started twice")?;
+                let waiting = slot.starting.pop_front().ok_or("a child started twice")?;
                 // Nobody waits any more: the order was cancelled, and its kill is on its way.
-                let _ = waiting.send(Ok(Started { pid, layers, sockets: descriptors }));
+                let _ = waiting.send(Ok(Started { pid, layers, handed: descriptors }));
             }
             Notice::Failed { id, failure } => {
-                let slot = slots.remove(&id).ok_or("an unknown child failed")?;
+                let mut slot = slots.remove(&id).ok_or("an unknown child failed")?;
                 slot.ended.send_replace(Some(ExitStatus::Killed));
-                let waiting = slot.started.ok_or("a child failed after it started")?;
+                let waiting = slot.starting.pop_front().ok_or("a child failed after it started")?;
                 let _ = waiting.send(Err(failure));
             }
             Notice::Exited { id, status } => {

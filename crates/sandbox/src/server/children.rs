@@ -19,7 +19,7 @@ use crate::limits::{REPORT_BYTES_MAX, STOP_TIMEOUT};
 use crate::stats::Stats;
 use crate::status::ExitStatus;
 use crate::system::send_signal_with;
-use crate::wire::{Failure, Notice, Report, SignalKind, Step, receive};
+use crate::wire::{Failure, Notice, Report, SignalKind, Step, receive, send};
 
 /// All children, by the number the node gave.
 pub(crate) struct Children {
@@ -51,7 +51,7 @@ pub(crate) struct Telling {
     pub(crate) descriptors: Vec<OwnedFd>,
 }
 
-/// What has happened to a child: a notice that it started, and its last one when nothing of it is left.
+/// What has happened to a child: a notice that it is held or has started, and its last one when nothing of it is left.
 pub(crate) struct Progress {
     pub(crate) started: Option<Telling>,
     pub(crate) ended: Option<Notice>,
@@ -94,6 +94,14 @@ impl Children {
     pub(crate) fn signal(&self, id: u64, kind: SignalKind) {
         if let Some(child) = self.all.get(&id) {
             child.signal(kind);
+        }
+    }
+
+    /// Lets the program of a child start that is held.
+    pub(crate) fn execute(&self, id: u64) {
+        if let Some(report) = self.all.get(&id).and_then(|child| child.report.as_ref()) {
+            // One that has just ended has a last notice on its way.
+            let _ = send(report, &[0], &[]);
         }
     }
 
@@ -235,6 +243,7 @@ impl Child {
     }
 
     fn read_reports(&mut self, id: u64) -> Option<Telling> {
+        let pid = self.pid.as_raw_nonzero().get().unsigned_abs();
         let mut started = None;
         while let Some(report) = self.report.as_ref().filter(|report| ready(report)) {
             let mut buffer = vec![0; REPORT_BYTES_MAX];
@@ -243,9 +252,12 @@ impl Child {
                 break;
             };
             match Report::decode(&buffer[..said.length]) {
+                Ok(Report::Held(layers)) => {
+                    let notice = Notice::Held { id, pid, layers };
+                    started = Some(Telling { notice, descriptors: said.descriptors });
+                }
                 Ok(Report::Started(layers)) => {
                     self.started = true;
-                    let pid = self.pid.as_raw_nonzero().get().unsigned_abs();
                     let notice = Notice::Spawned { id, pid, layers };
                     started = Some(Telling { notice, descriptors: said.descriptors });
                 }

@@ -107,6 +107,7 @@ impl Server {
         };
         match request {
             Request::Hello(_) => return Err(io::Error::new(io::ErrorKind::InvalidData, "a second greeting")),
+            Request::Execute { id } => self.children.execute(id),
             Request::Signal { id, kind } => self.children.signal(id, kind),
             Request::Measure { id } => {
                 let stats = self.children.measure(id);

@@ -17,7 +17,11 @@ pub(crate) enum Notice {
     Ready { layers: Vec<Layer>, boxed: Result<Vec<Layer>, String> },
     /// The answer to `Hello`: no children can be started.
     Unready { text: String },
-    /// A child's program runs; with a network that leads to the gateway, the packet carries its sockets.
+    /// All of a child is in place, and its program waits for [`super::Request::Execute`]; the packet carries its sockets
+    /// and volumes.
+    Held { id: u64, pid: u32, layers: Vec<Layer> },
+    /// A child's program runs; with a network that leads to the gateway, the packet carries its sockets, and with volumes those;
+    /// of one that was held, nothing is told again.
     Spawned { id: u64, pid: u32, layers: Vec<Layer> },
     /// A child's program never ran.
     Failed { id: u64, failure: Failure },
@@ -33,6 +37,7 @@ const SPAWNED: u8 = 3;
 const FAILED: u8 = 4;
 const EXITED: u8 = 5;
 const MEASURED: u8 = 6;
+const HELD: u8 = 7;
 
 // === impl Notice ===
 
@@ -53,12 +58,8 @@ impl Notice {
                 w.byte(UNREADY);
                 w.text(text);
             }
-            Self::Spawned { id, pid, layers } => {
-                w.byte(SPAWNED);
-                w.number(*id);
-                w.number(u64::from(*pid));
-                write_layers(&mut w, layers);
-            }
+            Self::Held { id, pid, layers } => write_child(&mut w, HELD, *id, *pid, layers),
+            Self::Spawned { id, pid, layers } => write_child(&mut w, SPAWNED, *id, *pid, layers),
             Self::Failed { id, failure } => {
                 w.byte(FAILED);
                 w.number(*id);
@@ -86,11 +87,14 @@ impl Notice {
                 boxed: if r.flag()? { Ok(read_layers(&mut r)?) } else { Err(r.text()?) },
             },
             UNREADY => Self::Unready { text: r.text()? },
-            SPAWNED => Self::Spawned {
-                id: r.number()?,
-                pid: u32::try_from(r.number()?).map_err(|_| WireError("no such process id"))?,
-                layers: read_layers(&mut r)?,
-            },
+            HELD => {
+                let (id, pid, layers) = read_child(&mut r)?;
+                Self::Held { id, pid, layers }
+            }
+            SPAWNED => {
+                let (id, pid, layers) = read_child(&mut r)?;
+                Self::Spawned { id, pid, layers }
+            }
             FAILED => Self::Failed { id: r.number()?, failure: Failure::read(&mut r)? },
             EXITED => Self::Exited { id: r.number()?, status: read_status(&mut r)? },
             MEASURED => Self::Measured { id: r.number()?, stats: r.optional(read_stats)? },
@@ -98,6 +102,19 @@ impl Notice {
         };
         r.finish(notice)
     }
+}
+
+fn write_child(w: &mut Writer, tag: u8, id: u64, pid: u32, layers: &[Layer]) {
+    w.byte(tag);
+    w.number(id);
+    w.number(u64::from(pid));
+    write_layers(w, layers);
+}
+
+fn read_child(r: &mut Reader<'_>) -> Result<(u64, u32, Vec<Layer>), WireError> {
+    let id = r.number()?;
+    let pid = u32::try_from(r.number()?).map_err(|_| WireError("no such process id"))?;
+    Ok((id, pid, read_layers(r)?))
 }
 
 fn write_stats(w: &mut Writer, stats: &Stats) {
@@ -145,6 +162,7 @@ mod tests {
                 }),
             },
             Notice::Unready { text: "no /tmp".into() },
+            Notice::Held { id: 2, pid: 9, layers: layers.clone() },
             Notice::Spawned { id: 3, pid: 4_194_304, layers },
             Notice::Failed { id: 4, failure: Failure { step: Step::Setup, errno: 1, text: String::new() } },
             Notice::Exited { id: 5, status: ExitStatus::Signaled(15) },

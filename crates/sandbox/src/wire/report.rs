@@ -7,7 +7,9 @@ use crate::status::ExitStatus;
 /// What the first process of a sandbox reports.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Report {
-    /// The program runs, behind these layers.
+    /// Everything is in place behind these layers, and the program waits to be started.
+    Held(Vec<Layer>),
+    /// The program runs, behind these layers; they are not told again of one that was held.
     Started(Vec<Layer>),
     /// Nothing was executed.
     Failed(Failure),
@@ -39,17 +41,25 @@ pub(crate) enum Step {
     Exec = 4,
     /// The program exists, its interpreter does not.
     Interpreter = 5,
+    /// Nobody said in time that the program may start.
+    Held = 6,
 }
 
 const STARTED: u8 = 1;
 const FAILED: u8 = 2;
 const EXITED: u8 = 3;
+const HELD: u8 = 4;
 
 // === impl Report ===
 
 impl Report {
     pub(crate) fn encode(&self) -> Vec<u8> {
         match self {
+            Self::Held(layers) => {
+                let mut w = Writer::new(HELD);
+                write_layers(&mut w, layers);
+                w.finish()
+            }
             Self::Started(layers) => {
                 let mut w = Writer::new(STARTED);
                 write_layers(&mut w, layers);
@@ -71,6 +81,7 @@ impl Report {
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, WireError> {
         let mut r = Reader::new(bytes);
         let report = match r.byte()? {
+            HELD => Self::Held(read_layers(&mut r)?),
             STARTED => Self::Started(read_layers(&mut r)?),
             FAILED => Self::Failed(Failure::read(&mut r)?),
             EXITED => Self::Exited(read_status(&mut r)?),
@@ -110,7 +121,7 @@ impl Failure {
 
 impl Step {
     pub(crate) fn from_code(code: u8) -> Result<Self, WireError> {
-        [Self::Setup, Self::Required, Self::Directory, Self::Exec, Self::Interpreter]
+        [Self::Setup, Self::Required, Self::Directory, Self::Exec, Self::Interpreter, Self::Held]
             .into_iter()
             .find(|step| *step as u8 == code)
             .ok_or(WireError("an unknown step"))
@@ -172,6 +183,7 @@ mod tests {
         ];
         let failure = Failure { step: Step::Exec, errno: 2, text: "npx".into() };
         let reports = [
+            Report::Held(layers.clone()),
             Report::Started(layers),
             Report::Failed(failure),
             Report::Exited(ExitStatus::Exited(3)),
@@ -185,6 +197,6 @@ mod tests {
             }
             assert_eq!(Report::decode(&bytes), Ok(report));
         }
-        assert!(Report::decode(&[4]).is_err());
+        assert!(Report::decode(&[5]).is_err());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::codec::{Reader, WireError, Writer};
 use super::root::{read_root, write_root};
@@ -9,6 +10,7 @@ use crate::command::Limits;
 use crate::layer::LayerName;
 use crate::network::Network;
 use crate::root::Root;
+use crate::volume::Volume;
 
 /// What the node asks of the spawner.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub(crate) enum Request {
     Hello(Hello),
     /// Start a child; the packet carries its standard input, output and error.
     Spawn { id: u64, order: Box<Order> },
+    /// Start the program of a child that is held.
+    Execute { id: u64 },
     /// Tell a child to end, or end it.
     Signal { id: u64, kind: SignalKind },
     /// Say what a child uses.
@@ -44,6 +48,9 @@ pub(crate) struct Order {
     pub(crate) limits: Limits,
     pub(crate) root: Option<Root>,
     pub(crate) network: Network,
+    pub(crate) volumes: Vec<Volume>,
+    /// If its program waits for [`Request::Execute`], for how long.
+    pub(crate) hold: Option<Duration>,
 }
 
 /// What a child is told.
@@ -65,6 +72,7 @@ const HELLO: u8 = 1;
 const SPAWN: u8 = 2;
 const SIGNAL: u8 = 3;
 const MEASURE: u8 = 4;
+const EXECUTE: u8 = 5;
 
 // === impl Request ===
 
@@ -81,6 +89,11 @@ impl Request {
                 let mut w = Writer::new(SPAWN);
                 w.number(*id);
                 order.write(&mut w);
+                w.finish()
+            }
+            Self::Execute { id } => {
+                let mut w = Writer::new(EXECUTE);
+                w.number(*id);
                 w.finish()
             }
             Self::Signal { id, kind } => {
@@ -102,6 +115,7 @@ impl Request {
         let request = match r.byte()? {
             HELLO => Self::Hello(Hello { hidden: r.list(Reader::path)?, temporary: r.path()? }),
             SPAWN => Self::Spawn { id: r.number()?, order: Box::new(Order::read(&mut r)?) },
+            EXECUTE => Self::Execute { id: r.number()? },
             SIGNAL => Self::Signal { id: r.number()?, kind: SignalKind::read(&mut r)? },
             MEASURE => Self::Measure { id: r.number()? },
             _ => return Err(WireError("an unknown request")),
@@ -126,6 +140,12 @@ impl Order {
         write_limits(w, &self.limits);
         w.optional(self.root.as_ref(), write_root);
         w.byte(self.network as u8);
+        w.list(&self.volumes, |w, volume| {
+            w.bytes(volume.target.as_os_str());
+            w.number(volume.bytes);
+        });
+        let milliseconds = self.hold.map(|hold| u64::try_from(hold.as_millis()).unwrap_or(u64::MAX));
+        w.optional(milliseconds.as_ref(), |w, hold| w.number(*hold));
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
@@ -139,6 +159,8 @@ impl Order {
             limits: read_limits(r)?,
             root: r.optional(read_root)?,
             network: Network::from_code(r.byte()?).ok_or(WireError("an unknown network"))?,
+            volumes: r.list(|r| Ok(Volume { target: r.path()?, bytes: r.number()? }))?,
+            hold: r.optional(Reader::number)?.map(Duration::from_millis),
         })
     }
 
@@ -154,6 +176,8 @@ impl Order {
             limits,
             root,
             network,
+            volumes: Vec::new(),
+            hold: None,
         }
     }
 }
@@ -239,6 +263,8 @@ mod tests {
                     .file("/d", [0, 255]),
             ),
             network: Network::Gateway,
+            volumes: vec![Volume { target: "/v".into(), bytes: 9 }],
+            hold: Some(Duration::from_millis(7)),
         };
         let plain = Order::trial(None, Network::Host, Limits::default());
         vec![
@@ -250,6 +276,7 @@ mod tests {
             Request::Signal { id: 7, kind: SignalKind::Pause },
             Request::Signal { id: 7, kind: SignalKind::Resume },
             Request::Measure { id: 9 },
+            Request::Execute { id: 9 },
             Request::Signal { id: u64::MAX, kind: SignalKind::Terminate },
         ]
     }

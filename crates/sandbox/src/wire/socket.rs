@@ -10,12 +10,11 @@ use rustix::net::{
     sockopt::set_socket_send_buffer_size,
 };
 
-use crate::limits::{MESSAGE_BYTES_MAX, SHORTAGE_PAUSE, TCP_PORTS, UDP_PORTS};
+use crate::limits::{MESSAGE_BYTES_MAX, SHORTAGE_PAUSE, TCP_PORTS, UDP_PORTS, VOLUMES_MAX};
 
-/// Descriptors in one packet: a child's standard input, output and error on the way in, its listening sockets on
-/// the way out.
-const DESCRIPTORS_MAX: usize =
-    if TCP_PORTS.len() + UDP_PORTS.len() > 3 { TCP_PORTS.len() + UDP_PORTS.len() } else { 3 };
+/// Descriptors in one packet: a child's listening sockets and volumes on the way out; on the way in its standard input,
+/// output and error, which are fewer.
+const DESCRIPTORS_MAX: usize = TCP_PORTS.len() + UDP_PORTS.len() + VOLUMES_MAX;
 
 /// One packet as it came.
 pub(crate) struct Packet {

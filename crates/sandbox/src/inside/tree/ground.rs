@@ -56,11 +56,9 @@ impl Ground {
         Err(io::Error::new(io::ErrorKind::Unsupported, "a hidden file lies in what is to be shown"))
     }
 
-    /// A file system in memory, at most so large.
-    pub(super) fn scratch(&self, target: &Path, bytes: u64) -> io::Result<()> {
+    /// A file system in memory, of at most so many bytes and files.
+    pub(super) fn scratch(&self, target: &Path, bytes: u64, files: u64) -> io::Result<()> {
         let place = self.folder(target)?;
-        // A file takes memory also when it is empty: as many as pages, within reason.
-        let files = (bytes / 4_096).clamp(1_024, 262_144);
         mount_on(
             &place,
             MountFlags::NOSUID | MountFlags::NODEV,
@@ -105,6 +103,11 @@ impl Ground {
             Err(error) => return Err(error.into()),
         }
         self.open(target, OFlags::PATH | OFlags::DIRECTORY)
+    }
+
+    /// Opens a folder that is there, to be read.
+    pub(super) fn open_folder(&self, target: &Path) -> io::Result<OwnedFd> {
+        self.open(target, OFlags::RDONLY | OFlags::DIRECTORY)
     }
 
     /// Opens a file to mount on, which is made if it is not there.

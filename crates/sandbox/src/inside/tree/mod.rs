@@ -9,6 +9,7 @@ mod processes;
 mod sources;
 
 use std::ffi::CString;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Mode;
@@ -25,13 +26,23 @@ use crate::layer::LayerName;
 use crate::limits::ROOT_BYTES;
 use crate::root::{Kind, Root};
 use crate::system::Namespaces;
+use crate::volume::Volume;
 use crate::wire::{Failure, Step};
+
+/// Places in a root.
+#[derive(Default)]
+pub(super) struct Places {
+    /// Those that the child may change.
+    pub(super) writable: Vec<PathBuf>,
+    /// The open volumes, in the order of the command.
+    pub(super) volumes: Vec<OwnedFd>,
+}
 
 /// Moves this process into the root that was ordered; returns the places that the child may change.
 ///
 /// # Errors
 /// When the root cannot be made as it was ordered. Nothing is left out in silence.
-pub(super) fn enter(setup: &Setup<'_>, root: &Root, found: &mut Found) -> Result<Vec<PathBuf>, Failure> {
+pub(super) fn enter(setup: &Setup<'_>, root: &Root, found: &mut Found) -> Result<Places, Failure> {
     if !setup.namespaces.has(Namespaces::MOUNT) {
         let why = "it takes a mount namespace, which this machine refuses";
         return Err(Failure::layer(LayerName::PrivateRoot, why));
@@ -47,7 +58,7 @@ pub(super) fn enter(setup: &Setup<'_>, root: &Root, found: &mut Found) -> Result
     let ground = leave_machine(setup.homes)?;
     found.in_force(LayerName::MountNamespace, "");
 
-    let writable = lay_out(setup, root, &ground, sources, &servers)?;
+    let places = lay_out(setup, root, &ground, sources, &servers)?;
     found.in_force(LayerName::PrivateHome, format!("{} bytes", setup.order.limits.home_bytes));
     found.record(
         LayerName::PrivateDevices,
@@ -60,7 +71,7 @@ pub(super) fn enter(setup: &Setup<'_>, root: &Root, found: &mut Found) -> Result
     ground.seal().map_err(|error| Failure::setup("making the root read-only", &error))?;
     found.in_force(LayerName::PrivateRoot, format!("{} entries", root.entries.len()));
     found.in_force(LayerName::HiddenPaths, "not in the root");
-    Ok(writable)
+    Ok(places)
 }
 
 /// An empty root, with nothing of the machine behind it.
@@ -82,18 +93,22 @@ fn lay_out(
     ground: &Ground,
     sources: Sources,
     name_servers: &str,
-) -> Result<Vec<PathBuf>, Failure> {
-    let mut writable = Vec::new();
+) -> Result<Places, Failure> {
+    let mut places = Places::default();
     setup
         .etc
         .lay_out(ground, root, name_servers)
         .map_err(|error| Failure::setup("putting /etc in the root", &error))?;
     for (target, what) in in_order(setup, root, sources) {
         if put(ground, &target, what)? {
-            writable.push(target);
+            places.writable.push(target);
         }
     }
-    Ok(writable)
+    for volume in &setup.order.volumes {
+        let open = ground.open_folder(&volume.target);
+        places.volumes.push(open.map_err(|error| at(&volume.target, &error))?);
+    }
+    Ok(places)
 }
 
 /// What is put in a place of the root.
@@ -102,12 +117,14 @@ enum Part<'a> {
     Tree(Source),
     /// A folder in memory, of so many bytes.
     Scratch(u64),
+    /// One that the node opens too.
+    Volume(&'a Volume),
     /// A file with this content.
     File(&'a [u8]),
 }
 
 /// All parts, what lies in another after it: put there before, it would be covered.
-fn in_order<'a>(setup: &Setup<'_>, root: &'a Root, sources: Sources) -> Vec<(PathBuf, Part<'a>)> {
+fn in_order<'a>(setup: &Setup<'a>, root: &'a Root, sources: Sources) -> Vec<(PathBuf, Part<'a>)> {
     let trees = sources.trees.into_iter().map(|source| (source.target.clone(), Part::Tree(source)));
     let home = (root.home.clone(), Part::Scratch(setup.order.limits.home_bytes));
     let made = root.entries.iter().filter_map(|entry| match &entry.kind {
@@ -115,7 +132,8 @@ fn in_order<'a>(setup: &Setup<'_>, root: &'a Root, sources: Sources) -> Vec<(Pat
         Kind::File(content) => Some((entry.target.clone(), Part::File(content))),
         Kind::ReadOnly(_) | Kind::Writable(_) => None,
     });
-    let mut all: Vec<_> = trees.chain([home]).chain(made).collect();
+    let volumes = setup.order.volumes.iter().map(|volume| (volume.target.clone(), Part::Volume(volume)));
+    let mut all: Vec<_> = trees.chain([home]).chain(made).chain(volumes).collect();
     all.sort_by_key(|(target, _)| target.components().count());
     all
 }
@@ -131,7 +149,14 @@ fn put(ground: &Ground, target: &Path, what: Part<'_>) -> Result<bool, Failure> 
             }
             Ok(write)
         }
-        Part::Scratch(bytes) => ground.scratch(target, bytes).map(|()| true).map_err(failed),
+        Part::Scratch(bytes) => {
+            // A file takes memory also when it is empty: as many as pages, within reason.
+            let files = (bytes / 4_096).clamp(1_024, 262_144);
+            ground.scratch(target, bytes, files).map(|()| true).map_err(failed)
+        }
+        Part::Volume(volume) => {
+            ground.scratch(target, volume.bytes, volume.files()).map(|()| true).map_err(failed)
+        }
         Part::File(content) => ground.file(target, content).map(|()| false).map_err(failed),
     }
 }
