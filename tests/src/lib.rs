@@ -5,6 +5,7 @@
 //! - [`upstream`]: the tool servers of these tests; [`everything`] and the stdio servers come from [`parts`]
 //! - [`mcp`]: a strict client for both eras, down to raw bytes
 //! - [`models`]: a node in front of a stand-in for the providers of models, and its money added up from the log
+//! - [`agents`], [`lives`], [`remains`]: programs for sandboxes, the lives of runs as the log has them, and what they leave on the machine
 //! - [`script`]: the agent frameworks, each with a model that follows a script
 //! - [`suite`], [`differences`] and [`shim`]: the official conformance suite, direct and through the gateway
 //!
@@ -15,6 +16,7 @@
     reason = "this crate is test code: a panic is how a test fails, everywhere in it"
 )]
 
+pub mod agents;
 pub mod audit;
 pub mod chance;
 pub mod cli;
@@ -23,12 +25,14 @@ pub mod differences;
 pub mod disk;
 pub mod everything;
 pub mod limits;
+pub mod lives;
 pub mod mcp;
 pub mod models;
 pub mod node;
 pub mod parts;
 pub mod patience;
 pub mod process;
+pub mod remains;
 pub mod script;
 pub mod shim;
 pub mod stdio;

@@ -1,4 +1,4 @@
-//! Real agents in the sandbox: frameworks from PyPI, unchanged, with models and tools that they reach without a token.
+//! Real agents in the sandbox: frameworks from PyPI and npm, unchanged, with models and tools that they reach without a token.
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 use std::path::PathBuf;
@@ -11,6 +11,9 @@ use serde_json::Value;
 
 /// Where a Python environment is inside.
 const VENV: &str = "/opt/environment";
+
+/// Where what comes from npm is inside.
+const MODULES: &str = "/opt/modules";
 
 /// What has to be shown inside for a Python environment to work there as it does outside.
 fn mounts(environment: &str) -> String {
@@ -27,28 +30,68 @@ fn mounts(environment: &str) -> String {
     format!("{venv}, {{ source: '{0}', target: '{0}' }}", base.display())
 }
 
+/// How one framework's agent is started inside.
+struct Agent {
+    /// The program that runs the script.
+    interpreter: String,
+    /// The script, on the machine.
+    script: PathBuf,
+    mounts: String,
+    /// More variables, as YAML.
+    environment: String,
+    /// How its model is called.
+    way: &'static str,
+}
+
+/// With a Python environment.
+fn python(environment: &str, script: &str, way: &'static str) -> Agent {
+    Agent {
+        interpreter: format!("{VENV}/bin/python"),
+        script: parts::script(script),
+        mounts: mounts(environment),
+        environment: "PYTHONDONTWRITEBYTECODE: '1'".to_owned(),
+        way,
+    }
+}
+
+/// With Node and what is installed from npm, which stay where they are on the machine.
+fn node(script: &str, way: &'static str) -> Agent {
+    let modules = parts::folder().join("npm/node_modules").canonicalize().unwrap();
+    let interpreter = parts::node().canonicalize().unwrap();
+    let inside = interpreter.strip_prefix(&modules).unwrap();
+    Agent {
+        interpreter: format!("{MODULES}/node_modules/{}", inside.display()),
+        script: parts::node_script(script),
+        mounts: format!("{{ source: '{}', target: {MODULES}/node_modules }}", modules.display()),
+        environment: format!("RINGFENCE_TEST_MODULES: {MODULES}"),
+        way,
+    }
+}
+
 /// An agent of one framework does in the sandbox what it does outside.
-async fn works(environment: &str, script: &str, way: &str) {
+async fn works(agent: Agent) {
     let folder = tempfile::tempdir().unwrap();
     let calls = folder.path().join("calls");
     let fixture = Upstream::fixture(Some(&calls)).await;
-    let program = parts::script(script);
     let setup = Setup {
         workspace: format!(
             "trust: first-use\ntools:\n  papers: {{ url: '{}', actions: {{ search: {{ action_type: read }} }} }}",
             fixture.url
         ),
         agent: format!(
-            "budget: {{ usd: off }}\n        tools: [papers/search]\n        run: {{ command: [{VENV}/bin/python, ./{script}], files: '{}', \
-             env: {{ RINGFENCE_TOKEN: unused, PYTHONDONTWRITEBYTECODE: '1' }}, mounts: [{}] }}",
-            program.parent().unwrap().canonicalize().unwrap().display(),
-            mounts(environment),
+            "budget: {{ usd: off }}\n        tools: [papers/search]\n        run: {{ command: ['{}', './{}'], files: '{}', \
+             env: {{ RINGFENCE_TOKEN: unused, {} }}, mounts: [{}] }}",
+            agent.interpreter,
+            agent.script.file_name().unwrap().to_str().unwrap(),
+            agent.script.parent().unwrap().canonicalize().unwrap().display(),
+            agent.environment,
+            agent.mounts,
         ),
         ..Setup::default()
     };
     let scene = Scene::start_with(setup).await;
     let prompt = "Look for papers about tides. mock:tokens=9,chunks=3,tool=papers__search,args=query:tides";
-    let arguments = ["http://gateway/mcp", "gpt", prompt, way];
+    let arguments = ["http://gateway/mcp", "gpt", prompt, agent.way];
     let mut command = vec!["run", "assistant", "-w", "lab", "--user", "robin", "--"];
     command.extend(arguments);
     let said = scene.node.cli(&command).await.expect(0);
@@ -63,10 +106,16 @@ async fn works(environment: &str, script: &str, way: &str) {
 
 #[tokio::test]
 async fn openai_agents_in_a_sandbox() {
-    works("agents", "whole_openai_agents.py", "chat").await;
+    works(python("agents", "whole_openai_agents.py", "chat")).await;
 }
 
 #[tokio::test]
 async fn langgraph_in_a_sandbox() {
-    works("langgraph", "whole_langgraph.py", "stream").await;
+    works(python("langgraph", "whole_langgraph.py", "stream")).await;
+}
+
+#[tokio::test]
+async fn node_with_the_sdk_of_the_protocol_in_a_sandbox() {
+    works(node("whole_mcp_sdk.cjs", "plain")).await;
+    works(node("whole_mcp_sdk.cjs", "stream")).await;
 }

@@ -54,7 +54,7 @@ enum Chore {
     ///
     /// They go to target/parts, or to the folder that RINGFENCE_PARTS names. A second run costs nothing.
     Install,
-    /// Run the long tests, about an hour: kills, the model, fuzzing. docs/soak.md has the last results.
+    /// Run the long tests, about an hour: kills, the model, runs, fuzzing. docs/soak.md has the last results.
     ///
     /// Example: cargo xtask soak kills model
     Soak {

@@ -118,6 +118,17 @@ pub async fn try_over(socket: &Path, method: Method, path: &str) -> Result<Answe
     open_on(stream, request.body(Full::default())?).await?.whole().await
 }
 
+/// Sends a POST with a JSON document over a Unix socket and reads the whole answer.
+///
+/// # Errors
+/// When nobody answers, or not to the end.
+pub async fn try_post_over(socket: &Path, path: &str, body: &Value) -> Result<Answer, Failure> {
+    let stream = UnixStream::connect(socket).await?;
+    let request = Request::builder().method(Method::POST).uri(path).header("host", "localhost");
+    let request = request.header("content-type", "application/json");
+    open_on(stream, request.body(Full::new(Bytes::from(body.to_string())))?).await?.whole().await
+}
+
 async fn open_on(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     request: Request<Full<Bytes>>,

@@ -26,6 +26,10 @@ const MODELS: u64 = 4;
 /// Between the starts of two of those: each takes its seeds from the clock, a microsecond apart, and no two may take the same.
 const APART: Duration = Duration::from_secs(1);
 
+/// How many runs come and go, and how often their node is killed.
+const RUNS: u64 = 1_000;
+const RUNS_KILLS: u64 = 40;
+
 /// How long each target is fuzzed.
 const FUZZ: Duration = Duration::from_mins(4);
 
@@ -38,6 +42,8 @@ pub enum Part {
     Model,
     /// Money against an oracle.
     Money,
+    /// Runs in sandboxes, and the node that dies under them.
+    Runs,
     /// What strangers send.
     Fuzz,
 }
@@ -47,7 +53,7 @@ type Done = (bool, Vec<String>);
 
 impl Part {
     /// All of them, in their order.
-    pub const ALL: [Self; 4] = [Self::Kills, Self::Model, Self::Money, Self::Fuzz];
+    pub const ALL: [Self; 5] = [Self::Kills, Self::Model, Self::Money, Self::Runs, Self::Fuzz];
 
     /// Its name, as it is given on the command line.
     pub fn name(self) -> &'static str {
@@ -55,6 +61,7 @@ impl Part {
             Self::Kills => "kills",
             Self::Model => "model",
             Self::Money => "money",
+            Self::Runs => "runs",
             Self::Fuzz => "fuzz",
         }
     }
@@ -68,6 +75,7 @@ impl Part {
             Self::Kills => kills(place),
             Self::Model => model(place),
             Self::Money => money(place),
+            Self::Runs => runs(place),
             Self::Fuzz => {
                 let fuzzed = fuzz::all(place, FUZZ)?;
                 let passed = fuzzed.iter().all(|one| !one.found);
@@ -119,6 +127,14 @@ fn money(place: &Place) -> Result<Done, Error> {
     test.args(["test", "-p", "ringfence-kernel", "--test", "money", "--", "--nocapture"]);
     test.env("RINGFENCE_MONEY_SEQUENCES", MONEY.to_string());
     told(&mut test, &[": every sum was exact", " samples"])
+}
+
+fn runs(place: &Place) -> Result<Done, Error> {
+    run(cargo(&place.repository).args(["build", "-p", "ringfence", "-p", "ringfence-tests", "--bins"]))?;
+    let mut test = cargo(&place.repository);
+    test.args(["test", "-p", "ringfence-tests", "--test", "runs_crash", "--", "--nocapture"]);
+    test.env("RINGFENCE_RUNS", RUNS.to_string()).env("RINGFENCE_KILLS", RUNS_KILLS.to_string());
+    told(&mut test, &["RINGFENCE_SEED=", " runs, ", " calls of models, "])
 }
 
 /// Runs a test, and keeps the lines that say what it counted.

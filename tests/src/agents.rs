@@ -1,0 +1,143 @@
+//! Agents of every temper, each a shell script, with the model, the tool server and the host that they call.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::config::Config;
+
+/// The agents: a name, limits of its own, and a shell script. Whatever they do, they have three seconds.
+pub const AGENTS: [(&str, &str, &str); 10] = [
+    ("writer", "", "i=0; while [ $i -lt 100 ]; do echo line $i; i=$((i+1)); done"),
+    ("flood", "output: 64Ki", "yes a long line of output"),
+    (
+        "forker",
+        "",
+        "(setsid sleep 1000 &); (sleep 1000 &); sh -c \"sleep 1000 & exec sleep 1000\" & setsid sh -c \"sleep 1000 & sleep 1000\"",
+    ),
+    ("stubborn", "", "trap \"\" TERM HUP INT; while :; do sleep 0.05; done"),
+    ("still", "idle: 1s", "sleep 1000"),
+    (
+        "caller",
+        "",
+        "while :; do curl -sS -m 5 -H content-type:application/json -d @ask.json $OPENAI_BASE_URL/chat/completions; done",
+    ),
+    (
+        "holder",
+        "",
+        "curl -sSN -H content-type:application/json -d @stream.json $OPENAI_BASE_URL/chat/completions & curl -sS -x http://gateway:3128 http://127.0.0.1:PORT/ & wait",
+    ),
+    ("tooled", "", "while :; do curl -sS -H @tool.headers -d @tool.json $RINGFENCE_MCP_NOTES_URL; done"),
+    ("missing", "", ""),
+    ("held", "", "echo it began"),
+];
+
+/// A tool server that is a child of the node, for each run that calls it.
+const SERVER: &str = r#"
+import json, sys
+for line in sys.stdin:
+    m = json.loads(line); id = m.get("id"); p = m.get("params") or {}
+    if id is None: continue
+    answer = {"jsonrpc": "2.0", "id": id}
+    if m["method"] == "initialize":
+        answer["result"] = {"protocolVersion": p["protocolVersion"], "capabilities": {"tools": {}}, "serverInfo": {"name": "notes", "version": "1"}}
+    elif m["method"] == "tools/list":
+        answer["result"] = {"tools": [{"name": "note", "inputSchema": {"type": "object"}}]}
+    elif m["method"] == "tools/call":
+        answer["result"] = {"content": [{"type": "text", "text": "noted"}]}
+    else:
+        answer["error"] = {"code": -32601, "message": "no"}
+    sys.stdout.write(json.dumps(answer) + "\n"); sys.stdout.flush()
+"#;
+
+const TOOL_HEADERS: &str = "content-type: application/json
+accept: application/json, text/event-stream
+mcp-protocol-version: 2026-07-28
+mcp-method: tools/call
+mcp-name: note
+";
+
+const POLICY: &str = "rules:\n  - { name: everything, match: {}, decision: ALLOW }\n";
+
+/// A host that takes connections and says nothing.
+pub async fn a_silent_host() -> u16 {
+    let listening = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+    let listener = listening.unwrap_or_else(|error| panic!("cannot listen: {error}"));
+    let port = listener.local_addr().map_or(0, |address| address.port());
+    tokio::spawn(async move {
+        let mut open = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            open.push(stream);
+        }
+    });
+    port
+}
+
+/// Writes what they read, and their tool server, into a folder.
+pub fn write_files(folder: &Path) {
+    let ask = |stream: bool, words: &str| {
+        let message = json!([{ "role": "user", "content": words }]);
+        json!({ "model": "gpt", "messages": message, "max_completion_tokens": 2000, "stream": stream })
+            .to_string()
+    };
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": { "name": "soak", "version": "1" },
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let params = json!({ "name": "note", "arguments": {}, "_meta": meta });
+    let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+    for (name, content) in [
+        ("ask.json", ask(false, "mock:tokens=5,delay_ms=20")),
+        ("stream.json", ask(true, "mock:tokens=1000,chunks=1000,delay_ms=20")),
+        ("tool.json", call.to_string()),
+        ("tool.headers", TOOL_HEADERS.to_owned()),
+        ("server.py", SERVER.to_owned()),
+    ] {
+        let path = folder.join(name);
+        std::fs::write(&path, content).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+}
+
+/// The configuration of a node that has them all: with their files in `files`, the provider of models at `url`, and a host that
+/// says nothing on the port `silent`.
+pub fn config(files: &Path, url: &str, silent: u16) -> Config {
+    let mut text = format!(
+        "organization: acme
+workspaces:
+  lab:
+    environment: test
+    trust: first-use
+    tools:
+      notes: {{ command: [python3, '{files}/server.py'], capability: notes }}
+    models:
+      gpt: {{ provider: openai, model: gpt-mock, base_url: '{url}/v1', key: 'env:MOCK_KEY', price: {{ input: 1, output: 10 }},
+             concurrent: 1000, breaker: {{ failures: 1000, open_for: 1s }}, retries: 0 }}
+    budget: {{ usd: 1000000.00 }}
+    agents:
+",
+        files = files.display(),
+    );
+    for (agent, limits, script) in AGENTS {
+        let command = match agent {
+            "missing" => "[no-such-program]".to_owned(),
+            _ => format!("[sh, -c, '{}']", script.replace("PORT", &silent.to_string())),
+        };
+        let comma = if limits.is_empty() { "" } else { ", " };
+        let _ = write!(
+            text,
+            "      {agent}:
+        models: [gpt]
+        tools: ['notes/*']
+        egress: ['127.0.0.1:{silent}']
+        budget: {{ usd: off }}
+        limits: {{ wall: 3s, repetition: off, model_calls: off, loops: {{ stale: off, failing: off, errors: off }}{comma}{limits} }}
+        run: {{ command: {command}, files: '{}' }}
+",
+            files.display()
+        );
+    }
+    text.push_str("    policy: [policy.yaml]\n");
+    Config { files: vec![("ringfence.yaml", text), ("policy.yaml", POLICY.to_owned())] }
+}
