@@ -107,6 +107,7 @@ fn agent_setup(agent: &AgentConfig) -> Option<AgentSetup> {
         grants: Grants::parse(agent.grants.iter().map(String::as_str)).ok()?,
         models: models::agent_models(agent),
         egress: EgressGrants::parse(agent.egress.iter().map(String::as_str)).ok()?,
+        spawn: agent.spawn.clone(),
         limits: RunLimits {
             wall: agent.limits.wall,
             concurrent: agent.limits.concurrent,

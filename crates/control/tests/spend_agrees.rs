@@ -94,6 +94,7 @@ fn setup() -> Setup {
             loops: LoopLimits { errors: None, ..LoopLimits::default() },
             ..AgentModels::default()
         },
+        spawn: Vec::new(),
         limits: RunLimits { wall: None, concurrent: None, repetition: None, actions: None },
     };
     let policy = PolicySet::compile(&[Source::yaml("policy.yaml", POLICY)], &Vocabulary::default()).unwrap();

@@ -63,14 +63,13 @@ impl Gate {
         self.targets.get(workspace, server).ok_or(UpstreamError::Gone)
     }
 
-    /// Whether the run's agent holds anything of a server.
+    /// Whether a run holds anything of a server.
     pub(crate) fn holds(&self, run: &Run, server: &ServerName) -> bool {
         let setup = self.kernel.setup();
-        let agent = setup.agent(&run.workspace, &run.agent);
-        agent.is_some_and(|(_, agent)| agent.grants.holds_server(server))
+        setup.holds(run).is_some_and(|holds| holds.server(server))
     }
 
-    /// The servers of which the run's agent holds anything, by name.
+    /// The servers of which a run holds anything, by name.
     pub(crate) fn held(&self, run: &Run) -> Vec<ServerName> {
         let mut servers = self.targets.servers(&run.workspace);
         servers.retain(|server| self.holds(run, server));

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use ringfence_json::{Object, Value, member_pointer};
 use ringfence_ledger::Ticket;
 use ringfence_policy::Narrowing;
-use ringfence_types::{ActionId, ApprovalId, Code, Digest, Refusal, RuleName, Scope, Timestamp};
+use ringfence_types::{ActionId, ApprovalId, Code, Digest, Refusal, RuleName, Timestamp};
 
 use crate::ask::{Ask, What};
 use crate::fold::{Binding, Kept, Phase, Pinned};
@@ -20,19 +20,20 @@ use crate::pending::Waiting;
 use crate::permit::Held;
 use crate::proposal::take_continuation;
 use crate::record::SuspensionRecord;
+use crate::spawn::{Scopes, standing_above, wall_end};
 use crate::state::State;
 use crate::take::Payloads;
 use crate::view::View;
 use crate::{
     Admission, Call, EgressClearance, EgressProposal, Kernel, ModelClearance, ModelProposal, Proposal, Run,
-    Setup,
+    Setup, SpawnClearance, SpawnProposal,
 };
 
 /// One proposal on its way.
 pub(crate) struct Attempt<'a> {
     pub ask: &'a Ask,
     pub action: ActionId,
-    pub scope: Scope,
+    pub scopes: Scopes,
     /// The approval this call has waited for.
     pub resumed: Option<ApprovalId>,
     /// What the agent asked for.
@@ -81,6 +82,11 @@ impl Kernel {
 
     /// As [`Kernel::admit`], for a connection or request to a host.
     pub async fn admit_egress(&self, proposal: EgressProposal) -> Admission<EgressClearance> {
+        self.admit_again(proposal.into(), None).await
+    }
+
+    /// As [`Kernel::admit`], for the start of another run.
+    pub async fn admit_spawn(&self, proposal: SpawnProposal) -> Admission<SpawnClearance> {
         self.admit_again(proposal.into(), None).await
     }
 
@@ -141,7 +147,7 @@ impl Inner {
         let arguments = ask.arguments();
         let requested = ask.requested(&arguments);
         let setup = self.setup.load_full();
-        let attempt = Attempt { ask, action, scope: ask.scope(), resumed, arguments, requested, setup };
+        let attempt = Attempt { ask, action, scopes: ask.scopes(), resumed, arguments, requested, setup };
         let taken = match self.decide(&attempt, true) {
             Ok(Taken::AsAsked) => self.decide(&attempt, false),
             taken => taken,
@@ -151,7 +157,7 @@ impl Inner {
 
     /// `narrowed`: whether what an approver made of the arguments counts.
     fn decide(self: &Arc<Self>, attempt: &Attempt<'_>, narrowed: bool) -> Result<Taken, Objection> {
-        standing(&self.state.lock(), &attempt.setup, &attempt.ask.run, &attempt.scope, self.clock.now())?;
+        standing(&self.state.lock(), &attempt.setup, &attempt.ask.run, &attempt.scopes, self.clock.now())?;
         let view = View::of(&attempt.setup, attempt.ask)?;
         let mut glance = self.glance(attempt)?;
         if !narrowed {
@@ -250,13 +256,13 @@ pub(crate) fn standing(
     state: &State,
     setup: &Setup,
     run: &Run,
-    scope: &Scope,
+    scopes: &Scopes,
     now: Timestamp,
 ) -> Result<(), Objection> {
     if state.stopping {
         return Err(Objection::new(Code::Overloaded, "The node is stopping. Try again in a moment."));
     }
-    if let Some(suspension) = state.fold.suspensions.covering(scope, now) {
+    if let Some(suspension) = state.fold.suspensions.covering(scopes, now) {
         return Err(Objection::new(Code::Suspended, suspended_reason(suspension)));
     }
     let Some(known) = state.fold.runs.get(run.id).filter(|_| now < run.expires_at) else {
@@ -268,14 +274,10 @@ pub(crate) fn standing(
     if known.phase() == Some(Phase::Stopping) {
         return Err(Objection::new(Code::Suspended, "This run is being ended."));
     }
-    let agent = setup.holder(run);
-    let wall = agent.and_then(|(_, agent)| agent.limits.wall);
-    match (wall, known.first_used) {
-        (Some(wall), Some(first_used)) if now >= first_used.after(wall) => {
-            Err(Objection::new(Code::Deadline, "This run's time is up. Finish with what you have."))
-        }
-        _ => Ok(()),
+    if wall_end(state, setup, run).is_some_and(|end| now >= end) {
+        return Err(Objection::new(Code::Deadline, "This run's time is up. Finish with what you have."));
     }
+    run.above.iter().try_for_each(|ancestor| standing_above(state, setup, ancestor.run, now))
 }
 
 /// What agents are told of a suspension.

@@ -114,7 +114,7 @@ impl Inner {
             let objection = Objection::new(Code::Overloaded, reason).retry_after(Duration::from_secs(5));
             return Err(Objection { approval: Some(approval), ..objection });
         }
-        let (live, cancel) = state.live.insert(attempt.scope.clone(), Some(attempt.action));
+        let (live, cancel) = state.live.insert(attempt.scopes.clone(), Some(attempt.action));
         let woken = state.line_up(approval, live);
         let rule = state.fold.approvals.get(approval).and_then(|request| request.record.requirements.first());
         let rule = rule.map(|requirement| requirement.rule.clone());

@@ -4,12 +4,15 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use ringfence_json::Object;
-use ringfence_types::{ConversationName, Digest, Scope, ServerName};
+use ringfence_types::{ConversationName, Digest, ServerName};
 
 use crate::proposal::digest_of;
 use crate::record::Subject;
+use crate::spawn::Scopes;
 use crate::target::Target;
-use crate::{Call, EgressCall, EgressProposal, ModelCall, ModelProposal, Proposal, Run};
+use crate::{
+    Call, EgressCall, EgressProposal, ModelCall, ModelProposal, Proposal, Run, SpawnCall, SpawnProposal,
+};
 
 /// A proposal of any kind.
 #[derive(Debug, Clone)]
@@ -32,6 +35,8 @@ pub(crate) enum What {
     Model(Box<ModelCall>),
     /// Something of a host.
     Egress(EgressCall),
+    /// The start of another run.
+    Spawn(Box<SpawnCall>),
 }
 
 impl From<Proposal> for Ask {
@@ -52,6 +57,12 @@ impl From<EgressProposal> for Ask {
     }
 }
 
+impl From<SpawnProposal> for Ask {
+    fn from(proposal: SpawnProposal) -> Self {
+        Self { run: proposal.run, what: What::Spawn(Box::new(proposal.call)) }
+    }
+}
+
 // === impl Ask ===
 
 impl Ask {
@@ -62,12 +73,13 @@ impl Ask {
                 Target::Model { model: call.model.clone(), operation: call.operation.clone() }
             }
             What::Egress(call) => Target::Host { host: call.host.clone(), port: call.port },
+            What::Spawn(call) => Target::Agent { agent: call.agent().clone() },
         }
     }
 
     /// What suspensions are held against.
-    pub(crate) fn scope(&self) -> Scope {
-        self.target().within(self.run.scope())
+    pub(crate) fn scopes(&self) -> Scopes {
+        Scopes::of(&self.run, Some(&self.target()))
     }
 
     /// Whose action, and on what.
@@ -80,7 +92,7 @@ impl Ask {
     /// The conversation that the request itself names.
     fn conversation(&self) -> Option<ConversationName> {
         match &self.what {
-            What::Server { .. } | What::Egress(_) => None,
+            What::Server { .. } | What::Egress(_) | What::Spawn(_) => None,
             What::Model(call) => call.conversation.clone(),
         }
     }
@@ -91,6 +103,7 @@ impl Ask {
             What::Server { call, .. } => call.arguments(),
             What::Model(call) => call.arguments(),
             What::Egress(call) => call.arguments(),
+            What::Spawn(call) => call.written().clone(),
         }
     }
 
@@ -99,7 +112,7 @@ impl Ask {
         match &self.what {
             What::Server { call, .. } => call.recorded(arguments).to_canonical().into(),
             What::Model(call) => Cow::Borrowed(&call.request),
-            What::Egress(_) => arguments.to_canonical().into(),
+            What::Egress(_) | What::Spawn(_) => arguments.to_canonical().into(),
         }
     }
 
@@ -108,13 +121,13 @@ impl Ask {
         match &self.what {
             What::Server { call, .. } => digest_of(&call.recorded(arguments)),
             What::Model(call) => Digest::of(&call.request),
-            What::Egress(_) => digest_of(arguments),
+            What::Egress(_) | What::Spawn(_) => digest_of(arguments),
         }
     }
 
     pub(crate) fn model(&self) -> Option<&ModelCall> {
         match &self.what {
-            What::Server { .. } | What::Egress(_) => None,
+            What::Server { .. } | What::Egress(_) | What::Spawn(_) => None,
             What::Model(call) => Some(call),
         }
     }

@@ -101,7 +101,7 @@ impl Inner {
     fn tell_budgets(&self, state: &mut State, subject: &Subject) {
         let (setup, now) = (self.setup.load(), self.clock.now());
         for account in Account::all_of(subject) {
-            for budget in budgets(state, &setup, &account) {
+            for budget in &*budgets(state, &setup, &account) {
                 let (sum, told) = state.fold.accounts.against(&account, budget, now);
                 let Some(percent) = reached(&sum, budget).filter(|percent| *percent > told) else {
                     continue;

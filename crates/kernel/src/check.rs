@@ -5,9 +5,11 @@ use ringfence_types::{Code, Level, Timestamp};
 use crate::ModelCall;
 use crate::admit::Attempt;
 use crate::ask::What;
-use crate::fold::Account;
+use crate::fold::{Account, RunState};
 use crate::model::Loops;
 use crate::objection::Objection;
+use crate::setup::AgentSetup;
+use crate::spawn::room;
 use crate::state::State;
 use crate::view::View;
 use crate::weigh::Weighed;
@@ -28,6 +30,10 @@ pub(crate) fn limits(
         What::Server { .. } => repetition(state, attempt, view),
         // To ask a host for the same again is how programs wait for something.
         What::Egress(_) => Ok(()),
+        What::Spawn(_) => {
+            room(state, &attempt.ask.run)?;
+            repetition(state, attempt, view)
+        }
         What::Model(call) => {
             model_calls(state, attempt, view)?;
             conversations(state, attempt)?;
@@ -40,25 +46,51 @@ fn concurrency(state: &State, attempt: &Attempt<'_>, view: View<'_>) -> Result<(
     if !attempt.ask.target().takes_turn() {
         return Ok(());
     }
-    match view.agent.limits.concurrent {
-        Some(most) if state.in_flight(attempt.ask.run.id) >= most => {
+    each_of_line(state, attempt, view, |known, agent, who| match agent.limits.concurrent {
+        Some(most) if state.in_flight(known.run.id) >= most => {
             let reason =
-                format!("This run has {most} actions under way, as many as it may. Wait for one to end.");
+                format!("{who} has {most} actions under way, as many as it may. Wait for one to end.");
             Err(Objection::new(Code::RateLimited, reason).retry_after(std::time::Duration::from_millis(200)))
         }
         _ => Ok(()),
-    }
+    })
 }
 
 fn actions(state: &State, attempt: &Attempt<'_>, view: View<'_>) -> Result<(), Objection> {
-    let used = state.fold.runs.get(attempt.ask.run.id).map_or(0, |run| run.actions);
-    match view.agent.limits.actions {
-        Some(most) if used >= most => {
-            let reason = format!("This run has used its {most} actions. Finish with what you have.");
-            Err(Objection::new(Code::OverBudget, reason))
+    each_of_line(state, attempt, view, |known, agent, who| {
+        let most = agent.limits.actions.into_iter().chain(known.run.bounds.actions).min();
+        match most {
+            Some(most) if known.actions + known.actions_below >= most => {
+                let reason = format!("{who} has used its {most} actions. Finish with what you have.");
+                Err(Objection::new(Code::OverBudget, reason))
+            }
+            _ => Ok(()),
         }
-        _ => Ok(()),
+    })
+}
+
+/// Looks at the run, and at everybody above it: what a run does counts for those too. `look` is given who it is, in words.
+fn each_of_line(
+    state: &State,
+    attempt: &Attempt<'_>,
+    view: View<'_>,
+    look: impl Fn(&RunState, &AgentSetup, &'static str) -> Result<(), Objection>,
+) -> Result<(), Objection> {
+    let run = &attempt.ask.run;
+    if let Some(known) = state.fold.runs.get(run.id) {
+        look(known, view.agent, "This run")?;
     }
+    run.above.iter().try_for_each(|ancestor| {
+        let known = state.fold.runs.get(ancestor.run);
+        let agent = view.workspace.agents.get(&ancestor.agent);
+        match known.zip(agent) {
+            Some((known, agent)) => {
+                look(known, agent, "The run that started this one, with all that it started,")
+            }
+            // `standing` and `View::of` have refused it.
+            None => Err(Objection::new(Code::Suspended, "The run that started this one has ended.")),
+        }
+    })
 }
 
 fn rates(state: &State, attempt: &Attempt<'_>, weighed: &Weighed, now: Timestamp) -> Result<(), Objection> {
@@ -95,14 +127,13 @@ pub(crate) fn is_cached(attempt: &Attempt<'_>) -> bool {
 }
 
 fn model_calls(state: &State, attempt: &Attempt<'_>, view: View<'_>) -> Result<(), Objection> {
-    let used = state.fold.runs.get(attempt.ask.run.id).map_or(0, |run| run.model_calls);
-    match view.agent.models.calls {
-        Some(most) if used >= most => {
-            let reason = format!("This run has used its {most} model calls. Finish with what you have.");
+    each_of_line(state, attempt, view, |known, agent, who| match agent.models.calls {
+        Some(most) if known.model_calls + known.model_calls_below >= most => {
+            let reason = format!("{who} has used its {most} model calls. Finish with what you have.");
             Err(Objection::new(Code::OverBudget, reason))
         }
         _ => Ok(()),
-    }
+    })
 }
 
 /// The names of conversations are the agent's to invent: how many there are is bounded.

@@ -115,7 +115,7 @@ impl Clearance {
         match &self.permit().subject.target {
             Target::Tool { server, .. } => server,
             // See `From<Held>`.
-            Target::Model { .. } | Target::Host { .. } => {
+            Target::Model { .. } | Target::Host { .. } | Target::Agent { .. } => {
                 unreachable!("a clearance for a tool server names one")
             }
         }
@@ -126,7 +126,7 @@ impl Clearance {
         match &self.permit().sent {
             Cleared::Call(call) => call,
             // See `From<Held>`.
-            Cleared::Model(_) | Cleared::Egress(_) => {
+            Cleared::Model(_) | Cleared::Egress(_) | Cleared::Spawn(_) => {
                 unreachable!("a clearance for a tool server has a call")
             }
         }

@@ -81,8 +81,7 @@ impl Inner {
             }
             // Whoever has it may still hang on to it: what it does now is no longer heard.
             if state.live.give_up(action, &overdue_cut()) {
-                let guard = state.guard(subject.run);
-                guard.in_flight = guard.in_flight.saturating_sub(u32::from(subject.target.takes_turn()));
+                state.give_turn_back(&subject);
             }
             let upstream = subject.target.upstream();
             let key = upstream.map(|upstream| (subject.workspace.clone(), upstream));

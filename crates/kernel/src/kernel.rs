@@ -11,6 +11,7 @@ use ringfence_ledger::{Faults, Ledger, Payload, PayloadClass, RoomFor, SealedPay
 use ringfence_policy::ToolDefinition;
 use ringfence_types::{Code, Digest, NodeName, ServerName, Timestamp, WorkspaceName};
 use rustix::rand::{GetRandomFlags, getrandom};
+use tokio::sync::Notify;
 
 use crate::ask::Ask;
 use crate::fold::{Fold, Kept};
@@ -32,6 +33,8 @@ pub(crate) struct Inner {
     pub ledger: Ledger,
     pub clock: Clock,
     pub state: Mutex<State>,
+    /// Told whenever a run that was started here has ended.
+    pub endings: Notify,
     /// Where snapshots are.
     pub directory: PathBuf,
     pub started_at: Timestamp,
@@ -241,6 +244,7 @@ impl Inner {
             ledger,
             clock,
             state: Mutex::new(State::new(fold, journal)),
+            endings: Notify::new(),
             directory,
             pruned_at: AtomicU64::new(0),
         }

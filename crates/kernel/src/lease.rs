@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use ringfence_types::{
-    ActionId, Code, HostName, ModelName, NAME_BYTES_MAX, Principal, Refusal, Scope, ServerName,
+    ActionId, AgentName, Code, HostName, ModelName, NAME_BYTES_MAX, Principal, Refusal, ServerName,
 };
 
 use crate::Kernel;
@@ -16,6 +16,7 @@ use crate::limits::{LEASES_PER_RUN_MAX, LEASES_WITHOUT_BOUND_MAX};
 use crate::live::LiveId;
 use crate::objection::Objection;
 use crate::record::Subject;
+use crate::spawn::Scopes;
 use crate::state::{Shared, State};
 use crate::target::Target;
 
@@ -36,8 +37,7 @@ impl Kernel {
     /// When the agent holds nothing of the server, and as [`Kernel::lease`].
     pub fn visit(&self, run: &Arc<Run>, server: &ServerName, method: &str) -> Result<Lease, Refusal> {
         let setup = self.setup();
-        let agent = setup.agent(&run.workspace, &run.agent);
-        if agent.is_some_and(|(_, agent)| agent.grants.holds_server(server)) {
+        if setup.holds(run).is_some_and(|holds| holds.server(server)) {
             return self.lease(run, Some((server, method)));
         }
         let reason = format!("This agent holds nothing of the server `{server}`.");
@@ -64,15 +64,12 @@ impl Kernel {
     }
 
     fn lease_on(&self, run: &Arc<Run>, target: Option<Target>) -> Result<Lease, Refusal> {
-        let scope = match &target {
-            Some(target) => target.within(run.scope()),
-            None => run.scope(),
-        };
+        let scopes = Scopes::of(run, target.as_ref());
         let objection = {
             let mut state = self.0.state.lock();
-            match self.objection(&state, run, &scope) {
+            match self.objection(&state, run, &scopes) {
                 None => {
-                    let (live, cancel) = state.live.insert(scope, None);
+                    let (live, cancel) = state.live.insert(scopes, None);
                     return Ok(Lease { shared: Arc::clone(&self.0), live, cancel });
                 }
                 Some(objection) => objection,
@@ -133,9 +130,20 @@ impl Kernel {
         self.refuse_lease(run, Target::Host { host: host.clone(), port }, Objection::new(code, reason))
     }
 
-    fn objection(&self, state: &State, run: &Run, scope: &Scope) -> Option<Objection> {
+    /// As [`Kernel::turn_away`], for the start of a run of this agent.
+    pub fn turn_away_spawn(
+        &self,
+        run: &Run,
+        agent: &AgentName,
+        code: Code,
+        reason: impl Into<String>,
+    ) -> Refusal {
+        self.refuse_lease(run, Target::Agent { agent: agent.clone() }, Objection::new(code, reason))
+    }
+
+    fn objection(&self, state: &State, run: &Run, scopes: &Scopes) -> Option<Objection> {
         let setup = self.setup();
-        if let Err(objection) = standing(state, &setup, run, scope, self.0.clock.now()) {
+        if let Err(objection) = standing(state, &setup, run, scopes, self.0.clock.now()) {
             return Some(objection);
         }
         let agent = setup.holder(run);
@@ -155,23 +163,18 @@ impl Inner {
     /// Ends what is held open by runs that may no longer hold it: their time is over, or the grant is gone.
     pub(crate) fn cut_leases(&self, state: &mut State) {
         let (setup, now) = (self.setup.load(), self.clock.now());
-        let over = |scope: &Scope| {
+        let over = |scopes: &Scopes| {
             let cut = |code, reason: String| Some(CutOff { code, reason, action: None });
-            let Some(known) = state.fold.runs.get(scope.run?) else {
+            let Some(known) = state.fold.runs.get(scopes.run()?) else {
                 return cut(Code::Deadline, "This run is over.".into());
             };
             let run = &known.run;
             // What a tool server's own run holds open is on no server: it is the server's.
             let is_agent = run.principal() == Principal::Agent;
-            let holds = |server| {
-                !is_agent
-                    || setup
-                        .agent(&run.workspace, &run.agent)
-                        .is_some_and(|(_, agent)| agent.grants.holds_server(server))
-            };
-            match standing(state, &setup, run, scope, now) {
+            let holds = |server| !is_agent || setup.holds(run).is_some_and(|holds| holds.server(server));
+            match standing(state, &setup, run, scopes, now) {
                 Err(objection) => cut(objection.code, objection.reason),
-                Ok(()) if scope.server.as_ref().is_none_or(holds) => None,
+                Ok(()) if scopes.server().is_none_or(holds) => None,
                 Ok(()) => cut(Code::NotGranted, "This agent no longer holds anything of that server.".into()),
             }
         };

@@ -47,6 +47,7 @@ mod run;
 mod settle;
 mod setup;
 mod snapshot;
+mod spawn;
 mod spending;
 mod state;
 mod take;
@@ -86,6 +87,7 @@ pub use setup::{
     AgentModels, AgentSetup, BreakerSetup, ModelSetup, RunLimits, ServerSetup, Setup, ToolWords, Trust,
     WorkspaceBudgets, WorkspaceSetup, hinted_type,
 };
+pub use spawn::{Ancestor, Holds, Nursery, Printed, RunBounds, SpawnCall, SpawnClearance, SpawnProposal};
 pub use spending::{Booked, BookedBy, Spending};
 pub use state::Counts;
 pub use target::Upstream;

@@ -100,5 +100,26 @@ pub(crate) const BUDGET_TOLD_AT: [u8; 4] = [50, 80, 95, 100];
 /// Bytes of names of files that stand in an entry; more are a payload.
 pub(crate) const LISTED_BYTES_MAX: usize = 16 << 10;
 
+/// How deep runs may be started by one another: so many above the deepest.
+pub(crate) const SPAWN_DEPTH_MAX: usize = 4;
+
+/// Runs that one run has started and that have not ended.
+pub(crate) const CHILDREN_LIVING_MAX: usize = 16;
+
+/// Arguments that a run gives one that it starts.
+pub(crate) const SPAWN_ARGUMENTS_MAX: usize = 64;
+
+/// Bytes of all of them.
+pub(crate) const SPAWN_ARGUMENTS_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes that a run gives one that it starts to read.
+pub(crate) const SPAWN_INPUT_BYTES_MAX: usize = 1 << 20;
+
+/// How long the start of a run may take, until it stands in the log.
+pub(crate) const SPAWN_TIME_MAX: Duration = Duration::from_mins(1);
+
+/// Milliseconds between attempts to put a step of a run on record while the log is away.
+pub(crate) const STEP_PAUSES_MS: [u64; 7] = [1, 10, 100, 1_000, 5_000, 10_000, 30_000];
+
 /// How often it is looked whether a run that is suspended is to end.
 pub(crate) const LOOK: Duration = Duration::from_millis(500);

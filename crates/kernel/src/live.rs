@@ -6,6 +6,7 @@ use std::collections::hash_map::Entry;
 use ringfence_types::{ActionId, RunId, Scope};
 
 use crate::cancel::{Cancel, CutOff};
+use crate::spawn::Scopes;
 
 /// Everything that a suspension reaches.
 #[derive(Debug, Default)]
@@ -18,7 +19,7 @@ pub(crate) struct Live {
 
 #[derive(Debug)]
 struct Running {
-    scope: Scope,
+    scopes: Scopes,
     action: Option<ActionId>,
     cancel: Cancel,
 }
@@ -28,21 +29,21 @@ struct Running {
 pub(crate) struct LiveId(u64);
 
 impl Live {
-    pub(crate) fn insert(&mut self, scope: Scope, action: Option<ActionId>) -> (LiveId, Cancel) {
+    pub(crate) fn insert(&mut self, scopes: Scopes, action: Option<ActionId>) -> (LiveId, Cancel) {
         let id = self.next;
         self.next += 1;
         let cancel = Cancel::default();
-        if let (None, Some(run)) = (action, scope.run) {
+        if let (None, Some(run)) = (action, scopes.run()) {
             *self.leases.entry(run).or_default() += 1;
         }
-        self.entries.insert(id, Running { scope, action, cancel: cancel.clone() });
+        self.entries.insert(id, Running { scopes, action, cancel: cancel.clone() });
         (LiveId(id), cancel)
     }
 
     /// Whether it was there.
     pub(crate) fn remove(&mut self, id: LiveId) -> bool {
         let Some(entry) = self.entries.remove(&id.0) else { return false };
-        if let (None, Some(run)) = (entry.action, entry.scope.run)
+        if let (None, Some(run)) = (entry.action, entry.scopes.run())
             && let Entry::Occupied(mut leases) = self.leases.entry(run)
         {
             *leases.get_mut() -= 1;
@@ -62,14 +63,14 @@ impl Live {
 
     /// Cuts off all that the scope covers. Returns how many.
     pub(crate) fn cut(&self, scope: &Scope, cut: &CutOff) -> usize {
-        let covered = self.entries.values().filter(|entry| scope.covers(&entry.scope));
+        let covered = self.entries.values().filter(|entry| entry.scopes.covered_by(scope));
         covered.map(|entry| entry.cancel.cut(CutOff { action: entry.action, ..cut.clone() })).count()
     }
 
     /// Cuts off those that are no actions and for which there is a reason.
-    pub(crate) fn cut_leases(&self, over: impl Fn(&Scope) -> Option<CutOff>) {
+    pub(crate) fn cut_leases(&self, over: impl Fn(&Scopes) -> Option<CutOff>) {
         for entry in self.entries.values().filter(|entry| entry.action.is_none()) {
-            if let Some(cut) = over(&entry.scope) {
+            if let Some(cut) = over(&entry.scopes) {
                 entry.cancel.cut(cut);
             }
         }

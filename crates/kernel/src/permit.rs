@@ -13,7 +13,7 @@ use crate::live::LiveId;
 use crate::model::Terms;
 use crate::record::Subject;
 use crate::state::Shared;
-use crate::{Call, EgressCall, Run};
+use crate::{Call, EgressCall, Run, SpawnCall};
 
 /// What was cleared.
 pub(crate) struct Permit {
@@ -52,6 +52,8 @@ pub(crate) enum Cleared {
     Model(Box<Terms>),
     /// To a host.
     Egress(EgressCall),
+    /// To whoever starts runs.
+    Spawn(Box<SpawnCall>),
 }
 
 /// Of which breakers a call is the probe.
@@ -118,7 +120,7 @@ impl Permit {
     /// The terms of a model call.
     pub(crate) fn terms(&self) -> Option<&Terms> {
         match &self.sent {
-            Cleared::Call(_) | Cleared::Egress(_) => None,
+            Cleared::Call(_) | Cleared::Egress(_) | Cleared::Spawn(_) => None,
             Cleared::Model(terms) => Some(terms),
         }
     }

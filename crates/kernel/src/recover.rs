@@ -171,6 +171,8 @@ impl Inner {
         let (fold, _) = rebuild(&self.ledger, &self.directory)?;
         state.fold = fold;
         state.journal = journal;
+        // Runs may be gone that are waited for.
+        self.endings.notify_waiters();
         self.write_unwritten(&mut state);
         self.settle_unknown(&mut state).map_err(|_| LedgerUnavailable)?;
         Ok(())

@@ -6,6 +6,8 @@ use ringfence_types::{
     AgentName, ConversationName, Digest, Principal, RunId, Scope, Timestamp, UserName, WorkspaceName,
 };
 
+use crate::{Ancestor, RunBounds};
+
 /// One run of an agent, or of something else that reaches hosts from a sandbox: what a run token, or the sockets of a sandbox,
 /// are bound to. Never changes after it was minted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +26,10 @@ pub struct Run {
     pub minted_at: Timestamp,
     /// When its token ends.
     pub expires_at: Timestamp,
+    /// Who stands above it: the run that started it, the one that started that, and so on. None where a person did.
+    pub above: Vec<Ancestor>,
+    /// What it was given beside what its agent's configuration says.
+    pub bounds: RunBounds,
 }
 
 /// A run token: 256 random bits. Shown once, to whoever had it minted; the log and the memory hold its digest.
@@ -37,6 +43,11 @@ const TOKEN_DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 // === impl Run ===
 
 impl Run {
+    /// The run that started it, if one did.
+    pub fn parent(&self) -> Option<RunId> {
+        self.above.first().map(|ancestor| ancestor.run)
+    }
+
     /// Whose run it is, if not an agent's.
     pub fn principal(&self) -> Principal {
         Principal::of(&self.agent)

@@ -37,8 +37,7 @@ pub(crate) fn settle(permit: Permit, outcome: Option<&Outcome>, given: &[u8]) ->
     let mut state = shared.state.lock();
     // Housekeeping has given back what an overdue action held.
     if state.live.remove(permit.live) {
-        let guard = state.guard(permit.run.id);
-        guard.in_flight = guard.in_flight.saturating_sub(u32::from(permit.subject.target.takes_turn()));
+        state.give_turn_back(&permit.subject);
     }
     tell_guards(&shared, &mut state, &permit, outcome);
     let Permit { action, mut room, recorded_at, .. } = permit;
@@ -171,8 +170,13 @@ fn tell_guards(shared: &Inner, state: &mut State, permit: &Permit, outcome: Opti
     let setup = shared.setup.load();
     let agent = setup.agent(&permit.run.workspace, &permit.run.agent);
     let repetition = agent.and_then(|(_, agent)| agent.limits.repetition);
-    let is_call = matches!(permit.sent, Cleared::Call(_));
-    if let (Some(bound), Some(result), true) = (repetition, outcome.and_then(result_digest), is_call) {
+    let result = match &permit.sent {
+        Cleared::Call(_) => outcome.and_then(result_digest),
+        // That each run has a name of its own is no progress.
+        Cleared::Spawn(_) => outcome.map(|outcome| Digest::of(format!("{:?}", outcome.status()).as_bytes())),
+        Cleared::Model(_) | Cleared::Egress(_) => None,
+    };
+    if let (Some(bound), Some(result)) = (repetition, result) {
         state.guard(permit.run.id).repetition.settled(Step { call: permit.call_digest, result }, bound);
     }
     let now = shared.clock.now();

@@ -162,6 +162,8 @@ pub struct AgentSetup {
     pub models: AgentModels,
     /// The same for hosts.
     pub egress: EgressGrants,
+    /// The agents of which its runs may start runs.
+    pub spawn: Vec<AgentName>,
     /// What each of its runs may use up.
     pub limits: RunLimits,
 }
@@ -211,7 +213,7 @@ impl AgentSetup {
     /// For who is no agent: these hosts, and nothing else.
     pub fn reaching(egress: EgressGrants) -> Self {
         let limits = RunLimits { wall: None, concurrent: None, repetition: None, actions: None };
-        Self { grants: Grants::default(), models: AgentModels::default(), egress, limits }
+        Self { grants: Grants::default(), models: AgentModels::default(), egress, spawn: Vec::new(), limits }
     }
 }
 

@@ -1,11 +1,10 @@
 //! What anybody has spent, for those who ask.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ringfence_types::{
-    AgentName, Budget, ConversationName, ModelName, Money, RunId, Usage, Window, WorkspaceName,
-};
+use ringfence_types::{AgentName, Budget, ConversationName, ModelName, Money, Usage, Window, WorkspaceName};
 
 use crate::fold::{Account, Sum};
 use crate::model::budgets_of;
@@ -95,7 +94,7 @@ impl Kernel {
         for (account, balance) in state.fold.accounts.iter() {
             let budgets = budgets(&state, &setup, account);
             let over_life = [Budget::default()];
-            let budgets = if budgets.is_empty() { &over_life[..] } else { budgets };
+            let budgets = if budgets.is_empty() { &over_life[..] } else { &*budgets };
             all.extend(budgets.iter().map(|budget| Spending {
                 account: account.clone(),
                 budget: *budget,
@@ -120,7 +119,7 @@ impl Kernel {
         let mut all = Vec::new();
         let mut add = |account: &Account| {
             let run = run_of(&state, account);
-            for budget in budgets(&state, &setup, account) {
+            for budget in &*budgets(&state, &setup, account) {
                 let (sum, _) = state.fold.accounts.against(account, budget, now);
                 if wanted(account, run.as_deref(), budget, &sum) {
                     let (account, run) = (account.clone(), run.clone());
@@ -151,13 +150,13 @@ impl Kernel {
     /// How much is left of the budget above a run that is nearest to its end, in percent; 100 without one.
     pub fn budget_left(&self, run: &Run, conversation: Option<&ConversationName>) -> u8 {
         let setup = self.setup();
-        let Some((workspace, agent)) = setup.agent(&run.workspace, &run.agent) else { return 0 };
+        let Some(workspace) = setup.workspaces.get(&run.workspace) else { return 0 };
         let conversation = run.conversation.as_ref().or(conversation);
         let now = self.0.clock.now();
         let state = self.0.state.lock();
         let mut left = 100;
         for account in Account::above(run, conversation) {
-            for budget in budgets_of(&account, workspace, Some(agent)) {
+            for budget in &*budgets_of(&state, &account, workspace) {
                 let (sum, _) = state.fold.accounts.against(&account, budget, now);
                 left = left.min(100_u8.saturating_sub(taken_percent(&sum, budget)));
             }
@@ -179,21 +178,16 @@ fn run_of(state: &State, account: &Account) -> Option<Arc<Run>> {
 }
 
 /// The budgets that hold for an account at present.
-pub(crate) fn budgets<'s>(state: &State, setup: &'s Setup, account: &Account) -> &'s [Budget] {
-    let run = |run: &RunId| state.fold.runs.get(*run).map(|state| &state.run);
-    let (workspace, agent) = match account {
-        Account::Run(id) => match run(id) {
-            Some(run) => (&run.workspace, Some(&run.agent)),
-            None => return &[],
-        },
-        Account::Agent(workspace, agent) => (workspace, Some(agent)),
-        Account::Workspace(workspace)
+pub(crate) fn budgets<'s>(state: &State, setup: &'s Setup, account: &Account) -> Cow<'s, [Budget]> {
+    let workspace = match account {
+        Account::Run(id) => state.fold.runs.get(*id).map(|known| &known.run.workspace),
+        Account::Agent(workspace, _)
+        | Account::Workspace(workspace)
         | Account::User(workspace, _)
-        | Account::Conversation(workspace, ..) => (workspace, None),
+        | Account::Conversation(workspace, ..) => Some(workspace),
     };
-    let Some(known) = setup.workspaces.get(workspace) else { return &[] };
-    let agent = agent.and_then(|agent| known.agents.get(agent));
-    budgets_of(account, known, agent)
+    let known = workspace.and_then(|workspace| setup.workspaces.get(workspace));
+    known.map_or(Cow::Borrowed(&[]), |known| budgets_of(state, account, known))
 }
 
 /// How much of a budget is spent or set aside, in percent.

@@ -16,7 +16,7 @@ use crate::guard::{Breaker, Meter, Repetition};
 use crate::journal::Journal;
 use crate::live::{Live, LiveId};
 use crate::model::Loops;
-use crate::record::Record;
+use crate::record::{Record, Subject};
 use crate::refusals::Refusals;
 use crate::settle::Settled;
 use crate::spending::{BookedBy, book, book_more};
@@ -131,6 +131,24 @@ impl State {
 
     pub(crate) fn guard(&mut self, run: RunId) -> &mut RunGuard {
         self.runs.entry(run).or_default()
+    }
+
+    /// An action of this subject is under way: for its run, and for everybody above it.
+    pub(crate) fn take_turn(&mut self, subject: &Subject) {
+        for run in subject.line() {
+            self.guard(run).in_flight += 1;
+        }
+    }
+
+    /// It no longer is.
+    pub(crate) fn give_turn_back(&mut self, subject: &Subject) {
+        if !subject.target.takes_turn() {
+            return;
+        }
+        for run in subject.line() {
+            let guard = self.guard(run);
+            guard.in_flight = guard.in_flight.saturating_sub(1);
+        }
     }
 
     pub(crate) fn in_flight(&self, run: RunId) -> u32 {

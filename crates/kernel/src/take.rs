@@ -19,6 +19,7 @@ use crate::model::{Fit, Meter, Terms, fit};
 use crate::objection::Objection;
 use crate::permit::{Cleared, Held, Permit, Probes};
 use crate::record::{Intent, Record, Subject};
+use crate::spawn::time_left;
 use crate::state::State;
 use crate::view::{Part, View};
 use crate::weigh::{Sent, Weighed};
@@ -63,7 +64,7 @@ impl Inner {
         let mut state = self.state.lock();
         let state = &mut *state;
         let now = self.clock.now();
-        standing(state, &attempt.setup, &attempt.ask.run, &attempt.scope, now)?;
+        standing(state, &attempt.setup, &attempt.ask.run, &attempt.scopes, now)?;
         let definition = current_definition(state, attempt.ask)?.map(|pinned| pinned.definition.digest);
         let stale = definition != glance.binding.definition
             || !Arc::ptr_eq(&attempt.setup, &self.setup.load())
@@ -118,7 +119,7 @@ impl Inner {
             // The others that waited for this one need a request of their own.
             state.wake_all(approval);
         }
-        let (live, cancel) = state.live.insert(attempt.scope.clone(), Some(attempt.action));
+        let (live, cancel) = state.live.insert(attempt.scopes.clone(), Some(attempt.action));
         let cleared_at = Instant::now();
         let permit = Permit {
             shared: Arc::clone(self),
@@ -157,6 +158,7 @@ fn cleared(
     let demand = match sent {
         Sent::Call(call) => return Ok(Cleared::Call(call)),
         Sent::Egress(call) => return Ok(Cleared::Egress(call)),
+        Sent::Spawn(call) => return Ok(Cleared::Spawn(call)),
         Sent::Model(demand) => demand,
     };
     // A demand is weighed for a model only.
@@ -180,8 +182,8 @@ fn cleared(
     })))
 }
 
-/// How long the upstream may take: the least of the server's bound, the rules' and what is left of the run and of its
-/// token; and whether it is one of the latter two.
+/// How long the upstream may take: the least of the server's bound, the rules' and what is left of the run, of its token and of
+/// those above it; and whether it is one of the latter two.
 fn allowed_time(
     state: &State,
     attempt: &Attempt<'_>,
@@ -189,10 +191,7 @@ fn allowed_time(
     verdict: &Verdict,
     now: Timestamp,
 ) -> (Duration, bool) {
-    let run = state.fold.runs.get(attempt.ask.run.id);
-    let started = run.and_then(|run| run.first_used).unwrap_or(now);
-    let left = view.agent.limits.wall.map(|wall| started.after(wall).since(now));
-    let left = left.into_iter().chain([attempt.ask.run.expires_at.since(now)]).min().unwrap_or_default();
+    let left = time_left(state, &attempt.setup, &attempt.ask.run, now);
     let bound = view.call_timeout();
     let upstream = verdict.obligations.timeout.map_or(bound, |timeout| timeout.min(bound));
     (upstream.min(left), left < upstream)
@@ -210,7 +209,9 @@ fn take_limits(
     for limit in &verdict.obligations.rates {
         state.meters.entry((run.workspace.clone(), limit.rule.clone())).or_default().take(limit.rate, now);
     }
-    state.guard(run.id).in_flight += u32::from(attempt.ask.target().takes_turn());
+    if attempt.ask.target().takes_turn() {
+        state.take_turn(&attempt.subject());
+    }
     state.counts.cleared += 1;
     state.counts.narrowed += u64::from(!verdict.narrowed.is_empty());
     let of_run = attempt
@@ -225,7 +226,7 @@ fn take_limits(
 /// The intent without what only the transaction knows.
 fn intent(state: &State, attempt: &Attempt<'_>, verdict: &Verdict, sent: &Cleared) -> Intent {
     let terms = match sent {
-        Cleared::Call(_) | Cleared::Egress(_) => None,
+        Cleared::Call(_) | Cleared::Egress(_) | Cleared::Spawn(_) => None,
         Cleared::Model(terms) => Some(terms),
     };
     let previous = state.fold.runs.get(attempt.ask.run.id).and_then(|run| run.last_action);

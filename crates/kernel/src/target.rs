@@ -1,7 +1,7 @@
 //! What actions are on.
 
 use ringfence_json::Object;
-use ringfence_types::{HostName, ModelName, Scope, ServerName, ToolName};
+use ringfence_types::{AgentName, HostName, ModelName, Scope, ServerName, ToolName};
 use smol_str::SmolStr;
 
 use crate::record::{Damaged, Members};
@@ -30,6 +30,11 @@ pub(crate) enum Target {
         /// Where on it.
         port: u16,
     },
+    /// An agent, of which a run is to be started.
+    Agent {
+        /// Which.
+        agent: AgentName,
+    },
 }
 
 /// What answers to actions, and can be broken: the part of a [`Target`] that a breaker watches.
@@ -53,7 +58,7 @@ impl Target {
         match self {
             Self::Tool { server, .. } => Some(Upstream::Server(server.clone())),
             Self::Model { model, .. } => Some(Upstream::Model(model.clone())),
-            Self::Host { .. } => None,
+            Self::Host { .. } | Self::Agent { .. } => None,
         }
     }
 
@@ -70,7 +75,7 @@ impl Target {
                 Scope { server: Some(server.clone()), tool: ToolName::new(tool).ok(), ..scope }
             }
             Self::Model { model, .. } => Scope { model: Some(model.clone()), ..scope },
-            Self::Host { .. } => scope,
+            Self::Host { .. } | Self::Agent { .. } => scope,
         }
     }
 
@@ -82,6 +87,7 @@ impl Target {
                 body.with("model", model).with("operation", operation.clone())
             }
             Self::Host { host, port } => body.with("host", host).with("port", u64::from(*port)),
+            Self::Agent { agent } => body.with("spawns", agent),
         }
     }
 
@@ -94,12 +100,15 @@ impl Target {
             let port = members.number("port")?.try_into().map_err(|_| Damaged("port".into()))?;
             return Ok(Self::Host { host: members.parse("host")?, port });
         }
+        if members.0.contains("spawns") {
+            return Ok(Self::Agent { agent: members.parse("spawns")? });
+        }
         Ok(Self::Tool { server: members.parse("server")?, tool: members.text("tool")?.into() })
     }
 
     /// What tells it from all others, as bytes: names have no zero byte.
     pub(crate) fn distinct(&self) -> Vec<u8> {
-        // No server's name is empty, so no tool call begins with a zero byte, and no model's is, so none with two.
+        // No name is empty, so it is the zero bytes before the first that tell one kind from the others.
         let port;
         let (kind, one, other): (&[u8], _, _) = match self {
             Self::Tool { server, tool } => (&[], server.as_str(), tool.as_str()),
@@ -108,6 +117,7 @@ impl Target {
                 port = number.to_string();
                 (&[0, 0], host.as_str(), port.as_str())
             }
+            Self::Agent { agent } => (&[0, 0, 0], agent.as_str(), ""),
         };
         let mut bytes = Vec::with_capacity(kind.len() + one.len() + other.len() + 34);
         bytes.extend_from_slice(kind);

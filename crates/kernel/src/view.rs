@@ -10,12 +10,13 @@ use ringfence_types::{ActionType, Code, Kind, Role, ServerName};
 use crate::ask::{Ask, What};
 use crate::egress::is_ambiguous;
 use crate::fold::Pinned;
-use crate::limits::EGRESS_TIME_MAX;
+use crate::limits::{EGRESS_TIME_MAX, SPAWN_TIME_MAX};
 use crate::objection::Objection;
 use crate::setup::{
     AgentSetup, BreakerSetup, ModelSetup, ServerSetup, ToolWords, WorkspaceSetup, hinted_type,
 };
-use crate::{Call, EgressCall, ModelCall, Run, Setup};
+use crate::text::bounded;
+use crate::{Call, EgressCall, Holds, ModelCall, Run, Setup, SpawnCall};
 
 /// The configuration's view of one proposal.
 #[derive(Clone, Copy)]
@@ -32,6 +33,7 @@ pub(crate) enum Part<'a> {
     Server(&'a ServerSetup),
     Model(&'a Arc<ModelSetup>),
     Host,
+    Agent,
 }
 
 // === impl View ===
@@ -40,14 +42,16 @@ impl<'a> View<'a> {
     /// Step 2: whose run is it, and does it hold this?
     pub(crate) fn of(setup: &'a Setup, ask: &Ask) -> Result<Self, Objection> {
         let run = &ask.run;
-        let Some((workspace, agent)) = setup.holder(run) else {
-            let reason = format!("{}/{} is no longer configured.", run.workspace, run.agent);
+        let (Some((workspace, agent)), Some(holds)) = (setup.holder(run), setup.holds(run)) else {
+            let reason =
+                format!("{}/{}, or what started it, is no longer configured.", run.workspace, run.agent);
             return Err(Objection::new(Code::NotGranted, reason));
         };
         let part = match &ask.what {
-            What::Server { server, call } => held_server(workspace, agent, server, call.tool_name())?,
-            What::Model(call) => held_model(workspace, agent, call)?,
-            What::Egress(call) => held_host(run, agent, call)?,
+            What::Server { server, call } => held_server(workspace, &holds, server, call.tool_name())?,
+            What::Model(call) => held_model(workspace, &holds, call)?,
+            What::Egress(call) => held_host(run, &holds, call)?,
+            What::Spawn(call) => held_agent(&holds, call)?,
         };
         Ok(Self { setup, workspace, agent, part })
     }
@@ -55,7 +59,7 @@ impl<'a> View<'a> {
     fn words(&self, tool: &str) -> Option<&'a ToolWords> {
         match self.part {
             Part::Server(server) => server.actions.get(tool),
-            Part::Model(_) | Part::Host => None,
+            Part::Model(_) | Part::Host | Part::Agent => None,
         }
     }
 
@@ -64,7 +68,7 @@ impl<'a> View<'a> {
         match self.part {
             Part::Server(server) => server.breaker,
             Part::Model(model) => model.breaker,
-            Part::Host => BreakerSetup::default(),
+            Part::Host | Part::Agent => BreakerSetup::default(),
         }
     }
 
@@ -74,6 +78,7 @@ impl<'a> View<'a> {
             Part::Server(server) => server.call_timeout,
             Part::Model(model) => model.call_timeout,
             Part::Host => EGRESS_TIME_MAX,
+            Part::Agent => SPAWN_TIME_MAX,
         }
     }
 
@@ -85,7 +90,7 @@ impl<'a> View<'a> {
         match pinned {
             Some(pinned) => match self.part {
                 Part::Server(server) => hinted_type(&pinned.definition, pinned.person, server.trust_hints),
-                Part::Model(_) | Part::Host => ActionType::Write,
+                Part::Model(_) | Part::Host | Part::Agent => ActionType::Write,
             },
             // Resources, prompts and completions only look (MCP 2026-07-28, server features).
             None if !call.is_tool() => ActionType::Read,
@@ -137,6 +142,11 @@ impl<'a> View<'a> {
         }
     }
 
+    /// The start of a run as rules see it.
+    pub(crate) fn spawn_request<'r>(&'r self, run: &'r Run, arguments: &'r Object) -> Request<'r> {
+        Request { kind: Kind::Spawn, action: Some(SpawnCall::ACTION), ..self.blank(run, arguments) }
+    }
+
     /// A request by this run of nothing in particular.
     fn blank<'r>(&'r self, run: &'r Run, arguments: &'r Object) -> Request<'r> {
         Request {
@@ -174,7 +184,7 @@ impl<'a> View<'a> {
         let words = self.words(tool);
         let capability = match self.part {
             Part::Server(server) => server.capability.as_deref(),
-            Part::Model(_) | Part::Host => None,
+            Part::Model(_) | Part::Host | Part::Agent => None,
         };
         Request {
             server: Some(server),
@@ -196,11 +206,11 @@ impl<'a> View<'a> {
 
 fn held_server<'a>(
     workspace: &'a WorkspaceSetup,
-    agent: &AgentSetup,
+    holds: &Holds<'_>,
     server: &ServerName,
     tool: &str,
 ) -> Result<Part<'a>, Objection> {
-    let known = workspace.servers.get(server).filter(|_| agent.grants.holds(server, tool));
+    let known = workspace.servers.get(server).filter(|_| holds.tool(server, tool));
     // The same words whether or not the tool exists elsewhere: what is not granted does not exist.
     known.map(Part::Server).ok_or_else(|| {
         let reason = format!("This agent does not hold {server}/{tool}. Use one of the tools it was given.");
@@ -210,14 +220,14 @@ fn held_server<'a>(
 
 fn held_model<'a>(
     workspace: &'a WorkspaceSetup,
-    agent: &AgentSetup,
+    holds: &Holds<'_>,
     call: &ModelCall,
 ) -> Result<Part<'a>, Objection> {
-    if let Some((tool, _)) = call.demand.hosted.iter().find(|(tool, _)| !agent.models.hosted.contains(tool)) {
+    if let Some((tool, _)) = call.demand.hosted.iter().find(|(tool, _)| !holds.may_host(tool)) {
         let reason = format!("This agent may not have models use `{tool}`. Ask without it.");
         return Err(Objection::new(Code::NotGranted, reason));
     }
-    let held = agent.models.hold(workspace, &call.model, call.named.as_ref());
+    let held = holds.model(&call.model, call.named.as_ref());
     let known = workspace.models.get(&call.model).filter(|_| held);
     known.map(Part::Model).ok_or_else(|| {
         let asked = call.named.as_ref().unwrap_or(&call.model);
@@ -226,19 +236,32 @@ fn held_model<'a>(
     })
 }
 
-fn held_host<'a>(run: &Run, agent: &AgentSetup, call: &EgressCall) -> Result<Part<'a>, Objection> {
+fn held_host<'a>(run: &Run, holds: &Holds<'_>, call: &EgressCall) -> Result<Part<'a>, Objection> {
     // `*` is what OPTIONS asks of a whole server.
     if call.bare_path().is_some_and(|path| path != "*" && is_ambiguous(path)) {
         let reason = "This path can be read in more than one way. Write it without `.` and `..` steps and backslashes, and encode only what has to be.";
         return Err(Objection::new(Code::InvalidInput, reason));
     }
-    if agent.egress.holds(call) {
+    if holds.host(call) {
         return Ok(Part::Host);
     }
     let (who, EgressCall { host, port, .. }) = (run.called(), call);
-    let reason = match (&call.method, agent.egress.reaches(host, *port)) {
+    let reason = match (&call.method, holds.reaches(host, *port)) {
         (Some(method), true) => format!("{who} may reach {host}:{port}, but not with this {method}."),
         _ => format!("{who} may not reach {host}:{port}. Use one of the hosts it was given."),
     };
     Err(Objection::new(Code::NotGranted, reason))
+}
+
+fn held_agent<'a>(holds: &Holds<'_>, call: &SpawnCall) -> Result<Part<'a>, Objection> {
+    if holds.may_spawn(call.agent()) {
+        return Ok(Part::Agent);
+    }
+    let held: Vec<&str> = holds.agents().into_iter().map(AsRef::as_ref).collect();
+    let instead = match held.as_slice() {
+        [] => "It may start none.".to_owned(),
+        held => format!("It may start: {}.", held.join(", ")),
+    };
+    let reason = format!("This run may not start `{}`. {instead}", call.agent());
+    Err(Objection::new(Code::NotGranted, bounded(&reason)))
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use ringfence_json::Object;
 use ringfence_policy::{Approval, ToolDefinition};
 use ringfence_types::{
-    ActionId, ApprovalId, HostName, PersonName, RunId, Scope, ServerName, SuspensionId, Timestamp, ToolName,
-    WorkspaceName,
+    ActionId, AgentName, ApprovalId, HostName, PersonName, RunId, Scope, ServerName, SuspensionId, Timestamp,
+    ToolName, WorkspaceName,
 };
 use std::sync::Arc;
 
@@ -44,8 +44,12 @@ pub struct RunView {
     pub first_used: Option<Timestamp>,
     /// Actions cleared.
     pub actions: u64,
-    /// Of these, under way.
+    /// Those of runs under it, which count for it too.
+    pub actions_below: u64,
+    /// Actions under way, of it and of runs under it.
     pub in_flight: u32,
+    /// Runs that it has started and that have not ended.
+    pub living_children: usize,
     /// When and why it ended.
     pub ended: Option<(Timestamp, String)>,
     /// Where its life stands, if it was started here.
@@ -101,6 +105,8 @@ pub struct ApprovalView {
     pub operation: Option<String>,
     /// The host and port to be reached; `None` for anything else.
     pub host: Option<(HostName, u16)>,
+    /// The agent of which a run is to be started; `None` for anything else.
+    pub spawns: Option<AgentName>,
     /// The action that asked.
     pub action: ActionId,
     /// What the agent asked for; `None` when the payload was pruned.
@@ -194,6 +200,13 @@ impl Kernel {
         state.fold.runs.get(run).map(|known| run_view(&state.fold, known, state.in_flight(run)))
     }
 
+    /// Those that one has started and that are known.
+    pub(crate) fn children(&self, run: RunId) -> Vec<RunView> {
+        let state = self.0.state.lock();
+        let children = state.fold.runs.children(run);
+        children.map(|child| run_view(&state.fold, child, state.in_flight(child.run.id))).collect()
+    }
+
     /// The requests for approval that are known, oldest first.
     pub fn approvals(&self) -> Vec<ApprovalView> {
         let durable = self.0.ledger.durable();
@@ -229,11 +242,15 @@ impl Kernel {
             user: subject.user.as_ref().map(ToString::to_string),
             operation: match &subject.target {
                 Target::Model { operation, .. } => Some(operation.to_string()),
-                Target::Tool { .. } | Target::Host { .. } => None,
+                Target::Tool { .. } | Target::Host { .. } | Target::Agent { .. } => None,
             },
             host: match &subject.target {
                 Target::Host { host, port } => Some((host.clone(), *port)),
-                Target::Tool { .. } | Target::Model { .. } => None,
+                Target::Tool { .. } | Target::Model { .. } | Target::Agent { .. } => None,
+            },
+            spawns: match &subject.target {
+                Target::Agent { agent } => Some(agent.clone()),
+                Target::Tool { .. } | Target::Model { .. } | Target::Host { .. } => None,
             },
             action: record.action,
             requested: self.0.object_payload(&request.requested()),
@@ -315,7 +332,9 @@ fn run_view(fold: &Fold, state: &RunState, in_flight: u32) -> RunView {
         by: state.by.clone(),
         first_used: state.first_used,
         actions: state.actions,
+        actions_below: state.actions_below,
         in_flight,
+        living_children: fold.runs.living_children(state.run.id),
         ended: state.ended.clone(),
     }
 }

@@ -13,7 +13,7 @@ use crate::objection::Objection;
 use crate::proposal::{CONTINUATION, digest_of};
 use crate::text::bounded;
 use crate::view::View;
-use crate::{Call, Demand, EgressCall, ModelCall, Run};
+use crate::{Call, Demand, EgressCall, ModelCall, Run, SpawnCall};
 
 /// A proposal with all that follows from configuration and policy alone.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub(crate) enum Sent {
     Model(Demand),
     /// To a host.
     Egress(EgressCall),
+    /// To whoever starts runs.
+    Spawn(Box<SpawnCall>),
 }
 
 // === impl Weighed ===
@@ -46,7 +48,7 @@ impl Weighed {
     pub(crate) fn recorded(&self) -> Vec<u8> {
         match &self.sent {
             Sent::Call(call) => call.recorded(&call.arguments()).to_canonical(),
-            Sent::Model(_) | Sent::Egress(_) => {
+            Sent::Model(_) | Sent::Egress(_) | Sent::Spawn(_) => {
                 self.verdict.arguments.as_ref().map(Object::to_canonical).unwrap_or_default()
             }
         }
@@ -69,6 +71,7 @@ impl View<'_> {
             What::Server { server, call } => self.weigh_call(&ask.run, server, call, pinned, arguments),
             What::Model(call) => self.weigh_model(&ask.run, call, requested, arguments),
             What::Egress(call) => self.weigh_egress(&ask.run, call, requested, arguments),
+            What::Spawn(_) => self.weigh_spawn(&ask.run, requested, arguments),
         }
     }
 
@@ -130,6 +133,39 @@ impl View<'_> {
             definition: None,
             verdict,
         })
+    }
+
+    fn weigh_spawn(&self, run: &Run, requested: Digest, arguments: &Object) -> Result<Weighed, Objection> {
+        let request = self.spawn_request(run, arguments);
+        let facts = facts(&request).with_some("spawns", arguments.text("agent"));
+        let verdict = self.workspace.policy.decide(&request);
+        let object = |objection, verdict| Objection {
+            verdict: Some(Box::new(verdict)),
+            facts: facts.clone(),
+            ..objection
+        };
+        if let Some(objection) = refused_by(&verdict) {
+            return Err(object(objection, verdict));
+        }
+        if !verdict.obligations.redact.is_empty() {
+            // What cannot be done is not left out in silence.
+            let reason = "A rule wants parts of the result taken out (redact), which cannot be done with what a run writes.";
+            let objection = Objection::new(Code::DeniedByPolicy, reason).rule(verdict.rule.clone());
+            return Err(object(objection, verdict));
+        }
+        let narrowed = verdict.arguments.as_ref().unwrap_or(arguments);
+        let final_digest = if narrowed == arguments { requested } else { digest_of(narrowed) };
+        match SpawnCall::read(narrowed.clone()) {
+            Ok(call) => {
+                let sent = Sent::Spawn(Box::new(call));
+                Ok(Weighed { final_digest, sent, facts, definition: None, verdict })
+            }
+            Err(error) => {
+                let reason = format!("Within the rules nothing can be started: {error}");
+                let objection = Objection::new(Code::InvalidInput, reason).rule(verdict.rule.clone());
+                Err(object(objection, verdict))
+            }
+        }
     }
 
     fn weigh_call(

@@ -186,6 +186,8 @@ pub struct AgentConfig {
     /// The program that is started as it, if there is one.
     pub run: Option<RunConfig>,
 }
+    /// The agents of which its runs may start runs.
+    pub spawn: Vec<AgentName>,
 
 /// Bounds of one run; `None` is `off`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

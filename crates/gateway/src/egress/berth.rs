@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
-use ringfence_kernel::{Admission, EgressCall, EgressClearance, EgressGrants, EgressProposal, Outcome, Run};
+use ringfence_kernel::{Admission, EgressCall, EgressClearance, EgressProposal, Holds, Outcome, Run};
 use ringfence_types::{Code, HostName, Refusal};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -81,9 +81,9 @@ impl Berth {
     }
 
     /// Looks at what the run holds now; nothing, if whoever it is is no longer configured.
-    pub(crate) fn grants<T: Default>(&self, look: impl FnOnce(&EgressGrants) -> T) -> T {
+    pub(crate) fn grants<T: Default>(&self, look: impl FnOnce(&Holds<'_>) -> T) -> T {
         let setup = self.gate.kernel.setup();
-        setup.holder(&self.run).map(|(_, agent)| look(&agent.egress)).unwrap_or_default()
+        setup.holds(&self.run).map(|holds| look(&holds)).unwrap_or_default()
     }
 
     /// Refuses, on the record, what is never decided.
@@ -128,7 +128,7 @@ impl Berth {
 
     /// A connection to a host that was cleared, to an address of our own finding.
     pub(crate) async fn reach(&self, host: &HostName, port: u16) -> Result<TcpStream, Unreached> {
-        let named = self.grants(|grants| grants.names(host));
+        let named = self.grants(|holds| holds.names_host(host));
         let addresses: Vec<IpAddr> = self.gate.outside.resolver.resolve(host, named, &self.lookups).await?;
         #[cfg(test)]
         let port = self.ports.lock().get(&port).copied().unwrap_or(port);

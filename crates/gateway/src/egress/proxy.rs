@@ -127,8 +127,8 @@ impl Proxy {
 
     /// Decides what can be decided before anything was said in the tunnel, so that a no is told here, where it is heard.
     async fn look(&self, host: &HostName, port: u16) -> Result<Option<EgressClearance>, Response<Reply>> {
-        let look = |grants: &ringfence_kernel::EgressGrants| {
-            (grants.reaches(host, port), grants.wants_requests(host, port))
+        let look = |holds: &ringfence_kernel::Holds<'_>| {
+            (holds.reaches(host, port), holds.wants_requests(host, port))
         };
         match self.berth.grants(look) {
             // Whatever it turns out to be is decided when it is known; that no request may be sent is known already.

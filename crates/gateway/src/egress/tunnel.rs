@@ -91,7 +91,7 @@ async fn tls<S: Stream>(
         berth.turn_away(&host, port, Code::InvalidInput, reason);
         return tell(stream, Alert::AccessDenied).await;
     }
-    if berth.grants(|grants| grants.wants_requests(&host, port)) {
+    if berth.grants(|holds| holds.wants_requests(&host, port)) {
         give_back(fare, "requests have to be seen one by one");
         return terminate(berth, stream, host, port, hello).await;
     }

@@ -16,7 +16,7 @@ use crate::http::outbound::{self, Outbound};
 /// Nobody asks when a model was made, and the node does not know.
 const EPOCH: &str = "1970-01-01T00:00:00Z";
 
-/// Every model that the run's agent holds.
+/// Every model that the run holds.
 pub(super) fn all(gate: &Gate, family: Family, run: &Arc<Run>) -> Response<Outbound> {
     if let Err(refusal) = gate.kernel.lease(run, None) {
         return answers::refused(gate, family, &refusal, None);
@@ -56,8 +56,7 @@ pub(super) fn one(gate: &Gate, family: Family, run: &Arc<Run>, name: &str) -> Re
 
 fn held(gate: &Gate, run: &Run) -> Vec<ModelName> {
     let setup = gate.kernel.setup();
-    let agent = setup.agent(&run.workspace, &run.agent);
-    agent.map(|(_, agent)| agent.models.held.clone()).unwrap_or_default()
+    setup.holds(run).map(|holds| holds.models()).unwrap_or_default()
 }
 
 fn shown(family: Family, model: &ModelName) -> Object {

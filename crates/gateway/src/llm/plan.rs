@@ -122,13 +122,13 @@ fn step(step: &request::Step) -> TrailStep {
 /// What this call's agent may ask for.
 pub(super) fn switches(call: &Call, pass_unknown: bool) -> Switches {
     let setup = call.gate.kernel.setup();
-    match setup.agent(&call.run.workspace, &call.run.agent) {
+    match setup.holds(&call.run) {
         None => Switches::default(),
-        Some((_, agent)) => Switches {
+        Some(holds) => Switches {
             pass_unknown,
-            stored: agent.models.stored,
-            remote: agent.models.remote,
-            hosted: agent.models.hosted.clone(),
+            stored: holds.models_allow(|models| models.stored),
+            remote: holds.models_allow(|models| models.remote),
+            hosted: holds.hosted(),
         },
     }
 }

@@ -72,8 +72,7 @@ pub(crate) fn candidates(call: &Call, name: &str, object: &Object) -> Result<Vec
 
 fn is_held(call: &Call, model: &ModelName) -> bool {
     let setup = call.gate.kernel.setup();
-    let agent = setup.agent(&call.run.workspace, &call.run.agent);
-    agent.is_some_and(|(_, agent)| agent.models.held.contains(model))
+    setup.holds(&call.run).is_some_and(|holds| holds.model(model, None))
 }
 
 fn fits(call: &Call, when: &RouteWhen, asked: &Asked) -> bool {

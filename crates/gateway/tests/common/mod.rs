@@ -83,6 +83,7 @@ pub fn setup(policy: &str, servers: &[&str], grants: &[&str]) -> Setup {
         grants: Grants::parse(grants.iter().copied()).unwrap(),
         models: AgentModels::default(),
         egress: EgressGrants::default(),
+        spawn: Vec::new(),
         limits,
     };
     let workspace_setup = WorkspaceSetup {

@@ -26,7 +26,9 @@ impl EgressClearance {
         match &self.permit().sent {
             Cleared::Egress(call) => call,
             // See `From<Held>`.
-            Cleared::Call(_) | Cleared::Model(_) => unreachable!("a clearance for a host names one"),
+            Cleared::Call(_) | Cleared::Model(_) | Cleared::Spawn(_) => {
+                unreachable!("a clearance for a host names one")
+            }
         }
     }
 

@@ -13,9 +13,9 @@ use ringfence_types::{
 
 use super::conversations::Conversations;
 use super::sum::Sum;
-use crate::Run;
 use crate::model::{Charge, Reservation};
 use crate::record::{Correction, Subject};
+use crate::{Ancestor, Run};
 
 /// Conversations that nobody has gone on with for so long are forgotten, and with them what they have spent.
 const CONVERSATION_KEPT: Duration = Duration::from_hours(90 * 24);
@@ -65,30 +65,39 @@ pub(crate) struct Accounts {
 // === impl Account ===
 
 impl Account {
-    /// The accounts that an action of this subject counts for, the narrowest first.
+    /// The accounts that an action of this subject counts for, the narrowest first: also those of whoever stands above the run.
     pub(crate) fn all_of(subject: &Subject) -> Vec<Self> {
-        let Subject { workspace, agent, run, user, conversation, .. } = subject;
-        Self::all(*run, workspace, agent, user.as_ref(), conversation.as_ref())
+        let Subject { workspace, agent, run, above, user, conversation, .. } = subject;
+        Self::all(*run, workspace, agent, above, user.as_ref(), conversation.as_ref())
     }
 
     /// The same for whatever a run does in a conversation.
     pub(crate) fn above(run: &Run, conversation: Option<&ConversationName>) -> Vec<Self> {
-        Self::all(run.id, &run.workspace, &run.agent, run.user.as_ref(), conversation)
+        Self::all(run.id, &run.workspace, &run.agent, &run.above, run.user.as_ref(), conversation)
     }
 
     fn all(
         run: RunId,
         workspace: &WorkspaceName,
         agent: &AgentName,
+        above: &[Ancestor],
         user: Option<&UserName>,
         conversation: Option<&ConversationName>,
     ) -> Vec<Self> {
         let mut accounts = Vec::with_capacity(5);
         accounts.push(Self::Run(run));
+        accounts.extend(above.iter().map(|ancestor| Self::Run(ancestor.run)));
         if let Some(conversation) = conversation {
             accounts.push(Self::Conversation(workspace.clone(), user.cloned(), conversation.clone()));
         }
         accounts.push(Self::Agent(workspace.clone(), agent.clone()));
+        for Ancestor { agent, .. } in above {
+            let account = Self::Agent(workspace.clone(), agent.clone());
+            // Each once, also where an agent starts runs of its own.
+            if !accounts.contains(&account) {
+                accounts.push(account);
+            }
+        }
         accounts.extend(user.map(|user| Self::User(workspace.clone(), user.clone())));
         accounts.push(Self::Workspace(workspace.clone()));
         accounts

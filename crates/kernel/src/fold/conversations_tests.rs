@@ -14,9 +14,8 @@ use crate::model::{Charge, Reservation};
 use crate::record::Subject;
 use crate::target::Target;
 use crate::{
-    Actor, Admission, AgentModels, AgentSetup, BreakerSetup, Clock, Demand, EgressGrants, Grants, Kernel,
-    LoopLimits, Mint, ModelCall, ModelProposal, ModelSetup, RunLimits, Setup, Trust, WorkspaceBudgets,
-    WorkspaceSetup,
+    Actor, Admission, AgentModels, AgentSetup, BreakerSetup, Clock, Demand, EgressGrants, Kernel, LoopLimits,
+    Mint, ModelCall, ModelProposal, ModelSetup, RunLimits, Setup, Trust, WorkspaceBudgets, WorkspaceSetup,
 };
 
 const MANY: usize = CONVERSATIONS_PER_WORKSPACE_MAX * CONVERSATIONS_MANY_PERCENT / 100;
@@ -33,6 +32,7 @@ fn subject(of: &str, number: usize) -> Subject {
         workspace: workspace(of),
         agent: "assistant".parse().unwrap(),
         run: RunId::new(at(0), [7; 10]),
+        above: Vec::new(),
         user: None,
         conversation: Some(ConversationName::new(&format!("c{number}")).unwrap()),
         target: Target::Model { model: ModelName::new("smart").unwrap(), operation: "chat".into() },
@@ -159,7 +159,7 @@ fn setup(conversation: Vec<Budget>) -> Setup {
         ..AgentModels::default()
     };
     let limits = RunLimits { wall: None, concurrent: None, repetition: None, actions: None };
-    let agent = AgentSetup { grants: Grants::default(), models, egress: EgressGrants::default(), limits };
+    let agent = AgentSetup { models, limits, ..AgentSetup::reaching(EgressGrants::default()) };
     let lab = WorkspaceSetup {
         environment: "test".into(),
         trust: Trust::FirstUse,

@@ -92,12 +92,12 @@ impl Fold {
 
     fn cleared(&mut self, at: Timestamp, intent: &Intent) {
         self.runs.used(intent.subject.run, at);
-        self.runs.acted(intent.subject.run, intent.action);
+        self.runs.acted(intent.subject.run, &intent.subject.above, intent.action);
         if let Some(approval) = intent.approval {
             self.approvals.spent(approval, intent.action, at);
         }
         if let Some(reservation) = intent.reservation {
-            self.runs.called_model(intent.subject.run);
+            self.runs.called_model(intent.subject.run, &intent.subject.above);
             self.accounts.reserve(at, &intent.subject, reservation);
         }
         let open = OpenAction {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use ringfence_json::Object;
 use ringfence_types::{ActionId, Digest, PersonName, RunId, Timestamp};
 
-use crate::Run;
 use crate::record::{EndedBy, Exit, LifeRecord, NodeEvent, RunRecord, RunStep, TokenRecord};
+use crate::{Ancestor, Run};
 
 /// How long a run that is over is still listed.
 const KEPT_AFTER_END: Duration = Duration::from_hours(1);
@@ -16,8 +16,10 @@ const KEPT_AFTER_END: Duration = Duration::from_hours(1);
 /// Every run whose token may still be used, and those that ended lately.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Runs {
-    runs: HashMap<RunId, RunState>,
+    known: HashMap<RunId, RunState>,
     tokens: HashMap<Digest, RunId>,
+    /// The runs that each has started, as far as they are known.
+    children: HashMap<RunId, Vec<RunId>>,
 }
 
 /// What is known of a run.
@@ -33,6 +35,10 @@ pub(crate) struct RunState {
     pub actions: u64,
     /// Of these, calls of models.
     pub model_calls: u64,
+    /// Actions of runs under it, which count for it too.
+    pub actions_below: u64,
+    /// The same of calls of models.
+    pub model_calls_below: u64,
     /// The last of them: what led to the next.
     pub last_action: Option<ActionId>,
     pub ended: Option<(Timestamp, String)>,
@@ -82,14 +88,17 @@ impl Runs {
         if let Some(token) = state.token {
             self.tokens.insert(token, state.run.id);
         }
-        self.runs.insert(state.run.id, state);
+        if let Some(parent) = state.run.parent() {
+            self.children.entry(parent).or_default().push(state.run.id);
+        }
+        self.known.insert(state.run.id, state);
     }
 
     pub(super) fn apply(&mut self, at: Timestamp, record: &RunRecord) {
         if record.event != NodeEvent::Ended {
             return;
         }
-        let state = record.run.as_ref().and_then(|(_, _, run)| self.runs.get_mut(run));
+        let state = record.run.as_ref().and_then(|(_, _, run)| self.known.get_mut(run));
         if let Some(state) = state.filter(|state| state.ended.is_none()) {
             state.ended = Some((at, record.reason.clone()));
         }
@@ -97,7 +106,7 @@ impl Runs {
 
     /// A run that was started here goes a step further.
     pub(super) fn stepped(&mut self, at: Timestamp, record: &LifeRecord) {
-        if let RunStep::Queued { user, conversation, at: minted_at, expires_at } = &record.step {
+        if let RunStep::Queued { user, conversation, at: minted_at, expires_at, bounds, .. } = &record.step {
             let run = Run {
                 id: record.run,
                 workspace: record.workspace.clone(),
@@ -106,13 +115,15 @@ impl Runs {
                 conversation: conversation.clone(),
                 minted_at: *minted_at,
                 expires_at: *expires_at,
+                above: record.above.clone(),
+                bounds: *bounds,
             };
             let life =
                 Life { phase: Phase::Queued, since: at, layers: None, why: None, reason: None, exit: None };
             self.insert(RunState { life: Some(life), ..RunState::new(run, record.by.clone()) });
             return;
         }
-        let Some(state) = self.runs.get_mut(&record.run) else { return };
+        let Some(state) = self.known.get_mut(&record.run) else { return };
         let Some(life) = &mut state.life else { return };
         life.phase = Phase::after(&record.step);
         life.since = at;
@@ -133,39 +144,73 @@ impl Runs {
     }
 
     pub(super) fn used(&mut self, run: RunId, at: Timestamp) {
-        if let Some(state) = self.runs.get_mut(&run) {
+        if let Some(state) = self.known.get_mut(&run) {
             state.first_used.get_or_insert(at);
         }
     }
 
-    pub(super) fn acted(&mut self, run: RunId, action: ActionId) {
-        if let Some(state) = self.runs.get_mut(&run) {
+    pub(super) fn acted(&mut self, run: RunId, above: &[Ancestor], action: ActionId) {
+        if let Some(state) = self.known.get_mut(&run) {
             state.actions += 1;
             state.last_action = Some(action);
         }
+        self.for_all(above, |state| state.actions_below += 1);
     }
 
-    pub(super) fn called_model(&mut self, run: RunId) {
-        if let Some(state) = self.runs.get_mut(&run) {
+    pub(super) fn called_model(&mut self, run: RunId, above: &[Ancestor]) {
+        if let Some(state) = self.known.get_mut(&run) {
             state.model_calls += 1;
+        }
+        self.for_all(above, |state| state.model_calls_below += 1);
+    }
+
+    fn for_all(&mut self, above: &[Ancestor], mut change: impl FnMut(&mut RunState)) {
+        for ancestor in above {
+            if let Some(state) = self.known.get_mut(&ancestor.run) {
+                change(state);
+            }
         }
     }
 
+    /// The runs that this one has started and that are known.
+    pub(crate) fn children(&self, run: RunId) -> impl Iterator<Item = &RunState> {
+        let children = self.children.get(&run).into_iter().flatten();
+        children.filter_map(|child| self.known.get(child))
+    }
+
+    /// How many of them have not ended.
+    pub(crate) fn living_children(&self, run: RunId) -> usize {
+        self.children(run).filter(|child| child.ended.is_none()).count()
+    }
+
+    /// The runs under this one that have not ended, whoever started them; those nearest to it first.
+    pub(crate) fn living_below(&self, run: RunId) -> Vec<RunId> {
+        let mut all = vec![run];
+        let mut at = 0;
+        // No run is started by one that stands under it, so this comes to an end.
+        while let Some(parent) = all.get(at).copied() {
+            all.extend(self.children(parent).map(|child| child.run.id));
+            at += 1;
+        }
+        let lives = |run: &RunId| self.get(*run).is_some_and(|known| known.ended.is_none());
+        all.into_iter().skip(1).filter(lives).collect()
+    }
+
     pub(crate) fn get(&self, run: RunId) -> Option<&RunState> {
-        self.runs.get(&run)
+        self.known.get(&run)
     }
 
     /// The run of a token.
     pub(crate) fn by_token(&self, token: &Digest) -> Option<&RunState> {
-        self.tokens.get(token).and_then(|run| self.runs.get(run))
+        self.tokens.get(token).and_then(|run| self.known.get(run))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &RunState> {
-        self.runs.values()
+        self.known.values()
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.runs.len()
+        self.known.len()
     }
 
     pub(super) fn prune(&mut self, now: Timestamp, needed: impl Fn(RunId) -> bool) {
@@ -176,10 +221,19 @@ impl Runs {
         // A token that ended early must stay known until it would have ended anyway: forgetting it makes it
         // unknown, which refuses just the same.
         let gone: Vec<RunId> =
-            self.runs.values().filter(|state| over(state)).map(|state| state.run.id).collect();
+            self.known.values().filter(|state| over(state)).map(|state| state.run.id).collect();
         for run in gone.into_iter().filter(|run| !needed(*run)) {
-            if let Some(token) = self.runs.remove(&run).and_then(|state| state.token) {
+            let Some(state) = self.known.remove(&run) else { continue };
+            if let Some(token) = state.token {
                 self.tokens.remove(&token);
+            }
+            self.children.remove(&run);
+            let parent = state.run.parent();
+            if let Some((parent, siblings)) = parent.and_then(|it| Some((it, self.children.get_mut(&it)?))) {
+                siblings.retain(|child| *child != run);
+                if siblings.is_empty() {
+                    self.children.remove(&parent);
+                }
             }
         }
     }
@@ -196,6 +250,8 @@ impl RunState {
             first_used: None,
             actions: 0,
             model_calls: 0,
+            actions_below: 0,
+            model_calls_below: 0,
             last_action: None,
             ended: None,
             life: None,

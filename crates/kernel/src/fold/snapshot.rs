@@ -109,9 +109,16 @@ fn run_document(state: &RunState) -> Object {
         .with_some("first_used", state.first_used)
         .with("actions", state.actions)
         .with("model_calls", state.model_calls)
+        .with_some("actions_below", some(state.actions_below))
+        .with_some("model_calls_below", some(state.model_calls_below))
         .with_some("last_action", state.last_action.map(|action| action.to_string()))
         .with_some("ended", ended)
         .with_some("life", state.life.as_ref().map(life_document))
+}
+
+/// A count, where there is one.
+fn some(count: u64) -> Option<u64> {
+    (count > 0).then_some(count)
 }
 
 fn read_run(members: Members<'_>) -> Result<RunState, Damaged> {
@@ -129,6 +136,8 @@ fn read_run(members: Members<'_>) -> Result<RunState, Damaged> {
         first_used: members.optional("first_used")?,
         actions: members.number("actions")?,
         model_calls: members.number("model_calls")?,
+        actions_below: members.number_or("actions_below", 0)?,
+        model_calls_below: members.number_or("model_calls_below", 0)?,
         last_action: members.optional("last_action")?,
         ended,
         life: members.optional_object("life", read_life)?,

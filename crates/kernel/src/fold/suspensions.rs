@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use ringfence_types::{Scope, SuspensionId, Timestamp};
+use ringfence_types::{SuspensionId, Timestamp};
 
 use crate::record::SuspensionRecord;
+use crate::spawn::Scopes;
 
 /// The suspensions in force, oldest first.
 #[derive(Debug, Clone, Default)]
@@ -22,8 +23,8 @@ impl Suspensions {
     }
 
     /// The suspension that covers `subject`, if one does.
-    pub(crate) fn covering(&self, subject: &Scope, now: Timestamp) -> Option<&SuspensionRecord> {
-        self.in_force(now).find(|record| record.scope.covers(subject))
+    pub(crate) fn covering(&self, subject: &Scopes, now: Timestamp) -> Option<&SuspensionRecord> {
+        self.in_force(now).find(|record| subject.covered_by(&record.scope))
     }
 
     pub(crate) fn in_force(&self, now: Timestamp) -> impl Iterator<Item = &SuspensionRecord> {

@@ -1,14 +1,15 @@
 //! Step 7: does the worst case fit every budget? What does not fit is lowered to what fits.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use ringfence_types::{Budget, Code, Level, Money, Shortfall, Timestamp, Unpriced, Window};
+use ringfence_types::{Budget, Code, Level, Money, RunId, Shortfall, Timestamp, Unpriced, Window};
 
 use super::{Demand, Reservation};
 use crate::fold::Account;
 use crate::objection::Objection;
 use crate::record::Subject;
-use crate::setup::{AgentSetup, ModelSetup, WorkspaceSetup};
+use crate::setup::{ModelSetup, WorkspaceSetup};
 use crate::state::State;
 use crate::view::View;
 
@@ -24,6 +25,8 @@ pub(crate) struct Fit {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Blocked {
     level: Level,
+    /// It is that of a run that stands above, or of its agent.
+    is_above: bool,
     per: Option<Window>,
     what: Bound,
 }
@@ -42,19 +45,42 @@ struct Left {
     tokens: Option<(u64, Blocked)>,
 }
 
-/// The budgets that hold for an account.
+/// The budgets that hold for an account at present.
 pub(crate) fn budgets_of<'a>(
+    state: &State,
     account: &Account,
     workspace: &'a WorkspaceSetup,
-    agent: Option<&'a AgentSetup>,
-) -> &'a [Budget] {
-    match account {
-        Account::Run(_) => agent.map_or(&[], |agent| &agent.models.budgets),
+) -> Cow<'a, [Budget]> {
+    Cow::Borrowed(match account {
+        Account::Run(run) => return budgets_of_run(state, *run, workspace),
         Account::Conversation(..) => &workspace.budgets.conversation,
         Account::Agent(..) => &workspace.budgets.agent,
         Account::User(..) => &workspace.budgets.user,
         Account::Workspace(_) => &workspace.budgets.workspace,
+    })
+}
+
+/// What its agent's configuration says, and no more than the run was given.
+fn budgets_of_run<'a>(state: &State, run: RunId, workspace: &'a WorkspaceSetup) -> Cow<'a, [Budget]> {
+    let Some(known) = state.fold.runs.get(run) else { return Cow::Borrowed(&[]) };
+    let configured = workspace.agents.get(&known.run.agent).map_or(&[][..], |agent| &agent.models.budgets);
+    let given = known.run.bounds.budget;
+    if given == Budget::default() {
+        return Cow::Borrowed(configured);
     }
+    let least = |one: Budget| Budget {
+        usd: one.usd.into_iter().chain(given.usd).min(),
+        tokens: one.tokens.into_iter().chain(given.tokens).min(),
+        per: None,
+    };
+    let (of_life, others): (Vec<Budget>, Vec<Budget>) =
+        configured.iter().partition(|budget| budget.per.is_none());
+    let of_life = of_life.into_iter().reduce(|one, other| Budget {
+        usd: one.usd.into_iter().chain(other.usd).min(),
+        tokens: one.tokens.into_iter().chain(other.tokens).min(),
+        per: None,
+    });
+    Cow::Owned(std::iter::once(least(of_life.unwrap_or_default())).chain(others).collect())
 }
 
 /// What fits every budget of a subject. Takes nothing.
@@ -66,7 +92,7 @@ pub(crate) fn fit(
     demand: &Demand,
     now: Timestamp,
 ) -> Result<Fit, Objection> {
-    let left = left(state, subject, view.workspace, view.agent, now);
+    let left = left(state, subject, view.workspace, now);
     let reserve = |output: u64| {
         let usd = model.price.worst(&demand.worst(output)).map_err(|error| unpriced(&error))?;
         Ok(Reservation { usd, tokens: demand.tokens(output) })
@@ -88,19 +114,15 @@ pub(crate) fn fit(
     Err(left.objection(blocked, needed, demand.output.map(|_| least), now))
 }
 
-fn left(
-    state: &State,
-    subject: &Subject,
-    workspace: &WorkspaceSetup,
-    agent: &AgentSetup,
-    now: Timestamp,
-) -> Left {
+fn left(state: &State, subject: &Subject, workspace: &WorkspaceSetup, now: Timestamp) -> Left {
     let mut left = Left { usd: None, tokens: None };
     for account in Account::all_of(subject) {
-        for budget in budgets_of(&account, workspace, Some(agent)) {
+        let is_above = matches!(account, Account::Run(run) if run != subject.run)
+            || matches!(&account, Account::Agent(_, agent) if *agent != subject.agent);
+        for budget in &*budgets_of(state, &account, workspace) {
             let (sum, _) = state.fold.accounts.against(&account, budget, now);
             let (usd, tokens) = sum.taken();
-            let by = |what| Blocked { level: account.level(), per: budget.per, what };
+            let by = |what| Blocked { level: account.level(), is_above, per: budget.per, what };
             if let Some(rest) = budget.usd.map(|most| most.minus(usd))
                 && left.usd.is_none_or(|(least, _)| rest < least)
             {
@@ -159,7 +181,7 @@ impl Left {
         output: Option<u64>,
         now: Timestamp,
     ) -> Objection {
-        let Blocked { level, per, what } = blocked;
+        let Blocked { level, is_above, per, what } = blocked;
         let until = per.map(|window| window.around(now).1);
         let (of_money, of_tokens) = (what == Bound::Usd, what == Bound::Tokens);
         let shortfall = Shortfall {
@@ -172,15 +194,17 @@ impl Left {
         };
         Objection {
             retry_after: until.map(|until| until.since(now).max(Duration::from_secs(1))),
-            ..Objection::new(Code::OverBudget, sentence(&shortfall))
+            ..Objection::new(Code::OverBudget, sentence(&shortfall, is_above))
         }
         .short_of(shortfall)
     }
 }
 
 /// A shortfall in words.
-fn sentence(short: &Shortfall) -> String {
+fn sentence(short: &Shortfall, is_above: bool) -> String {
     let whose = match short.level {
+        Level::Run if is_above => "the run that started this one",
+        Level::Agent if is_above => "the agent whose run started this one",
         Level::Run => "this run",
         Level::Conversation => "this conversation",
         Level::Agent => "this agent",

@@ -181,6 +181,7 @@ impl Inner {
             Target::Tool { .. } => None,
             Target::Model { .. } => Some("a model call"),
             Target::Host { .. } => Some("a connection"),
+            Target::Agent { .. } => Some("the start of a run"),
         };
         if let Some(what) = whole {
             return Err(ApprovalError::Arguments(format!("{what} is approved or denied as it is")));

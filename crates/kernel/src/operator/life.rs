@@ -12,7 +12,7 @@ use crate::limits::{RUNS_MAX, TOKEN_TTL_MAX};
 use crate::record::{LifeRecord, Record, RunStep};
 use crate::state::State;
 use crate::text::bounded;
-use crate::{Actor, Kernel, Run};
+use crate::{Actor, Kernel, Run, RunBounds};
 
 /// What a run in a sandbox is made for.
 #[derive(Debug, Clone)]
@@ -75,11 +75,14 @@ impl Kernel {
             workspace: request.workspace,
             agent: request.agent,
             run: self.0.new_id(RunId::new),
+            above: Vec::new(),
             step: RunStep::Queued {
                 user: request.user,
                 conversation: request.conversation,
                 at,
                 expires_at: at.after(TOKEN_TTL_MAX),
+                bounds: RunBounds::default(),
+                started_by: None,
             },
             by: by.person.clone(),
         };
@@ -134,10 +137,12 @@ impl Kernel {
             RunStep::Stopping { reason, .. } | RunStep::Ended { reason, .. } => Some(reason.clone()),
             _ => None,
         };
+        let is_end = matches!(step, RunStep::Ended { .. });
         let record = LifeRecord {
             workspace: known.run.workspace.clone(),
             agent: known.run.agent.clone(),
             run,
+            above: known.run.above.clone(),
             step,
             by: by.person.clone(),
         };
@@ -145,6 +150,10 @@ impl Kernel {
         let ticket = ticket.map_err(LedgerUnavailable::from)?;
         if let Some(reason) = over {
             state.cut_run(run, &reason);
+            self.end_below(state, run);
+        }
+        if is_end {
+            self.0.endings.notify_waiters();
         }
         Ok(ticket)
     }

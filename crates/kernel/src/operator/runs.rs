@@ -11,7 +11,7 @@ use crate::limits::{RUNS_MAX, TOKEN_TTL_MAX};
 use crate::record::{EndedBy, NodeEvent, Record, RunRecord, RunStep, TokenRecord};
 use crate::state::State;
 use crate::text::bounded;
-use crate::{Actor, Kernel, Run, RunToken, Setup};
+use crate::{Actor, Kernel, Run, RunBounds, RunToken, Setup};
 
 /// What a run token is minted for.
 #[derive(Debug, Clone)]
@@ -110,6 +110,8 @@ impl Kernel {
             conversation: request.conversation,
             minted_at,
             expires_at: minted_at.after(request.ttl),
+            above: Vec::new(),
+            bounds: RunBounds::default(),
         };
         let minted = Minted { run: run.id, expires_at: run.expires_at, token };
         let record = TokenRecord { run, token: minted.token.digest(), by: by.person.clone() };
@@ -166,6 +168,7 @@ impl Kernel {
         };
         let ticket = state.commit(&self.0.clock, &Record::Run(record), Vec::new(), RoomFor::Operator);
         state.cut_run(run, reason);
+        self.end_below(state, run);
         Ok(ticket.map_err(LedgerUnavailable::from)?)
     }
 }

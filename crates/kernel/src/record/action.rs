@@ -9,9 +9,9 @@ use ringfence_types::{
 };
 
 use super::read::{Damaged, Members, texts};
-use crate::Run;
 use crate::model::{Charge, Reservation};
 use crate::target::Target;
+use crate::{Ancestor, Run};
 
 /// Whose action, and on what: the members that every entry about an action has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub(crate) struct Subject {
     pub workspace: WorkspaceName,
     pub agent: AgentName,
     pub run: RunId,
+    /// Who stands above the run.
+    pub above: Vec<Ancestor>,
     pub user: Option<UserName>,
     pub conversation: Option<ConversationName>,
     pub target: Target,
@@ -118,10 +120,16 @@ impl Subject {
             workspace: run.workspace.clone(),
             agent: run.agent.clone(),
             run: run.id,
+            above: run.above.clone(),
             user: run.user.clone(),
             conversation: run.conversation.clone(),
             target,
         }
+    }
+
+    /// The run, and who stands above it.
+    pub(crate) fn line(&self) -> impl Iterator<Item = RunId> {
+        std::iter::once(self.run).chain(self.above.iter().map(|ancestor| ancestor.run))
     }
 
     pub(crate) fn body(&self) -> Object {
@@ -129,6 +137,7 @@ impl Subject {
             .with("workspace", &self.workspace)
             .with("agent", &self.agent)
             .with("run", self.run.to_string())
+            .with_some("ancestors", Ancestor::list(&self.above))
             .with_some("user", self.user.as_ref())
             .with_some("conversation", self.conversation.as_ref());
         self.target.body(body)
@@ -139,6 +148,7 @@ impl Subject {
             workspace: members.parse("workspace")?,
             agent: members.parse("agent")?,
             run: members.parse("run")?,
+            above: Ancestor::read_list(members)?,
             user: members.optional("user")?,
             conversation: members.optional("conversation")?,
             target: Target::read(members)?,

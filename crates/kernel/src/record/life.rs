@@ -1,9 +1,12 @@
 //! The life of a run that is started here, step by step.
 
 use ringfence_json::Object;
-use ringfence_types::{AgentName, ConversationName, PersonName, RunId, Timestamp, UserName, WorkspaceName};
+use ringfence_types::{
+    ActionId, AgentName, ConversationName, PersonName, RunId, Timestamp, UserName, WorkspaceName,
+};
 
-use super::read::{Damaged, Members, damaged};
+use super::read::{Damaged, Members, damaged, texts};
+use crate::{Ancestor, RunBounds};
 
 /// A step in the life of a run in a sandbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +21,10 @@ pub enum RunStep {
         at: Timestamp,
         /// When it must be over, whatever its limits say.
         expires_at: Timestamp,
+        /// What it is given beside what its agent's configuration says.
+        bounds: RunBounds,
+        /// The action that started it, if a run did.
+        started_by: Option<ActionId>,
     },
     /// Its sandbox is being made.
     Starting,
@@ -68,6 +75,8 @@ pub enum EndedBy {
     Output,
     /// A person stopped or killed it.
     Person,
+    /// The run that started it stopped it, or has ended.
+    Parent,
     /// The node stopped.
     Node,
     /// The node went down under it.
@@ -89,6 +98,8 @@ pub(crate) struct LifeRecord {
     pub workspace: WorkspaceName,
     pub agent: AgentName,
     pub run: RunId,
+    /// Who stands above it.
+    pub above: Vec<Ancestor>,
     pub step: RunStep,
     pub by: PersonName,
 }
@@ -96,13 +107,14 @@ pub(crate) struct LifeRecord {
 // === impl EndedBy ===
 
 impl EndedBy {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Program,
         Self::Start,
         Self::Deadline,
         Self::Idle,
         Self::Output,
         Self::Person,
+        Self::Parent,
         Self::Node,
         Self::Crash,
     ];
@@ -116,6 +128,7 @@ impl EndedBy {
             Self::Idle => "idle",
             Self::Output => "output",
             Self::Person => "person",
+            Self::Parent => "parent",
             Self::Node => "node",
             Self::Crash => "crash",
         }
@@ -148,11 +161,13 @@ impl RunStep {
 
     fn write(&self, body: Object) -> Object {
         match self {
-            Self::Queued { user, conversation, at, expires_at } => body
+            Self::Queued { user, conversation, at, expires_at, bounds, started_by } => body
                 .with_some("user", user.as_ref())
                 .with_some("conversation", conversation.as_ref())
                 .with("minted_at", *at)
-                .with("expires_at", *expires_at),
+                .with("expires_at", *expires_at)
+                .with_some("bounds", (!bounds.is_empty()).then(|| bounds.body()))
+                .with_some("parents", started_by.and_then(|action| texts(&[action]))),
             Self::Running { layers } => body.with("layers", layers.clone()),
             Self::Paused { reason } => body.with("reason", reason.as_str()),
             Self::Stopping { why, reason } => body.with("why", why.as_str()).with("reason", reason.as_str()),
@@ -178,6 +193,8 @@ impl RunStep {
                 conversation: members.optional("conversation")?,
                 at: members.parse("minted_at")?,
                 expires_at: members.parse("expires_at")?,
+                bounds: members.optional_object("bounds", RunBounds::read)?.unwrap_or_default(),
+                started_by: members.list("parents")?.first().copied(),
             },
             "starting" => Self::Starting,
             "running" => Self::Running { layers: members.object("layers")?.0.clone() },
@@ -225,6 +242,7 @@ impl LifeRecord {
             .with("workspace", &self.workspace)
             .with("agent", &self.agent)
             .with("run", self.run.to_string())
+            .with_some("ancestors", Ancestor::list(&self.above))
             .with("event", self.step.event());
         self.step.write(body).with("by", &self.by)
     }
@@ -234,6 +252,7 @@ impl LifeRecord {
             workspace: members.parse("workspace")?,
             agent: members.parse("agent")?,
             run: members.parse("run")?,
+            above: Ancestor::read_list(members)?,
             step: RunStep::read(members)?,
             by: members.parse("by")?,
         })

@@ -7,7 +7,7 @@ use ringfence_types::{
 };
 
 use super::read::{Damaged, Members, damaged};
-use crate::Run;
+use crate::{Ancestor, Run, RunBounds};
 
 /// Something was cut off, or let go on.
 #[derive(Debug, Clone)]
@@ -106,6 +106,8 @@ impl TokenRecord {
             .with_some("conversation", run.conversation.as_ref())
             .with("minted_at", run.minted_at)
             .with("expires_at", run.expires_at)
+            .with_some("ancestors", Ancestor::list(&run.above))
+            .with_some("bounds", (!run.bounds.is_empty()).then(|| run.bounds.body()))
     }
 
     pub(crate) fn read(members: Members<'_>) -> Result<Self, Damaged> {
@@ -122,6 +124,8 @@ impl TokenRecord {
             conversation: members.optional::<ConversationName>("conversation")?,
             minted_at: members.parse("minted_at")?,
             expires_at: members.parse("expires_at")?,
+            above: Ancestor::read_list(members)?,
+            bounds: members.optional_object("bounds", RunBounds::read)?.unwrap_or_default(),
         })
     }
 }

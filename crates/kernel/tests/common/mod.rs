@@ -65,6 +65,7 @@ pub fn setup(policy: &str, limits: RunLimits) -> Setup {
         grants: Grants::parse(["tools/*"]).unwrap(),
         models: AgentModels::default(),
         egress: EgressGrants::default(),
+        spawn: Vec::new(),
         limits,
     };
     let workspace = WorkspaceSetup {

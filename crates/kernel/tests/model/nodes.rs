@@ -92,6 +92,7 @@ fn agent(config: Config, at: usize) -> AgentSetup {
         grants: Grants::parse(config.grants(at).iter().copied()).unwrap(),
         models: AgentModels::default(),
         egress: EgressGrants::default(),
+        spawn: Vec::new(),
         limits: RunLimits {
             wall: world::wall(at).map(Duration::from_secs),
             concurrent: world::concurrent(at).map(narrow),

@@ -87,6 +87,7 @@ fn agent(budgets: Vec<Budget>) -> AgentSetup {
             hosted: vec![SEARCH.into()],
             ..AgentModels::default()
         },
+        spawn: Vec::new(),
         limits: RunLimits { wall: None, concurrent: None, repetition: None, actions: None },
     }
 }

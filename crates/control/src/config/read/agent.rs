@@ -16,6 +16,8 @@ pub(super) struct Holdable<'a> {
     pub servers: &'a [&'a str],
     /// Its models.
     pub models: &'a [&'a str],
+    /// Its agents that a program is configured for.
+    pub programs: &'a [&'a str],
 }
 
 /// Reads every agent.
@@ -56,7 +58,8 @@ fn agent(
     let (budget, actions) = fields.get("budget").map(|node| budget::of_run(node, report)).unwrap_or_default();
     let limits = fields.get("limits").map(|node| limits::read(node, report)).unwrap_or_default();
     let run = fields.get("run").map(|node| run::read(node, origin, report));
-    for later in ["credentials", "spawn", "state"] {
+    let spawn = fields.get("spawn").map(|node| spawn(node, known.programs, report)).unwrap_or_default();
+    for later in ["credentials", "state"] {
         fields.later(later, report);
     }
     fields.finish(report);
@@ -66,6 +69,7 @@ fn agent(
         grants,
         models,
         egress,
+        spawn,
         hosted_tools,
         stored,
         remote,
@@ -99,6 +103,36 @@ fn grants(node: &Node, servers: &[&str], report: &mut Report) -> Vec<String> {
             let message =
                 format!("`{shown}` is no grant: write server/tool, such as search/* or files/read_*");
             report.error(element.place, message);
+/// The agents of which its runs may start runs. Circles are fine: how deep they go is bounded.
+fn spawn(node: &Node, programs: &[&str], report: &mut Report) -> Vec<AgentName> {
+    let mut agents: Vec<AgentName> = Vec::new();
+    for element in node.list("`spawn`", report).unwrap_or_default() {
+        let Some(agent) = element.parsed("an agent", AgentName::new, report) else { continue };
+        if !programs.contains(&agent.as_str()) {
+            let message = format!("there is no agent `{agent}` with a program (`run`) in this workspace");
+            if programs.is_empty() {
+                report.error(element.place, message);
+            } else {
+                report.unknown(element.place, message, agent.as_str(), programs);
+            }
+        } else if agents.contains(&agent) {
+            report.warning(element.place, format!("the agent `{agent}` stands here twice"));
+        } else {
+            agents.push(agent);
+        }
+    }
+    agents
+}
+
+/// The agents that a program is configured for, also where it could not be read.
+pub(super) fn with_program(agents: Option<&Node>) -> Vec<&str> {
+    let members = agents.and_then(Node::as_mapping).into_iter().flatten();
+    let has_program = |node: &Node| {
+        node.as_mapping().is_some_and(|fields| fields.iter().any(|(key, _)| key.text.as_str() == "run"))
+    };
+    members.filter(|(_, node)| has_program(node)).map(|(key, _)| key.text.as_str()).collect()
+}
+
             continue;
         };
         if tool.chars().any(char::is_control) {

@@ -21,6 +21,9 @@ const TIMEOUT_MAX_SECONDS: u64 = 86_400;
 /// Headers of MCP, which the node sets itself.
 const RESERVED_HEADERS: &[&str] =
     &["mcp-session-id", "mcp-protocol-version", "mcp-method", "mcp-name", "last-event-id"];
+/// Under what name agents find what the gateway itself does for them.
+const OWN_NAME: &str = "ringfence";
+
 
 /// Reads every server.
 pub(super) fn read_all(node: &Node, origin: Origin<'_>, report: &mut Report) -> Vec<ServerConfig> {
@@ -34,6 +37,10 @@ pub(super) fn read_all(node: &Node, origin: Origin<'_>, report: &mut Report) -> 
 }
 
 fn server(key: &Key, node: &Node, origin: Origin<'_>, report: &mut Report) -> Option<ServerConfig> {
+    if key.text.as_str() == OWN_NAME {
+        let message = "no server can be called `ringfence`: the gateway's own tools have this name";
+        report.error(key.place, message);
+    }
     let name = key_name(key, "a server", ServerName::new, report);
     let mut fields = Fields::of(node, "a server", report)?;
     let transport = transport(&mut fields, key, origin, report);

@@ -44,8 +44,9 @@ fn workspace(key: &Key, node: &Node, origin: Origin<'_>, report: &mut Report) ->
     let models_node = fields.get("models");
     let models = models_node.map(|node| model::read_all(node, origin, report)).unwrap_or_default();
     let (known_servers, known_models) = (keys(tools), keys(models_node));
-    let known = Holdable { servers: &known_servers, models: &known_models };
     let agents_node = fields.get("agents");
+    let programs = agent::with_program(agents_node);
+    let known = Holdable { servers: &known_servers, models: &known_models, programs: &programs };
     let agents = agents_node.map(|node| agent::read_all(node, known, origin, report)).unwrap_or_default();
     let budget = fields.get("budget").map(|node| budget::windows(node, report)).unwrap_or_default();
     let budgets = fields.get("budgets").map(|node| budget::levels(node, report)).unwrap_or_default();

@@ -62,7 +62,7 @@ fn say(berth: &Berth, query: &Query) -> Said {
 
 /// Says no where the agent's grants could not match a name, or where the name carries something.
 fn unknown(berth: &Berth, host: &HostName, label_bytes: usize) -> Option<Said> {
-    let (knows, names) = berth.grants(|grants| (grants.knows(host), grants.names(host)));
+    let (knows, names) = berth.grants(|holds| (holds.knows_host(host), holds.names_host(host)));
     let most = berth.limits().label_bytes;
     if label_bytes > most && !names {
         let reason = format!(

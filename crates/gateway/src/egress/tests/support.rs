@@ -66,6 +66,7 @@ fn setup(egress: &[&str]) -> Setup {
         grants: Grants::default(),
         models: AgentModels::default(),
         egress: EgressGrants::parse(egress.iter().copied()).unwrap(),
+        spawn: Vec::new(),
         limits: RunLimits { wall: None, concurrent: None, repetition: None, actions: None },
     };
     let workspace = WorkspaceSetup {

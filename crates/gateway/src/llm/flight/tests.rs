@@ -86,6 +86,7 @@ fn setup() -> Setup {
         grants: Grants::parse([]).unwrap(),
         models: AgentModels { held: vec![model()], ..AgentModels::default() },
         egress: EgressGrants::default(),
+        spawn: Vec::new(),
         limits: RunLimits { wall: None, concurrent: None, repetition: None, actions: None },
     };
     let lab = WorkspaceSetup {
