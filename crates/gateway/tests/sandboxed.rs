@@ -59,7 +59,9 @@ async fn says(node: &Node, spawner: &Spawner, script: &str) -> String {
         Command::new("/bin/sh").argument("-c").argument(script).root(root).network(Network::Gateway);
     let mut child = spawner.spawn(&command).await.unwrap();
     let sockets = child.take_sockets().unwrap();
-    let mooring = node.gateway.attach(Arc::clone(&run), RunSockets { tcp: sockets.tcp, udp: sockets.udp });
+    let mooring = node
+        .gateway
+        .attach(Arc::clone(&run), RunSockets { tcp: sockets.tcp, udp: sockets.udp, rest: sockets.rest });
     let Child { mut process, stdin, mut stdout, stderr, .. } = child;
     drop(stdin);
     let mut said = String::new();

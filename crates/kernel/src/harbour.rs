@@ -13,6 +13,9 @@ pub struct RunSockets {
     pub tcp: Vec<(u16, TcpListener)>,
     /// By the port they are bound to; each on every address.
     pub udp: Vec<(u16, UdpSocket)>,
+    /// Gets the connections to every other port, each with the port that was dialled as its own; `None` where the machine
+    /// cannot catch them.
+    pub rest: Option<TcpListener>,
 }
 
 /// Whoever answers the sockets of runs. `runs` brings them; the gateway answers: neither knows the other.

@@ -301,7 +301,7 @@ fn feed(mut stdin: Sender, input: Vec<u8>) -> JoinHandle<()> {
 }
 
 fn run_sockets(sockets: Sockets) -> RunSockets {
-    RunSockets { tcp: sockets.tcp, udp: sockets.udp }
+    RunSockets { tcp: sockets.tcp, udp: sockets.udp, rest: sockets.rest }
 }
 
 /// The layers as they stand in the log.

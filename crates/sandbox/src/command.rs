@@ -162,6 +162,7 @@ impl Command {
         let own = LayerName::TOOL_SERVER;
         let ordered = [
             (LayerName::NetworkNamespace, self.network.is_own()),
+            (LayerName::TransparentProxy, self.network.is_own()),
             (LayerName::MemoryLimit, self.limits.memory_bytes.is_some()),
             (LayerName::ProcessLimit, self.limits.processes.is_some()),
             (LayerName::CpuLimit, self.limits.cpu_percent.is_some()),

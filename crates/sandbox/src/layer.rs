@@ -50,6 +50,8 @@ pub enum LayerName {
     CpuLimit = 21,
     /// It can be paused as a whole, without noticing.
     Freezer = 22,
+    /// TCP to every port is seen by the gateway, or there is no network: loopback alone is the child's own.
+    TransparentProxy = 23,
 }
 
 /// Whether a layer is in force.
@@ -79,11 +81,12 @@ pub struct Layers(Vec<Layer>);
 
 impl LayerName {
     /// Every layer, in the order in which people read them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::ProcessNamespace,
         Self::MountNamespace,
         Self::UserNamespace,
         Self::NetworkNamespace,
+        Self::TransparentProxy,
         Self::IpcNamespace,
         Self::HostNamespace,
         Self::CgroupNamespace,
@@ -146,6 +149,7 @@ impl LayerName {
             Self::ProcessLimit => "process-limit",
             Self::CpuLimit => "cpu-limit",
             Self::Freezer => "freezer",
+            Self::TransparentProxy => "transparent-proxy",
         }
     }
 
@@ -175,6 +179,9 @@ impl LayerName {
             Self::MemoryLimit => "a run can use all of the machine's memory",
             Self::ProcessLimit => "a run can start as many processes as the machine has room for",
             Self::CpuLimit => "a run can keep every processor busy",
+            Self::TransparentProxy => {
+                "of TCP a run reaches ports 80, 443, 53 and the proxy's; what it tries at others is refused unseen"
+            }
             Self::Freezer => "a run is paused by stop signals, which its programs can notice",
         }
     }
@@ -215,6 +222,10 @@ impl LayerName {
             }
             Self::ProcessLimit => {
                 "a cgroup that the node may write to (a systemd service with `Delegate=yes`), or a node that is not root"
+            }
+            Self::TransparentProxy => {
+                "Linux 5.0 or newer with nf_tables (CONFIG_NFT_TPROXY, CONFIG_NFT_SOCKET); where they are modules, \
+                 load them at boot (modules-load.d: nft_tproxy, nft_socket)"
             }
             Self::Freezer => {
                 "a cgroup that the node may write to (a systemd service with `Delegate=yes`), cgroup v2 or the v1 freezer"
@@ -290,6 +301,18 @@ impl Layers {
         Self(more.0.iter().map(both).collect())
     }
 
+    /// Each by its name with how it stands, as logs and people are told.
+    pub fn told(&self) -> impl Iterator<Item = (&'static str, String)> {
+        self.iter().map(|layer| {
+            let state = match &layer.state {
+                LayerState::InForce(how) if how.is_empty() => "in force".to_owned(),
+                LayerState::InForce(how) => format!("in force: {how}"),
+                LayerState::Missing(why) => format!("missing: {why}"),
+            };
+            (layer.name.as_str(), state)
+        })
+    }
+
     /// All layers, each once.
     pub fn iter(&self) -> impl Iterator<Item = &Layer> {
         self.0.iter()
@@ -334,6 +357,6 @@ mod tests {
             assert_eq!(LayerName::from_code(name as u8), Some(name));
         }
         assert_eq!(LayerName::from_code(0), None);
-        assert_eq!(LayerName::from_code(23), None);
+        assert_eq!(LayerName::from_code(24), None);
     }
 }

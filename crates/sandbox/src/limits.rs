@@ -64,6 +64,9 @@ pub const TCP_PORTS: [u16; 4] = [80, 443, 53, 3_128];
 /// UDP ports at which [`crate::Sockets`] listen: DNS.
 pub const UDP_PORTS: [u16; 1] = [53];
 
+/// The port at which the socket listens that all other TCP is caught by: one that no program inside may take.
+pub const CATCH_PORT: u16 = 1;
+
 /// Connections that wait to be accepted at one of [`crate::Sockets`].
 pub const BACKLOG: i32 = 1_024;
 

@@ -29,6 +29,9 @@ pub struct Sockets {
     pub tcp: Vec<(u16, TcpListener)>,
     /// Datagram sockets by port: [`crate::limits::UDP_PORTS`].
     pub udp: Vec<(u16, UdpSocket)>,
+    /// What catches TCP to every other port at which nobody inside listens, loopback excepted: the port that was dialled
+    /// is the local one of each connection. `None` where the layer [`crate::LayerName::TransparentProxy`] is missing.
+    pub rest: Option<TcpListener>,
 }
 
 // === impl Network ===

@@ -64,6 +64,91 @@ async fn every_address_leads_to_the_gateway_which_sees_what_was_dialled() {
     assert_eq!(status, ExitStatus::Exited(0));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn every_other_port_is_caught_and_the_gateway_sees_which_was_dialled() {
+    let spawner = spawner(&[]);
+    let script = "import socket\n\
+        for host, port in [('93.184.216.34', 5432), ('2001:db8::7', 22), ('100.64.1.0', 65535), ('10.0.0.1', 2), ('fd9b::1', 8080)]:\n\
+        \x20 print(socket.create_connection((host, port), 10).makefile().read())";
+    let command = python(script).network(Network::Gateway).require(LayerName::TransparentProxy);
+    let mut child = spawner.spawn(&command).await.unwrap();
+    let rest = child.take_sockets().unwrap().rest.unwrap();
+    let served = tokio::task::spawn_blocking(move || [(); 5].map(|()| tell_what_was_dialled(&rest)));
+    let served =
+        served.await.unwrap().map(|dialled| (dialled.ip().to_canonical().to_string(), dialled.port()));
+    let dialled = [
+        ("93.184.216.34", 5_432),
+        ("2001:db8::7", 22),
+        ("100.64.1.0", 65_535),
+        ("10.0.0.1", 2),
+        ("fd9b::1", 8_080),
+    ];
+    assert_eq!(served, dialled.map(|(host, port)| (host.to_owned(), port)));
+    let (said, status) = said(child).await;
+    assert_eq!(said.lines().collect::<Vec<_>>(), dialled.map(|(host, _)| host));
+    assert_eq!(status, ExitStatus::Exited(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_caught_carries_any_amount_both_ways_and_ends_as_it_should() {
+    let spawner = spawner(&[]);
+    let script = "import socket, threading\n\
+        s = socket.create_connection(('192.0.2.1', 9000), 10)\n\
+        threading.Thread(target=lambda: (s.sendall(b'x' * 20_000_000), s.shutdown(socket.SHUT_WR))).start()\n\
+        got = 0\n\
+        while part := s.recv(1 << 16): got += len(part)\n\
+        print(got)";
+    let mut child = spawner.spawn(&python(script).network(Network::Gateway)).await.unwrap();
+    let rest = child.take_sockets().unwrap().rest.unwrap();
+    let echo = tokio::task::spawn_blocking(move || {
+        rest.set_nonblocking(false).unwrap();
+        let (stream, _) = rest.accept().unwrap();
+        stream.set_nonblocking(false).unwrap();
+        std::io::copy(&mut &stream, &mut &stream).unwrap()
+    });
+    assert_eq!(said(child).await.0, "20000000\n");
+    assert_eq!(echo.await.unwrap(), 20_000_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_program_listens_on_itself_is_its_own_and_so_is_loopback() {
+    let spawner = spawner(&[]);
+    let script = "import socket\n\
+        own = socket.create_server(('0.0.0.0', 7000)); six = socket.create_server(('::1', 7001), family=socket.AF_INET6)\n\
+        for host, port, server in [('127.0.0.1', 7000, own), ('10.9.8.7', 7000, own), ('::1', 7001, six)]:\n\
+        \x20 c = socket.create_connection((host, port), 10); server.accept()[0].sendall(b'own'); print(c.recv(9).decode())\n\
+        for host in ['127.0.0.1', '127.9.9.9', '::1', '::ffff:127.0.0.1']:\n\
+        \x20 try: socket.create_connection((host, 7002), 10); print('caught')\n\
+        \x20 except OSError as e: print(e.strerror)\n\
+        s = socket.socket(); s.settimeout(10)\n\
+        try: s.bind(('0.0.0.0', 1)); print('bound')\n\
+        except OSError as e: print(e.strerror)\n\
+        u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.connect(('192.0.2.1', 4433)); u.settimeout(10)\n\
+        try: u.send(b'x'); u.recv(9)\n\
+        except OSError as e: print(e.strerror)";
+    let mut child = spawner.spawn(&python(script).network(Network::Gateway)).await.unwrap();
+    let sockets = child.take_sockets().unwrap();
+    let refused = "Connection refused";
+    let expected = ["own", "own", "own", refused, refused, refused, refused, "Permission denied", refused];
+    assert_eq!(said(child).await.0.lines().collect::<Vec<_>>(), expected);
+    assert_eq!(sockets.rest.unwrap().accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_that_is_used_again_at_once_is_caught_again() {
+    let spawner = spawner(&[]);
+    // The same port on this side each time, whose last connection the other side ended first, so that it lingers there.
+    let script = "import socket\n\
+        for turn in range(3):\n\
+        \x20 s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(('', 40000)); s.settimeout(10)\n\
+        \x20 s.connect(('192.0.2.1', 9000)); print(s.makefile().read()); s.close()";
+    let mut child = spawner.spawn(&python(script).network(Network::Gateway)).await.unwrap();
+    let rest = child.take_sockets().unwrap().rest.unwrap();
+    let served = tokio::task::spawn_blocking(move || [(); 3].map(|()| tell_what_was_dialled(&rest).port()));
+    assert_eq!(said(child).await.0, "192.0.2.1\n".repeat(3));
+    assert_eq!(served.await.unwrap(), [9_000; 3]);
+}
+
 /// Receives a datagram and answers it. The kernel wants to say to which address it was sent: here is no room for
 /// that, and it says that it had no room.
 fn answer_one(socket: &UdpSocket) -> IpAddr {
@@ -169,5 +254,5 @@ async fn names_are_looked_up_and_addresses_listed_without_rights_over_the_networ
 
 #[test]
 fn all_of_this_holds_for_an_ordinary_user_too() {
-    common::as_nobody(7);
+    common::as_nobody(11);
 }

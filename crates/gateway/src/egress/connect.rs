@@ -25,8 +25,8 @@ pub(crate) struct Place {
 /// The port that names are asked for on.
 pub(crate) const DNS: u16 = 53;
 
-/// Takes the connections of one listener until the run is over.
-pub(crate) async fn accept(berth: Arc<Berth>, listener: TcpListener, port: u16) {
+/// Takes the connections of one listener until the run is over: to this port, or each to the one that is its own.
+pub(crate) async fn accept(berth: Arc<Berth>, listener: TcpListener, port: Option<u16>) {
     loop {
         let accepted = tokio::select! {
             () = berth.stop.cancelled() => return,
@@ -42,6 +42,7 @@ pub(crate) async fn accept(berth: Arc<Berth>, listener: TcpListener, port: u16) 
         };
         let Ok(address) = stream.local_addr() else { continue };
         let dialled = berth.names.dialled(address.ip());
+        let port = port.unwrap_or(address.port());
         let Some(place) = place(&berth) else {
             crowded(&berth, dialled, port);
             continue;

@@ -62,7 +62,8 @@ impl Harbour for Gateway {
 
 /// Answers on these sockets until the berth is told to stop.
 pub(crate) fn moor(berth: &Arc<Berth>, sockets: RunSockets) {
-    for (port, listener) in sockets.tcp {
+    let known = sockets.tcp.into_iter().map(|(port, listener)| (Some(port), listener));
+    for (port, listener) in known.chain(sockets.rest.map(|listener| (None, listener))) {
         let listening = listener.set_nonblocking(true).and_then(|()| TcpListener::from_std(listener));
         match listening {
             Ok(listener) => {

@@ -52,7 +52,13 @@ pub(crate) async fn carry<S: Stream>(
             give_back(fare, "what was spoken is not TLS");
             bytes_only(berth, stream, host, port).await;
         }
-        First::Closed => give_back(fare, "the connection ended before it said anything"),
+        First::Closed => {
+            give_back(fare, "the connection ended before it said anything");
+            // Whoever tries whether somebody answers leaves a trace as well.
+            if !berth.grants(|holds| holds.reaches(&host, port)) {
+                let _refused = berth.admit(connection(&host, port, EgressProtocol::Tcp)).await;
+            }
+        }
         First::Broken(error) => {
             give_back(fare, "what was spoken is not TLS");
             berth.turn_away(&host, port, Code::InvalidInput, format!("{}.", capital(&error.to_string())));

@@ -4,6 +4,7 @@
 //! so it comes after them; seccomp forbids what the others need, so it comes last.
 
 mod capabilities;
+mod catch;
 mod confine;
 mod descendants;
 mod devices;
@@ -16,6 +17,7 @@ mod kernel_files;
 mod limit;
 mod mounts;
 mod namespaces;
+mod netlink;
 mod network;
 mod routes;
 mod seccomp;

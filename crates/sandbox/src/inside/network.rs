@@ -6,15 +6,17 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, ipproto, listen, socket_with, sockopt};
 
+use super::catch;
 use super::found::Found;
 use super::routes::{self, Family};
 use crate::layer::LayerName;
-use crate::limits::{BACKLOG, TCP_PORTS, UDP_PORTS};
+use crate::limits::{BACKLOG, CATCH_PORT, TCP_PORTS, UDP_PORTS};
 use crate::network::Network;
 use crate::system::{Namespaces, switch_on};
 use crate::wire::Failure;
 
-/// Sets up the network that was ordered; the sockets to hand out, in the order of [`TCP_PORTS`] and [`UDP_PORTS`].
+/// Sets up the network that was ordered; the sockets to hand out, in the order of [`TCP_PORTS`] and [`UDP_PORTS`],
+/// then what catches the rest, if something does.
 ///
 /// # Errors
 /// When it cannot be: a child that must not reach the machine's network is not started with it.
@@ -25,6 +27,7 @@ pub(super) fn prepare(
 ) -> Result<Vec<OwnedFd>, Failure> {
     if !network.is_own() {
         found.missing(LayerName::NetworkNamespace, "the machine's network was ordered");
+        found.missing(LayerName::TransparentProxy, "the machine's network was ordered");
         return Ok(Vec::new());
     }
     if !namespaces.has(Namespaces::NETWORK) {
@@ -33,13 +36,14 @@ pub(super) fn prepare(
     }
     if network == Network::None {
         found.in_force(LayerName::NetworkNamespace, "no network");
+        found.in_force(LayerName::TransparentProxy, "no network");
         return Ok(Vec::new());
     }
     let families = routes::lead_here().map_err(|error| {
         let why = format!("leading all addresses to the gateway: {error}");
         Failure::layer(LayerName::NetworkNamespace, why)
     })?;
-    let sockets =
+    let mut sockets =
         listen_all(families).map_err(|error| Failure::setup("listening for the gateway", &error))?;
     found.in_force(
         LayerName::NetworkNamespace,
@@ -48,7 +52,28 @@ pub(super) fn prepare(
             Family::V4 => "every IPv4 address leads to the gateway; there is no IPv6",
         },
     );
+    match catch_rest(families) {
+        Ok(socket) => {
+            sockets.push(socket);
+            found.in_force(LayerName::TransparentProxy, "every TCP port of every address but loopback");
+        }
+        Err(error) => found.missing(LayerName::TransparentProxy, format!("catching other ports: {error}")),
+    }
     Ok(sockets)
+}
+
+/// The socket that catches TCP to every other port.
+fn catch_rest(family: Family) -> io::Result<OwnedFd> {
+    let socket = unbound(family, SocketType::STREAM)?;
+    // Before it is bound: to have connections that are to other addresses and ports than its own.
+    match family {
+        Family::Both => switch_on(socket.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_TRANSPARENT)?,
+        Family::V4 => switch_on(socket.as_fd(), libc::IPPROTO_IP, libc::IP_TRANSPARENT)?,
+    }
+    bind_to(&socket, family, CATCH_PORT)?;
+    listen(&socket, BACKLOG)?;
+    catch::all_ports()?;
+    Ok(socket)
 }
 
 fn listen_all(family: Family) -> io::Result<Vec<OwnedFd>> {
@@ -71,16 +96,29 @@ fn listen_all(family: Family) -> io::Result<Vec<OwnedFd>> {
 }
 
 fn bound(family: Family, kind: SocketType, port: u16) -> io::Result<OwnedFd> {
+    let socket = unbound(family, kind)?;
+    bind_to(&socket, family, port)?;
+    Ok(socket)
+}
+
+fn unbound(family: Family, kind: SocketType) -> io::Result<OwnedFd> {
     let protocol = Some(if kind == SocketType::STREAM { ipproto::TCP } else { ipproto::UDP });
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let (domain, address) = match family {
-        Family::Both => (AddressFamily::INET6, SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))),
-        Family::V4 => (AddressFamily::INET, SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))),
+    let domain = match family {
+        Family::Both => AddressFamily::INET6,
+        Family::V4 => AddressFamily::INET,
     };
     let socket = socket_with(domain, kind, flags, protocol)?;
     if family == Family::Both {
         sockopt::set_ipv6_v6only(&socket, false)?;
     }
-    bind(&socket, &address)?;
     Ok(socket)
+}
+
+fn bind_to(socket: &OwnedFd, family: Family, port: u16) -> io::Result<()> {
+    let address = match family {
+        Family::Both => SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)),
+        Family::V4 => SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
+    };
+    Ok(bind(socket, &address)?)
 }

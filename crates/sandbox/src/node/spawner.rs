@@ -20,7 +20,7 @@ use super::stderr::BoundedStderr;
 use super::table::{Answer, Slot, Started, Table};
 use crate::command::Command;
 use crate::error::SpawnError;
-use crate::layer::Layers;
+use crate::layer::{LayerName, Layers};
 use crate::limits::{CHILDREN_MAX, MESSAGE_BYTES_MAX, SHORTAGE_PAUSE, SPAWN_TIMEOUT, TCP_PORTS, UDP_PORTS};
 use crate::network::{Network, Sockets};
 use crate::refusal::{Named, explain};
@@ -147,8 +147,8 @@ impl Spawner {
         let leash = Leash { id, shared: Arc::clone(&self.shared) };
         self.shared.send(Outgoing { id, bytes, descriptors: pipes.theirs });
         let Started { pid, layers, handed } = await_answer(answer, &named).await?;
-        let (sockets, volumes) = name_handed(handed, command)?;
         let layers = Layers::new(layers, command.layers());
+        let (sockets, volumes) = name_handed(handed, command, &layers)?;
         let mut process = Process { id, pid, layers, ended: ending, leash, sockets, volumes, errors: None };
         let stderr = if command.errors_read {
             BoundedStderr::reading(pipes.stderr)
@@ -165,25 +165,32 @@ impl Spawner {
 type Volumes = Vec<(PathBuf, OwnedFd)>;
 
 /// Sockets and volumes in the order in which they are made inside.
-fn name_handed(handed: Vec<OwnedFd>, command: &Command) -> Result<(Option<Sockets>, Volumes), SpawnError> {
+fn name_handed(
+    handed: Vec<OwnedFd>,
+    command: &Command,
+    layers: &Layers,
+) -> Result<(Option<Sockets>, Volumes), SpawnError> {
     let listens = command.network == Network::Gateway;
-    let sockets = if listens { TCP_PORTS.len() + UDP_PORTS.len() } else { 0 };
+    let catches = listens && layers.in_force(LayerName::TransparentProxy);
+    let sockets = if listens { TCP_PORTS.len() + UDP_PORTS.len() + usize::from(catches) } else { 0 };
     if handed.len() != sockets + command.volumes.len() {
         let why = "its sockets and volumes did not arrive; too many files are open, or programs of this user hold \
                    too many descriptors on their way";
         return Err(SpawnError::Setup(why.to_owned()));
     }
     let mut handed = handed.into_iter();
-    let sockets = listens.then(|| name_sockets(&mut handed));
+    let sockets = listens.then(|| name_sockets(&mut handed, catches));
     let volumes = command.volumes.iter().map(|volume| volume.target.clone()).zip(handed).collect();
     Ok((sockets, volumes))
 }
 
-fn name_sockets(handed: &mut impl Iterator<Item = OwnedFd>) -> Sockets {
+fn name_sockets(handed: &mut impl Iterator<Item = OwnedFd>, catches: bool) -> Sockets {
     let tcp =
         TCP_PORTS.into_iter().zip(handed.by_ref()).map(|(port, socket)| (port, socket.into())).collect();
-    let udp = UDP_PORTS.into_iter().zip(handed).map(|(port, socket)| (port, socket.into())).collect();
-    Sockets { tcp, udp }
+    let udp =
+        UDP_PORTS.into_iter().zip(handed.by_ref()).map(|(port, socket)| (port, socket.into())).collect();
+    let rest = if catches { handed.next().map(Into::into) } else { None };
+    Sockets { tcp, udp, rest }
 }
 
 pub(super) async fn await_answer(

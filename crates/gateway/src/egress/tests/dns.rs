@@ -89,7 +89,7 @@ async fn an_answer_leaves_from_the_address_that_was_asked() {
     for bound in ["0.0.0.0:0", "[::]:0"] {
         let socket = std::net::UdpSocket::bind(bound).unwrap();
         let port = socket.local_addr().unwrap().port();
-        moor(&sandbox.berth, RunSockets { tcp: Vec::new(), udp: vec![(53, socket)] });
+        moor(&sandbox.berth, RunSockets { udp: vec![(53, socket)], ..RunSockets::default() });
         for asked in ["127.0.0.9", "127.200.0.1", "::1"] {
             let server = SocketAddr::new(asked.parse().unwrap(), port);
             if bound.starts_with('0') && server.is_ipv6() {
@@ -128,7 +128,7 @@ async fn the_end_of_the_run_ends_its_answers() {
     let sandbox = Sandbox::start(&["api.example"]).await;
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
-    moor(&sandbox.berth, RunSockets { tcp: Vec::new(), udp: vec![(53, socket)] });
+    moor(&sandbox.berth, RunSockets { udp: vec![(53, socket)], ..RunSockets::default() });
     let berth = Arc::downgrade(&sandbox.berth);
     sandbox.berth.stop.cancel();
     drop(sandbox);

@@ -49,7 +49,7 @@ async fn sockets_are_answered_until_the_mooring_is_dropped() {
     );
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let sockets = RunSockets { tcp: vec![(80, listener)], udp: Vec::new() };
+    let sockets = RunSockets { tcp: vec![(80, listener)], ..RunSockets::default() };
     let mooring = sandbox.gateway.attach(sandbox.run.clone(), sockets);
     let mut open = tokio::net::TcpStream::connect(address).await.unwrap();
     // Nothing is granted, and that is said: somebody answers.

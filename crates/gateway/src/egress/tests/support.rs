@@ -130,7 +130,7 @@ impl Sandbox {
     pub(super) fn open(&mut self, port: u16) {
         let listener = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
         self.ports.insert(port, listener.local_addr().unwrap().port());
-        let sockets = ringfence_kernel::RunSockets { tcp: vec![(port, listener)], udp: Vec::new() };
+        let sockets = ringfence_kernel::RunSockets { tcp: vec![(port, listener)], ..Default::default() };
         moor(&self.berth, sockets);
     }
 
