@@ -22,8 +22,8 @@ use smol_str::SmolStr;
 
 use crate::compile::Compiled;
 use crate::config::{
-    AgentConfig, EnvironmentValue, SecretError, SecretSource, ServerConfig, Share, Transport, TrustConfig,
-    WorkspaceConfig,
+    AgentConfig, EnvironmentValue, SecretError, SecretSource, ServerConfig, ServerSandbox, Share, Transport,
+    TrustConfig, WorkspaceConfig,
 };
 
 /// A part of a configuration that passed its checks and cannot be used after all.
@@ -117,6 +117,12 @@ fn agent_setup(agent: &AgentConfig) -> Option<AgentSetup> {
     })
 }
 
+/// What a tool server in a sandbox of its own may reach.
+fn held_hosts(sandbox: &ServerSandbox) -> Option<AgentSetup> {
+    let egress = EgressGrants::parse(sandbox.egress.iter().map(String::as_str)).ok()?;
+    Some(AgentSetup::reaching(egress))
+}
+
 fn server_setup(server: &ServerConfig) -> ServerSetup {
     let words = server.actions.iter().map(|action| {
         let words = ToolWords {
@@ -133,7 +139,7 @@ fn server_setup(server: &ServerConfig) -> ServerSetup {
         actions: words.collect(),
         breaker: BreakerSetup { failures: server.breaker_failures, open_for: server.breaker_open_for },
         call_timeout: server.timeout,
-        holds: None,
+        holds: server.sandbox().and_then(held_hosts).map(Box::new),
     }
 }
 
@@ -179,7 +185,7 @@ fn target(workspace: &WorkspaceConfig, server: &ServerConfig) -> Result<Target, 
             }
             Ok(Target::Http(Arc::new(HttpTarget { url: url.uri().clone(), headers: sent })))
         }
-        Transport::Stdio { command, environment, directory, share } => {
+        Transport::Stdio { command, environment, directory, share, sandbox } => {
             let (program, arguments) = command.split_first().ok_or_else(|| unusable("command"))?;
             let mut variables = Vec::new();
             for (name, value) in environment {
@@ -198,6 +204,7 @@ fn target(workspace: &WorkspaceConfig, server: &ServerConfig) -> Result<Target, 
                     Share::Run => TargetShare::Run,
                     Share::Workspace => TargetShare::Workspace,
                 },
+                sandbox: sandbox.as_ref().map(|sandbox| Box::new(runs::sandboxed(sandbox))),
             })))
         }
     }

@@ -225,7 +225,7 @@ fn what_an_agent_can_change_holds_nothing_that_decides_what_agents_may_do() {
     let said = read(&writable(".")).unwrap_err().render();
     assert!(said.contains("which decides what agents may do"), "{said}");
     let said = read(&writable("agent")).unwrap_err().render();
-    assert!(said.contains("which is shown to an agent by itself"), "{said}");
+    assert!(said.contains("which is shown in a sandbox by itself"), "{said}");
     let both = format!("{}, {{ source: out/cache, target: /y }}", writable("out"));
     let said = read(&both).unwrap_err().render();
     assert!(said.contains("out/cache, which is shown"), "{said}");

@@ -27,7 +27,8 @@ models:
 ";
 
 /// Files beside the configuration.
-const BESIDE: [(&str, &str); 4] = [
+const BESIDE: [(&str, &str); 5] = [
+    ("papers", ""),
     ("safety-policy.yaml", POLICY),
     ("prices.yaml", PRICES),
     ("bad.yaml", "source: us\nas_of: soon\nmodels:\n  x: { input: 1 }\n"),

@@ -1,7 +1,7 @@
 //! The gateway as the binary sees it.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ringfence_kernel::Kernel;
@@ -25,6 +25,7 @@ use crate::mcp::looks::Looks;
 use crate::mcp::rounds::Rounds;
 use crate::mcp::session::Sessions;
 use crate::mcp::upstream::children::{ChildView, Children};
+use crate::mcp::upstream::residence::Quarters;
 use crate::targets::Targets;
 use crate::{Doors, Limits};
 
@@ -73,12 +74,13 @@ impl Gateway {
         world: World,
     ) -> Result<Self, StartError> {
         let wires = Wires::new(&limits).map_err(StartError::Authorities)?;
-        Ok(Self(Arc::new(Gate {
+        let outside = Outside::new(world, &limits.egress).map_err(StartError::Authorities)?;
+        Ok(Self(Arc::new_cyclic(|gate| Gate {
             kernel,
             targets,
             doors,
             wires,
-            children: Children::new(spawner, &limits),
+            children: Children::new(spawner, Quarters::new(gate.clone()), &limits),
             sessions: Sessions::new(&limits),
             eras: Eras::default(),
             catalog: Catalog::default(),
@@ -87,7 +89,7 @@ impl Gateway {
             loads: Loads::new(&limits),
             cache: Cache::default(),
             turns: Turns::default(),
-            outside: Outside::new(world, &limits.egress).map_err(StartError::Authorities)?,
+            outside,
             authorities: Authorities::default(),
             shutdown: CancellationToken::new(),
             limits,
@@ -102,6 +104,21 @@ impl Gateway {
     /// Waits until it is known which answers of models were kept before.
     pub async fn kept_answers_known(&self) {
         self.0.cache.looked().await;
+    }
+
+    /// Says where files may stand for a moment while sandboxes of tool servers are made; without this, none with a sandbox of its
+    /// own can be started.
+    pub fn make_sandboxes_in(&self, folder: PathBuf) {
+        self.0.children.quarters().keep_under(folder);
+    }
+
+    /// Ends every tool server that runs as a child, and waits until nothing of them is left, for a bounded time.
+    pub async fn end_children(&self) {
+        self.0.children.end_all().await;
+    }
+
+    pub(crate) fn of(gate: Arc<Gate>) -> Self {
+        Self(gate)
     }
 
     pub(crate) fn gate(&self) -> &Arc<Gate> {

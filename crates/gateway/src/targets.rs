@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use http::{HeaderName, Uri};
+use ringfence_sandbox::Root;
 use ringfence_types::{Digest, ModelName, ServerName, WorkspaceName};
 
 pub use crate::llm::provider::{
@@ -89,6 +90,17 @@ pub struct StdioTarget {
     pub directory: Option<PathBuf>,
     /// Who shares a child.
     pub share: Share,
+    /// The sandbox of its own, if it has one; else it sees the machine's files, but for some, and its network.
+    pub sandbox: Option<Box<Sandboxed>>,
+}
+
+/// What a stdio server has in a sandbox of its own. What it reaches, the kernel's setup says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sandboxed {
+    /// The files it sees.
+    pub root: Root,
+    /// What it may use.
+    pub limits: ringfence_sandbox::Limits,
 }
 
 /// Who shares one child of a stdio server.

@@ -1,14 +1,19 @@
 //! What a run of an agent is made of, as the configuration has it.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ringfence_kernel::Run;
-use ringfence_sandbox::{Command, LayerName, Limits, Network, Root};
+use ringfence_sandbox::{Command, LayerName, Limits, Network, Root, Trust};
 
 /// Where the agent's files are inside.
 const FILES: &str = "/agent/files";
+
+/// Where it leaves what is kept of it.
+pub(crate) const OUT: &str = "/agent/out";
+
+/// Where it finds and leaves what its agent keeps between runs.
+pub(crate) const STATE: &str = "/agent/state";
 
 /// What is said where a program wants a key: the gateway adds the real one outside.
 const KEY: &str = "unused";
@@ -34,10 +39,18 @@ pub struct Plan {
     pub cpu_percent: Option<u32>,
     /// Bytes of its work folder.
     pub work_bytes: u64,
+    /// Bytes of what it may leave to be kept; `None` where there is no folder for it.
+    pub out_bytes: Option<u64>,
+    /// Bytes of what its agent keeps between runs; `None` where it keeps nothing.
+    pub state_bytes: Option<u64>,
     /// Bytes that are kept of what it writes to standard output and standard error together.
     pub output_bytes: u64,
     /// It is ended when it neither writes nor acts for so long.
     pub idle: Option<Duration>,
+    /// Whether it reads what it is given on standard input.
+    pub takes_input: bool,
+    /// Whether it may start runs of other agents.
+    pub spawns: bool,
     /// Layers without which it is refused.
     pub require: Vec<LayerName>,
 }
@@ -82,6 +95,11 @@ impl Plan {
         if self.files.is_some() {
             command = command.directory(FILES);
         }
+        for (target, bytes) in [(OUT, self.out_bytes), (STATE, self.state_bytes)] {
+            if let Some(bytes) = bytes {
+                command = command.volume(target, bytes);
+            }
+        }
         for (name, value) in self.variables(run, trust.is_some()) {
             command = command.variable(name, value);
         }
@@ -97,7 +115,7 @@ impl Plan {
             root = if *writable { root.writable(source, target) } else { root.read_only(source, target) };
         }
         match trust {
-            Some(trust) => root.read_only(trust.all(), AUTHORITY).read_only(trust.own(), OWN_AUTHORITY),
+            Some(trust) => trust.show(root),
             None => root,
         }
     }
@@ -117,62 +135,17 @@ impl Plan {
             // What is printed is seen at once.
             pair("PYTHONUNBUFFERED", "1"),
         ];
+        if self.spawns {
+            all.push(pair("RINGFENCE_API_URL", "http://gateway/api/v1"));
+        }
         for server in &self.servers {
             let name = server.to_ascii_uppercase().replace('-', "_");
             all.push((format!("RINGFENCE_MCP_{name}_URL"), format!("http://gateway/mcp/{server}")));
         }
         if has_trust {
-            for name in ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO"] {
-                all.push(pair(name, AUTHORITY));
-            }
-            all.push(pair("NODE_EXTRA_CA_CERTS", OWN_AUTHORITY));
+            all.extend(Trust::variables().map(|(name, path)| pair(name, path)));
         }
         all.extend(self.environment.iter().cloned());
         all
-    }
-}
-
-/// The authorities that programs inside trust: the machine's and the run's own; and the run's own alone.
-const AUTHORITY: &str = "/agent/trust/all.pem";
-const OWN_AUTHORITY: &str = "/agent/trust/run.pem";
-
-/// Where distributions keep the authorities of the machine.
-const MACHINES: [&str; 3] =
-    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
-
-/// The certificates that programs of one run trust, in files that are removed with this.
-#[derive(Debug)]
-pub(crate) struct Trust(PathBuf);
-
-// === impl Trust ===
-
-impl Trust {
-    /// Writes them into a folder: the machine's and `own`, which is PEM.
-    pub(crate) fn write(folder: &Path, own: &[u8]) -> io::Result<Self> {
-        let trust = Self(folder.to_owned());
-        let mut all = MACHINES.iter().find_map(|path| std::fs::read(path).ok()).unwrap_or_default();
-        if !all.is_empty() && !all.ends_with(b"\n") {
-            all.push(b'\n');
-        }
-        all.extend_from_slice(own);
-        std::fs::write(trust.all(), all)?;
-        std::fs::write(trust.own(), own)?;
-        Ok(trust)
-    }
-
-    fn all(&self) -> PathBuf {
-        self.0.join("trust-all.pem")
-    }
-
-    fn own(&self) -> PathBuf {
-        self.0.join("trust-run.pem")
-    }
-}
-
-impl Drop for Trust {
-    fn drop(&mut self) {
-        // What cannot be removed goes with the folder, and holds no secret.
-        let _ = std::fs::remove_file(self.all());
-        let _ = std::fs::remove_file(self.own());
     }
 }

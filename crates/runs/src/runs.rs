@@ -6,14 +6,12 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::sync::atomic::AtomicU64;
 
 use parking_lot::Mutex;
-use ringfence_kernel::{
-    Actor, Begin, EndedBy, Harbour, Kernel, LedgerUnavailable, MintError, Run, RunError, RunStep,
-};
-use ringfence_sandbox::Spawner;
-use ringfence_types::{RunId, WorkspaceName};
+use ringfence_kernel::{Actor, Begin, EndedBy, Harbour, Kernel, MintError, Run, RunError, RunStep};
+use ringfence_sandbox::{Spawner, Trust};
+use ringfence_types::RunId;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -21,11 +19,13 @@ use tokio_util::task::TaskTracker;
 use crate::limits::QUEUE_MAX;
 use crate::output::{Follower, Output, OutputError};
 use crate::plan::Plan;
-use crate::queue::Queue;
+use crate::plans::Plans;
+use crate::queue::{Queue, Waiting};
+use crate::state::{Store, Turns};
 use crate::supervise::{Order, Supervisor};
 
 /// The name of the file with what a run wrote, in the run's folder.
-const OUTPUT: &str = "output.jsonl";
+pub(crate) const OUTPUT: &str = "output.jsonl";
 
 /// All runs of a node. Cheap to clone; clones are the same.
 #[derive(Clone)]
@@ -36,6 +36,10 @@ pub struct Runs(pub(crate) Arc<Inner>);
 pub struct Options {
     /// Where what they write is kept: in `WORKSPACE/RUN/output.jsonl`.
     pub directory: PathBuf,
+    /// Where what agents keep between runs is, in `WORKSPACE/AGENT`, sealed.
+    pub states: PathBuf,
+    /// Where the keys are that it is sealed with, by workspace.
+    pub keys: PathBuf,
     /// So many at once; the others wait.
     pub at_once: usize,
 }
@@ -63,7 +67,14 @@ pub(crate) struct Inner {
     pub spawner: Option<Spawner>,
     pub harbour: Arc<dyn Harbour>,
     pub directory: PathBuf,
+    pub states: Store,
+    /// Who may change what an agent keeps.
+    pub turns: Turns,
+    /// Bytes of what runs wrote and left, as far as it was counted.
+    pub kept_bytes: AtomicU64,
+    pub making_room: tokio::sync::Mutex<()>,
     pub queue: Queue,
+    pub plans: Plans,
     pub living: Mutex<HashMap<RunId, Living>>,
     pub tasks: TaskTracker,
     pub shutdown: CancellationToken,
@@ -74,6 +85,8 @@ pub(crate) struct Living {
     pub orders: mpsc::UnboundedSender<Order>,
     /// Once its program runs.
     pub output: Option<Arc<Output>>,
+    /// It waits until another run of its agent gives up what the agent keeps.
+    pub awaits_state: bool,
 }
 
 // === impl Runs ===
@@ -89,6 +102,10 @@ impl Runs {
         harbour: Arc<dyn Harbour>,
         options: Options,
     ) -> Result<Self, RunError> {
+        // Before the end of those runs is on record: what comes after may be the end of this node as well.
+        for (_, workspace) in folders(&options.directory) {
+            folders(&workspace).iter().for_each(|(_, run)| Trust::forget(run));
+        }
         for lost in kernel.living_runs() {
             let step = RunStep::Ended {
                 why: EndedBy::Crash,
@@ -103,7 +120,12 @@ impl Runs {
             spawner,
             harbour,
             directory: options.directory,
+            states: Store::new(options.states, options.keys),
+            turns: Turns::default(),
+            kept_bytes: AtomicU64::new(0),
+            making_room: tokio::sync::Mutex::new(()),
             queue: Queue::new(options.at_once, QUEUE_MAX),
+            plans: Plans::default(),
             living: Mutex::default(),
             tasks: TaskTracker::new(),
             shutdown: CancellationToken::new(),
@@ -130,12 +152,14 @@ impl Runs {
             return Err(StartError::NoSpawner("it has no spawner"));
         }
         let waiting = self.0.queue.join(&begin.workspace).ok_or(StartError::QueueFull)?;
-        let run = self.0.kernel.queue_run(begin, by).await?;
-        let (orders, inbox) = mpsc::unbounded_channel();
-        self.0.living.lock().insert(run.id, Living { orders, output: None });
-        let supervisor = Supervisor::new(Arc::clone(&self.0), Arc::clone(&run), plan, extra, input);
-        self.0.tasks.spawn(supervisor.live(waiting, inbox));
-        Ok(run)
+        let (inner, by) = (Arc::clone(&self.0), by.clone());
+        // A task of its own: a run that stands in the log has somebody to look after it, whoever goes away.
+        let begun = self.0.tasks.spawn(async move {
+            let run = inner.kernel.queue_run(begin, &by).await?;
+            inner.supervise(&run, plan, extra, input, waiting);
+            Ok(run)
+        });
+        begun.await.unwrap_or(Err(StartError::Stopping))
     }
 
     /// Asks a run to end: SIGTERM, and after a grace the end of everything in its sandbox. Returns when that is on record.
@@ -153,7 +177,9 @@ impl Runs {
     /// As there. One that is being stopped is killed.
     pub async fn kill(&self, run: RunId, reason: &str, by: &Actor) -> Result<(), RunError> {
         self.0.kernel.kill(run, reason, by).await?;
-        self.order(run, Order::Kill);
+        // What stands under it is being stopped with it, and has no more time either.
+        let below = self.0.kernel.living_below(run);
+        [run].into_iter().chain(below).for_each(|run| self.order(run, Order::Kill));
         Ok(())
     }
 
@@ -199,23 +225,6 @@ impl Runs {
         self.0.living.lock().contains_key(&run)
     }
 
-    /// Removes what was written by runs that are over for longer than `kept` says for their workspace.
-    pub fn prune(&self, kept: impl Fn(&WorkspaceName) -> Duration) {
-        let now = SystemTime::now();
-        for (workspace, folder) in folders(&self.0.directory) {
-            let Ok(workspace) = WorkspaceName::new(&workspace) else { continue };
-            for (run, folder) in folders(&folder) {
-                let lives = run.parse().is_ok_and(|run| self.is_living(run));
-                let written = std::fs::metadata(folder.join(OUTPUT)).and_then(|metadata| metadata.modified());
-                let age = written.ok().and_then(|written| now.duration_since(written).ok());
-                if !lives && age.is_some_and(|age| age > kept(&workspace)) {
-                    // What cannot be removed now is tried again.
-                    let _ = std::fs::remove_dir_all(folder);
-                }
-            }
-        }
-    }
-
     /// Ends every run and waits until nothing of them is left.
     pub async fn shut_down(&self) {
         self.0.shutdown.cancel();
@@ -234,6 +243,21 @@ impl Runs {
 // === impl Inner ===
 
 impl Inner {
+    /// Looks after a run that waits for its place, until its end.
+    pub(crate) fn supervise(
+        self: &Arc<Self>,
+        run: &Arc<Run>,
+        plan: Plan,
+        extra: Vec<String>,
+        input: Vec<u8>,
+        waiting: Waiting,
+    ) {
+        let (orders, inbox) = mpsc::unbounded_channel();
+        self.living.lock().insert(run.id, Living { orders, output: None, awaits_state: false });
+        let supervisor = Supervisor::new(Arc::clone(self), Arc::clone(run), plan, extra, input);
+        self.tasks.spawn(supervisor.live(waiting, inbox));
+    }
+
     /// Makes the folder of a run, and in it the file for what it writes.
     pub(crate) fn output(&self, run: &Run, most: u64) -> io::Result<(PathBuf, Arc<Output>)> {
         let folder = self.directory.join(run.workspace.as_str()).join(run.id.to_string());
@@ -245,7 +269,18 @@ impl Inner {
         Ok((folder, output))
     }
 
-    fn output_of(&self, run: RunId) -> Option<PathBuf> {
+    pub(crate) fn awaits_state(&self, run: RunId, awaits: bool) {
+        if let Some(living) = self.living.lock().get_mut(&run) {
+            living.awaits_state = awaits;
+        }
+    }
+
+    pub(crate) fn folder_of(&self, run: RunId) -> Option<PathBuf> {
+        let mut paths = folders(&self.directory).into_iter().map(|(_, folder)| folder.join(run.to_string()));
+        paths.find(|path| path.is_dir())
+    }
+
+    pub(crate) fn output_of(&self, run: RunId) -> Option<PathBuf> {
         let of = |folder: &Path| folder.join(run.to_string()).join(OUTPUT);
         let mut paths = folders(&self.directory).into_iter().map(|(_, folder)| of(&folder));
         paths.find(|path| path.exists())
@@ -253,21 +288,12 @@ impl Inner {
 
     /// Takes a step, again and again while the log is away: what has happened must not go missing.
     pub(crate) async fn step(&self, run: RunId, step: RunStep) {
-        for pause in [1, 10, 100, 1_000, 5_000, 10_000, 30_000] {
-            match self.kernel.step_run(run, step.clone(), &Actor::node()).await {
-                Err(RunError::LedgerUnavailable(LedgerUnavailable)) => {
-                    tokio::time::sleep(Duration::from_millis(pause)).await;
-                }
-                // It stands where it stands: somebody else was faster.
-                _ => return,
-            }
-        }
-        tracing::error!(%run, step = step.event(), "the log cannot take a step of a run; the next start of the node ends it there");
+        self.kernel.step_run_surely(run, step).await;
     }
 }
 
 /// The folders in a folder, by name; none where it cannot be read.
-fn folders(folder: &Path) -> Vec<(String, PathBuf)> {
+pub(crate) fn folders(folder: &Path) -> Vec<(String, PathBuf)> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
     folders.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path()))).collect()

@@ -1,24 +1,27 @@
 //! One run, from its place in the queue to its end.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ringfence_json::Object;
 use ringfence_kernel::{EndedBy, Exit, Phase, Run, RunSockets, RunStep};
-use ringfence_sandbox::{Child, ExitStatus, LayerState, Layers, Process, Sockets};
+use ringfence_sandbox::{Child, ExitStatus, Layers, Process, Sockets, Trust};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval, sleep_until, timeout};
 
+use crate::kept::{Keeper, Volumes};
 use crate::limits::{KILL_GRACE, LAST_WORDS, LOOK, STOP_GRACE};
 use crate::output::{Output, Stream};
-use crate::plan::{Plan, Trust};
+use crate::plan::Plan;
 use crate::queue::Waiting;
 use crate::reader::{Reader, Written};
 use crate::runs::Inner;
+use crate::state::Turn;
 
 /// What a run is told.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +40,16 @@ pub(crate) struct Supervisor {
     plan: Plan,
     extra: Vec<String>,
     input: Vec<u8>,
+    /// To change what its agent keeps; until its end is on record.
+    turn: Option<Turn>,
+}
+
+/// A program that runs, and what is kept of it.
+struct Begun {
+    child: Child,
+    output: Arc<Output>,
+    volumes: Volumes,
+    folder: PathBuf,
 }
 
 /// How it came to an end.
@@ -45,6 +58,8 @@ struct End {
     reason: String,
     exit: Option<Exit>,
     output_bytes: u64,
+    /// What is kept of it takes so much of the disk.
+    kept_bytes: u64,
 }
 
 // === impl Supervisor ===
@@ -57,7 +72,7 @@ impl Supervisor {
         extra: Vec<String>,
         input: Vec<u8>,
     ) -> Self {
-        Self { inner, run, plan, extra, input }
+        Self { inner, run, plan, extra, input, turn: None }
     }
 
     pub(crate) async fn live(mut self, waiting: Waiting, mut orders: mpsc::UnboundedReceiver<Order>) {
@@ -70,6 +85,8 @@ impl Supervisor {
         };
         self.inner.step(self.run.id, step).await;
         self.inner.living.lock().remove(&self.run.id);
+        self.turn = None;
+        self.inner.has_left(end.kept_bytes).await;
     }
 
     async fn until_the_end(&mut self, waiting: Waiting, orders: &mut mpsc::UnboundedReceiver<Order>) -> End {
@@ -78,9 +95,10 @@ impl Supervisor {
             (why, reason) = self.ended_from_above() => return End::before_it_began(why, reason),
             place = self.place(waiting) => place,
         };
-        let Some(_place) = place else {
+        let Some((_place, turn)) = place else {
             return End::before_it_began(EndedBy::Node, "the node stopped before it began".into());
         };
+        self.turn = turn;
         if self
             .inner
             .kernel
@@ -97,19 +115,24 @@ impl Supervisor {
             started = self.start() => started,
         };
         match started {
-            Ok((child, output)) => self.supervise(child, output, orders).await,
+            Ok(Begun { child, output, volumes, folder }) => {
+                let mut end = self.supervise(child, output, orders).await;
+                end.kept_bytes = self.keeper().keep(volumes, &folder, end.why).await;
+                end
+            }
             Err(reason) => End::before_it_began(EndedBy::Start, reason),
         }
     }
 
     /// A place to run in, once nothing above it is suspended: what may not begin keeps no place from others.
-    async fn place(&self, waiting: Waiting) -> Option<OwnedSemaphorePermit> {
+    async fn place(&self, waiting: Waiting) -> Option<(OwnedSemaphorePermit, Option<Turn>)> {
         let may_begin = || self.inner.kernel.lease(&self.run, None).is_ok();
         loop {
             if may_begin() {
+                let turn = self.keeper().turn().await?;
                 let place = waiting.place().await?;
                 if may_begin() {
-                    return Some(place);
+                    return Some((place, turn));
                 }
             }
             tokio::time::sleep(LOOK).await;
@@ -117,7 +140,7 @@ impl Supervisor {
     }
 
     /// Makes the sandbox and starts the program in it.
-    async fn start(&self) -> Result<(Child, Arc<Output>), String> {
+    async fn start(&self) -> Result<Begun, String> {
         let spawner = self.inner.spawner.as_ref().ok_or("this node starts no programs")?;
         let (folder, output) = self
             .inner
@@ -128,8 +151,12 @@ impl Supervisor {
         let trust = own.map(|own| Trust::write(&folder, &own)).transpose();
         let trust = trust.map_err(|error| format!("its certificates cannot be written: {error}"))?;
         let order = self.plan.order(&self.run, &self.extra, trust.as_ref());
-        let child = spawner.spawn(&order).await.map_err(|error| error.to_string())?;
-        Ok((child, output))
+        let (child, volumes) = self.keeper().start(spawner, &order).await?;
+        Ok(Begun { child, output, volumes, folder })
+    }
+
+    fn keeper(&self) -> Keeper<'_> {
+        Keeper { inner: &self.inner, run: &self.run, plan: &self.plan }
     }
 
     /// Looks after the program until nothing of it is left.
@@ -184,7 +211,7 @@ impl Supervisor {
         }
         output.end();
         let output_bytes = written.bytes.load(Ordering::Relaxed);
-        End { why, reason, exit: Some(exit_of(status)), output_bytes }
+        End { why, reason, exit: Some(exit_of(status)), output_bytes, kept_bytes: 0 }
     }
 
     /// Keeps what the program writes.
@@ -196,11 +223,12 @@ impl Supervisor {
         written: &Arc<Written>,
     ) -> Vec<JoinHandle<()>> {
         let read = |stream: Stream, from: Receiver| {
+            let kernel = self.inner.kernel.clone();
             let reader = Reader {
                 stream,
                 output: Arc::clone(output),
                 written: Arc::clone(written),
-                kernel: self.inner.kernel.clone(),
+                now: Box::new(move || kernel.now()),
             };
             tokio::spawn(reader.read(from))
         };
@@ -232,9 +260,11 @@ impl Supervisor {
             let view = self.inner.kernel.run(self.run.id);
             let busy = view.as_ref().is_some_and(|view| {
                 view.in_flight > 0
+                    || view.living_children > 0
                     || view.life.as_ref().is_some_and(|life| life.is_pending || life.phase == Phase::Paused)
             });
-            let now = (written.bytes.load(Ordering::Relaxed), view.map(|view| view.actions));
+            let now =
+                (written.bytes.load(Ordering::Relaxed), view.map(|view| view.actions + view.actions_below));
             if busy || last != Some(now) {
                 (last, since) = (Some(now), Instant::now());
             } else if since.elapsed() >= idle {
@@ -252,7 +282,7 @@ impl Supervisor {
 
 impl End {
     fn before_it_began(why: EndedBy, reason: String) -> Self {
-        Self { why, reason, exit: None, output_bytes: 0 }
+        Self { why, reason, exit: None, output_bytes: 0, kept_bytes: 0 }
     }
 }
 
@@ -306,14 +336,7 @@ fn run_sockets(sockets: Sockets) -> RunSockets {
 
 /// The layers as they stand in the log.
 fn described(layers: &Layers) -> Object {
-    layers.iter().fold(Object::new(), |all, layer| {
-        let state = match &layer.state {
-            LayerState::InForce(how) if how.is_empty() => "in force".to_owned(),
-            LayerState::InForce(how) => format!("in force: {how}"),
-            LayerState::Missing(why) => format!("missing: {why}"),
-        };
-        all.with(layer.name.as_str(), state)
-    })
+    layers.told().fold(Object::new(), |all, (name, state)| all.with(name, state))
 }
 
 fn exit_of(status: ExitStatus) -> Exit {

@@ -22,6 +22,7 @@
 
 mod cgroup;
 mod command;
+mod driver;
 mod error;
 mod harden;
 mod inside;
@@ -29,16 +30,19 @@ mod layer;
 pub mod limits;
 mod network;
 mod node;
+mod oci;
 mod refusal;
 mod root;
 mod server;
 mod stats;
 mod status;
 mod system;
+mod trust;
 mod volume;
 mod wire;
 
 pub use command::{Command, Limits};
+pub use driver::{Container, Driver, DriverName, Local, Posture, Promised, Restricted};
 pub use error::SpawnError;
 pub use harden::harden_process;
 pub use layer::{Layer, LayerName, LayerState, Layers};
@@ -50,3 +54,4 @@ pub use node::{
 pub use root::Root;
 pub use stats::Stats;
 pub use status::ExitStatus;
+pub use trust::Trust;

@@ -17,7 +17,7 @@ pub(crate) use load::render_all;
 pub use load::{Loaded, Rejected, SourceText, load, load_text};
 pub use model::{
     ActionConfig, AgentConfig, Config, EnvironmentValue, LimitsConfig, PersonConfig, PolicyFile, PricesFile,
-    ServerConfig, Share, Transport, TrustConfig, WorkspaceConfig,
+    ServerConfig, ServerSandbox, Share, Transport, TrustConfig, WorkspaceConfig,
 };
 pub use models::{
     CacheConfig, EndpointConfig, ModelApi, ModelConfig, ProviderConfig, ResponseCacheConfig, RouteConfig,

@@ -14,8 +14,8 @@ use ringfence_types::{
 use smol_str::SmolStr;
 
 use super::{
-    BudgetsConfig, CacheConfig, LoopsConfig, ModelConfig, RunBudgetConfig, RunConfig, SandboxLimits,
-    SecretSource, ServerUrl,
+    BudgetsConfig, CacheConfig, LoopsConfig, ModelConfig, MountConfig, RunBudgetConfig, RunConfig,
+    SandboxLimits, SecretSource, ServerUrl,
 };
 
 /// The whole file.
@@ -126,7 +126,20 @@ pub enum Transport {
         directory: Option<PathBuf>,
         /// Who shares one process.
         share: Share,
+        /// The sandbox of its own, if it has one.
+        sandbox: Option<ServerSandbox>,
     },
+}
+
+/// What a tool server has in a sandbox of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerSandbox {
+    /// What it sees of the machine's files beside programs and libraries.
+    pub mounts: Vec<MountConfig>,
+    /// The hosts it may reach: `host[:port][ METHOD /path…]`.
+    pub egress: Vec<String>,
+    /// What it may use of the machine.
+    pub limits: SandboxLimits,
 }
 
 /// The value of an environment variable.
@@ -173,6 +186,8 @@ pub struct AgentConfig {
     pub models: Vec<ModelName>,
     /// The hosts it may reach: `host[:port][ METHOD /path…]`.
     pub egress: Vec<String>,
+    /// The agents of which its runs may start runs.
+    pub spawn: Vec<AgentName>,
     /// Tools that providers host and that it may have models use, by the providers' names for them.
     pub hosted_tools: Vec<SmolStr>,
     /// Whether it may have providers keep requests and answers, and refer to them.
@@ -186,8 +201,6 @@ pub struct AgentConfig {
     /// The program that is started as it, if there is one.
     pub run: Option<RunConfig>,
 }
-    /// The agents of which its runs may start runs.
-    pub spawn: Vec<AgentName>,
 
 /// Bounds of one run; `None` is `off`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -256,6 +269,18 @@ impl Config {
     /// The workspace of that name.
     pub fn workspace(&self, name: &str) -> Option<&WorkspaceConfig> {
         self.workspaces.iter().find(|workspace| workspace.name.as_str() == name)
+    }
+}
+
+// === impl ServerConfig ===
+
+impl ServerConfig {
+    /// The sandbox of its own, if it is started here and has one.
+    pub fn sandbox(&self) -> Option<&ServerSandbox> {
+        match &self.transport {
+            Transport::Stdio { sandbox, .. } => sandbox.as_ref(),
+            Transport::Http { .. } => None,
+        }
     }
 }
 

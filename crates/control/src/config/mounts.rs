@@ -4,46 +4,57 @@ use std::path::{Path, PathBuf};
 
 use ringfence_document::Diagnostic;
 
-use super::{Config, MountConfig, ProviderConfig, RunConfig, SourceText};
+use super::{Config, MountConfig, ProviderConfig, ServerConfig, SourceText, WorkspaceConfig};
 
-/// Refuses folders that agents can change and that hold what says how agents run: the configuration and its policies, this program,
-/// and the files of other mounts, which an agent could lead elsewhere by a symbolic link.
+/// What one sandbox shows of the machine.
+struct Shown<'c> {
+    /// The agent's own files.
+    files: Option<&'c Path>,
+    mounts: &'c [MountConfig],
+}
+
+/// Refuses folders that agents and tool servers can change and that hold what says how agents run: the configuration and its
+/// policies, this program, and the files of other mounts, which could be led elsewhere by a symbolic link.
 pub(super) fn check(config: &Config, texts: &[SourceText], name: &str) -> Vec<Diagnostic> {
-    let runs: Vec<&RunConfig> = config
-        .workspaces
-        .iter()
-        .flat_map(|workspace| &workspace.agents)
-        .filter_map(|agent| agent.run.as_ref())
-        .collect();
-    let writable = runs.iter().flat_map(|run| &run.mounts).filter(|mount| mount.writable);
+    let all: Vec<Shown<'_>> = config.workspaces.iter().flat_map(shown).collect();
+    let writable = all.iter().flat_map(|shown| shown.mounts).filter(|mount| mount.writable);
     let ruling = ruling(config, texts);
     let mut found = Vec::new();
     for mount in writable {
-        let inside = |path: &&PathBuf| path.starts_with(&mount.source);
-        let others = runs
-            .iter()
-            .flat_map(|run| shown(run))
-            .filter(|(_, other)| other.is_none_or(|other| !std::ptr::eq(other, mount)));
-        let mut others = others.map(|(path, _)| path).filter(|path| path.starts_with(&mount.source));
-        let why = match (ruling.iter().find(inside), others.next()) {
+        let ruled = ruling.iter().find(|path| path.starts_with(&mount.source));
+        let why = match (ruled, all.iter().find_map(|shown| shown.endangered_by(mount))) {
             (Some(path), _) => format!("{}, which decides what agents may do", path.display()),
-            (None, Some(path)) => format!("{}, which is shown to an agent by itself", path.display()),
+            (None, Some(path)) => format!("{}, which is shown in a sandbox by itself", path.display()),
             (None, None) => continue,
         };
         let message =
             format!("{} can be changed from inside a sandbox, and holds {why}", mount.source.display());
         found.push(
             Diagnostic::error(name, mount.place, message)
-                .with_hint("give the agent a folder of its own, or leave out `writable: true`"),
+                .with_hint("write a folder of its own there, or leave out `writable: true`"),
         );
     }
     found
 }
 
-/// What a run is shown of the machine; with the mount, if it is one.
-fn shown(run: &RunConfig) -> impl Iterator<Item = (&Path, Option<&MountConfig>)> {
-    let files = run.files.iter().map(|path| (path.as_path(), None));
-    files.chain(run.mounts.iter().map(|mount| (mount.source.as_path(), Some(mount))))
+/// What the sandboxes of a workspace show: those of agents, and those of tool servers.
+fn shown(workspace: &WorkspaceConfig) -> impl Iterator<Item = Shown<'_>> {
+    let runs = workspace.agents.iter().filter_map(|agent| agent.run.as_ref());
+    let runs = runs.map(|run| Shown { files: run.files.as_deref(), mounts: &run.mounts });
+    let servers = workspace.servers.iter().filter_map(ServerConfig::sandbox);
+    runs.chain(servers.map(|sandbox| Shown { files: None, mounts: &sandbox.mounts }))
+}
+
+// === impl Shown ===
+
+impl<'c> Shown<'c> {
+    /// What of this is another thing once somebody has changed that mount. A folder that several share can be changed in it
+    /// and not be put elsewhere; but nobody changes an agent's own files.
+    fn endangered_by(&self, mount: &MountConfig) -> Option<&'c Path> {
+        let files = self.files.filter(|files| files.starts_with(&mount.source));
+        let mut others = self.mounts.iter().map(|other| other.source.as_path());
+        files.or_else(|| others.find(|other| other.starts_with(&mount.source) && *other != mount.source))
+    }
 }
 
 /// The files that say how agents run, through links.

@@ -15,6 +15,9 @@ use tokio_util::sync::CancellationToken;
 /// was kept of answers; lists that take longer are noted when they come, or when an agent asks for them.
 const DISCOVERY_WAIT: Duration = Duration::from_secs(5);
 
+/// The folder in the data folder with what stands there while sandboxes of tool servers are made.
+const SANDBOXES: &str = "sandboxes";
+
 /// Why there is no agents' side.
 pub type AgentsSideError = StartError;
 
@@ -53,6 +56,7 @@ impl AgentsSide {
         let gateway =
             Gateway::new(kernel.clone(), targets.clone(), spawner, Doors::default(), Limits::default())?;
         gateway.keep_answers_under(data);
+        gateway.make_sandboxes_in(data.join(SANDBOXES));
         Ok(Self {
             gateway,
             stop: CancellationToken::new(),
@@ -109,6 +113,7 @@ impl AgentsSide {
         {
             serving.abort();
         }
+        self.gateway.end_children().await;
     }
 }
 

@@ -1,8 +1,26 @@
-//! From what the configuration says of an agent's program to what `runs` starts.
+//! From what the configuration says of programs in sandboxes to what is started.
 
+use ringfence_gateway::targets::Sandboxed;
 use ringfence_runs::{Mount, Plan};
+use ringfence_sandbox::{Limits, Root};
 
-use crate::config::{AgentConfig, WorkspaceConfig};
+use crate::config::{AgentConfig, ServerSandbox, WorkspaceConfig};
+
+/// What a tool server has in a sandbox of its own.
+pub(super) fn sandboxed(sandbox: &ServerSandbox) -> Sandboxed {
+    let limits = Limits {
+        processes: sandbox.limits.processes,
+        memory_bytes: sandbox.limits.memory,
+        cpu_percent: sandbox.limits.cpu_percent,
+        home_bytes: sandbox.limits.disk,
+        ..Limits::default()
+    };
+    let root = sandbox.mounts.iter().fold(Root::system(), |root, mount| {
+        let (source, target) = (&mount.source, &mount.target);
+        if mount.writable { root.writable(source, target) } else { root.read_only(source, target) }
+    });
+    Sandboxed { root, limits }
+}
 
 /// The plan of a run of this agent; `None` when no program is configured for it.
 pub fn run_plan(workspace: &WorkspaceConfig, agent: &AgentConfig) -> Option<Plan> {
@@ -26,8 +44,12 @@ pub fn run_plan(workspace: &WorkspaceConfig, agent: &AgentConfig) -> Option<Plan
         processes: limits.processes,
         cpu_percent: limits.cpu_percent,
         work_bytes: limits.disk,
+        out_bytes: limits.artifacts,
+        state_bytes: run.state,
         output_bytes: limits.output,
         idle: limits.idle,
+        takes_input: run.stdin,
+        spawns: !agent.spawn.is_empty(),
         require: run.require.clone(),
     })
 }

@@ -54,7 +54,7 @@ pub(crate) async fn spoken(
     look.check()?;
     let probed = match &target {
         Target::Http(target) => probe_http(gate, &errand, target).await,
-        Target::Stdio(target) => match gate.children.start_own(target).await {
+        Target::Stdio(target) => match gate.children.start_own(workspace, server, target).await {
             Ok(child) => probe_child(gate, &errand, &child).await,
             Err(error) => Err(error),
         },
@@ -226,7 +226,11 @@ async fn look_child(
     errand: &Errand,
     target: &StdioTarget,
 ) -> Result<(Spoken, Vec<Value>), DiscoverError> {
-    let child = gate.children.start_own(target).await.map_err(|error| described(error.into()))?;
+    let child = gate
+        .children
+        .start_own(errand.workspace(), errand.server(), target)
+        .await
+        .map_err(|error| described(error.into()))?;
     match ask_child(gate, errand, &child).await {
         Ok(found) => Ok(found),
         Err(error) => {

@@ -85,7 +85,15 @@ fn layers() -> Vec<Finding> {
         let remedy = (state != State::Good).then(|| layer.name.remedy().to_owned());
         Finding { section: SECTION, name: layer.name.to_string(), state, detail, remedy }
     };
-    layers.iter().map(finding).collect()
+    std::iter::once(sight(SECTION)).chain(layers.iter().map(finding)).collect()
+}
+
+/// What a tool server sees is not the machine's to decide.
+fn sight(section: &'static str) -> Finding {
+    let detail = "with `mounts` or `egress` as runs do; without either the machine's files, but for the node's, and its \
+                  network (`ringfence check` says of each which)";
+    let name = "what they see".to_owned();
+    Finding { section, name, state: State::Good, detail: detail.to_owned(), remedy: None }
 }
 
 fn document(finding: &Finding) -> Value {

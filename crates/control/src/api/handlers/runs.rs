@@ -25,9 +25,9 @@ impl From<LedgerUnavailable> for Problem {
 impl From<MintError> for Problem {
     fn from(error: MintError) -> Self {
         match error {
-            MintError::UnknownWorkspace(_) | MintError::UnknownAgent { .. } => {
-                Self::unknown(error.to_string())
-            }
+            MintError::UnknownWorkspace(_)
+            | MintError::UnknownAgent { .. }
+            | MintError::UnknownServer { .. } => Self::unknown(error.to_string()),
             MintError::TtlTooLong => Self::wrong(error.to_string()),
             MintError::TooManyRuns => Self::conflict(error.to_string()),
             MintError::LedgerUnavailable(error) => error.into(),

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use ringfence_document::{Fields, Key, Node, Report};
-use ringfence_types::{AgentName, ModelName, ServerName};
+use ringfence_types::{AgentName, ModelName, Principal, ServerName};
 
 use super::super::{AgentConfig, LimitsConfig};
 use super::value::{key_name, words};
@@ -43,7 +43,7 @@ fn agent(
     origin: Origin<'_>,
     report: &mut Report,
 ) -> Option<AgentConfig> {
-    let name = key_name(key, "an agent", AgentName::new, report);
+    let name = key_name(key, "an agent", own_name, report);
     let mut fields = Fields::of(node, "an agent", report)?;
     let grants = fields.get("tools").map(|node| grants(node, known.servers, report)).unwrap_or_default();
     let models = fields.get("models").map(|node| models(node, known.models, report)).unwrap_or_default();
@@ -79,6 +79,16 @@ fn agent(
     })
 }
 
+/// A name that stands for an agent and for nobody else.
+fn own_name(text: &str) -> Result<AgentName, String> {
+    let name = AgentName::new(text).map_err(|error| error.to_string())?;
+    if Principal::of(&name) == Principal::Agent {
+        Ok(name)
+    } else {
+        Err("this name stands for what is no agent".to_owned())
+    }
+}
+
 /// The models it holds, each by its name.
 fn models(node: &Node, known: &[&str], report: &mut Report) -> Vec<ModelName> {
     let mut models: Vec<ModelName> = Vec::new();
@@ -93,16 +103,6 @@ fn models(node: &Node, known: &[&str], report: &mut Report) -> Vec<ModelName> {
     models
 }
 
-fn grants(node: &Node, servers: &[&str], report: &mut Report) -> Vec<String> {
-    let mut seen = HashSet::new();
-    let mut grants = Vec::new();
-    for element in node.list("`tools`", report).unwrap_or_default() {
-        let Some(text) = element.text("a grant", report) else { continue };
-        let Some((server, tool)) = text.split_once('/').filter(|(_, tool)| !tool.is_empty()) else {
-            let shown = crate::shown::line(text);
-            let message =
-                format!("`{shown}` is no grant: write server/tool, such as search/* or files/read_*");
-            report.error(element.place, message);
 /// The agents of which its runs may start runs. Circles are fine: how deep they go is bounded.
 fn spawn(node: &Node, programs: &[&str], report: &mut Report) -> Vec<AgentName> {
     let mut agents: Vec<AgentName> = Vec::new();
@@ -133,6 +133,16 @@ pub(super) fn with_program(agents: Option<&Node>) -> Vec<&str> {
     members.filter(|(_, node)| has_program(node)).map(|(key, _)| key.text.as_str()).collect()
 }
 
+fn grants(node: &Node, servers: &[&str], report: &mut Report) -> Vec<String> {
+    let mut seen = HashSet::new();
+    let mut grants = Vec::new();
+    for element in node.list("`tools`", report).unwrap_or_default() {
+        let Some(text) = element.text("a grant", report) else { continue };
+        let Some((server, tool)) = text.split_once('/').filter(|(_, tool)| !tool.is_empty()) else {
+            let shown = crate::shown::line(text);
+            let message =
+                format!("`{shown}` is no grant: write server/tool, such as search/* or files/read_*");
+            report.error(element.place, message);
             continue;
         };
         if tool.chars().any(char::is_control) {

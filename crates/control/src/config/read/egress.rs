@@ -1,4 +1,4 @@
-//! `egress:` of an agent: the hosts it may reach.
+//! `egress:` of an agent or a tool server: the hosts it may reach.
 
 use ringfence_document::{Node, Report};
 use ringfence_kernel::EgressGrants;
@@ -42,7 +42,7 @@ fn remark(element: &Node, text: &str, report: &mut Report) {
         return;
     }
     if host == "*" || host.starts_with("*:") {
-        report.warning(element.place, "`*` lets this agent reach every public host");
+        report.warning(element.place, "`*` lets it reach every public host");
     }
     let name = host.split_once(':').map_or(host, |(name, _)| name);
     let is_below =

@@ -39,8 +39,34 @@ pub(super) fn read(node: &Node, report: &mut Report) -> LimitsConfig {
     }
 }
 
+/// What a tool server in a sandbox of its own may use of the machine.
+pub(super) fn of_server(node: &Node, report: &mut Report) -> SandboxLimits {
+    let Some(mut fields) = Fields::of(node, "`limits`", report) else { return SandboxLimits::default() };
+    let limits = machine(&mut fields, report);
+    fields.finish(report);
+    limits
+}
+
 /// What a run that is started here may use of the machine.
 fn sandbox(fields: &mut Fields<'_>, report: &mut Report) -> SandboxLimits {
+    let machine = machine(fields, report);
+    let output = fields.get("output").and_then(|node| size(node, "`output`", report));
+    let idle = fields
+        .get("idle")
+        .and_then(|node| or_off(node, report, |node, report| duration(node, "`idle`", report)));
+    let artifacts = fields
+        .get("artifacts")
+        .and_then(|node| or_off(node, report, |node, report| size(node, "`artifacts`", report)));
+    SandboxLimits {
+        output: output.unwrap_or(machine.output),
+        idle: idle.unwrap_or(machine.idle),
+        artifacts: artifacts.unwrap_or(machine.artifacts),
+        ..machine
+    }
+}
+
+/// Memory, processes, processor and disk.
+fn machine(fields: &mut Fields<'_>, report: &mut Report) -> SandboxLimits {
     let default = SandboxLimits::default();
     let memory = fields
         .get("memory")
@@ -50,22 +76,17 @@ fn sandbox(fields: &mut Fields<'_>, report: &mut Report) -> SandboxLimits {
         .get("cpu")
         .and_then(|node| or_off(node, report, |node, report| node.parsed("`cpu`", hundredths, report)));
     let disk = fields.get("disk").and_then(|node| size(node, "`disk`", report));
-    let output = fields.get("output").and_then(|node| size(node, "`output`", report));
-    let idle = fields
-        .get("idle")
-        .and_then(|node| or_off(node, report, |node, report| duration(node, "`idle`", report)));
     SandboxLimits {
         memory: memory.unwrap_or(default.memory),
         processes: processes.map_or(default.processes, |most| most.map(u64::from)),
         cpu_percent: cpu.unwrap_or(default.cpu_percent),
         disk: disk.unwrap_or(default.disk),
-        output: output.unwrap_or(default.output),
-        idle: idle.unwrap_or(default.idle),
+        ..default
     }
 }
 
 /// A size of at least 64 KiB: with less, nothing starts.
-fn size(node: &Node, what: &str, report: &mut Report) -> Option<u64> {
+pub(super) fn size(node: &Node, what: &str, report: &mut Report) -> Option<u64> {
     let bytes = node.parsed(what, parse_size, report)?;
     if bytes < SIZE_LEAST {
         report.error(node.place, format!("{what} must be at least {}", format_size(SIZE_LEAST)));

@@ -15,6 +15,7 @@ mod provider;
 mod remark;
 mod route;
 mod run;
+mod sandbox;
 mod server;
 mod value;
 mod workspace;

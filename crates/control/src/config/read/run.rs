@@ -1,12 +1,13 @@
 //! `run:` of an agent: the program that `ringfence run` starts.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::PathBuf;
 
 use ringfence_document::{Fields, Node, Report};
 use ringfence_sandbox::LayerName;
 
-use super::super::{MountConfig, RunConfig};
+use super::super::RunConfig;
 use super::Origin;
+use super::sandbox::{mounts, there};
 use super::value::mapping;
 
 /// Reads it.
@@ -17,12 +18,13 @@ pub(super) fn read(node: &Node, origin: Origin<'_>, report: &mut Report) -> Opti
     let environment = fields.get("env").map(|node| environment(node, report)).unwrap_or_default();
     let mounts = fields.get("mounts").map(|node| mounts(node, origin, report)).unwrap_or_default();
     let stdin = fields.get("stdin").and_then(|node| node.boolean("`stdin`", report)).unwrap_or(false);
+    let state = fields.get("state").and_then(|node| state(node, report));
     let require = fields.get("require").map(|node| layers(node, report)).unwrap_or_default();
-    for later in ["python", "node", "image", "driver", "state"] {
+    for later in ["python", "node", "image", "driver"] {
         fields.later(later, report);
     }
     fields.finish(report);
-    Some(RunConfig { command: command?, files, mounts, environment, stdin, require })
+    Some(RunConfig { command: command?, files, mounts, environment, stdin, state, require })
 }
 
 fn command(node: &Node, report: &mut Report) -> Option<Vec<String>> {
@@ -42,19 +44,6 @@ fn command(node: &Node, report: &mut Report) -> Option<Vec<String>> {
         return None;
     }
     Some(texts)
-}
-
-/// A folder or file that must be there: what it is through links, because a sandbox shows nothing else than what was named.
-fn there(node: &Node, what: &str, origin: Origin<'_>, report: &mut Report) -> Option<PathBuf> {
-    let text = node.text(what, report)?;
-    let path = origin.folder.join(text.as_str());
-    match path.canonicalize() {
-        Ok(path) => Some(path),
-        Err(error) => {
-            report.error(node.place, format!("{what} {} cannot be used: {error}", path.display()));
-            None
-        }
-    }
 }
 
 fn folder(node: &Node, origin: Origin<'_>, report: &mut Report) -> Option<PathBuf> {
@@ -92,45 +81,13 @@ fn environment(node: &Node, report: &mut Report) -> Vec<(String, String)> {
     all
 }
 
-fn mounts(node: &Node, origin: Origin<'_>, report: &mut Report) -> Vec<MountConfig> {
-    let list = node.list("`mounts`", report).unwrap_or_default();
-    list.iter().filter_map(|node| mount(node, origin, report)).collect()
-}
-
-fn mount(node: &Node, origin: Origin<'_>, report: &mut Report) -> Option<MountConfig> {
-    let mut fields = Fields::of(node, "a mount", report)?;
-    let source = fields.require("source", report).and_then(|node| there(node, "the source", origin, report));
-    let target = fields.require("target", report).and_then(|node| target(node, report));
-    let writable =
-        fields.get("writable").and_then(|node| node.boolean("`writable`", report)).unwrap_or(false);
+/// `state: { size: 256Mi }`: what the agent keeps between runs, in bytes at most.
+fn state(node: &Node, report: &mut Report) -> Option<u64> {
+    let mut fields = Fields::of(node, "`state`", report)?;
+    let bytes = fields.require("size", report).and_then(|node| super::limits::size(node, "`size`", report));
     fields.finish(report);
-    Some(MountConfig { source: source?, target: target?, writable, place: node.place })
+    bytes
 }
-
-fn target(node: &Node, report: &mut Report) -> Option<PathBuf> {
-    let text = node.text("`target`", report)?;
-    let path = Path::new(text.as_str());
-    let mut parts = path.components();
-    let is_absolute = parts.next() == Some(Component::RootDir);
-    let names: Vec<Component<'_>> = parts.collect();
-    let own =
-        names.first().and_then(|first| first.as_os_str().to_str()).is_some_and(|first| OWN.contains(&first));
-    if !is_absolute
-        || names.is_empty()
-        || own
-        || !names.iter().all(|part| matches!(part, Component::Normal(_)))
-    {
-        report.error(
-            node.place,
-            "`target` is an absolute path inside, without `..`, and not in /proc, /dev, /sys, /etc or /agent",
-        );
-        return None;
-    }
-    Some(path.to_owned())
-}
-
-/// Folders that a sandbox makes itself.
-const OWN: [&str; 5] = ["proc", "dev", "sys", "etc", "agent"];
 
 fn layers(node: &Node, report: &mut Report) -> Vec<LayerName> {
     let names: Vec<&str> = LayerName::ALL.iter().map(|layer| layer.as_str()).collect();

@@ -1,16 +1,15 @@
 //! `tools:`: the tool servers of a workspace.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use ringfence_document::{Fields, Key, Node, Report};
 use ringfence_types::{ActionType, ServerName, ToolName};
 use smol_str::SmolStr;
 
-use super::super::{ActionConfig, EnvironmentValue, ServerConfig, Share, Transport};
-use super::Origin;
+use super::super::{ActionConfig, EnvironmentValue, ServerConfig, ServerSandbox, Share, Transport};
 use super::endpoint::{self, Carried, breaker, secret};
 use super::value::{duration_within, key_name, mapping, word, words};
+use super::{Origin, sandbox};
 
 /// How long one call may take unless something else is written.
 const TIMEOUT_DEFAULT: Duration = Duration::from_mins(1);
@@ -21,9 +20,9 @@ const TIMEOUT_MAX_SECONDS: u64 = 86_400;
 /// Headers of MCP, which the node sets itself.
 const RESERVED_HEADERS: &[&str] =
     &["mcp-session-id", "mcp-protocol-version", "mcp-method", "mcp-name", "last-event-id"];
+
 /// Under what name agents find what the gateway itself does for them.
 const OWN_NAME: &str = "ringfence";
-
 
 /// Reads every server.
 pub(super) fn read_all(node: &Node, origin: Origin<'_>, report: &mut Report) -> Vec<ServerConfig> {
@@ -37,11 +36,11 @@ pub(super) fn read_all(node: &Node, origin: Origin<'_>, report: &mut Report) -> 
 }
 
 fn server(key: &Key, node: &Node, origin: Origin<'_>, report: &mut Report) -> Option<ServerConfig> {
+    let name = key_name(key, "a server", ServerName::new, report);
     if key.text.as_str() == OWN_NAME {
         let message = "no server can be called `ringfence`: the gateway's own tools have this name";
         report.error(key.place, message);
     }
-    let name = key_name(key, "a server", ServerName::new, report);
     let mut fields = Fields::of(node, "a server", report)?;
     let transport = transport(&mut fields, key, origin, report);
     let capability = fields.get("capability").and_then(|node| word(node, "`capability`", report));
@@ -77,7 +76,8 @@ fn transport(
     let (url, command) = (fields.get("url"), fields.get("command"));
     let (headers, bearer) = (fields.get("headers"), fields.get("key"));
     let (environment, directory, share) = (fields.get("env"), fields.get("directory"), fields.get("share"));
-    let only = |of: &str, parts: [(&str, Option<&Node>); 3], report: &mut Report| {
+    let (mounts, egress, limits) = (fields.get("mounts"), fields.get("egress"), fields.get("limits"));
+    let only = |of: &str, parts: &[(&str, Option<&Node>)], report: &mut Report| {
         for (name, node) in parts {
             if let Some(node) = node {
                 report.error(node.place, format!("`{name}` goes with `{of}` only"));
@@ -86,12 +86,16 @@ fn transport(
     };
     match (url, command) {
         (Some(url), None) => {
-            only("command", [("env", environment), ("directory", directory), ("share", share)], report);
+            let parts =
+                [("env", environment), ("directory", directory), ("share", share), ("limits", limits)];
+            only("command", &parts, report);
+            only("command", &[("mounts", mounts), ("egress", egress)], report);
             http(url, headers, bearer, origin, report)
         }
         (None, Some(command)) => {
-            only("url", [("headers", headers), ("key", bearer), ("", None)], report);
-            stdio(command, environment, directory, share, origin, report)
+            only("url", &[("headers", headers), ("key", bearer)], report);
+            let sandbox = sandbox::read(&sandbox::Written { mounts, egress, limits }, key, origin, report);
+            stdio(command, environment, directory, (share, sandbox), origin, report)
         }
         (Some(_), Some(command)) => {
             report.error(command.place, "a server has a `url` or a `command`, not both");
@@ -126,7 +130,7 @@ fn stdio(
     command: &Node,
     environment: Option<&Node>,
     directory: Option<&Node>,
-    share: Option<&Node>,
+    (share, sandbox): (Option<&Node>, Option<ServerSandbox>),
     origin: Origin<'_>,
     report: &mut Report,
 ) -> Option<Transport> {
@@ -141,10 +145,13 @@ fn stdio(
     let variables = environment.and_then(|node| mapping(node, "`env`", report)).unwrap_or_default();
     let environment =
         variables.iter().filter_map(|(key, node)| variable(key, node, origin, report)).collect();
-    let directory = directory.and_then(|node| node.text("`directory`", report));
-    let directory: Option<PathBuf> = directory.map(|path| origin.folder.join(path.as_str()));
+    let directory = directory.and_then(|node| match &sandbox {
+        // What is inside has no folder of the configuration's.
+        Some(_) => sandbox::target(node, "`directory`", report),
+        None => node.text("`directory`", report).map(|path| origin.folder.join(path.as_str())),
+    });
     let share = share.and_then(|node| self::share(node, report)).unwrap_or(Share::Run);
-    Some(Transport::Stdio { command: parts?, environment, directory, share })
+    Some(Transport::Stdio { command: parts?, environment, directory, share, sandbox })
 }
 
 fn variable(

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use ringfence_json::{Object, Value};
-use ringfence_sandbox::{BoundedStderr, Process};
+use ringfence_kernel::EndedBy;
+use ringfence_sandbox::{BoundedStderr, ExitStatus, Process};
 use tokio::net::unix::pipe;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -17,6 +18,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::UpstreamError;
 use super::pipes::{LINES_WAITING_MAX, Line, read_lines, write_lines};
 use super::queue::{Queued, queue};
+use super::residence::Residence;
 use super::routes::{Route, Routes};
 use crate::Limits;
 use crate::mcp::message::{Id, Message, Notification, Request, Response};
@@ -38,7 +40,16 @@ pub(crate) struct Child {
     pid: u32,
     missing_layers: Vec<String>,
     limits: Limits,
+    stop: CancellationToken,
     _stop: DropGuard,
+}
+
+/// A process that was just started.
+#[derive(Debug)]
+pub(crate) struct Started {
+    pub(crate) child: ringfence_sandbox::Child,
+    /// Its run, if it is in a sandbox of its own.
+    pub(crate) residence: Option<Residence>,
 }
 
 /// The last of what a child wrote to its standard error, as far as it is told of, in characters.
@@ -63,7 +74,8 @@ pub(crate) struct ChildExchange {
 
 impl Child {
     /// Takes charge of a process that was just started. `questions` says whether it may ask clients anything.
-    pub(crate) fn new(child: ringfence_sandbox::Child, questions: bool, limits: &Limits) -> Arc<Self> {
+    pub(crate) fn new(started: Started, questions: bool, limits: &Limits) -> Arc<Self> {
+        let Started { child, residence } = started;
         let ringfence_sandbox::Child { process, stdin, stdout, stderr } = child;
         let stop = CancellationToken::new();
         let routes = Arc::new(Mutex::new(Routes::new(questions, stop.clone())));
@@ -81,12 +93,13 @@ impl Child {
             pid: process.pid(),
             missing_layers: process.layers().missing().map(ToString::to_string).collect(),
             limits: limits.clone(),
+            stop: stop.clone(),
             _stop: stop.clone().drop_guard(),
         });
         let (unroutable, refusals) = mpsc::channel(limits.stream_backlog);
         let writing = write_lines(stdin, waiting, Arc::clone(&routes), stop.clone(), limits.child_patience);
         tokio::spawn(writing);
-        let supervised = Supervised { process, stderr, ending, stop, limits: limits.clone() };
+        let supervised = Supervised { process, residence, stderr, ending, stop, limits: limits.clone() };
         tokio::spawn(supervised.run(stdout, routes, unroutable));
         tokio::spawn(refuse(Arc::downgrade(&this), refusals));
         this
@@ -164,6 +177,15 @@ impl Child {
         self.started.elapsed()
     }
 
+    /// Ends it now, and waits until nothing of it is left, for a bounded time.
+    pub(crate) async fn stop(&self) {
+        self.routes.lock().close();
+        self.stop.cancel();
+        let mut ended = self.ended.clone();
+        let wait = self.limits.child_patience + LAST_WORDS_WAIT;
+        let _ = tokio::time::timeout(wait, ended.wait_for(Option::is_some)).await;
+    }
+
     /// Ends it once no call is under way with it; whoever holds on to it without one does not keep it.
     pub(crate) fn retire(&self) {
         self.routes.lock().retire();
@@ -210,41 +232,74 @@ fn last_words(stderr: &BoundedStderr) -> String {
 /// A process under the eyes of the task that reads what it writes.
 struct Supervised {
     process: Process,
+    residence: Option<Residence>,
     stderr: BoundedStderr,
     ending: watch::Sender<Option<String>>,
     stop: CancellationToken,
     limits: Limits,
 }
 
+/// Why nobody reads any more what a process writes.
+enum End {
+    /// It closed its output, or wrote what cannot be read.
+    Own(Result<(), UpstreamError>),
+    /// Nobody wants it any more.
+    Unwanted,
+    /// Its run is over.
+    Over(EndedBy, String),
+}
+
 impl Supervised {
     /// Reads until the child ends, or until nobody wants it any more.
     async fn run(mut self, stdout: pipe::Receiver, routes: Arc<Mutex<Routes>>, unroutable: mpsc::Sender<Id>) {
         let end = tokio::select! {
-            end = read_lines(stdout, &routes, &unroutable, &self.limits) => Some(end),
-            () = self.stop.cancelled() => None,
+            end = read_lines(stdout, &routes, &unroutable, &self.limits) => End::Own(end),
+            () = self.stop.cancelled() => End::Unwanted,
+            (why, reason) = over(self.residence.as_ref()) => End::Over(why, reason),
         };
-        let wanted = end.is_some();
-        if !wanted {
+        let by_itself = matches!(end, End::Own(_));
+        if !by_itself {
             routes.lock().close();
         }
-        let reason = match end {
-            None | Some(Ok(())) => {
-                // Its input is closed, or it closed its output: either way it is asked to end, and then made to.
-                self.process.terminate();
-                let exited = tokio::time::timeout(self.limits.child_patience, self.process.exited()).await;
-                exited.map_or_else(|_| "it did not end by itself".to_owned(), |status| status.to_string())
-            }
-            Some(Err(error)) => error.to_string(),
+        let (reason, status) = match &end {
+            // Its input is closed, or it closed its output: either way it is asked to end, and then made to.
+            End::Own(Ok(())) | End::Unwanted | End::Over(..) => self.ask_to_end().await,
+            End::Own(Err(error)) => (error.to_string(), None),
         };
         drop(self.process);
-        if wanted {
+        if by_itself {
             let said = last_words(&self.stderr);
             tracing::warn!(%reason, stderr = %said, "a tool server ended by itself");
         } else {
             tracing::debug!(%reason, "a tool server was ended");
         }
+        if let Some(residence) = self.residence {
+            let (why, reason) = match end {
+                End::Own(_) => (EndedBy::Program, reason.clone()),
+                End::Unwanted => (EndedBy::Idle, "nobody used it any more".to_owned()),
+                End::Over(why, reason) => (why, reason),
+            };
+            residence.end(why, reason, status).await;
+        }
         self.ending.send_replace(Some(reason));
         routes.lock().close();
+    }
+
+    async fn ask_to_end(&mut self) -> (String, Option<ExitStatus>) {
+        self.process.terminate();
+        let exited = tokio::time::timeout(self.limits.child_patience, self.process.exited()).await;
+        match exited {
+            Ok(status) => (status.to_string(), Some(status)),
+            Err(_) => ("it did not end by itself".to_owned(), None),
+        }
+    }
+}
+
+/// Returns when the run of a child in a sandbox of its own is over; never for one without.
+async fn over(residence: Option<&Residence>) -> (EndedBy, String) {
+    match residence {
+        Some(residence) => residence.over().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -14,7 +14,8 @@ use ringfence_types::{RunId, ServerName, WorkspaceName};
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::UpstreamError;
-use super::child::Child;
+use super::child::{Child, Started};
+use super::residence::Quarters;
 use crate::Limits;
 use crate::mcp::era::{self, Era};
 use crate::mcp::message::{Id, Message, Notification, Request};
@@ -25,6 +26,7 @@ use crate::targets::{Share, StdioTarget};
 #[derive(Debug)]
 pub(crate) struct Children {
     spawner: Option<Spawner>,
+    quarters: Quarters,
     slots: Mutex<HashMap<Key, Arc<Slot>>>,
     limits: Limits,
 }
@@ -99,8 +101,13 @@ impl Key {
 
 impl Children {
     /// No children yet. Without a spawner there never are any.
-    pub(crate) fn new(spawner: Option<Spawner>, limits: &Limits) -> Self {
-        Self { spawner, slots: Mutex::default(), limits: limits.clone() }
+    pub(crate) fn new(spawner: Option<Spawner>, quarters: Quarters, limits: &Limits) -> Self {
+        Self { spawner, quarters, slots: Mutex::default(), limits: limits.clone() }
+    }
+
+    /// What those in a sandbox of their own need of the node.
+    pub(crate) fn quarters(&self) -> &Quarters {
+        &self.quarters
     }
 
     /// The child of that key, started if it is not running. A legacy one has gone through its handshake with
@@ -136,10 +143,28 @@ impl Children {
 
     /// A child that nobody else uses, for the node's own questions; it ends when it is dropped. It has not gone
     /// through any handshake.
-    pub(crate) async fn start_own(&self, target: &StdioTarget) -> Result<Arc<Child>, UpstreamError> {
+    pub(crate) async fn start_own(
+        &self,
+        workspace: &WorkspaceName,
+        server: &ServerName,
+        target: &StdioTarget,
+    ) -> Result<Arc<Child>, UpstreamError> {
+        let started = self.spawn((workspace, server), target).await?;
+        Ok(Child::new(started, false, &self.limits))
+    }
+
+    async fn spawn(
+        &self,
+        whose: (&WorkspaceName, &ServerName),
+        target: &StdioTarget,
+    ) -> Result<Started, UpstreamError> {
         let spawner = self.spawner.as_ref().ok_or(ringfence_sandbox::SpawnError::SpawnerGone)?;
-        let child = spawner.spawn(&command(target)?).await?;
-        Ok(Child::new(child, false, &self.limits))
+        let command = command(target)?;
+        let Some(sandboxed) = &target.sandbox else {
+            return Ok(Started { child: spawner.spawn(&command).await?, residence: None });
+        };
+        let (child, residence) = self.quarters.start(spawner, whose, command, sandboxed).await?;
+        Ok(Started { child, residence: Some(residence) })
     }
 
     async fn start(
@@ -149,10 +174,9 @@ impl Children {
         target: &StdioTarget,
         handshake: &Object,
     ) -> Result<Arc<Child>, UpstreamError> {
-        let spawner = self.spawner.as_ref().ok_or(ringfence_sandbox::SpawnError::SpawnerGone)?;
-        let child = spawner.spawn(&command(target)?).await?;
+        let started = self.spawn((&key.workspace, &key.server), target).await?;
         let shared = key.run.is_none();
-        let child = Child::new(child, !shared, &self.limits);
+        let child = Child::new(started, !shared, &self.limits);
         if key.era == Era::Legacy {
             // Nobody could say which of several clients a question is for, so none are invited.
             let params = if shared {
@@ -163,6 +187,21 @@ impl Children {
             greet(&child, passage, params, &self.limits).await?;
         }
         Ok(child)
+    }
+
+    /// Ends all of them, and waits until nothing of them is left, for a bounded time.
+    pub(crate) async fn end_all(&self) {
+        let slots: Vec<Arc<Slot>> = self.slots.lock().drain().map(|(_, slot)| slot).collect();
+        let mut ending = tokio::task::JoinSet::new();
+        for slot in slots {
+            ending.spawn(async move {
+                let child = slot.0.lock().await.child.take();
+                if let Some(child) = child {
+                    child.stop().await;
+                }
+            });
+        }
+        ending.join_all().await;
     }
 
     /// Ends what nobody uses: children idle for too long, and those of runs that `lives` says no of.

@@ -52,6 +52,9 @@ pub(crate) enum UpstreamError {
     /// The child cannot be started.
     #[error("the tool server cannot be started: {0}")]
     Spawn(#[from] SpawnError),
+    /// The run of a child in a sandbox of its own cannot begin.
+    #[error("the tool server cannot be started: {0}")]
+    NotBegun(String),
     /// The child ended too often and is not tried again yet.
     #[error("the tool server keeps failing; it is tried again in {wait_ms} ms")]
     Resting {
@@ -88,7 +91,7 @@ impl UpstreamError {
     /// What an agent is told: nothing of where the server is, how it is started, and what opens it.
     pub(crate) fn for_agents(&self) -> Cow<'static, str> {
         match self {
-            Self::Spawn(_) => "the tool server could not be started".into(),
+            Self::Spawn(_) | Self::NotBegun(_) => "the tool server could not be started".into(),
             Self::Source(_) => "the tool server cannot be used now: what opens it is missing".into(),
             Self::Credential(_) => "the tool server does not accept the node".into(),
             other => other.to_string().into(),
@@ -97,7 +100,7 @@ impl UpstreamError {
 
     /// Whether it says something about the upstream, and not about what the node lacks to reach it.
     pub(crate) fn is_upstreams(&self) -> bool {
-        !matches!(self, Self::SessionGone | Self::Source(_) | Self::Gone | Self::Cut(_))
+        !matches!(self, Self::SessionGone | Self::Source(_) | Self::NotBegun(_) | Self::Gone | Self::Cut(_))
     }
 
     /// What it is to the log; `None` when nothing was sent, so nothing happened: that is said only of what goes wrong
@@ -106,6 +109,7 @@ impl UpstreamError {
         match self {
             Self::Unreachable
             | Self::Spawn(_)
+            | Self::NotBegun(_)
             | Self::Resting { .. }
             | Self::Source(_)
             | Self::Gone
