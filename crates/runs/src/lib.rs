@@ -11,15 +11,23 @@
 //! log says, and a node that comes back ends what it had under way. What the program writes is kept line by line
 //! ([`Output`]).
 
+mod artifacts;
+mod files;
+mod kept;
 mod limits;
 mod output;
 mod plan;
+mod prune;
 mod queue;
 mod reader;
 mod runs;
+mod state;
 mod supervise;
+mod tree;
 
-pub use limits::{LINE_BYTES_MAX, QUEUE_MAX};
+pub use files::{AgentState, StateExport};
+pub use limits::{ARTIFACTS_MAX, LINE_BYTES_MAX, QUEUE_MAX, STATE_VERSIONS_MAX};
 pub use output::{Follower, Line, Output, OutputError, Stream};
 pub use plan::{Mount, Plan};
 pub use runs::{Options, Runs, StartError};
+pub use state::{StateError, StateVersion};

@@ -25,3 +25,48 @@ pub(crate) const LOOK: Duration = Duration::from_millis(500);
 
 /// Bytes of one answer with output.
 pub(crate) const READ_BYTES_MAX: u64 = 1 << 20;
+
+/// Folders in folders that are walked into.
+pub(crate) const DEPTH_MAX: usize = 64;
+
+/// Bytes of a path of a folder that is walked into.
+pub(crate) const PATH_BYTES_MAX: usize = 4_096;
+
+/// Names that are looked at in one folder and all that is in it; a volume holds at most as many.
+pub(crate) const NAMES_MAX: u64 = 70_000;
+
+/// Bytes of a file that are read or written at once.
+pub(crate) const COPY_BYTES: usize = 256 * 1_024;
+
+/// Files that are kept of one run.
+pub const ARTIFACTS_MAX: usize = 10_000;
+
+/// Bytes of the names of these together.
+pub(crate) const ARTIFACT_NAMES_BYTES_MAX: usize = 1 << 20;
+
+/// Files that were left out and are named.
+pub(crate) const LEFT_OUT_MAX: usize = 100;
+
+/// Bytes that are shown of the name of one that was left out.
+pub(crate) const LEFT_OUT_NAME_BYTES: usize = 512;
+
+/// From so many files on, the whole disk is synced once instead of each file.
+pub(crate) const SYNC_EACH_MAX: usize = 32;
+
+/// Versions of what an agent keeps between runs; the oldest goes when there is one more.
+pub const STATE_VERSIONS_MAX: usize = 8;
+
+/// Bytes of paths that are remembered of files with several names.
+pub(crate) const LINK_PATHS_BYTES_MAX: usize = 16 << 20;
+
+/// Bytes of holes that are written out when what an agent keeps is exported.
+pub(crate) const HOLES_BYTES_MAX: u64 = 16 << 30;
+
+/// Bytes of what runs wrote and left that are kept on a node; of the disk, at most [`RUNS_DISK_PERCENT`].
+pub(crate) const RUNS_BYTES_MAX: u64 = 10 << 30;
+
+/// See [`RUNS_BYTES_MAX`].
+pub(crate) const RUNS_DISK_PERCENT: u64 = 10;
+
+/// How much of that is left when room is made.
+pub(crate) const RUNS_LEFT_PERCENT: u64 = 90;

@@ -74,6 +74,14 @@ impl Output {
         Ok(Arc::new(Self { most, file: Mutex::new(file), path, written: watch::channel((0, false)).0 }))
     }
 
+    /// One over a file that is there.
+    #[cfg(test)]
+    pub(crate) fn of_file_for_tests(path: &Path) -> Arc<Self> {
+        let file = OpenOptions::new().append(true).open(path).unwrap();
+        let written = watch::channel((0, false)).0;
+        Arc::new(Self { most: u64::MAX, file: Mutex::new(file), path: path.to_owned(), written })
+    }
+
     /// Keeps lines, the one place that everything a program writes passes through; whether there is room for more. Blocks
     /// for one write.
     pub(crate) fn keep(&self, lines: impl Iterator<Item = Line>) -> io::Result<bool> {
@@ -185,7 +193,7 @@ impl Line {
             .with_some("goes_on", self.goes_on.then_some(true))
     }
 
-    fn read(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let line = parse(bytes, &ringfence_json::Limits::default()).ok()?.into_object()?;
         Some(Self {
             at: line.text("at")?.parse().ok()?,
@@ -319,16 +327,17 @@ mod tests {
         let output = Output::create(path.clone(), 1_000).unwrap();
         let empty =
             || Line { at: Timestamp::default(), stream: Stream::Out, text: String::new(), goes_on: false };
+        let mut line = empty().to_object().to_canonical();
+        line.push(b'\n');
+        let fit = 1_000 / line.len();
+        assert!(fit > 5, "{} bytes a line", line.len());
         assert!(!output.keep((0..10_000).map(|_| empty())).unwrap());
-        assert!(
-            !output.keep([empty()].into_iter()).unwrap_or(true)
-                || std::fs::metadata(&path).unwrap().len() <= 1_000
+        assert_eq!(
+            std::fs::read(&path).unwrap(),
+            line.repeat(fit),
+            "as many whole lines as fit, and nothing else"
         );
-        let kept = std::fs::read_to_string(&path).unwrap();
-        assert!(
-            kept.len() <= 1_000 && kept.lines().count() > 5 && kept.ends_with('\n'),
-            "{} bytes",
-            kept.len()
-        );
+        assert!(!output.keep([empty()].into_iter()).unwrap(), "there is room for none any more");
+        assert_eq!(std::fs::read(&path).unwrap().len(), fit * line.len());
     }
 }

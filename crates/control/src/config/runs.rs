@@ -19,6 +19,8 @@ pub struct RunConfig {
     pub environment: Vec<(String, String)>,
     /// Whether it may be given something to read.
     pub stdin: bool,
+    /// Bytes of what the agent keeps between runs; `None` where it keeps nothing.
+    pub state: Option<u64>,
     /// Layers without which it is not started.
     pub require: Vec<LayerName>,
 }
@@ -51,13 +53,16 @@ pub struct SandboxLimits {
     pub output: u64,
     /// How long it may do nothing.
     pub idle: Option<Duration>,
+    /// Bytes of what it may leave to be kept.
+    pub artifacts: Option<u64>,
 }
 
 // === impl SandboxLimits ===
 
 impl Default for SandboxLimits {
     /// What holds where nothing is written: a gibibyte of memory, 256 processes, as much processor as there is, 256 MiB of
-    /// work folder, 16 MiB of output, any idleness.
+    /// work folder, 16 MiB of output, any idleness, 64 MiB of
+    /// artifacts.
     fn default() -> Self {
         Self {
             memory: Some(1 << 30),
@@ -66,6 +71,7 @@ impl Default for SandboxLimits {
             disk: 256 << 20,
             output: 16 << 20,
             idle: None,
+            artifacts: Some(64 << 20),
         }
     }
 }

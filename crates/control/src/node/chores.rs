@@ -34,12 +34,12 @@ pub(super) async fn index(books: Books) {
 /// How often it is looked what may be forgotten of runs that are over.
 const FORGET_INTERVAL: Duration = Duration::from_mins(10);
 
-/// Removes what runs wrote when their workspace keeps it no longer, until the node stops.
+/// Removes what runs wrote when their workspace keeps it no longer, and the oldest when there is too much, until the node stops.
 pub(super) async fn forget_runs(desk: Arc<Desk>) {
     let mut look = tokio::time::interval(FORGET_INTERVAL);
     loop {
         look.tick().await;
-        let desk = Arc::clone(&desk);
+        let (desk, runs) = (Arc::clone(&desk), desk.runs.clone());
         let forget = move || {
             let setup = desk.kernel.setup();
             // Of a workspace that is gone nothing is removed: the configuration may be the one that is wrong.
@@ -51,5 +51,6 @@ pub(super) async fn forget_runs(desk: Arc<Desk>) {
         if tokio::task::spawn_blocking(forget).await.is_err() {
             return;
         }
+        runs.make_room().await;
     }
 }

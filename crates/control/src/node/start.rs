@@ -39,6 +39,11 @@ const INDEX: &str = "index.db";
 /// The folder of what runs write, in the data folder.
 const RUNS: &str = "runs";
 
+/// The folder of what agents keep between runs, in the data folder; and that of the keys it is sealed with, apart from it, so
+/// that a copy of the one is none of the other.
+const STATES: &str = "state";
+const STATE_KEYS: &str = "keys/state";
+
 /// How a node is started.
 pub struct NodeOptions {
     /// The configuration file.
@@ -135,7 +140,12 @@ impl Node {
         })?;
         let gateway = listen(gateway).await?;
         let mut agents = AgentsSide::new(&kernel, &targets, options.spawner.clone(), &options.data)?;
-        let at_once = RunOptions { directory: options.data.join(RUNS), at_once: RUNS_AT_ONCE };
+        let at_once = RunOptions {
+            directory: options.data.join(RUNS),
+            states: options.data.join(STATES),
+            keys: options.data.join(STATE_KEYS),
+            at_once: RUNS_AT_ONCE,
+        };
         let harbour = Arc::new(agents.gateway().clone());
         let runs = Runs::open(kernel.clone(), options.spawner, harbour, at_once).await?;
         let addresses =

@@ -1,0 +1,206 @@
+//! What the node keeps of a run's folders: what it left in `/agent/out`, and what its agent keeps in `/agent/state`.
+
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ringfence_kernel::{Actor, EndedBy, FilesEvent, FilesOf, LedgerUnavailable, Run};
+use ringfence_sandbox::{Child, Command, Spawner};
+use ringfence_types::Scope;
+
+use crate::artifacts::{Collected, Shelf, collect};
+use crate::plan::{OUT, Plan, STATE};
+use crate::runs::{Inner, OUTPUT};
+use crate::state::{Left, StateError, Turn};
+
+/// One run, as far as its folders go.
+pub(crate) struct Keeper<'a> {
+    pub inner: &'a Inner,
+    pub run: &'a Run,
+    pub plan: &'a Plan,
+}
+
+/// The folders of a run that outlive it.
+pub(crate) struct Volumes {
+    out: Option<OwnedFd>,
+    state: Option<OwnedFd>,
+}
+
+// === impl Volumes ===
+
+impl Volumes {
+    fn of(taken: Vec<(PathBuf, OwnedFd)>) -> Self {
+        let mut volumes = Self { out: None, state: None };
+        for (target, folder) in taken {
+            if target == Path::new(OUT) {
+                volumes.out = Some(folder);
+            } else if target == Path::new(STATE) {
+                volumes.state = Some(folder);
+            }
+        }
+        volumes
+    }
+}
+
+// === impl Keeper ===
+
+impl Keeper<'_> {
+    /// Starts the program, once its agent has what it keeps.
+    pub(crate) async fn start(&self, spawner: &Spawner, order: &Command) -> Result<(Child, Volumes), String> {
+        if self.plan.state_bytes.is_none() {
+            let mut child = spawner.spawn(order).await.map_err(|error| error.to_string())?;
+            let volumes = Volumes::of(child.take_volumes());
+            return Ok((child, volumes));
+        }
+        let mut created = spawner.create(order).await.map_err(|error| error.to_string())?;
+        let volumes = Volumes::of(created.take_volumes());
+        self.give(&volumes).await?;
+        let child = created.exec().await.map_err(|error| error.to_string())?;
+        Ok((child, volumes))
+    }
+
+    /// Gives the run the newest version of what its agent keeps, and says which in the log.
+    async fn give(&self, volumes: &Volumes) -> Result<(), String> {
+        let folder = volumes.state.as_ref().ok_or("its sandbox has no folder for its state")?;
+        let folder = folder.try_clone().map_err(|error| error.to_string())?;
+        let (store, workspace, agent) =
+            (self.inner.states.clone(), self.run.workspace.clone(), self.run.agent.clone());
+        let filled = tokio::task::spawn_blocking(move || store.fill((&workspace, &agent), &folder)).await;
+        let given = filled.map_err(|error| error.to_string())?.map_err(|error| self.not_given(&error))?;
+        let Some(version) = given else { return Ok(()) };
+        let event = FilesEvent::StateGiven { version: version.number, digest: version.digest };
+        self.inner
+            .kernel
+            .record_files(self.of(), event, &Actor::node())
+            .await
+            .map_err(|error| error.to_string())
+    }
+
+    fn not_given(&self, error: &StateError) -> String {
+        let (workspace, agent) = (&self.run.workspace, &self.run.agent);
+        let command = |word: &str| format!("`ringfence runs state {word} -w {workspace} --agent {agent}");
+        let way_out = match error {
+            StateError::NoRoom { .. } => "give it a larger `state: { size: … }`".to_owned(),
+            StateError::Damaged { .. } => format!(
+                "{} --version N` makes an earlier one the newest, {}` removes all",
+                command("restore"),
+                command("clear")
+            ),
+            _ => format!("{}` shows what there is", command("list")),
+        };
+        format!("what it keeps between runs cannot be given to it: {error}; {way_out}")
+    }
+
+    /// Waits until no other run has what its agent keeps; `None` when there will be no turn any more.
+    #[expect(
+        clippy::option_option,
+        reason = "the outer one is for who waits, the inner for whose agent keeps nothing"
+    )]
+    pub(crate) async fn turn(&self) -> Option<Option<Turn>> {
+        if self.plan.state_bytes.is_none() {
+            return Some(None);
+        }
+        self.inner.awaits_state(self.run.id, true);
+        let turn = self.inner.turns.wait(&self.run.workspace, &self.run.agent, self.run.id).await;
+        self.inner.awaits_state(self.run.id, false);
+        turn.map(Some)
+    }
+
+    /// Keeps what the run left, when nobody writes any more: how many bytes are on the disk of it, state aside.
+    pub(crate) async fn keep(&self, volumes: Volumes, folder: &Path, why: EndedBy) -> u64 {
+        let mut bytes = std::fs::metadata(folder.join(OUTPUT)).map_or(0, |written| written.len());
+        if let (Some(out), Some(most)) = (volumes.out, self.plan.out_bytes) {
+            bytes += self.keep_artifacts(out, folder, most).await;
+        }
+        if let (Some(state), Some(most)) = (volumes.state, self.plan.state_bytes) {
+            self.keep_state(state, most, why).await;
+        }
+        bytes
+    }
+
+    async fn keep_artifacts(&self, out: OwnedFd, folder: &Path, most: u64) -> u64 {
+        let folder = folder.to_owned();
+        let collecting = tokio::task::spawn_blocking(move || {
+            let mut shelf = Shelf::of(&folder);
+            let collected = collect(out, &mut shelf, most);
+            (shelf, collected)
+        });
+        // The runtime is ending, and the log with it.
+        let Ok((shelf, collected)) = collecting.await else { return 0 };
+        let lost = match collected {
+            Ok(Collected { files, left_out_count: 0, .. }) if files.is_empty() => return 0,
+            Ok(Collected { files, bytes, left_out, left_out_count }) => {
+                let count = files.len() as u64;
+                let event = FilesEvent::Artifacts { count, bytes, files, left_out, left_out_count };
+                match self.record(event).await {
+                    Ok(()) => return bytes,
+                    Err(error) => error.to_string(),
+                }
+            }
+            Err(error) => error.to_string(),
+        };
+        // What no entry names nobody can tell from what was put there.
+        shelf.clear();
+        let reason = format!("what {} left in {OUT} is not kept: {lost}", self.run.id);
+        self.inner.kernel.incident(self.scope(), "artifacts_not_kept", &reason);
+        0
+    }
+
+    async fn keep_state(&self, state: OwnedFd, most: u64, why: EndedBy) {
+        let left = Left {
+            at: self.inner.kernel.now(),
+            run: Some(self.run.id),
+            why: why.as_str().to_owned(),
+            from: None,
+        };
+        let (store, workspace, agent) =
+            (self.inner.states.clone(), self.run.workspace.clone(), self.run.agent.clone());
+        let keeping =
+            tokio::task::spawn_blocking(move || store.keep((&workspace, &agent), state, most, left));
+        let Ok(kept) = keeping.await else { return };
+        let event = match kept {
+            Ok((version, packed)) => FilesEvent::StateKept {
+                version: version.number,
+                bytes: version.bytes,
+                digest: version.digest,
+                left_out: packed.left_out,
+            },
+            Err(error) => {
+                let (workspace, agent) = (&self.run.workspace, &self.run.agent);
+                let reason = format!(
+                    "what {} left in {STATE} is not kept, {workspace}/{agent} has what it had before: {error}",
+                    self.run.id
+                );
+                self.inner.kernel.incident(self.scope(), "state_not_kept", &reason);
+                FilesEvent::StateNotKept { reason }
+            }
+        };
+        if self.record(event).await.is_err() {
+            tracing::error!(run = %self.run.id, "the log cannot take what became of a run's state; the next run that is given it says so");
+        }
+    }
+
+    /// Puts it on record, again and again while the log is away.
+    async fn record(&self, event: FilesEvent) -> Result<(), LedgerUnavailable> {
+        for pause in [1, 10, 100, 1_000, 5_000] {
+            let recorded = self.inner.kernel.record_files(self.of(), event.clone(), &Actor::node()).await;
+            if recorded.is_ok() {
+                return recorded;
+            }
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+        }
+        self.inner.kernel.record_files(self.of(), event, &Actor::node()).await
+    }
+
+    fn of(&self) -> FilesOf {
+        FilesOf {
+            workspace: Some(self.run.workspace.clone()),
+            agent: Some(self.run.agent.clone()),
+            run: Some(self.run.id),
+        }
+    }
+
+    fn scope(&self) -> Scope {
+        self.run.scope()
+    }
+}
