@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::driver::Confinement;
 use crate::error::SpawnError;
 use crate::layer::LayerName;
 use crate::limits::{ARGUMENTS_MAX, HIDDEN_PATHS_MAX, HOLD_TIMEOUT, HOME_BYTES_DEFAULT, VARIABLES_MAX};
@@ -32,6 +33,7 @@ pub struct Command {
     pub(crate) volumes: Vec<Volume>,
     pub(crate) hold: Duration,
     pub(crate) errors_read: bool,
+    pub(crate) confinement: Confinement,
 }
 
 /// What a child may use.
@@ -73,6 +75,7 @@ impl Command {
             volumes: Vec::new(),
             hold: HOLD_TIMEOUT,
             errors_read: true,
+            confinement: Confinement::Local,
         }
     }
 
@@ -151,6 +154,12 @@ impl Command {
     /// Leaves its standard error to be read by [`crate::Child::take_errors`], instead of keeping its last part.
     pub fn errors_unread(mut self) -> Self {
         self.errors_read = false;
+        self
+    }
+
+    /// How it is kept apart; without this, by [`crate::DriverName::Local`].
+    pub(crate) fn confined(mut self, confinement: Confinement) -> Self {
+        self.confinement = confinement;
         self
     }
 
@@ -234,6 +243,7 @@ impl fmt::Debug for Command {
             .field("volumes", &self.volumes)
             .field("hold", &self.hold)
             .field("errors_read", &self.errors_read)
+            .field("driver", &self.confinement.name())
             .finish()
     }
 }

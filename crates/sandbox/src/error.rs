@@ -129,6 +129,15 @@ pub enum SpawnError {
         after: Duration,
     },
 
+    /// An OCI runtime is asked for that is not on this machine.
+    #[error(
+        "`driver: {name}` needs the program {name}, which is neither in PATH nor in /usr/sbin; install it, or leave `driver` out"
+    )]
+    NoRuntime {
+        /// Its name.
+        name: &'static str,
+    },
+
     /// Pipes or sockets could not be made, as a rule because too many files are open.
     #[error("no pipes for the tool server: {0}")]
     Pipes(#[source] io::Error),

@@ -113,5 +113,20 @@ pub const LANDLOCK_RULES_MAX: usize = 4_096;
 /// Rounds in which the descendants of a child are looked up and killed, where it has no process namespace.
 pub const KILL_ROUNDS_MAX: usize = 1_000;
 
+/// Entries of a folder that is shown as a root, and of its `/etc`.
+pub const FOLDER_ENTRIES_MAX: usize = 1_024;
+
+/// Bytes of one small file of `/etc` that is copied into a root.
+pub const COPIED_BYTES_MAX: u64 = 128 * 1_024;
+
+/// How long after its start a container's program is looked at, until it runs behind what the runtime was ordered.
+pub const MEASURE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The last bytes of what an OCI runtime says that are read when it refuses.
+pub const RUNTIME_LOG_BYTES_MAX: usize = 4_096;
+
+/// Bytes of what an OCI runtime keeps of its container, in memory.
+pub const RUNTIME_STATE_BYTES: u64 = 32 * 1_024 * 1_024;
+
 /// Rounds in which everything in a sandbox is told to stop, where it has no freezer.
 pub const SIGNAL_ROUNDS: usize = 3;

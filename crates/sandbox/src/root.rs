@@ -20,6 +20,8 @@ const HOME: &str = "/work";
 #[derive(Clone, PartialEq, Eq)]
 pub struct Root {
     pub(crate) system: bool,
+    /// A folder whose entries are those of the root.
+    pub(crate) folder: Option<PathBuf>,
     pub(crate) home: PathBuf,
     pub(crate) entries: Vec<Entry>,
 }
@@ -57,7 +59,13 @@ impl Root {
     /// a program without libraries, or with all it needs listed.
     pub fn empty() -> Self {
         let temporary = Entry { target: "/tmp".into(), kind: Kind::Scratch(TEMPORARY_BYTES_DEFAULT) };
-        Self { system: false, home: HOME.into(), entries: vec![temporary] }
+        Self { system: false, folder: None, home: HOME.into(), entries: vec![temporary] }
+    }
+
+    /// What a folder of the machine holds, read-only, as an image has been unpacked: its programs, its libraries and its
+    /// `/etc`, where the hosts and name servers are written anew. `/dev`, `/proc`, `/tmp` and the home as everywhere.
+    pub fn folder(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: Some(folder.into()), ..Self::empty() }
     }
 
     /// Where the home is; its size is [`crate::Limits::home_bytes`]. Without this, `/work`.
@@ -111,6 +119,9 @@ impl Root {
         }
         if self.entries.iter().any(|entry| entry.target == self.home) {
             return invalid(format!("the target {} in the root is the home", self.home.display()));
+        }
+        if let Some(folder) = self.folder.as_ref().filter(|folder| !folder.is_absolute() || climbs(folder)) {
+            return invalid(format!("the root {} is not an absolute path without `..`", folder.display()));
         }
         for entry in &self.entries {
             match &entry.kind {
@@ -176,6 +187,7 @@ impl fmt::Debug for Root {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Root")
             .field("system", &self.system)
+            .field("folder", &self.folder)
             .field("home", &self.home)
             .field("entries", &self.entries)
             .finish()

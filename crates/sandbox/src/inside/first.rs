@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, set_child_subreaper, wait};
 use rustix::time::Timespec;
 
-use super::{Descriptors, END_SIGNAL, PASS_SIGNAL, Prepared, Setup, descendants, execute};
+use super::{Descriptors, END_SIGNAL, PASS_SIGNAL, Prepared, Setup, container, descendants, execute};
 use crate::layer::Layer;
 use crate::limits::HOLD_TIMEOUT;
 use crate::status::ExitStatus;
@@ -36,9 +36,15 @@ fn run_program(setup: &Setup<'_>, descriptors: Descriptors, prepared: Prepared) 
         Some(most) => hold(&report, prepared, most),
         None => Ok(prepared),
     };
-    let program = held.and_then(|rest| Ok((execute::start(setup, descriptors)?, rest)));
+    let program = held.and_then(|rest| {
+        let program = match &rest.container {
+            Some(container) => container::start(container, descriptors)?,
+            None => execute::start(setup, descriptors)?,
+        };
+        Ok((program, rest))
+    });
     let program = match program {
-        Ok((program, Prepared { layers, handed })) => {
+        Ok((program, Prepared { layers, handed, .. })) => {
             start_told(&report, layers, &handed);
             program
         }
@@ -58,7 +64,7 @@ fn run_program(setup: &Setup<'_>, descriptors: Descriptors, prepared: Prepared) 
 /// Says that everything is in place and waits until the program may start; what is left to tell then.
 fn hold(
     report: &OwnedFd,
-    Prepared { layers, handed }: Prepared,
+    Prepared { layers, handed, container }: Prepared,
     most: Duration,
 ) -> Result<Prepared, Failure> {
     hand_out(report, &Report::Held(layers), &handed);
@@ -69,7 +75,7 @@ fn hold(
     let told = waited.is_ok_and(|count| count > 0)
         && receive(report, &mut [0; 1]).is_ok_and(|packet| packet.is_some());
     if told {
-        return Ok(Prepared { layers: Vec::new(), handed: Vec::new() });
+        return Ok(Prepared { layers: Vec::new(), handed: Vec::new(), container });
     }
     Err(Failure { step: Step::Held, errno: 0, text: "nobody started the program".to_owned() })
 }

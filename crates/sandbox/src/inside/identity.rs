@@ -34,6 +34,8 @@ pub(crate) enum Known {
     AsItself,
     /// An ordinary user, also when it is root outside.
     AsAgent,
+    /// Root, with every right over its box: an OCI runtime, which leaves the program none.
+    AsRoot,
 }
 
 /// Maps the user and group, and nobody else. To be called while this process is dumpable.
@@ -41,6 +43,7 @@ pub(crate) fn write_maps(Identity { user, group }: Identity, known: Known) -> io
     let (inner_user, inner_group) = match known {
         Known::AsItself => (user, group),
         Known::AsAgent => (AGENT, AGENT),
+        Known::AsRoot => (0, 0),
     };
     // A group map may be written by an unprivileged user only after setgroups is given up.
     std::fs::write("/proc/self/setgroups", "deny")?;

@@ -6,6 +6,7 @@
 mod capabilities;
 mod catch;
 mod confine;
+mod container;
 mod descendants;
 mod devices;
 mod execute;
@@ -33,12 +34,16 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Signal, set_parent_process_death_signal};
 use rustix::time::Timespec;
 
+use self::container::Container;
 pub(crate) use self::descendants::descendants;
 pub(crate) use self::identity::{Identity, Known, while_dumpable, write_maps};
-pub(crate) use self::seccomp::Filters;
+#[cfg(test)]
+pub(crate) use self::seccomp::ask_filter;
+pub(crate) use self::seccomp::{Filters, Rule, Step, Told, told};
 pub(crate) use self::tree::Etc;
 use self::tree::Places;
 use crate::cgroup::Joinable;
+use crate::driver::Confinement;
 use crate::inside::found::Found;
 use crate::layer::{Layer, LayerName};
 use crate::root::Root;
@@ -94,6 +99,7 @@ pub(crate) const PASS_SIGNAL: Signal = Signal::USR2;
 struct Prepared {
     layers: Vec<Layer>,
     handed: Vec<OwnedFd>,
+    container: Option<Container>,
 }
 
 /// The life of the first process of a sandbox. It never returns to the spawner's code, whose memory it copied.
@@ -122,14 +128,20 @@ fn prepare(setup: &Setup<'_>, descriptors: &Descriptors) -> Result<Prepared, Fai
     let mut found = Found::new(setup.refused);
     namespaces::settle(setup, &mut found)?;
     let mut handed = network::prepare(setup.order.network, setup.namespaces, &mut found)?;
-    match &setup.order.root {
-        Some(root) => handed.extend(close_box(setup, root, &mut found)?),
-        None => close_server(setup, &mut found)?,
+    let mut container = None;
+    match (&setup.order.root, &setup.order.confinement) {
+        (Some(root), Confinement::Container(runtime)) => {
+            let (volumes, made) = container::close(setup, root, runtime, descriptors, &mut found)?;
+            handed.extend(volumes);
+            container = Some(made);
+        }
+        (Some(root), _) => handed.extend(close_box(setup, root, &mut found)?),
+        (None, _) => close_server(setup, &mut found)?,
     }
     let layers = found.into_layers();
     match lacking(setup.order, &layers) {
         Some(failure) => Err(failure),
-        None => Ok(Prepared { layers, handed }),
+        None => Ok(Prepared { layers, handed, container }),
     }
 }
 
@@ -145,7 +157,7 @@ fn close_server(setup: &Setup<'_>, found: &mut Found) -> Result<(), Failure> {
 
 /// A child in a root of its own; its volumes.
 fn close_box(setup: &Setup<'_>, root: &Root, found: &mut Found) -> Result<Vec<OwnedFd>, Failure> {
-    let Places { writable, volumes } = tree::enter(setup, root, found)?;
+    let Places { writable, volumes, .. } = tree::enter(setup, root, found)?;
     give_up_rights(setup, found)?;
     confine::restrict(&writable, found);
     seccomp::allow(setup.filters, setup.order.network, found);

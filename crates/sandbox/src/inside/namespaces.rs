@@ -7,6 +7,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::Setup;
 use super::found::Found;
 use super::identity::{Known, while_dumpable, write_maps};
+use crate::driver::Confinement;
 use crate::layer::LayerName;
 use crate::limits::{INOTIFY_INSTANCES, INOTIFY_WATCHES};
 use crate::system::{Namespaces, enter_namespaces};
@@ -17,7 +18,11 @@ pub(super) fn settle(setup: &Setup<'_>, found: &mut Found) -> Result<(), Failure
     let boxed = setup.order.root.is_some();
     let user = setup.namespaces.has(Namespaces::USER);
     if user {
-        let known = if boxed { Known::AsAgent } else { Known::AsItself };
+        let known = match setup.order.confinement {
+            Confinement::Container(_) => Known::AsRoot,
+            Confinement::Local | Confinement::Restricted if boxed => Known::AsAgent,
+            Confinement::Local | Confinement::Restricted => Known::AsItself,
+        };
         while_dumpable(|| write_maps(setup.identity, known))
             .map_err(|error| Failure::setup("writing the user map", &error))?;
     }
@@ -38,9 +43,13 @@ pub(super) fn settle(setup: &Setup<'_>, found: &mut Found) -> Result<(), Failure
     }
     if boxed {
         if user {
+            let inside = match setup.order.confinement {
+                Confinement::Container(_) => "called root inside, without any right",
+                Confinement::Local | Confinement::Restricted => "an ordinary user inside",
+            };
             let how = match bound_inotify() {
-                Ok(()) => "an ordinary user inside".to_owned(),
-                Err(error) => format!("an ordinary user inside; inotify is not bounded: {error}"),
+                Ok(()) => inside.to_owned(),
+                Err(error) => format!("{inside}; inotify is not bounded: {error}"),
             };
             found.in_force(LayerName::UserNamespace, how);
         }

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::spawner::Shared;
 use super::stderr::BoundedStderr;
+use crate::driver::{DriverName, Posture};
 use crate::layer::Layers;
 use crate::network::Sockets;
 use crate::stats::Stats;
@@ -39,6 +40,7 @@ pub struct Process {
     pub(super) id: u64,
     pub(super) pid: u32,
     pub(super) layers: Layers,
+    pub(super) driver: (DriverName, Option<String>),
     pub(super) ended: watch::Receiver<Option<ExitStatus>>,
     pub(super) leash: Leash,
     pub(super) sockets: Option<Sockets>,
@@ -124,6 +126,12 @@ impl Process {
     /// The layers in force around it, and those that are missing.
     pub fn layers(&self) -> &Layers {
         &self.layers
+    }
+
+    /// Its driver, and the layers.
+    pub fn posture(&self) -> Posture {
+        let (driver, version) = self.driver.clone();
+        Posture { driver, version, layers: self.layers.clone() }
     }
 
     /// Waits until it has ended and nothing of it is left. Can be called again, and cancelled.

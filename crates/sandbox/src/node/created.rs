@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use super::child::{Child, ChildId};
 use super::spawner::await_answer;
 use super::table::Answer;
+use crate::driver::Posture;
 use crate::error::SpawnError;
 use crate::layer::Layers;
 use crate::network::Sockets;
@@ -39,6 +40,11 @@ impl Created {
     /// The layers in force around it, and those that are missing.
     pub fn layers(&self) -> &Layers {
         self.child.process.layers()
+    }
+
+    /// Its driver, and the layers.
+    pub fn posture(&self) -> Posture {
+        self.child.process.posture()
     }
 
     /// As [`Child::take_sockets`]: what is served before the program runs, answers its first request.

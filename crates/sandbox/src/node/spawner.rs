@@ -149,7 +149,9 @@ impl Spawner {
         let Started { pid, layers, handed } = await_answer(answer, &named).await?;
         let layers = Layers::new(layers, command.layers());
         let (sockets, volumes) = name_handed(handed, command, &layers)?;
-        let mut process = Process { id, pid, layers, ended: ending, leash, sockets, volumes, errors: None };
+        let driver = (command.confinement.name(), command.confinement.version());
+        let mut process =
+            Process { id, pid, layers, driver, ended: ending, leash, sockets, volumes, errors: None };
         let stderr = if command.errors_read {
             BoundedStderr::reading(pipes.stderr)
         } else {
@@ -221,6 +223,7 @@ fn order(command: &Command, hold: Option<Duration>) -> Order {
         network: command.network,
         volumes: command.volumes.clone(),
         hold,
+        confinement: command.confinement.clone(),
     }
 }
 

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 pub(crate) use self::bundle::{Bundle, bundle};
 pub(crate) use self::found::{find, version_in};
-pub(crate) use self::profile::{Profile, profile};
+use self::profile::profile;
 
 /// Where the bundle is in the box.
 pub(crate) const BUNDLE: &str = "/oci";

@@ -25,7 +25,9 @@ pub(crate) fn profile() -> Profile {
         match rule {
             Rule::Allow => {}
             Rule::Refuse(error) => syscalls.push(refuse(name, *error)),
-            Rule::Ask(steps) => syscalls.extend(allowed(steps).iter().map(|arguments| allow(name, arguments))),
+            Rule::Ask(steps) => {
+                syscalls.extend(allowed(steps).iter().map(|arguments| allow(name, arguments)))
+            }
         }
     }
     let profile = Object::new()
@@ -104,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn no_alternative_compares_an_argument_twice() {
+    fn the_profile_is_small_enough_to_be_read_at_every_start() {
         let shown = profile().value.to_bytes();
         assert!(shown.len() < 256 * 1_024, "{} bytes", shown.len());
     }

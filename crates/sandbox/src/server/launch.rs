@@ -13,6 +13,7 @@ use super::homes::Homes;
 use super::plan::Plan;
 use crate::cgroup::{Cgroup, Cgroups};
 use crate::command::Limits;
+use crate::driver::Confinement;
 use crate::inside::{self, Descriptors, Etc, Filters, Identity, Setup};
 use crate::layer::{Layer, LayerName, LayerState};
 use crate::limits::{PROCESSES_DEFAULT, START_TIMEOUT};
@@ -212,10 +213,19 @@ impl Launcher {
             return (Cgroup::default(), Vec::new());
         }
         let processes = limits.processes.or(boxed.then_some(PROCESSES_DEFAULT));
+        // A runtime's own tasks are counted with those of its program.
+        let tasks = match &order.confinement {
+            Confinement::Container(runtime) => runtime.kind.tasks(),
+            Confinement::Local | Confinement::Restricted => 0,
+        };
+        let processes = processes.map(|processes| processes.saturating_add(tasks));
         let (cgroup, mut layers) = self.cgroups.make(limits, processes);
         let counted = layers.iter_mut().find(|layer| layer.name == LayerName::ProcessLimit);
         if let (Some(Layer { state, .. }), Some(processes)) = (counted, processes) {
             *state = self.counted_by_user(state, processes, namespaces);
+            if let (LayerState::InForce(how), 1..) = (state, tasks) {
+                how.push_str(&format!(", {tasks} of them for the runtime"));
+            }
         }
         (cgroup, layers)
     }

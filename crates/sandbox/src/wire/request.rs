@@ -7,8 +7,10 @@ use std::time::Duration;
 use super::codec::{Reader, WireError, Writer};
 use super::root::{read_root, write_root};
 use crate::command::Limits;
+use crate::driver::Confinement;
 use crate::layer::LayerName;
 use crate::network::Network;
+use crate::oci::{Kind, Runtime};
 use crate::root::Root;
 use crate::volume::Volume;
 
@@ -51,6 +53,7 @@ pub(crate) struct Order {
     pub(crate) volumes: Vec<Volume>,
     /// If its program waits for [`Request::Execute`], for how long.
     pub(crate) hold: Option<Duration>,
+    pub(crate) confinement: Confinement,
 }
 
 /// What a child is told.
@@ -146,6 +149,7 @@ impl Order {
         });
         let milliseconds = self.hold.map(|hold| u64::try_from(hold.as_millis()).unwrap_or(u64::MAX));
         w.optional(milliseconds.as_ref(), |w, hold| w.number(*hold));
+        write_confinement(w, &self.confinement);
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
@@ -161,6 +165,7 @@ impl Order {
             network: Network::from_code(r.byte()?).ok_or(WireError("an unknown network"))?,
             volumes: r.list(|r| Ok(Volume { target: r.path()?, bytes: r.number()? }))?,
             hold: r.optional(Reader::number)?.map(Duration::from_millis),
+            confinement: read_confinement(r)?,
         })
     }
 
@@ -178,7 +183,34 @@ impl Order {
             network,
             volumes: Vec::new(),
             hold: None,
+            confinement: Confinement::Local,
         }
+    }
+}
+
+fn write_confinement(w: &mut Writer, confinement: &Confinement) {
+    match confinement {
+        Confinement::Local => w.byte(0),
+        Confinement::Restricted => w.byte(1),
+        Confinement::Container(Runtime { kind, path, version }) => {
+            w.byte(2);
+            w.byte(*kind as u8);
+            w.bytes(path.as_os_str());
+            w.text(version);
+        }
+    }
+}
+
+fn read_confinement(r: &mut Reader<'_>) -> Result<Confinement, WireError> {
+    match r.byte()? {
+        0 => Ok(Confinement::Local),
+        1 => Ok(Confinement::Restricted),
+        2 => Ok(Confinement::Container(Runtime {
+            kind: Kind::from_code(r.byte()?).ok_or(WireError("an unknown runtime"))?,
+            path: r.path()?,
+            version: r.text()?,
+        })),
+        _ => Err(WireError("an unknown driver")),
     }
 }
 
@@ -265,6 +297,11 @@ mod tests {
             network: Network::Gateway,
             volumes: vec![Volume { target: "/v".into(), bytes: 9 }],
             hold: Some(Duration::from_millis(7)),
+            confinement: Confinement::Container(Runtime {
+                kind: Kind::Crun,
+                path: "/usr/bin/crun".into(),
+                version: "1.8.1".into(),
+            }),
         };
         let plain = Order::trial(None, Network::Host, Limits::default());
         vec![

@@ -12,6 +12,7 @@ const FILE: u8 = 4;
 
 pub(super) fn write_root(w: &mut Writer, root: &Root) {
     w.byte(u8::from(root.system));
+    w.optional(root.folder.as_ref(), |w, folder| w.bytes(folder.as_os_str()));
     w.bytes(root.home.as_os_str());
     w.list(&root.entries, |w, entry| {
         w.bytes(entry.target.as_os_str());
@@ -38,6 +39,7 @@ pub(super) fn write_root(w: &mut Writer, root: &Root) {
 
 pub(super) fn read_root(r: &mut Reader<'_>) -> Result<Root, WireError> {
     let system = r.flag()?;
+    let folder = r.optional(Reader::path)?;
     let home = r.path()?;
     let entries = r.list(|r| {
         let target = r.path()?;
@@ -50,5 +52,5 @@ pub(super) fn read_root(r: &mut Reader<'_>) -> Result<Root, WireError> {
         };
         Ok(Entry { target, kind })
     })?;
-    Ok(Root { system, home, entries })
+    Ok(Root { system, folder, home, entries })
 }

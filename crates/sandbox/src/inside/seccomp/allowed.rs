@@ -6,122 +6,140 @@ use libc::{EAFNOSUPPORT, EPERM, EPROTONOSUPPORT, c_long};
 use super::program::{Rule, Step, Table};
 use super::{CLONE_FLAGS, REFUSED, REFUSED_X86};
 
+/// A call: its number here, and its name as the library has it.
+type Call = (c_long, &'static str);
+
+macro_rules! calls {
+    ($($name:ident),* $(,)?) => { &[$((libc::$name, stringify!($name))),*] };
+}
+
+macro_rules! call {
+    ($name:ident) => {
+        (libc::$name, stringify!($name))
+    };
+}
+
 /// Files and folders.
 #[rustfmt::skip]
-const FILES: &[c_long] = &[
-    libc::SYS_read, libc::SYS_write, libc::SYS_close, libc::SYS_lseek, libc::SYS_pread64, libc::SYS_pwrite64,
-    libc::SYS_readv, libc::SYS_writev, libc::SYS_preadv, libc::SYS_pwritev, libc::SYS_preadv2, libc::SYS_pwritev2,
-    libc::SYS_close_range, libc::SYS_fstat, libc::SYS_newfstatat,
-    libc::SYS_statx, libc::SYS_statfs, libc::SYS_fstatfs, libc::SYS_faccessat, libc::SYS_faccessat2,
-    libc::SYS_getdents64, libc::SYS_getcwd, libc::SYS_chdir, libc::SYS_fchdir,
-    libc::SYS_unlinkat, libc::SYS_renameat, libc::SYS_renameat2, libc::SYS_linkat, libc::SYS_symlinkat,
-    libc::SYS_readlinkat, libc::SYS_fchown, libc::SYS_fchownat,
-    libc::SYS_truncate, libc::SYS_ftruncate, libc::SYS_fallocate, libc::SYS_fsync, libc::SYS_fdatasync,
-    libc::SYS_sync, libc::SYS_syncfs, libc::SYS_sync_file_range, libc::SYS_fadvise64, libc::SYS_readahead,
-    libc::SYS_utimensat, libc::SYS_umask, libc::SYS_flock, libc::SYS_fcntl, libc::SYS_dup, libc::SYS_dup3,
-    libc::SYS_pipe2, libc::SYS_sendfile, libc::SYS_splice, libc::SYS_tee, libc::SYS_vmsplice,
-    libc::SYS_copy_file_range, libc::SYS_setxattr, libc::SYS_lsetxattr, libc::SYS_fsetxattr, libc::SYS_getxattr,
-    libc::SYS_lgetxattr, libc::SYS_fgetxattr, libc::SYS_listxattr, libc::SYS_llistxattr, libc::SYS_flistxattr,
-    libc::SYS_removexattr, libc::SYS_lremovexattr, libc::SYS_fremovexattr, libc::SYS_inotify_init1,
-    libc::SYS_inotify_add_watch, libc::SYS_inotify_rm_watch, libc::SYS_memfd_create,
+const FILES: &[Call] = calls![
+    SYS_read, SYS_write, SYS_close, SYS_lseek, SYS_pread64, SYS_pwrite64,
+    SYS_readv, SYS_writev, SYS_preadv, SYS_pwritev, SYS_preadv2, SYS_pwritev2,
+    SYS_close_range, SYS_fstat, SYS_newfstatat,
+    SYS_statx, SYS_statfs, SYS_fstatfs, SYS_faccessat, SYS_faccessat2,
+    SYS_getdents64, SYS_getcwd, SYS_chdir, SYS_fchdir,
+    SYS_unlinkat, SYS_renameat, SYS_renameat2, SYS_linkat, SYS_symlinkat,
+    SYS_readlinkat, SYS_fchown, SYS_fchownat,
+    SYS_truncate, SYS_ftruncate, SYS_fallocate, SYS_fsync, SYS_fdatasync,
+    SYS_sync, SYS_syncfs, SYS_sync_file_range, SYS_fadvise64, SYS_readahead,
+    SYS_utimensat, SYS_umask, SYS_flock, SYS_fcntl, SYS_dup, SYS_dup3,
+    SYS_pipe2, SYS_sendfile, SYS_splice, SYS_tee, SYS_vmsplice,
+    SYS_copy_file_range, SYS_setxattr, SYS_lsetxattr, SYS_fsetxattr, SYS_getxattr,
+    SYS_lgetxattr, SYS_fgetxattr, SYS_listxattr, SYS_llistxattr, SYS_flistxattr,
+    SYS_removexattr, SYS_lremovexattr, SYS_fremovexattr, SYS_inotify_init1,
+    SYS_inotify_add_watch, SYS_inotify_rm_watch, SYS_memfd_create,
 ];
 
 /// Memory.
 #[rustfmt::skip]
-const MEMORY: &[c_long] = &[
-    libc::SYS_mmap, libc::SYS_munmap, libc::SYS_mprotect, libc::SYS_mremap, libc::SYS_msync, libc::SYS_mincore,
-    libc::SYS_madvise, libc::SYS_brk, libc::SYS_mlock, libc::SYS_mlock2, libc::SYS_munlock, libc::SYS_mlockall,
-    libc::SYS_munlockall, libc::SYS_membarrier, libc::SYS_mbind, libc::SYS_set_mempolicy, libc::SYS_get_mempolicy,
-    libc::SYS_pkey_alloc, libc::SYS_pkey_free, libc::SYS_pkey_mprotect,
+const MEMORY: &[Call] = calls![
+    SYS_mmap, SYS_munmap, SYS_mprotect, SYS_mremap, SYS_msync, SYS_mincore,
+    SYS_madvise, SYS_brk, SYS_mlock, SYS_mlock2, SYS_munlock, SYS_mlockall,
+    SYS_munlockall, SYS_membarrier, SYS_mbind, SYS_set_mempolicy, SYS_get_mempolicy,
+    SYS_pkey_alloc, SYS_pkey_free, SYS_pkey_mprotect,
 ];
 
 /// Processes, threads and their signals.
 #[rustfmt::skip]
-const PROCESSES: &[c_long] = &[
-    libc::SYS_execve, libc::SYS_execveat, libc::SYS_exit, libc::SYS_exit_group, libc::SYS_wait4, libc::SYS_waitid,
-    libc::SYS_kill, libc::SYS_tkill, libc::SYS_tgkill, libc::SYS_getpid, libc::SYS_getppid, libc::SYS_gettid,
-    libc::SYS_getpgid, libc::SYS_setpgid, libc::SYS_getsid, libc::SYS_setsid, libc::SYS_set_tid_address,
-    libc::SYS_set_robust_list, libc::SYS_get_robust_list, libc::SYS_futex, libc::SYS_rseq, libc::SYS_restart_syscall,
-    libc::SYS_rt_sigaction, libc::SYS_rt_sigprocmask, libc::SYS_rt_sigreturn, libc::SYS_rt_sigpending,
-    libc::SYS_rt_sigtimedwait, libc::SYS_rt_sigqueueinfo, libc::SYS_rt_tgsigqueueinfo, libc::SYS_rt_sigsuspend,
-    libc::SYS_sigaltstack, libc::SYS_signalfd4, libc::SYS_pidfd_open, libc::SYS_pidfd_send_signal, libc::SYS_prctl,
-    libc::SYS_sched_yield, libc::SYS_sched_getaffinity, libc::SYS_sched_setaffinity, libc::SYS_sched_getparam,
-    libc::SYS_sched_setparam, libc::SYS_sched_getscheduler, libc::SYS_sched_setscheduler, libc::SYS_sched_getattr,
-    libc::SYS_sched_setattr, libc::SYS_sched_get_priority_max, libc::SYS_sched_get_priority_min,
-    libc::SYS_sched_rr_get_interval, libc::SYS_getpriority, libc::SYS_setpriority, libc::SYS_ioprio_get,
-    libc::SYS_ioprio_set, libc::SYS_getrlimit, libc::SYS_setrlimit, libc::SYS_prlimit64, libc::SYS_getrusage,
-    libc::SYS_times, libc::SYS_getcpu, libc::SYS_seccomp, libc::SYS_landlock_create_ruleset,
-    libc::SYS_landlock_add_rule, libc::SYS_landlock_restrict_self,
+const PROCESSES: &[Call] = calls![
+    SYS_execve, SYS_execveat, SYS_exit, SYS_exit_group, SYS_wait4, SYS_waitid,
+    SYS_kill, SYS_tkill, SYS_tgkill, SYS_getpid, SYS_getppid, SYS_gettid,
+    SYS_getpgid, SYS_setpgid, SYS_getsid, SYS_setsid, SYS_set_tid_address,
+    SYS_set_robust_list, SYS_get_robust_list, SYS_futex, SYS_rseq, SYS_restart_syscall,
+    SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_rt_sigpending,
+    SYS_rt_sigtimedwait, SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo, SYS_rt_sigsuspend,
+    SYS_sigaltstack, SYS_signalfd4, SYS_pidfd_open, SYS_pidfd_send_signal, SYS_prctl,
+    SYS_sched_yield, SYS_sched_getaffinity, SYS_sched_setaffinity, SYS_sched_getparam,
+    SYS_sched_setparam, SYS_sched_getscheduler, SYS_sched_setscheduler, SYS_sched_getattr,
+    SYS_sched_setattr, SYS_sched_get_priority_max, SYS_sched_get_priority_min,
+    SYS_sched_rr_get_interval, SYS_getpriority, SYS_setpriority, SYS_ioprio_get,
+    SYS_ioprio_set, SYS_getrlimit, SYS_setrlimit, SYS_prlimit64, SYS_getrusage,
+    SYS_times, SYS_getcpu, SYS_seccomp, SYS_landlock_create_ruleset,
+    SYS_landlock_add_rule, SYS_landlock_restrict_self,
 ];
 
 /// Who one is; nobody else can be become.
 #[rustfmt::skip]
-const USERS: &[c_long] = &[
-    libc::SYS_getuid, libc::SYS_geteuid, libc::SYS_getgid, libc::SYS_getegid, libc::SYS_getresuid,
-    libc::SYS_getresgid, libc::SYS_getgroups, libc::SYS_setuid, libc::SYS_setgid, libc::SYS_setreuid,
-    libc::SYS_setregid, libc::SYS_setresuid, libc::SYS_setresgid, libc::SYS_setfsuid, libc::SYS_setfsgid,
-    libc::SYS_setgroups, libc::SYS_capget, libc::SYS_capset,
+const USERS: &[Call] = calls![
+    SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_getresuid,
+    SYS_getresgid, SYS_getgroups, SYS_setuid, SYS_setgid, SYS_setreuid,
+    SYS_setregid, SYS_setresuid, SYS_setresgid, SYS_setfsuid, SYS_setfsgid,
+    SYS_setgroups, SYS_capget, SYS_capset,
 ];
 
 /// Waiting, and time.
 #[rustfmt::skip]
-const TIME: &[c_long] = &[
-    libc::SYS_ppoll, libc::SYS_pselect6, libc::SYS_epoll_create1, libc::SYS_epoll_ctl, libc::SYS_epoll_pwait,
-    libc::SYS_epoll_pwait2, libc::SYS_eventfd2, libc::SYS_timerfd_create, libc::SYS_timerfd_settime,
-    libc::SYS_timerfd_gettime, libc::SYS_timer_create, libc::SYS_timer_settime, libc::SYS_timer_gettime,
-    libc::SYS_timer_getoverrun, libc::SYS_timer_delete, libc::SYS_getitimer, libc::SYS_setitimer,
-    libc::SYS_nanosleep, libc::SYS_clock_nanosleep, libc::SYS_clock_gettime, libc::SYS_clock_getres,
-    libc::SYS_gettimeofday,
+const TIME: &[Call] = calls![
+    SYS_ppoll, SYS_pselect6, SYS_epoll_create1, SYS_epoll_ctl, SYS_epoll_pwait,
+    SYS_epoll_pwait2, SYS_eventfd2, SYS_timerfd_create, SYS_timerfd_settime,
+    SYS_timerfd_gettime, SYS_timer_create, SYS_timer_settime, SYS_timer_gettime,
+    SYS_timer_getoverrun, SYS_timer_delete, SYS_getitimer, SYS_setitimer,
+    SYS_nanosleep, SYS_clock_nanosleep, SYS_clock_gettime, SYS_clock_getres,
+    SYS_gettimeofday,
 ];
 
 /// Sockets, once they are made.
 #[rustfmt::skip]
-const SOCKETS: &[c_long] = &[
-    libc::SYS_bind, libc::SYS_listen, libc::SYS_accept, libc::SYS_accept4, libc::SYS_connect,
-    libc::SYS_getsockname, libc::SYS_getpeername, libc::SYS_sendto, libc::SYS_recvfrom, libc::SYS_sendmsg,
-    libc::SYS_recvmsg, libc::SYS_sendmmsg, libc::SYS_recvmmsg, libc::SYS_setsockopt, libc::SYS_getsockopt,
-    libc::SYS_shutdown,
+const SOCKETS: &[Call] = calls![
+    SYS_bind, SYS_listen, SYS_accept, SYS_accept4, SYS_connect,
+    SYS_getsockname, SYS_getpeername, SYS_sendto, SYS_recvfrom, SYS_sendmsg,
+    SYS_recvmsg, SYS_sendmmsg, SYS_recvmmsg, SYS_setsockopt, SYS_getsockopt,
+    SYS_shutdown,
 ];
 
 /// Objects shared between its own processes: the namespace holds no others.
 #[rustfmt::skip]
-const SHARED: &[c_long] = &[
-    libc::SYS_shmget, libc::SYS_shmat, libc::SYS_shmdt, libc::SYS_shmctl, libc::SYS_semget, libc::SYS_semop,
-    libc::SYS_semtimedop, libc::SYS_semctl, libc::SYS_msgget, libc::SYS_msgsnd, libc::SYS_msgrcv, libc::SYS_msgctl,
-    libc::SYS_mq_open, libc::SYS_mq_unlink, libc::SYS_mq_timedsend, libc::SYS_mq_timedreceive, libc::SYS_mq_notify,
-    libc::SYS_mq_getsetattr,
+const SHARED: &[Call] = calls![
+    SYS_shmget, SYS_shmat, SYS_shmdt, SYS_shmctl, SYS_semget, SYS_semop,
+    SYS_semtimedop, SYS_semctl, SYS_msgget, SYS_msgsnd, SYS_msgrcv, SYS_msgctl,
+    SYS_mq_open, SYS_mq_unlink, SYS_mq_timedsend, SYS_mq_timedreceive, SYS_mq_notify,
+    SYS_mq_getsetattr,
 ];
 
 /// About the machine, as it shows itself in here.
-const MACHINE: &[c_long] = &[libc::SYS_uname, libc::SYS_sysinfo, libc::SYS_getrandom];
+const MACHINE: &[Call] = calls![SYS_uname, SYS_sysinfo, SYS_getrandom];
 
 /// Newer than the names in the library, with the same numbers everywhere: futex_waitv, set_mempolicy_home_node left out,
 /// cachestat, map_shadow_stack, futex_wake, futex_wait, futex_requeue, mseal, and the four for attributes.
-const NEW: &[c_long] = &[449, 451, 453, 454, 455, 456, 462, 463, 464, 465, 466];
+#[rustfmt::skip]
+const NEW: &[Call] = &[
+    (449, "SYS_futex_waitv"), (451, "SYS_cachestat"), (453, "SYS_map_shadow_stack"), (454, "SYS_futex_wake"),
+    (455, "SYS_futex_wait"), (456, "SYS_futex_requeue"), (462, "SYS_mseal"), (463, "SYS_setxattrat"),
+    (464, "SYS_getxattrat"), (465, "SYS_listxattrat"), (466, "SYS_removexattrat"),
+];
 
 /// Older forms of the above, which only the oldest architecture has.
 #[cfg(target_arch = "x86_64")]
 #[rustfmt::skip]
-const OLD: &[c_long] = &[
-    libc::SYS_stat, libc::SYS_lstat, libc::SYS_access, libc::SYS_getdents,
-    libc::SYS_rmdir, libc::SYS_unlink, libc::SYS_rename, libc::SYS_link, libc::SYS_symlink,
-    libc::SYS_readlink, libc::SYS_chown, libc::SYS_lchown, libc::SYS_utime, libc::SYS_utimes,
-    libc::SYS_futimesat, libc::SYS_dup2, libc::SYS_pipe, libc::SYS_inotify_init, libc::SYS_fork, libc::SYS_vfork,
-    libc::SYS_getpgrp, libc::SYS_pause, libc::SYS_alarm, libc::SYS_time, libc::SYS_poll, libc::SYS_select,
-    libc::SYS_epoll_create, libc::SYS_epoll_wait, libc::SYS_eventfd, libc::SYS_signalfd, libc::SYS_arch_prctl,
-    libc::SYS_set_thread_area, libc::SYS_get_thread_area,
+const OLD: &[Call] = calls![
+    SYS_stat, SYS_lstat, SYS_access, SYS_getdents,
+    SYS_rmdir, SYS_unlink, SYS_rename, SYS_link, SYS_symlink,
+    SYS_readlink, SYS_chown, SYS_lchown, SYS_utime, SYS_utimes,
+    SYS_futimesat, SYS_dup2, SYS_pipe, SYS_inotify_init, SYS_fork, SYS_vfork,
+    SYS_getpgrp, SYS_pause, SYS_alarm, SYS_time, SYS_poll, SYS_select,
+    SYS_epoll_create, SYS_epoll_wait, SYS_eventfd, SYS_signalfd, SYS_arch_prctl,
+    SYS_set_thread_area, SYS_get_thread_area,
 ];
 #[cfg(not(target_arch = "x86_64"))]
-const OLD: &[c_long] = &[];
+const OLD: &[Call] = &[];
 
 /// Refused aloud beside what tool servers are refused, so that a program says why it fails.
 const ALSO_REFUSED: &[c_long] =
     &[libc::SYS_chroot, libc::SYS_adjtimex, libc::SYS_move_pages, libc::SYS_migrate_pages];
 
 /// fchmodat2, as above.
-const FCHMODAT2: c_long = 452;
+pub(super) const FCHMODAT2: c_long = 452;
 
-const ALL: [&[c_long]; 10] = [FILES, MEMORY, PROCESSES, USERS, TIME, SOCKETS, SHARED, MACHINE, NEW, OLD];
+const ALL: [&[Call]; 10] = [FILES, MEMORY, PROCESSES, USERS, TIME, SOCKETS, SHARED, MACHINE, NEW, OLD];
 
 /// Terminals: what types into them from outside, what draws on the console, what changes their inner workings.
 const TERMINAL_REQUESTS: [u32; 3] = [0x5412, 0x541c, 0x5423];
@@ -141,39 +159,65 @@ pub(super) fn calls(own_network: bool) -> Table {
         .chain(REFUSED_X86)
         .chain(ALSO_REFUSED)
         .map(|call| (number(*call), Rule::Refuse(EPERM)));
-    let allowed = ALL.iter().flat_map(|calls| calls.iter()).map(|call| (number(*call), Rule::Allow));
+    let allowed = named().map(|(call, _)| (number(call), Rule::Allow));
     // clone3 and openat2 are in none of them: their flags and mode lie in memory, where no filter sees them, and every
     // libc falls back.
-    refused.chain(allowed).chain(conditional(own_network)).collect()
+    let conditional = conditional(own_network).into_iter().map(|((call, _), rule)| (number(call), rule));
+    refused.chain(allowed).chain(conditional).collect()
 }
 
-fn conditional(own_network: bool) -> Vec<(u32, Rule)> {
+/// A call as it is told to others who filter.
+pub(crate) struct Told {
+    /// As the kernel names it.
+    pub(crate) name: &'static str,
+    #[cfg_attr(not(test), expect(dead_code, reason = "tests compare by it"))]
+    pub(crate) number: u32,
+    pub(crate) rule: Rule,
+}
+
+/// What a program with a network of its own may call, by name. What is refused aloud is not among it: others answer that
+/// there is no such call.
+pub(crate) fn told() -> Vec<Told> {
+    let plain = named().map(|call| (call, Rule::Allow));
+    let told = |((call, name), rule): (Call, Rule)| Told {
+        name: name.strip_prefix("SYS_").unwrap_or(name),
+        number: number(call),
+        rule,
+    };
+    plain.chain(conditional(true)).map(told).collect()
+}
+
+fn named() -> impl Iterator<Item = Call> {
+    ALL.iter().flat_map(|calls| calls.iter().copied())
+}
+
+fn conditional(own_network: bool) -> Vec<(Call, Rule)> {
     let namespaces = CLONE_FLAGS.iter().fold(0, |all, flag| all | flag.cast_unsigned());
     let mut rules = vec![
-        (libc::SYS_socket, socket(own_network)),
-        (libc::SYS_socketpair, only(0, &[family(libc::AF_UNIX)], EAFNOSUPPORT)),
+        (call!(SYS_socket), socket(own_network)),
+        (call!(SYS_socketpair), only(0, &[family(libc::AF_UNIX)], EAFNOSUPPORT)),
         (
-            libc::SYS_clone,
+            call!(SYS_clone),
             Rule::Ask(vec![Step::Look(0), Step::HasAny(namespaces, vec![Step::Refuse(EPERM)]), Step::Allow]),
         ),
-        (libc::SYS_ioctl, all_but(1, &TERMINAL_REQUESTS)),
-        (libc::SYS_personality, only(0, &PERSONALITIES, EPERM)),
-        (libc::SYS_mknodat, no_devices(2)),
-        (libc::SYS_openat, opened(2)),
-        (libc::SYS_mkdirat, without_owner_rights(2)),
-        (libc::SYS_fchmod, without_owner_rights(1)),
-        (libc::SYS_fchmodat, without_owner_rights(2)),
-        (FCHMODAT2, without_owner_rights(2)),
+        (call!(SYS_ioctl), all_but(1, &TERMINAL_REQUESTS)),
+        (call!(SYS_personality), only(0, &PERSONALITIES, EPERM)),
+        (call!(SYS_mknodat), no_devices(2)),
+        (call!(SYS_openat), opened(2)),
+        (call!(SYS_mkdirat), without_owner_rights(2)),
+        (call!(SYS_fchmod), without_owner_rights(1)),
+        (call!(SYS_fchmodat), without_owner_rights(2)),
+        ((FCHMODAT2, "SYS_fchmodat2"), without_owner_rights(2)),
     ];
     #[cfg(target_arch = "x86_64")]
     rules.extend([
-        (libc::SYS_mknod, no_devices(1)),
-        (libc::SYS_open, opened(1)),
-        (libc::SYS_creat, without_owner_rights(1)),
-        (libc::SYS_mkdir, without_owner_rights(1)),
-        (libc::SYS_chmod, without_owner_rights(1)),
+        (call!(SYS_mknod), no_devices(1)),
+        (call!(SYS_open), opened(1)),
+        (call!(SYS_creat), without_owner_rights(1)),
+        (call!(SYS_mkdir), without_owner_rights(1)),
+        (call!(SYS_chmod), without_owner_rights(1)),
     ]);
-    rules.into_iter().map(|(call, rule)| (number(call), rule)).collect()
+    rules
 }
 
 /// Streams and datagrams of IP, sockets of the file system; raw packets and other families are refused.
@@ -261,6 +305,16 @@ fn number(call: c_long) -> u32 {
     u32::try_from(call).unwrap_or(u32::MAX)
 }
 
+/// What the filter of a program with a network of its own says of a call.
+#[cfg(test)]
+pub(crate) fn ask_filter(call: u32, arguments: [u32; 6]) -> bool {
+    use super::program::{compile, tests::run};
+    let architecture = if cfg!(target_arch = "x86_64") { 0xc000_003e } else { 0xc000_00b7 };
+    static PROGRAM: std::sync::LazyLock<seccompiler::BpfProgram> =
+        std::sync::LazyLock::new(|| compile(&calls(true)).unwrap_or_default());
+    run(&PROGRAM, architecture, call, arguments) == 0x7fff_0000
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::program::{compile, tests::run};
@@ -285,13 +339,13 @@ mod tests {
 
     #[test]
     fn no_call_is_both_allowed_and_refused() {
-        for call in ALL.iter().flat_map(|calls| calls.iter()) {
+        for (call, _) in &named().collect::<Vec<_>>() {
             assert!(
                 !REFUSED.iter().chain(REFUSED_X86).chain(ALSO_REFUSED).any(|refused| refused == call),
                 "{call}"
             );
         }
-        let mut named: Vec<_> = ALL.iter().flat_map(|calls| calls.iter()).collect();
+        let mut named: Vec<_> = named().map(|(call, _)| call).collect();
         let before = named.len();
         named.sort_unstable();
         named.dedup();

@@ -6,6 +6,7 @@
 //! unknown to it, as to an older kernel.
 
 mod allowed;
+mod around;
 mod program;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,10 @@ use seccompiler::{
     TargetArch,
 };
 
+#[cfg(test)]
+pub(crate) use self::allowed::ask_filter;
+pub(crate) use self::allowed::{Told, told};
+pub(crate) use self::program::{Rule, Step};
 use super::found::Found;
 use crate::layer::LayerName;
 use crate::network::Network;
@@ -24,6 +29,7 @@ pub(crate) struct Filters {
     refusing: Result<Vec<BpfProgram>, String>,
     /// With the machine's network, and with one of the child's own.
     allowing: Result<[BpfProgram; 2], String>,
+    around: Result<Vec<BpfProgram>, String>,
 }
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
@@ -124,6 +130,7 @@ impl Filters {
         Self {
             refusing: refusing().and_then(|refusing| Ok(vec![refusing, without_clone3()?])),
             allowing: host.and_then(|host| Ok([host, own?])),
+            around: around::programs(),
         }
     }
 }
@@ -136,6 +143,14 @@ pub(super) fn refuse(filters: &Filters, found: &mut Found) {
             .try_for_each(|program| seccompiler::apply_filter(program).map_err(|error| error.to_string()))
     });
     found.record(LayerName::Seccomp, installed.map(|()| format!("{} system calls refused", REFUSED.len())));
+}
+
+/// Installs the filters of a box around an OCI runtime; how many calls they refuse.
+pub(super) fn surround(filters: &Filters) -> Result<usize, String> {
+    for program in filters.around.as_ref().map_err(Clone::clone)? {
+        seccompiler::apply_filter(program).map_err(|error| error.to_string())?;
+    }
+    Ok(around::COUNT)
 }
 
 /// Installs the filter of a child in a root of its own.

@@ -10,7 +10,7 @@ pub(super) type Table = BTreeMap<u32, Rule>;
 
 /// What a filter says of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Rule {
+pub(crate) enum Rule {
     Allow,
     /// Fails with this error.
     Refuse(i32),
@@ -21,7 +21,7 @@ pub(super) enum Rule {
 /// A step of a rule that looks at arguments. Only the lower half of each is seen, and the calls that are asked about
 /// use no more.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// Looks at this argument, from 0.
     Look(u32),
     /// Of what is looked at, only these bits.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::ground::Ground;
 use crate::inside::identity::AGENT;
+use crate::limits::COPIED_BYTES_MAX;
 use crate::network::Network;
 use crate::root::Root;
 
@@ -41,9 +42,6 @@ const COPIED: [&str; 8] = [
 
 /// Links that are shown as such.
 const LINKS: [&str; 2] = ["/etc/os-release", "/etc/mtab"];
-
-/// Bytes of one file that is copied; a larger one is left out.
-const COPIED_BYTES_MAX: u64 = 128 * 1_024;
 
 /// What roots show of the system.
 #[derive(Debug, Default)]
@@ -85,8 +83,14 @@ impl Etc {
         self.folders.iter().map(PathBuf::as_path)
     }
 
-    /// Makes the links and files of the system, and those every child has.
-    pub(super) fn lay_out(&self, ground: &Ground, root: &Root, servers: &str) -> io::Result<()> {
+    /// Makes the links and files of the system, and those every child has, unless the root has its own.
+    pub(super) fn lay_out(
+        &self,
+        ground: &Ground,
+        root: &Root,
+        servers: &str,
+        has: impl Fn(&str) -> bool,
+    ) -> io::Result<()> {
         if root.system {
             for (path, leads_to) in &self.links {
                 ground.link(path, leads_to)?;
@@ -95,7 +99,7 @@ impl Etc {
                 ground.file(path, content)?;
             }
         }
-        for (path, content) in written(&root.home, servers) {
+        for (path, content) in written(&root.home, servers).into_iter().filter(|(path, _)| !has(path)) {
             ground.file(Path::new(path), content.as_bytes())?;
         }
         Ok(())

@@ -16,6 +16,8 @@ use crate::system::mount_restrict;
 /// The root of a child, being filled.
 pub(super) struct Ground {
     root: OwnedFd,
+    /// Where the root is that is filled: itself, or a folder in it.
+    within: RefCell<PathBuf>,
     /// File systems that were made for this child: only in them are folders and files made.
     own: RefCell<Vec<u64>>,
     /// The folder that was last made something in: most that is made lies beside what was made before.
@@ -30,7 +32,18 @@ impl Ground {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::open("/", flags, Mode::empty())?;
         let device = fstat(&root)?.st_dev;
-        Ok(Self { root, own: RefCell::new(vec![device]), last: RefCell::new(None) })
+        Ok(Self {
+            root,
+            within: RefCell::default(),
+            own: RefCell::new(vec![device]),
+            last: RefCell::new(None),
+        })
+    }
+
+    /// From here on, paths are those of the root in this folder.
+    pub(super) fn fill(&self, folder: &Path) {
+        self.within.replace(folder.strip_prefix("/").unwrap_or(folder).to_owned());
+        self.last.replace(None);
     }
 
     /// Puts a detached mount on a folder or a file.
@@ -139,8 +152,8 @@ impl Ground {
 
     /// Opens a path beneath the root that leads over no link.
     fn open(&self, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
-        let beneath = path.strip_prefix("/").unwrap_or(path);
-        let beneath = if beneath.as_os_str().is_empty() { Path::new(".") } else { beneath };
+        let beneath = self.within.borrow().join(path.strip_prefix("/").unwrap_or(path));
+        let beneath = if beneath.as_os_str().is_empty() { Path::new(".") } else { &beneath };
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
         Ok(openat2(&self.root, beneath, flags | OFlags::CLOEXEC, Mode::empty(), resolve)?)
     }

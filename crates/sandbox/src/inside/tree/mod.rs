@@ -3,7 +3,9 @@
 //! The order matters: sources are taken while the machine's files can still be named; then the machine's files are
 //! left for good; then everything is put in its place, where no path can lead back to them.
 
+mod around;
 mod etc;
+mod folder;
 mod ground;
 mod processes;
 mod sources;
@@ -16,10 +18,12 @@ use rustix::fs::Mode;
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount};
 use rustix::process::{pivot_root, umask};
 
+pub(super) use self::around::{Around, enter_around};
 pub(crate) use self::etc::Etc;
 use self::ground::Ground;
 use self::processes::Processes;
 use self::sources::{Source, Sources};
+use super::devices::Devices;
 use super::found::Found;
 use super::{Setup, devices};
 use crate::layer::LayerName;
@@ -34,6 +38,8 @@ use crate::wire::{Failure, Step};
 pub(super) struct Places {
     /// Those that the child may change.
     pub(super) writable: Vec<PathBuf>,
+    /// All that something was put in, and whether it may be changed.
+    pub(super) all: Vec<(PathBuf, bool)>,
     /// The open volumes, in the order of the command.
     pub(super) volumes: Vec<OwnedFd>,
 }
@@ -43,15 +49,7 @@ pub(super) struct Places {
 /// # Errors
 /// When the root cannot be made as it was ordered. Nothing is left out in silence.
 pub(super) fn enter(setup: &Setup<'_>, root: &Root, found: &mut Found) -> Result<Places, Failure> {
-    if !setup.namespaces.has(Namespaces::MOUNT) {
-        let why = "it takes a mount namespace, which this machine refuses";
-        return Err(Failure::layer(LayerName::PrivateRoot, why));
-    }
-    // Files that are made here are for the agent to read, whatever the node's mask is.
-    umask(Mode::WGRP | Mode::WOTH);
-    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
-        .map_err(|error| Failure::layer(LayerName::PrivateRoot, format!("making mounts private: {error}")))?;
-    let devices = devices::take().map_err(|why| wrong(format!("the devices of the root: {why}")))?;
+    let devices = begin(setup)?;
     let sources = Sources::take(root, setup.etc, setup.hidden)?;
     let processes = Processes::take(setup);
     let servers = etc::name_servers(setup.order.network);
@@ -72,6 +70,19 @@ pub(super) fn enter(setup: &Setup<'_>, root: &Root, found: &mut Found) -> Result
     found.in_force(LayerName::PrivateRoot, format!("{} entries", root.entries.len()));
     found.in_force(LayerName::HiddenPaths, "not in the root");
     Ok(places)
+}
+
+/// Cuts the mounts off from the machine's, and takes its devices.
+fn begin(setup: &Setup<'_>) -> Result<Devices, Failure> {
+    if !setup.namespaces.has(Namespaces::MOUNT) {
+        let why = "it takes a mount namespace, which this machine refuses";
+        return Err(Failure::layer(LayerName::PrivateRoot, why));
+    }
+    // Files that are made here are for the agent to read, whatever the node's mask is.
+    umask(Mode::WGRP | Mode::WOTH);
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .map_err(|error| Failure::layer(LayerName::PrivateRoot, format!("making mounts private: {error}")))?;
+    devices::take().map_err(|why| wrong(format!("the devices of the root: {why}")))
 }
 
 /// An empty root, with nothing of the machine behind it.
@@ -95,14 +106,28 @@ fn lay_out(
     name_servers: &str,
 ) -> Result<Places, Failure> {
     let mut places = Places::default();
+    for (target, leads_to) in &sources.links {
+        ground.link(target, leads_to).map_err(|error| at(target, &error))?;
+    }
+    for (target, content) in &sources.files {
+        ground.file(target, content).map_err(|error| at(target, &error))?;
+    }
+    let has = |path: &str| {
+        let path = Path::new(path);
+        let mut own =
+            sources.files.iter().map(|(own, _)| own).chain(sources.links.iter().map(|(own, _)| own));
+        own.any(|own| own == path)
+    };
     setup
         .etc
-        .lay_out(ground, root, name_servers)
+        .lay_out(ground, root, name_servers, has)
         .map_err(|error| Failure::setup("putting /etc in the root", &error))?;
     for (target, what) in in_order(setup, root, sources) {
-        if put(ground, &target, what)? {
-            places.writable.push(target);
+        let write = put(ground, &target, what)?;
+        if write {
+            places.writable.push(target.clone());
         }
+        places.all.push((target, write));
     }
     for volume in &setup.order.volumes {
         let open = ground.open_folder(&volume.target);
@@ -136,6 +161,17 @@ fn in_order<'a>(setup: &Setup<'a>, root: &'a Root, sources: Sources) -> Vec<(Pat
     let mut all: Vec<_> = trees.chain([home]).chain(made).chain(volumes).collect();
     all.sort_by_key(|(target, _)| target.components().count());
     all
+}
+
+/// Puts the files of the machine in their places.
+fn put_trees(ground: &Ground, sources: Sources) -> Result<(), Failure> {
+    let mut trees = sources.trees;
+    trees.sort_by_key(|tree| tree.target.components().count());
+    for source in trees {
+        let target = source.target.clone();
+        put(ground, &target, Part::Tree(source))?;
+    }
+    Ok(())
 }
 
 /// Puts a part in its place; whether the child may change it.

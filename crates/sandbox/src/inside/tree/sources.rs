@@ -9,13 +9,18 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat2};
 use rustix::mount::{OpenTreeFlags, open_tree};
 
 use super::Etc;
+use super::folder::Folder;
 use super::ground::restrict;
 use crate::root::{Kind, Root};
 use crate::wire::{Failure, Step};
 
 /// All that is taken for one child.
+#[derive(Default)]
 pub(super) struct Sources {
     pub(super) trees: Vec<Source>,
+    /// Links, and small files, as they stand in a folder that is the root.
+    pub(super) links: Vec<(PathBuf, PathBuf)>,
+    pub(super) files: Vec<(PathBuf, Vec<u8>)>,
 }
 
 /// One file or folder of the machine.
@@ -32,7 +37,10 @@ pub(super) struct Source {
 
 impl Sources {
     pub(super) fn take(root: &Root, etc: &Etc, hidden: &[PathBuf]) -> Result<Self, Failure> {
-        let mut trees = Vec::new();
+        let Folder { mut trees, links, files } = match &root.folder {
+            Some(folder) => Folder::take(folder, hidden)?,
+            None => Folder::default(),
+        };
         if root.system {
             for path in etc.folders() {
                 trees.push(take(path, path, false, hidden)?);
@@ -45,11 +53,11 @@ impl Sources {
                 Kind::Scratch(_) | Kind::File(_) => {}
             }
         }
-        Ok(Self { trees })
+        Ok(Self { trees, links, files })
     }
 }
 
-fn take(source: &Path, target: &Path, write: bool, hidden: &[PathBuf]) -> Result<Source, Failure> {
+pub(super) fn take(source: &Path, target: &Path, write: bool, hidden: &[PathBuf]) -> Result<Source, Failure> {
     let failed = |error: io::Error| {
         let text = match error.raw_os_error() {
             Some(libc::ELOOP) => format!(
