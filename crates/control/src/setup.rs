@@ -17,7 +17,7 @@ use ringfence_kernel::{
 };
 use ringfence_policy::{KnownTool, ToolDefinition};
 use ringfence_types::{ActionType, ModelName, ToolName, WorkspaceName};
-pub use runs::run_plan;
+pub use runs::{run_plan, run_plans};
 use smol_str::SmolStr;
 
 use crate::compile::Compiled;
@@ -75,7 +75,7 @@ pub fn kernel_setup(compiled: &Compiled) -> Result<Setup, SetupError> {
         workspaces: workspaces.collect::<Result<_, SetupError>>()?,
         people: config.people.iter().map(|person| (person.name.clone(), person.roles.clone())).collect(),
         approval_wait: config.approval_wait,
-        build: AgentSetup::reaching(EgressGrants::default()),
+        builds: ringfence_kernel::Builds::default(),
     })
 }
 

@@ -118,7 +118,7 @@ fn setup() -> Setup {
         workspaces: WORKSPACES.iter().map(|name| (name.parse().unwrap(), workspace())).collect(),
         people: HashMap::new(),
         approval_wait: Duration::from_millis(1),
-        build: AgentSetup::reaching(EgressGrants::default()),
+        builds: ringfence_kernel::Builds::default(),
     }
 }
 

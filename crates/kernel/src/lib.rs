@@ -84,8 +84,8 @@ pub use record::{Damaged, EndedBy, Exit, FilesEvent, FilesOf, RunStep};
 pub use recover::{OpenError, Recovered};
 pub use run::{RUN_TOKEN_PREFIX, Run, RunToken};
 pub use setup::{
-    AgentModels, AgentSetup, BreakerSetup, ModelSetup, RunLimits, ServerSetup, Setup, ToolWords, Trust,
-    WorkspaceBudgets, WorkspaceSetup, hinted_type,
+    AgentModels, AgentSetup, BreakerSetup, Builds, ModelSetup, RunLimits, ServerSetup, Setup, ToolWords,
+    Trust, WorkspaceBudgets, WorkspaceSetup, hinted_type,
 };
 pub use spawn::{Ancestor, Holds, Nursery, Printed, RunBounds, SpawnCall, SpawnClearance, SpawnProposal};
 pub use spending::{Booked, BookedBy, Spending};

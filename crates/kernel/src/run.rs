@@ -58,7 +58,7 @@ impl Run {
         match self.principal() {
             Principal::Agent => "This agent",
             Principal::Server(_) => "This tool server",
-            Principal::Build => "A build",
+            Principal::Build(_) => "A build",
         }
     }
 
@@ -71,7 +71,7 @@ impl Run {
     pub fn scope(&self) -> Scope {
         let server = match self.principal() {
             Principal::Server(server) => Some(server),
-            Principal::Agent | Principal::Build => None,
+            Principal::Agent | Principal::Build(_) => None,
         };
         Scope {
             workspace: Some(self.workspace.clone()),

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use ringfence_policy::{PolicySet, ToolDefinition};
 use ringfence_types::{
-    ActionType, AgentName, Budget, Digest, ModelName, OrganizationName, PersonName, Price, Principal, Role,
-    ServerName, ToolName, WorkspaceName,
+    ActionType, AgentName, Budget, Builder, Digest, ModelName, OrganizationName, PersonName, Price,
+    Principal, Role, ServerName, ToolName, WorkspaceName,
 };
 use smol_str::SmolStr;
 
@@ -26,8 +26,17 @@ pub struct Setup {
     pub people: HashMap<PersonName, Vec<Role>>,
     /// How long a call waits for a person before the agent is told to come back.
     pub approval_wait: Duration,
-    /// What holds for environments that the node builds itself: the hosts of package indexes.
-    pub build: AgentSetup,
+    /// What holds for environments that the node builds itself.
+    pub builds: Builds,
+}
+
+/// What holds for environments that the node builds itself: the hosts of package indexes.
+#[derive(Debug, Clone)]
+pub struct Builds {
+    /// Of Python packages.
+    pub python: AgentSetup,
+    /// Of packages for Node.
+    pub node: AgentSetup,
 }
 
 /// One workspace.
@@ -201,9 +210,26 @@ impl Setup {
         let holds = match run.principal() {
             Principal::Agent => workspace.agents.get(&run.agent)?,
             Principal::Server(server) => workspace.servers.get(&server)?.holds.as_deref()?,
-            Principal::Build => &self.build,
+            Principal::Build(Builder::Python) => &self.builds.python,
+            Principal::Build(Builder::Node) => &self.builds.node,
         };
         Some((workspace, holds))
+    }
+}
+
+// === impl Builds ===
+
+impl Builds {
+    /// Builds that reach these hosts.
+    pub fn reaching(python: EgressGrants, node: EgressGrants) -> Self {
+        Self { python: AgentSetup::reaching(python), node: AgentSetup::reaching(node) }
+    }
+}
+
+impl Default for Builds {
+    /// Builds that reach nothing.
+    fn default() -> Self {
+        Self::reaching(EgressGrants::default(), EgressGrants::default())
     }
 }
 

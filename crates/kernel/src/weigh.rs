@@ -115,7 +115,7 @@ impl View<'_> {
         let facts = facts(&request).with("protocol", call.protocol.as_str());
         let facts = facts.with_some("server", request.server);
         let mut verdict = self.workspace.policy.decide(&request);
-        if run.principal() == Principal::Build {
+        if matches!(run.principal(), Principal::Build(_)) {
             stated_by_the_operator(&mut verdict);
         }
         if let Some(objection) = refused_by(&verdict) {

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use common::{Node, crash_copy, dana, json, open_at, server, start, workspace};
 use ringfence_kernel::{
-    Actor, Admission, AgentSetup, Begin, Call, Clock, EgressCall, EgressClearance, EgressGrants,
+    Actor, Admission, AgentSetup, Begin, Builds, Call, Clock, EgressCall, EgressClearance, EgressGrants,
     EgressProposal, EgressProtocol, EndedBy, Mint, MintError, Outcome, Phase, Proposal, Run, RunError,
     RunStep, Setup, Suspend,
 };
-use ringfence_types::{Code, HostName, Principal, Scope, ServerName, ToolName};
+use ringfence_types::{Builder, Code, HostName, Principal, Scope, ServerName, ToolName};
 
 const POLICY: &str = "
 rules:
@@ -26,7 +26,7 @@ fn setup() -> Setup {
     let grants = |texts: &[&str]| EgressGrants::parse(texts.iter().copied()).unwrap();
     let holds = AgentSetup::reaching(grants(&["a.example", "no.example", "unruled.example"]));
     workspace_setup.servers.get_mut(&server()).unwrap().holds = Some(Box::new(holds));
-    setup.build = AgentSetup::reaching(grants(&["index.example", "evil.example"]));
+    setup.builds = Builds::reaching(grants(&["index.example", "evil.example"]), grants(&["npm.example"]));
     setup
 }
 
@@ -102,7 +102,7 @@ async fn who_is_no_agent_has_no_tools_no_token_and_is_not_held() {
         Admission::Refused(refusal) => assert_eq!(refusal.code, Code::NotGranted),
         other => panic!("{other:?}"),
     }
-    for agent in [Principal::server_name(&server()).unwrap(), Principal::build_name()] {
+    for agent in [Principal::server_name(&server()).unwrap(), Builder::Python.name()] {
         let mint = Mint {
             workspace: workspace(),
             agent: agent.clone(),
@@ -163,20 +163,23 @@ async fn a_run_that_is_killed_is_over_for_whoever_supervises_it() {
 async fn a_build_reaches_its_index_without_a_rule_and_never_against_one() {
     let folder = tempfile::tempdir().unwrap();
     let node = open(folder.path()).await;
-    let run = node.kernel.queue_build(&workspace()).await.unwrap();
+    let run = node.kernel.queue_build(&workspace(), Builder::Python).await.unwrap();
     runs(&node, &run).await;
     assert_eq!(code(&node, &run, "index.example").await, None);
     assert_eq!(code(&node, &run, "evil.example").await, Some(Code::DeniedByPolicy));
-    assert_eq!(code(&node, &run, "a.example").await, Some(Code::NotGranted));
+    for other in ["a.example", "npm.example"] {
+        assert_eq!(code(&node, &run, other).await, Some(Code::NotGranted), "{other}");
+    }
     let intent = &node.entries("intent")[0];
-    assert_eq!((intent.text("agent"), intent.text("decision")), (Some("node:build"), Some("ALLOW")));
+    assert_eq!((intent.text("agent"), intent.text("decision")), (Some("build:python"), Some("ALLOW")));
 }
 
 #[tokio::test]
 async fn they_are_known_again_after_a_crash() {
     let folder = tempfile::tempdir().unwrap();
     let node = open(folder.path()).await;
-    let (served, built) = (server_run(&node).await, node.kernel.queue_build(&workspace()).await.unwrap());
+    let (served, built) =
+        (server_run(&node).await, node.kernel.queue_build(&workspace(), Builder::Python).await.unwrap());
     let copy = crash_copy(folder.path(), &node);
     let again = open_at(copy.path(), Clock::manual(start()), setup()).await;
     for run in [served, built] {

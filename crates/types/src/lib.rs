@@ -31,7 +31,7 @@ pub use name::{
     PersonName, Role, RuleName, ServerName, ToolName, UserName, WorkspaceName,
 };
 pub use price::{CacheWrite, Price, Rates, Schedule, Unpriced, Worst};
-pub use principal::Principal;
+pub use principal::{Builder, Principal};
 pub use quantity::{QuantityError, Rate, format_duration, format_size, parse_duration, parse_size};
 pub use refusal::{Code, Refusal, Shortfall, UnknownCode};
 pub use scope::Scope;

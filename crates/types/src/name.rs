@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use smol_str::SmolStr;
 
-use crate::principal::{BUILD, SERVER};
+use crate::principal::{BUILDS, SERVER};
 
 /// The longest a name that users write may be, in bytes.
 pub const NAME_BYTES_MAX: usize = 128;
@@ -42,7 +42,7 @@ fn is_plain_name(text: &str) -> bool {
 
 /// A plain name, or one of those that stand in its place for who is no agent: see [`crate::Principal`].
 fn is_agent_name(text: &str) -> bool {
-    text == BUILD || text.strip_prefix(SERVER).map_or_else(|| is_plain_name(text), is_path_name)
+    BUILDS.contains(&text) || text.strip_prefix(SERVER).map_or_else(|| is_plain_name(text), is_path_name)
 }
 
 /// Anything printable: what others chose, such as a tool's name or a user at an identity provider.

@@ -6,7 +6,16 @@ use crate::{AgentName, NameError, ServerName};
 pub(crate) const SERVER: &str = "tool:";
 
 /// What stands where an agent's name would, of what the node builds itself.
-pub(crate) const BUILD: &str = "node:build";
+pub(crate) const BUILDS: [&str; 2] = ["build:python", "build:node"];
+
+/// An environment for programs that the node builds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Builder {
+    /// Of Python packages.
+    Python,
+    /// Of packages for Node.
+    Node,
+}
 
 /// Whose a run is: an agent's, or one of those that run in a sandbox as agents do and are none. In logs and rules these stand
 /// where an agent's name would, in a form that no configured agent can have.
@@ -16,8 +25,8 @@ pub enum Principal {
     Agent,
     /// A tool server: `tool:NAME`.
     Server(ServerName),
-    /// The node, which builds an environment: `node:build`.
-    Build,
+    /// The node, which builds an environment: `build:python`, `build:node`.
+    Build(Builder),
 }
 
 // === impl Principal ===
@@ -27,8 +36,7 @@ impl Principal {
     pub fn of(name: &AgentName) -> Self {
         match Self::server_of(name).and_then(|server| ServerName::new(server).ok()) {
             Some(server) => Self::Server(server),
-            None if name.as_str() == BUILD => Self::Build,
-            None => Self::Agent,
+            None => Builder::of(name).map_or(Self::Agent, Self::Build),
         }
     }
 
@@ -44,14 +52,26 @@ impl Principal {
     pub fn server_name(server: &ServerName) -> Result<AgentName, NameError> {
         AgentName::new(&format!("{SERVER}{server}"))
     }
+}
 
-    /// The name of the runs in which the node builds something.
-    ///
-    /// # Panics
-    /// Never: the literal is a name.
-    #[expect(clippy::expect_used, reason = "the literal is a name")]
-    pub fn build_name() -> AgentName {
-        AgentName::new(BUILD).expect("a literal name")
+// === impl Builder ===
+
+impl Builder {
+    fn of(name: &AgentName) -> Option<Self> {
+        [Self::Python, Self::Node].into_iter().find(|builder| builder.as_str() == name.as_str())
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Python => BUILDS[0],
+            Self::Node => BUILDS[1],
+        }
+    }
+
+    /// The name of the runs in which it is built.
+    #[expect(clippy::expect_used, reason = "the literals are names")]
+    pub fn name(self) -> AgentName {
+        AgentName::new(self.as_str()).expect("a literal name")
     }
 }
 
@@ -64,9 +84,11 @@ mod tests {
         let server = ServerName::new("files").unwrap();
         let name = Principal::server_name(&server).unwrap();
         assert_eq!((name.as_str(), Principal::of(&name)), ("tool:files", Principal::Server(server)));
-        assert_eq!(Principal::of(&Principal::build_name()), Principal::Build);
+        for builder in [Builder::Python, Builder::Node] {
+            assert_eq!(Principal::of(&builder.name()), Principal::Build(builder));
+        }
         assert_eq!(Principal::of(&AgentName::new("files").unwrap()), Principal::Agent);
-        for bad in ["tool:", "tool:Files", "tool:a:b", "node:other", "other:files", "node:build:x", ":"] {
+        for bad in ["tool:", "tool:Files", "tool:a:b", "build:other", "other:files", "build:node:x", ":"] {
             assert!(AgentName::new(bad).is_err(), "{bad}");
         }
         assert!(Principal::server_name(&ServerName::new(&"x".repeat(124)).unwrap()).is_err());

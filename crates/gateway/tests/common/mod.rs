@@ -102,7 +102,7 @@ pub fn setup(policy: &str, servers: &[&str], grants: &[&str]) -> Setup {
         workspaces: HashMap::from([(workspace(), workspace_setup)]),
         people: HashMap::new(),
         approval_wait: Duration::from_millis(300),
-        build: AgentSetup::reaching(EgressGrants::default()),
+        builds: ringfence_kernel::Builds::default(),
     }
 }
 

@@ -176,7 +176,7 @@ fn setup(conversation: Vec<Budget>) -> Setup {
         workspaces: HashMap::from([(workspace("lab"), lab)]),
         people: HashMap::new(),
         approval_wait: Duration::from_millis(1),
-        build: AgentSetup::reaching(EgressGrants::default()),
+        builds: crate::Builds::default(),
     }
 }
 

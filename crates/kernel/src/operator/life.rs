@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use ringfence_ledger::{RoomFor, Ticket};
-use ringfence_types::{AgentName, ConversationName, Principal, RunId, ServerName, UserName, WorkspaceName};
+use ringfence_types::{
+    AgentName, Builder, ConversationName, Principal, RunId, ServerName, UserName, WorkspaceName,
+};
 
 use super::runs::unknown_agent;
 use super::{LedgerUnavailable, MintError, RunError, durable};
@@ -60,11 +62,15 @@ impl Kernel {
     ///
     /// # Errors
     /// As there.
-    pub async fn queue_build(&self, workspace: &WorkspaceName) -> Result<Arc<Run>, MintError> {
+    pub async fn queue_build(
+        &self,
+        workspace: &WorkspaceName,
+        builder: Builder,
+    ) -> Result<Arc<Run>, MintError> {
         if !self.setup().workspaces.contains_key(workspace) {
             return Err(MintError::UnknownWorkspace(workspace.clone()));
         }
-        let agent = Principal::build_name();
+        let agent = builder.name();
         let begin = Begin { workspace: workspace.clone(), agent, user: None, conversation: None };
         self.queue(begin, &Actor::node()).await
     }

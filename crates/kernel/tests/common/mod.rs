@@ -87,7 +87,7 @@ pub fn setup(policy: &str, limits: RunLimits) -> Setup {
         workspaces: HashMap::from([(WorkspaceName::new("research").unwrap(), workspace)]),
         people: HashMap::from([(PersonName::new("dana").unwrap(), vec![Role::new("approver").unwrap()])]),
         approval_wait: Duration::from_millis(200),
-        build: AgentSetup::reaching(EgressGrants::default()),
+        builds: ringfence_kernel::Builds::default(),
     }
 }
 

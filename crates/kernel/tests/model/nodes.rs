@@ -70,7 +70,7 @@ pub fn setup(config: Config) -> Setup {
             .into(),
         people: HashMap::new(),
         approval_wait: Duration::from_hours(1),
-        build: AgentSetup::reaching(EgressGrants::default()),
+        builds: ringfence_kernel::Builds::default(),
     }
 }
 

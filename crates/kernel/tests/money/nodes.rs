@@ -46,7 +46,7 @@ pub fn setup(config: u64) -> Setup {
             .collect(),
         people: HashMap::new(),
         approval_wait: Duration::from_secs(1),
-        build: AgentSetup::reaching(EgressGrants::default()),
+        builds: ringfence_kernel::Builds::default(),
     }
 }
 

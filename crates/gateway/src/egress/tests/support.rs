@@ -85,7 +85,7 @@ fn setup(egress: &[&str]) -> Setup {
         workspaces: HashMap::from([(WorkspaceName::new("research").unwrap(), workspace)]),
         people: HashMap::new(),
         approval_wait: Duration::from_millis(300),
-        build: AgentSetup::reaching(EgressGrants::default()),
+        builds: ringfence_kernel::Builds::default(),
     }
 }
 
@@ -122,7 +122,7 @@ impl Sandbox {
         let minted = mint(&kernel).await;
         let run = kernel.authenticate(minted.token.reveal()).unwrap();
         let authority = Authority::new(kernel.now(), run.expires_at, 16).unwrap();
-        let berth = Arc::new(Berth::new(Arc::clone(gateway.gate()), Arc::clone(&run), authority));
+        let berth = Arc::new(Berth::new(Arc::clone(gateway.gate()), Arc::clone(&run), Some(authority)));
         Self { kernel, gateway, minted, run, berth, ports: HashMap::new(), _folder: folder }
     }
 

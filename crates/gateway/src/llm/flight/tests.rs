@@ -105,7 +105,7 @@ fn setup() -> Setup {
         workspaces: HashMap::from([(workspace(), lab)]),
         people: HashMap::new(),
         approval_wait: Duration::from_secs(1),
-        build: AgentSetup::reaching(EgressGrants::default()),
+        builds: ringfence_kernel::Builds::default(),
     }
 }
 
