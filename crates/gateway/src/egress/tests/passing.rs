@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ringfence_json::Value;
+use ringfence_kernel::RunSockets;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -11,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use super::support::{NEAR, Sandbox, a_host, host, limits, read_all, say, world};
+use crate::egress::harbour::moor;
 use crate::egress::tls::authority::Authority;
 
 pub(super) fn authority() -> Authority {
@@ -196,4 +199,46 @@ async fn an_address_that_is_near_is_reached_only_if_the_grant_names_it() {
         sandbox.outcome(1).await;
         assert_eq!(hits.load(std::sync::atomic::Ordering::Relaxed), expected, "{grant}");
     }
+}
+
+#[tokio::test]
+async fn what_is_caught_is_decided_by_the_port_that_was_dialled() {
+    // It stands for the socket that catches every other port: the port of its connections is the one they are to.
+    let rest = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = rest.local_addr().unwrap().port();
+    let sandbox = Sandbox::start(&[&format!("api.example:{port}")]).await;
+    let sockets = RunSockets { rest: Some(rest), ..RunSockets::default() };
+    moor(&sandbox.berth, sockets);
+    let really = a_host(|mut stream| async move {
+        stream.write_all(b"220 speaks first\r\n").await.unwrap();
+        let (mut read, mut write) = stream.split();
+        let _ = tokio::io::copy(&mut read, &mut write).await;
+        let _ = write.shutdown().await;
+    })
+    .await;
+    sandbox.lead(port, really);
+    let mut stream = TcpStream::connect((sandbox.inside("api.example"), port)).await.unwrap();
+    let mut said = [0; 18];
+    stream.read_exact(&mut said).await.unwrap();
+    assert_eq!(&said, b"220 speaks first\r\n");
+    stream.write_all(b"\x00\x01 any bytes").await.unwrap();
+    stream.shutdown().await.unwrap();
+    assert_eq!(read_all(&mut stream).await, b"\x00\x01 any bytes");
+    assert_eq!(sandbox.outcome(1).await, "completed");
+    let intent = sandbox.entries("intent", 1).await.remove(0);
+    assert_eq!(
+        (intent.text("host"), intent.get("port").and_then(Value::as_u64)),
+        (Some("api.example"), Some(port.into()))
+    );
+
+    // Another host on this port, with bytes and without a word.
+    let mut stream = TcpStream::connect((sandbox.inside("other.example"), port)).await.unwrap();
+    say(&mut stream, "\x00 any bytes").await;
+    assert!(read_all(&mut stream).await.is_empty());
+    assert_eq!(sandbox.refusals(1).await, ["not_granted"]);
+    drop(TcpStream::connect((sandbox.inside("small.example"), port)).await.unwrap());
+    let refused = sandbox.entries("refusal", 2).await;
+    let hosts: Vec<_> = refused.iter().map(|entry| entry.text("host").unwrap()).collect();
+    assert_eq!(hosts, ["other.example", "small.example"]);
+    assert!(refused.iter().all(|entry| entry.get("port").and_then(Value::as_u64) == Some(port.into())));
 }

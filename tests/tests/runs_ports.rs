@@ -1,0 +1,124 @@
+//! TCP out of a sandbox to ports that are not the web's: a database, a mail server. What is held by host and port goes through
+//! byte by byte; what is not is refused, and on record, also when the program only tries whether somebody answers.
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, TcpListener, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ringfence_tests::audit;
+use ringfence_tests::config::Config;
+use ringfence_tests::node::Node;
+
+/// What the agent does: a line for each thing that it tries.
+const SCRIPT: &str = r#"
+import socket, sys
+address, held, other = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+
+def attempt(host, port, words):
+    try:
+        with socket.create_connection((host, port), 10) as s:
+            s.settimeout(20)
+            if words is None: return 'connected'
+            greeting = s.recv(64)
+            s.sendall(words); s.shutdown(socket.SHUT_WR)
+            back = 0
+            while part := s.recv(65536): back += len(part)
+            return f'{greeting!r} and {back} bytes'
+    except OSError as error:
+        return type(error).__name__
+
+print(attempt(address, held, b'\0\1' * 500_000))
+for host, port in [(address, other), ('db.example', 5433), ('db.example', 5432)]:
+    said = attempt(host, port, b'\0startup')
+    print('nothing' if said in ("b'' and 0 bytes", 'ConnectionResetError', 'BrokenPipeError') else said)
+print(attempt('198.51.100.7', 22, None))
+print(attempt('127.0.0.1', other, None))
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); udp.settimeout(10); udp.connect((address, held))
+try: udp.send(b'x'); udp.recv(9)
+except OSError as error: print(type(error).__name__)
+"#;
+
+/// An address of this machine that is not loopback, which inside a sandbox is everybody's own.
+fn own_address() -> IpAddr {
+    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+    // Nothing is sent: the machine only says by which address it would be.
+    socket.connect("203.0.113.1:9").unwrap();
+    socket.local_addr().unwrap().ip()
+}
+
+/// A server that speaks first and then says everything back: its port, and how many have come.
+fn a_server() -> (u16, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let come = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&come);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            counted.fetch_add(1, Ordering::SeqCst);
+            std::thread::spawn(move || {
+                stream.write_all(b"220 hello\r\n").unwrap();
+                let mut all = Vec::new();
+                stream.read_to_end(&mut all).unwrap();
+                let _ = stream.write_all(&all);
+            });
+        }
+    });
+    (port, come)
+}
+
+#[tokio::test]
+async fn any_port_that_is_held_is_reached_and_any_other_is_refused_on_the_record() {
+    let (address, (held, come), (other, uninvited)) = (own_address(), a_server(), a_server());
+    let files = tempfile::tempdir().unwrap();
+    std::fs::write(files.path().join("agent.py"), SCRIPT).unwrap();
+    let config = format!(
+        "organization: acme
+workspaces:
+  lab:
+    environment: test
+    agents:
+      assistant:
+        egress: ['{address}:{held}', 'db.example:5432']
+        run: {{ command: [python3, agent.py, '{address}', '{held}', '{other}'], files: '{}' }}
+    policy: [policy.yaml]
+",
+        files.path().display()
+    );
+    let policy = "rules:\n  - { name: everything, match: {}, decision: ALLOW }\n".to_owned();
+    let config = Config { files: vec![("ringfence.yaml", config), ("policy.yaml", policy)] };
+    let node = Node::start(&config).await;
+    let said = node.cli(&["run", "assistant", "-w", "lab"]).await.expect(0);
+    let expected = [
+        r"b'220 hello\r\n' and 1000000 bytes",
+        // Refused, refused, and held by a name that nobody knows outside.
+        "nothing",
+        "nothing",
+        "nothing",
+        "connected",
+        "ConnectionRefusedError",
+        "ConnectionRefusedError",
+    ];
+    assert_eq!(said.stdout.lines().collect::<Vec<_>>(), expected, "{said:?}");
+    assert_eq!((come.load(Ordering::SeqCst), uninvited.load(Ordering::SeqCst)), (1, 0));
+
+    let places = |entries: &[serde_json::Value]| {
+        let place =
+            |entry: &serde_json::Value| Some((entry["host"].as_str()?.to_owned(), entry["port"].as_u64()?));
+        entries.iter().filter_map(place).collect::<Vec<_>>()
+    };
+    let cleared = audit::at_least(&node, "intent", 2).await;
+    let address = address.to_string();
+    assert_eq!(places(&cleared), [(address.clone(), held.into()), ("db.example".to_owned(), 5_432)]);
+    let mut refused = places(&audit::at_least(&node, "refusal", 3).await);
+    refused.sort();
+    let mut expected =
+        [(address, other.into()), ("198.51.100.7".to_owned(), 22), ("db.example".to_owned(), 5_433)];
+    expected.sort();
+    assert_eq!(refused, expected);
+    let outcomes = audit::at_least(&node, "outcome", 2).await;
+    let statuses: Vec<_> = outcomes.iter().filter_map(|entry| entry["status"].as_str()).collect();
+    assert_eq!(statuses, ["completed", "unreachable"], "{outcomes:?}");
+    audit::verify(&node).await;
+}
