@@ -45,6 +45,18 @@ rules:
     decision: ALLOW
 ";
 
+/// Rules of which two meet what leaves a sandbox.
+pub const POLICY_OPEN: &str = "\
+default: DENY
+rules:
+  - { name: egress, match: { kind: egress }, decision: ALLOW }
+  - { name: no-strange-hosts, match: { host: '*.example.com' }, decision: DENY }
+  - name: hosts-in-time
+    match: { kind: egress, environment: [staging, test] }
+    decision: ALLOW_WITH_CONSTRAINTS
+    constraints: { timeout: 1h }
+";
+
 /// The workspace of the benches.
 pub const WORKSPACE: &str = "lab";
 

@@ -11,11 +11,13 @@ mod events;
 mod failure;
 mod fsync;
 mod histogram;
+mod inside;
 mod llm;
 mod load;
 mod machine;
 mod node;
 mod process;
+mod site;
 mod table;
 mod upstream;
 mod wire;
@@ -58,7 +60,7 @@ struct Command {
 }
 
 fn main() -> ExitCode {
-    match run(Command::parse()) {
+    match inside::run_if_asked().unwrap_or_else(|| run(Command::parse())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("bench: {failure}");

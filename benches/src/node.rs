@@ -42,9 +42,15 @@ impl Node {
 
     /// Starts a node on a folder that has its configuration already.
     pub async fn start_again(folder: &Path) -> Result<Self, Failure> {
+        Self::start_with(folder, &[]).await
+    }
+
+    /// As there, with more in its environment.
+    pub async fn start_with(folder: &Path, environment: &[(&str, PathBuf)]) -> Result<Self, Failure> {
         let mut command = Command::new(program()?);
         command
             .current_dir(folder)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .args(["up", "-c", "ringfence.yaml", "--data", "data", "--json"])
             .args(["--gateway", "127.0.0.1:0", "--control", "127.0.0.1:0"])
             .stdin(Stdio::null())
@@ -125,7 +131,7 @@ impl Drop for Node {
 }
 
 /// The program: `RINGFENCE_BIN`, else the one that Cargo built next to the benches.
-fn program() -> Result<PathBuf, Failure> {
+pub fn program() -> Result<PathBuf, Failure> {
     if let Some(named) = std::env::var_os("RINGFENCE_BIN") {
         return Ok(named.into());
     }

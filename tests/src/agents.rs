@@ -28,12 +28,16 @@ pub const AGENTS: [(&str, &str, &str); 10] = [
         "",
         "curl -sSN -H content-type:application/json -d @stream.json $OPENAI_BASE_URL/chat/completions & curl -sS -x http://gateway:3128 http://127.0.0.1:PORT/ & wait",
     ),
-    ("tooled", "", "while :; do curl -sS -H @tool.headers -d @tool.json $RINGFENCE_MCP_NOTES_URL; done"),
+    (
+        "tooled",
+        "",
+        "while :; do for url in $RINGFENCE_MCP_NOTES_URL $RINGFENCE_MCP_BARE_URL; do curl -sS -H @tool.headers -d @tool.json $url; done; done",
+    ),
     ("missing", "", ""),
     ("held", "", "echo it began"),
 ];
 
-/// A tool server that is a child of the node, for each run that calls it.
+/// A tool server that is a child of the node, for each run that calls it; once in a sandbox and once without.
 const SERVER: &str = r#"
 import json, sys
 for line in sys.stdin:
@@ -110,7 +114,8 @@ workspaces:
     environment: test
     trust: first-use
     tools:
-      notes: {{ command: [python3, '{files}/server.py'], capability: notes }}
+      notes: {{ command: [python3, /srv/server.py], capability: notes, egress: [], mounts: [{{ source: '{files}', target: /srv }}] }}
+      bare: {{ command: [python3, '{files}/server.py'], capability: notes }}
     models:
       gpt: {{ provider: openai, model: gpt-mock, base_url: '{url}/v1', key: 'env:MOCK_KEY', price: {{ input: 1, output: 10 }},
              concurrent: 1000, breaker: {{ failures: 1000, open_for: 1s }}, retries: 0 }}
@@ -129,7 +134,7 @@ workspaces:
             text,
             "      {agent}:
         models: [gpt]
-        tools: ['notes/*']
+        tools: ['notes/*', 'bare/*']
         egress: ['127.0.0.1:{silent}']
         budget: {{ usd: off }}
         limits: {{ wall: 3s, repetition: off, model_calls: off, loops: {{ stale: off, failing: off, errors: off }}{comma}{limits} }}

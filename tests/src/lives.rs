@@ -77,11 +77,19 @@ impl Lives {
         }
     }
 
-    /// Expects every run to have ended.
+    /// Expects every run to have ended, but for those of tool servers, which are there while somebody may call them.
     pub fn expect_ended(&self) {
-        let open: Vec<&String> =
-            self.0.iter().filter(|(_, life)| life.end.is_none()).map(|(run, _)| run).collect();
+        let open: Vec<_> =
+            self.0.iter().filter(|(_, life)| life.end.is_none() && !life.is_a_servers()).collect();
         assert!(open.is_empty(), "never ended: {open:?}");
+    }
+
+    /// Expects all that was there in an earlier state of this log to have ended since.
+    pub fn expect_ended_since(&self, earlier: &Self) {
+        for (run, life) in &earlier.0 {
+            let ended = self.0.get(run).is_some_and(|life| life.end.is_some());
+            assert!(ended, "{run} was there and has not ended: {life:?}");
+        }
     }
 
     /// How many ended why.
@@ -100,6 +108,11 @@ impl Lives {
 }
 
 impl Life {
+    /// Whether it is not an agent's but a tool server's.
+    pub fn is_a_servers(&self) -> bool {
+        self.agent.starts_with("tool:")
+    }
+
     /// Why it ended.
     pub fn why(&self) -> String {
         self.end.as_ref().map(|end| text(end, "why")).unwrap_or_default()

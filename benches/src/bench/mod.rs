@@ -2,6 +2,7 @@
 
 mod calls;
 mod decision;
+mod egress;
 mod llm;
 mod log;
 mod memory;
@@ -37,6 +38,8 @@ pub enum Which {
     Streams,
     /// What gets through when hundreds of calls meet a budget for 20
     Burst,
+    /// How fast bytes and requests leave a sandbox through the gateway
+    Egress,
     /// Nothing: keeps a node busy for a minute, to look at with a profiler
     Steady,
 }
@@ -71,6 +74,7 @@ impl Which {
             Self::Llm => "model calls on each way",
             Self::Streams => "slow streams",
             Self::Burst => "a burst against a budget",
+            Self::Egress => "the way out of a sandbox",
             Self::Steady => "nothing, but keeping a node busy",
         }
     }
@@ -86,6 +90,7 @@ impl Which {
             Self::Llm => llm::cost(plan).await,
             Self::Streams => llm::streams(plan).await,
             Self::Burst => llm::burst(plan).await,
+            Self::Egress => egress::measure(plan).await.map(|table| vec![table]),
             Self::Steady => steady::keep_busy(plan).await,
         }
     }
