@@ -10,13 +10,17 @@ use crate::gate::Gate;
 use crate::http::accept::{Answer, Standing};
 use crate::http::guard;
 use crate::http::outbound::Outbound;
-use crate::{llm, mcp};
+use crate::{llm, mcp, spawn};
 
 impl Answer for Gate {
     async fn answer(self: &Arc<Self>, request: Request<Incoming>, standing: &Standing) -> Response<Outbound> {
         let (parts, body) = request.into_parts();
         let door = self.doors.check(&parts, standing.run().is_some());
         match (llm::endpoint::family_of(parts.uri.path()), door) {
+            (None, door) if spawn::web::is_under(parts.uri.path()) => match door {
+                Err(message) => spawn::web::turned_away_at_the_door(self, message),
+                Ok(()) => Box::pin(spawn::web::answer(self, parts, body, standing)).await,
+            },
             (None, Err(message)) => mcp::handler::turned_away_at_the_door(self, message),
             (None, Ok(())) => mcp::handler::answer(self, parts, body, standing).await,
             (Some(family), Err(message)) => llm::answers::forbidden(self, family, message),

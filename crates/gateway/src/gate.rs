@@ -21,6 +21,7 @@ use crate::mcp::session::{Session, Sessions};
 use crate::mcp::upstream::UpstreamError;
 use crate::mcp::upstream::children::Children;
 use crate::mcp::upstream::http::{self, Address};
+use crate::spawn::Nurseries;
 use crate::targets::{Target, Targets};
 use crate::{Doors, Limits};
 
@@ -47,6 +48,8 @@ pub(crate) struct Gate {
     pub(crate) outside: Outside,
     /// What sandboxes are to trust.
     pub(crate) authorities: Authorities,
+    /// Whoever starts the runs that runs ask for.
+    pub(crate) nurseries: Nurseries,
     /// Cancelled when the node stops: streams end.
     pub(crate) shutdown: CancellationToken,
 }

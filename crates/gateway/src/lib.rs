@@ -13,6 +13,7 @@ mod limits;
 mod llm;
 pub mod mcp;
 mod serve;
+mod spawn;
 pub mod targets;
 
 pub use crate::http::guard::Doors;

@@ -119,6 +119,11 @@ pub struct Limits {
     /// The longest wait between two of them, whatever the upstream asks for.
     pub resumption_wait: Duration,
 
+    /// How long a run waits at a time for the end of one that it has started: less than clients' own patience with a call.
+    pub spawn_wait: Duration,
+    /// Bytes of what a run wrote that the one which started it is given at a time.
+    pub spawn_output_bytes: u64,
+
     /// Pages of one list.
     pub list_pages: usize,
     /// Elements of one list.
@@ -225,6 +230,8 @@ impl Default for Limits {
             idle_connection_time: Duration::from_secs(4),
             resumptions: 16,
             resumption_wait: Duration::from_secs(5),
+            spawn_wait: Duration::from_secs(55),
+            spawn_output_bytes: 64 << 10,
             list_pages: 100,
             list_elements: 5_000,
             refresh_wait: Duration::from_millis(200),

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ringfence_kernel::Kernel;
+use ringfence_kernel::{Kernel, Nursery};
 use ringfence_sandbox::Spawner;
 use ringfence_types::{ServerName, WorkspaceName};
 use tokio::net::TcpListener;
@@ -26,6 +26,7 @@ use crate::mcp::rounds::Rounds;
 use crate::mcp::session::Sessions;
 use crate::mcp::upstream::children::{ChildView, Children};
 use crate::mcp::upstream::residence::Quarters;
+use crate::spawn::Nurseries;
 use crate::targets::Targets;
 use crate::{Doors, Limits};
 
@@ -91,6 +92,7 @@ impl Gateway {
             turns: Turns::default(),
             outside,
             authorities: Authorities::default(),
+            nurseries: Nurseries::default(),
             shutdown: CancellationToken::new(),
             limits,
         })))
@@ -119,6 +121,11 @@ impl Gateway {
 
     pub(crate) fn of(gate: Arc<Gate>) -> Self {
         Self(gate)
+    }
+
+    /// Has the runs that runs ask for started by this one; without it, none are. The first one stays.
+    pub fn start_runs_with(&self, nursery: Arc<dyn Nursery>) {
+        self.0.nurseries.set(nursery);
     }
 
     pub(crate) fn gate(&self) -> &Arc<Gate> {

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use ringfence_json::{Limits, Object, Value, parse};
 use ringfence_ledger::{Faults, Ledger, Payload, PayloadClass, RoomFor, SealedPayload};
 use ringfence_policy::ToolDefinition;
-use ringfence_types::{Code, Digest, NodeName, ServerName, Timestamp, WorkspaceName};
+use ringfence_types::{ActionId, AgentName, Code, Digest, NodeName, ServerName, Timestamp, WorkspaceName};
 use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::sync::Notify;
 
@@ -164,6 +164,24 @@ impl Kernel {
             let proposal = Proposal { run: Arc::clone(run), server: server.clone(), call };
             self.could_be_allowed(proposal, None)
         })
+    }
+
+    /// The agents of which this run could ever be allowed to start runs.
+    pub fn spawnable(&self, run: &Run) -> Vec<AgentName> {
+        let setup = self.0.setup.load();
+        let Some(holds) = setup.holds(run) else { return Vec::new() };
+        let agents: Vec<AgentName> = holds.agents().into_iter().cloned().collect();
+        let Some(view) = View::of_spawn(&setup, run).filter(|_| !agents.is_empty()) else {
+            return Vec::new();
+        };
+        let nothing = Object::new();
+        let may_ever = view.workspace.policy.may_ever_allow(&view.spawn_request(run, &nothing));
+        if may_ever { agents } else { Vec::new() }
+    }
+
+    /// An identifier for what never becomes an action, in answers that have to have one.
+    pub fn new_action(&self) -> ActionId {
+        self.0.new_id(ActionId::new)
     }
 
     fn could_be_allowed(&self, proposal: Proposal, definition: Option<Digest>) -> bool {

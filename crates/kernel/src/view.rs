@@ -56,6 +56,12 @@ impl<'a> View<'a> {
         Ok(Self { setup, workspace, agent, part })
     }
 
+    /// The view of whatever a run starts.
+    pub(crate) fn of_spawn(setup: &'a Setup, run: &Run) -> Option<Self> {
+        let (workspace, agent) = setup.holder(run)?;
+        Some(Self { setup, workspace, agent, part: Part::Agent })
+    }
+
     fn words(&self, tool: &str) -> Option<&'a ToolWords> {
         match self.part {
             Part::Server(server) => server.actions.get(tool),
@@ -248,6 +254,10 @@ fn held_host<'a>(run: &Run, holds: &Holds<'_>, call: &EgressCall) -> Result<Part
     let (who, EgressCall { host, port, .. }) = (run.called(), call);
     let reason = match (&call.method, holds.reaches(host, *port)) {
         (Some(method), true) => format!("{who} may reach {host}:{port}, but not with this {method}."),
+        (None, true) => format!(
+            "{who} holds some requests to {host}:{port}, which have to be seen one by one. Only HTTP may be spoken there, also within \
+             TLS."
+        ),
         _ => format!("{who} may not reach {host}:{port}. Use one of the hosts it was given."),
     };
     Err(Objection::new(Code::NotGranted, reason))

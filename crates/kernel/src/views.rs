@@ -167,6 +167,20 @@ pub struct Status {
     pub counts: Counts,
 }
 
+impl RunView {
+    /// Where it stands, in one word.
+    pub fn state(&self, now: Timestamp) -> &'static str {
+        match (&self.ended, &self.life) {
+            (Some(_), _) => "ended",
+            (None, Some(life)) if life.is_pending => "pending",
+            (None, Some(life)) => life.phase.as_str(),
+            (None, None) if now >= self.run.expires_at => "expired",
+            (None, None) if self.first_used.is_some() => "active",
+            (None, None) => "new",
+        }
+    }
+}
+
 impl SuspensionView {
     pub(crate) fn of(record: &SuspensionRecord, cut: usize) -> Self {
         Self {

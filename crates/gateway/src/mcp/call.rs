@@ -50,16 +50,7 @@ pub(crate) async fn call(
     }
     let in_flight = match depart(&caller, &request) {
         Ok(in_flight) => in_flight,
-        Err(Crowded::Twice) => {
-            let message = "a request of this `id` is under way already";
-            let fault = Fault::bad_request(fault::INVALID_REQUEST, message);
-            return answers::fault(&caller, &fault, Some(request.id));
-        }
-        Err(Crowded::Full) => {
-            let message = "too many requests are under way in this session; wait for one to end";
-            let fault = Fault::answer(fault::REFUSED, message);
-            return turned_away::answer(&caller, &server, kind, &request, Code::Overloaded, &fault);
-        }
+        Err(crowded) => return turned_away::crowded(&caller, Some(&server), kind, &request, crowded),
     };
     let proposal = Proposal { run: Arc::clone(&caller.run), server, call };
     match decide(&caller, proposal, in_flight.as_ref()).await {
@@ -154,7 +145,7 @@ async fn check_era(caller: &Caller, server: &ServerName) -> Result<(), Denied> {
     if spoken.speaks(Era::Modern) { Ok(()) } else { Err(spoken.refuse(server.as_str(), era::MODERN).into()) }
 }
 
-fn depart(caller: &Caller, request: &Request) -> Result<Option<InFlight>, Crowded> {
+pub(crate) fn depart(caller: &Caller, request: &Request) -> Result<Option<InFlight>, Crowded> {
     let Some(session) = &caller.session else { return Ok(None) };
     session.depart(&request.id, &caller.gate.limits).map(Some)
 }

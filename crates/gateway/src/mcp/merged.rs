@@ -18,6 +18,7 @@ use super::method::{Kind, List};
 use super::passage::Passage;
 use super::{call as calls, names, turned_away};
 use crate::http::outbound::Outbound;
+use crate::spawn::tools::{self, Own};
 
 /// The member of `_meta` that says which servers a list is missing, and why.
 pub const MISSING: &str = "dev.ringfence/missing";
@@ -119,7 +120,8 @@ fn rename(caller: &Caller, server: &ServerName, listed: &mut Listed) {
 }
 
 fn assemble(caller: &Caller, list: &List, all: Vec<(ServerName, Result<Listed, &'static str>)>) -> Object {
-    let mut whole = Listed { elements: Vec::new(), rest: Object::new() };
+    let own = if list.member == "tools" { caller.gate.own_tools(&caller.run) } else { Vec::new() };
+    let mut whole = Listed { elements: own, rest: Object::new() };
     let mut missing: Vec<Value> = Vec::new();
     let mut ttl_ms = None;
     for (server, listed) in all {
@@ -152,6 +154,10 @@ pub(crate) async fn call(
     mut request: Request,
 ) -> Response<Outbound> {
     debug_assert!(caller.session.as_ref().is_none_or(|session| session.endpoint == Endpoint::Merged));
+    let own = request.param("name").and_then(Value::as_str).and_then(Own::of_name);
+    if let Some(own) = own.filter(|_| kind == Kind::Tool) {
+        return Box::pin(tools::call(caller, own, request)).await;
+    }
     let Some(name) = named(kind, &mut request) else {
         let fault = Fault::method_not_found(caller.era, &request.method);
         return answers::fault(&caller, &fault, Some(request.id));

@@ -8,7 +8,7 @@
 //! - [`list`], [`merged`], [`handshake`], [`listen`], [`pump`], [`discovery`], [`looks`]: what is not an action;
 //! - [`refusal`], [`turned_away`], [`fault`]: what agents are told when the answer is no.
 
-mod answers;
+pub(crate) mod answers;
 pub(crate) mod call;
 pub(crate) mod catalog;
 pub(crate) mod discovery;

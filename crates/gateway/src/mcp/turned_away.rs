@@ -13,6 +13,7 @@ use super::fault::{self, Fault};
 use super::flight::Caller;
 use super::message::Request;
 use super::method::Kind;
+use super::session::Crowded;
 use crate::http::outbound::Outbound;
 
 /// The answer to what is no proposal because of what is wrong with it: on the record, and, for a tool call, in the way
@@ -45,6 +46,27 @@ pub(crate) fn error(
     let refusal = record(caller, server, kind, request, code, fault);
     let fault = Fault { data: Some(refusal.to_object()), ..fault.clone() };
     answers::fault(caller, &fault, Some(request.id.clone()))
+}
+
+/// The answer to a request for which there is no room in its session, or of which there is one already.
+pub(crate) fn crowded(
+    caller: &Caller,
+    server: Option<&ServerName>,
+    kind: Kind,
+    request: &Request,
+    crowded: Crowded,
+) -> Response<Outbound> {
+    let id = Some(request.id.clone());
+    if matches!(crowded, Crowded::Twice) {
+        let message = "a request of this `id` is under way already";
+        return answers::fault(caller, &Fault::bad_request(fault::INVALID_REQUEST, message), id);
+    }
+    let message = "too many requests are under way in this session; wait for one to end";
+    let fault = Fault::answer(fault::REFUSED, message);
+    match server.cloned().or_else(no_server) {
+        Some(server) => answer(caller, &server, kind, request, Code::Overloaded, &fault),
+        None => answers::fault(caller, &fault, id),
+    }
 }
 
 fn record(
