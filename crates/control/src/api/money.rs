@@ -105,9 +105,12 @@ fn named(account: &Account, run: Option<&Run>) -> Object {
 /// Whether an account is a run's own or one that the run's calls count for too.
 pub(super) fn is_above(account: &Account, run: &Run) -> bool {
     match account {
-        Account::Run(id) => *id == run.id,
+        Account::Run(id) => *id == run.id || run.above.iter().any(|above| above.run == *id),
         Account::Workspace(workspace) => *workspace == run.workspace,
-        Account::Agent(workspace, agent) => *workspace == run.workspace && *agent == run.agent,
+        Account::Agent(workspace, agent) => {
+            let is_agents = *agent == run.agent || run.above.iter().any(|above| above.agent == *agent);
+            *workspace == run.workspace && is_agents
+        }
         Account::User(workspace, user) => *workspace == run.workspace && Some(user) == run.user.as_ref(),
         Account::Conversation(workspace, user, conversation) => {
             *workspace == run.workspace

@@ -18,14 +18,6 @@ pub(super) fn texts<T: ToString>(items: impl IntoIterator<Item = T>) -> Value {
 pub(super) fn run(view: &RunView, now: Timestamp) -> Object {
     let run = &view.run;
     let life = view.life.as_ref();
-    let state = match (&view.ended, life) {
-        (Some(_), _) => "ended",
-        (None, Some(life)) if life.is_pending => "pending",
-        (None, Some(life)) => life.phase.as_str(),
-        (None, None) if now >= run.expires_at => "expired",
-        (None, None) if view.first_used.is_some() => "active",
-        (None, None) => "new",
-    };
     let exit = life.and_then(|life| life.exit);
     Object::new()
         .with("run", run.id.to_string())
@@ -33,9 +25,11 @@ pub(super) fn run(view: &RunView, now: Timestamp) -> Object {
         .with("agent", &run.agent)
         .with_some("user", run.user.as_ref())
         .with_some("conversation", run.conversation.as_ref())
-        .with("state", state)
+        .with_some("parent", run.parent().map(|parent| parent.to_string()))
+        .with("state", view.state(now))
         .with_some("started_here", life.is_some().then_some(true))
         .with("actions", view.actions)
+        .with_some("actions_below", (view.actions_below > 0).then_some(view.actions_below))
         .with("in_flight", view.in_flight)
         .with("minted_by", &view.by)
         .with("minted_at", run.minted_at)
@@ -91,6 +85,7 @@ pub(super) fn approval(view: &ApprovalView) -> Object {
         .with_some("operation", view.operation.as_deref())
         .with_some("host", view.host.as_ref().map(|(host, _)| host))
         .with_some("port", view.host.as_ref().map(|(_, port)| u64::from(*port)))
+        .with_some("spawns", view.spawns.as_ref())
         .with("action", view.action.to_string())
         .with_some("requested", view.requested.clone())
         .with_some("will_send", view.will_send.clone())

@@ -12,7 +12,7 @@ use super::agents::discover;
 use crate::api::{Desk, InForce, Refused};
 use crate::compile::{Compiled, compile};
 use crate::config::{Rejected, load};
-use crate::setup::{SetupError, gateway_table, kernel_setup, known_tools};
+use crate::setup::{SetupError, gateway_table, kernel_setup, known_tools, run_plans};
 use crate::{People, Person};
 
 /// Reads the configuration again when asked; one reload at a time.
@@ -75,6 +75,7 @@ impl Reloader {
         let changed = digest != before.compiled.loaded.digest;
         // Before the kernel decides anything by it, and also when no text changed: a secret in a file may have.
         self.targets.prepare(digest, table);
+        desk.runs.prepare(digest, run_plans(&compiled.loaded.config));
         if changed || pin_changes != before.pin_changes {
             desk.kernel.apply(setup, by).await?;
         }

@@ -1,10 +1,10 @@
 //! From what the configuration says of programs in sandboxes to what is started.
 
 use ringfence_gateway::targets::Sandboxed;
-use ringfence_runs::{Mount, Plan};
+use ringfence_runs::{Mount, Plan, PlansByAgent};
 use ringfence_sandbox::{Limits, Root};
 
-use crate::config::{AgentConfig, ServerSandbox, WorkspaceConfig};
+use crate::config::{AgentConfig, Config, ServerSandbox, WorkspaceConfig};
 
 /// What a tool server has in a sandbox of its own.
 pub(super) fn sandboxed(sandbox: &ServerSandbox) -> Sandboxed {
@@ -20,6 +20,16 @@ pub(super) fn sandboxed(sandbox: &ServerSandbox) -> Sandboxed {
         if mount.writable { root.writable(source, target) } else { root.read_only(source, target) }
     });
     Sandboxed { root, limits }
+}
+
+/// The plan of every agent that a program is configured for.
+pub fn run_plans(config: &Config) -> PlansByAgent {
+    let agents = config.workspaces.iter().flat_map(|workspace| {
+        let plans =
+            workspace.agents.iter().filter_map(move |agent| Some((agent, run_plan(workspace, agent)?)));
+        plans.map(move |(agent, plan)| ((workspace.name.clone(), agent.name.clone()), plan))
+    });
+    agents.collect()
 }
 
 /// The plan of a run of this agent; `None` when no program is configured for it.

@@ -125,8 +125,17 @@ async fn list(
             .into_iter()
             .try_for_each(|run| output.document(&Value::Object(run.clone())));
     }
-    let mut table =
-        Table::new(["run", "workspace", "agent", "user", "state", "actions", "in flight", "minted"]);
+    let mut table = Table::new([
+        "run",
+        "workspace",
+        "agent",
+        "user",
+        "state",
+        "actions",
+        "in flight",
+        "minted",
+        "parent",
+    ]);
     for run in objects(&answer, "runs") {
         table.row([
             field(run, "run"),
@@ -143,6 +152,7 @@ async fn list(
     if answer.get("more").and_then(Value::as_bool) == Some(true) {
         output.line("there are more; see --limit")?;
     }
+            field(run, "parent"),
     Ok(())
 }
 

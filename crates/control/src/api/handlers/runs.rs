@@ -13,6 +13,9 @@ use super::super::show;
 use super::started::configured;
 use crate::limits::NOTE_BYTES_MAX;
 
+/// Runs that another has started which are shown with it, the newest.
+const CHILDREN_MAX: usize = 100;
+
 /// How long a run token lasts unless something else is asked for.
 const TTL_DEFAULT: Duration = Duration::from_hours(1);
 
@@ -85,9 +88,11 @@ pub(in crate::api) async fn one_run(call: Call) -> Result<Answer, Problem> {
     let spent = kernel.spent(&Account::Run(id));
     let budgets = kernel.budgets(|account, _, _, _| money::is_above(account, &view.run));
     Ok(Answer::Document(
+    let children: Vec<RunId> = kernel.children_of(id).iter().take(CHILDREN_MAX).map(|it| it.run.id).collect();
         show::run(&view, now)
             .with("spent", money::spent(&spent))
-            .with("budgets", show::list(&budgets, |budget| money::budget(budget, now))),
+            .with("budgets", show::list(&budgets, |budget| money::budget(budget, now)))
+            .with_some("children", (!children.is_empty()).then(|| show::texts(children))),
     ))
 }
 
