@@ -21,7 +21,7 @@ pub struct RunSockets {
 /// Whoever answers the sockets of runs. `runs` brings them; the gateway answers: neither knows the other.
 pub trait Harbour: Send + Sync + 'static {
     /// The certificate, as PEM, that programs of a run have to trust: asked for before the sandbox is made, which shows it to
-    /// them. `None` where there is none.
+    /// them. `None` where nothing has to be trusted.
     fn authority(&self, run: &Run) -> Option<Vec<u8>>;
 
     /// Answers on these sockets for this run, until what is returned is dropped: then nothing is answered any more and what is

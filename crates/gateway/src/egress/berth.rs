@@ -1,7 +1,7 @@
 //! One run's place at the gateway: who it is, and what all its connections share.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::dial::dial;
 use super::limits::EgressLimits;
 use super::names::Names;
-use super::tls::authority::Authority;
+use super::tls::authority::{Authority, AuthorityError};
 use crate::gate::Gate;
 
 /// One run's place.
@@ -23,7 +23,8 @@ pub(crate) struct Berth {
     pub(crate) gate: Arc<Gate>,
     pub(crate) run: Arc<Run>,
     pub(crate) names: Names,
-    pub(crate) authority: Authority,
+    /// Made when the run began, or else when it is first needed.
+    authority: OnceLock<Authority>,
     /// Connections that may be open.
     pub(crate) places: Arc<Semaphore>,
     /// Names that may be resolved at once.
@@ -60,11 +61,11 @@ pub(crate) enum Unreached {
 // === impl Berth ===
 
 impl Berth {
-    pub(crate) fn new(gate: Arc<Gate>, run: Arc<Run>, authority: Authority) -> Self {
+    pub(crate) fn new(gate: Arc<Gate>, run: Arc<Run>, authority: Option<Authority>) -> Self {
         let limits = &gate.limits.egress;
         Self {
             names: Names::new(limits.names_per_run),
-            authority,
+            authority: authority.map(OnceLock::from).unwrap_or_default(),
             places: Arc::new(Semaphore::new(limits.connections_per_run)),
             lookups: Arc::new(Semaphore::new(limits.lookups_per_run)),
             queries: Mutex::new(Bucket { left: f64::from(limits.queries_burst), at: Instant::now() }),
@@ -74,6 +75,19 @@ impl Berth {
             gate,
             run,
         }
+    }
+
+    /// Whose certificates hosts show inside where TLS ends here. Grants that came after the run began do not have it trusted
+    /// there: then TLS is not agreed on.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub(crate) fn authority(&self) -> Result<&Authority, AuthorityError> {
+        if let Some(authority) = self.authority.get() {
+            return Ok(authority);
+        }
+        let made = self.gate.new_authority(&self.run)?;
+        Ok(self.authority.get_or_init(|| made))
     }
 
     pub(crate) fn limits(&self) -> &EgressLimits {

@@ -9,7 +9,7 @@ use ringfence_types::RunId;
 use tokio::net::TcpListener;
 
 use super::berth::Berth;
-use super::tls::authority::Authority;
+use super::tls::authority::{Authority, AuthorityError};
 use super::{connect, dns};
 use crate::Gateway;
 use crate::gate::Gate;
@@ -30,22 +30,28 @@ impl Authorities {
 // === impl Gate ===
 
 impl Gate {
-    fn new_authority(&self, run: &Run) -> Option<Authority> {
-        let made = Authority::new(self.kernel.now(), run.expires_at, self.limits.egress.certificates);
-        made.inspect_err(|error| tracing::error!(%error, "a run has no certificate authority")).ok()
+    pub(crate) fn new_authority(&self, run: &Run) -> Result<Authority, AuthorityError> {
+        Authority::new(self.kernel.now(), run.expires_at, self.limits.egress.certificates)
     }
 
-    fn take_authority(&self, run: &Run) -> Option<Authority> {
-        let known = self.authorities.0.lock().remove(&run.id);
-        known.or_else(|| self.new_authority(run))
+    fn sees_requests(&self, run: &Run) -> bool {
+        self.kernel.setup().holds(run).is_some_and(|holds| holds.names_requests())
     }
 }
 
 // === impl Gateway ===
 
 impl Harbour for Gateway {
+    /// None where TLS ends here for no host that the run holds: then nothing has to be trusted.
     fn authority(&self, run: &Run) -> Option<Vec<u8>> {
-        let authority = self.gate().take_authority(run)?;
+        if !self.gate().sees_requests(run) {
+            return None;
+        }
+        // What a sandbox was made to trust stays.
+        let known = self.gate().authorities.0.lock().remove(&run.id);
+        let made = known.map_or_else(|| self.gate().new_authority(run), Ok);
+        let made = made.inspect_err(|error| tracing::error!(%error, "a run has no certificate authority"));
+        let authority = made.ok()?;
         let pem = authority.pem().as_bytes().to_vec();
         self.gate().authorities.0.lock().insert(run.id, authority);
         Some(pem)
@@ -53,7 +59,7 @@ impl Harbour for Gateway {
 
     /// Has to be called within the runtime.
     fn attach(&self, run: Arc<Run>, sockets: RunSockets) -> Mooring {
-        let Some(authority) = self.gate().take_authority(&run) else { return Mooring::new(()) };
+        let authority = self.gate().authorities.0.lock().remove(&run.id);
         let berth = Arc::new(Berth::new(Arc::clone(self.gate()), run, authority));
         moor(&berth, sockets);
         Mooring::new(berth.stop.clone().drop_guard())

@@ -142,7 +142,7 @@ async fn terminate<S: Stream>(
     port: u16,
     hello: &Hello,
 ) {
-    let config = match berth.authority.host(&host) {
+    let config = match berth.authority().and_then(|authority| authority.host(&host)) {
         Ok(config) => config,
         Err(error) => {
             tracing::warn!(%error, %host, "no certificate for a host");

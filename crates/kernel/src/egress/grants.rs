@@ -99,6 +99,11 @@ impl EgressGrants {
         self.0.iter().any(|grant| matches!(&grant.hosts, Hosts::One(one) if one == host))
     }
 
+    /// Whether requests to any host are held one by one.
+    pub fn names_requests(&self) -> bool {
+        self.0.iter().any(|grant| grant.requests.is_some())
+    }
+
     /// Whether requests to this host must be seen one by one: some are held, and not all of it.
     pub fn wants_requests(&self, host: &HostName, port: u16) -> bool {
         let mut covering = self.0.iter().filter(|grant| grant.covers(host, port)).peekable();
@@ -250,6 +255,7 @@ mod tests {
     fn a_grant_with_requests_holds_those_and_needs_to_see_them() {
         let held =
             grants(&["api.example.com GET,HEAD /v1/*", "api.example.com POST /v1/chat", "free.example"]);
+        assert!(held.names_requests() && !grants(&["free.example"]).names_requests());
         for (method, path, expected) in [
             ("GET", "/v1/x", true),
             ("HEAD", "/v1/x/y?q=/v2/", true),

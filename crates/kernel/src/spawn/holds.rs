@@ -95,6 +95,11 @@ impl<'a> Holds<'a> {
         wants(&self.own) || self.above.iter().any(wants)
     }
 
+    /// Whether requests to any host may have to be seen one by one.
+    pub fn names_requests(&self) -> bool {
+        self.own.egress.names_requests() || self.above.iter().any(|agent| agent.egress.names_requests())
+    }
+
     /// The agents of which a run may be started.
     pub fn agents(&self) -> Vec<&'a AgentName> {
         self.own.spawn.iter().filter(|agent| self.may_spawn(agent)).collect()

@@ -40,7 +40,7 @@ async fn the_gateway_answers_on_its_own_ports_only() {
 
 #[tokio::test]
 async fn sockets_are_answered_until_the_mooring_is_dropped() {
-    let sandbox = Sandbox::start(&[]).await;
+    let sandbox = Sandbox::start(&["api.example GET /*"]).await;
     let trusted = sandbox.gateway.authority(&sandbox.run).unwrap();
     assert_eq!(
         sandbox.gateway.authority(&sandbox.run),
@@ -64,4 +64,28 @@ async fn sockets_are_answered_until_the_mooring_is_dropped() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     panic!("somebody still listens");
+}
+
+#[tokio::test]
+async fn an_authority_is_made_only_for_those_whose_requests_are_seen() {
+    for (egress, has) in [
+        (&[][..], false),
+        (&["api.example", "*.other.example:8443"], false),
+        (&["api.example", "other.example GET /v1/*"], true),
+    ] {
+        let sandbox = Sandbox::start(egress).await;
+        let pem = sandbox.gateway.authority(&sandbox.run);
+        assert_eq!(pem.is_some_and(|pem| pem.starts_with(b"-----BEGIN CERTIFICATE")), has, "{egress:?}");
+    }
+}
+
+#[tokio::test]
+async fn bytes_to_a_host_of_which_requests_are_held_are_told_so() {
+    let mut sandbox = Sandbox::start(&["api.example:2525 GET /*"]).await;
+    let mut stream = sandbox.dial("api.example", 2525).await;
+    say(&mut stream, "\0these are no requests").await;
+    assert!(read_answer(&mut stream).await.0.is_empty());
+    let refused = sandbox.entries("refusal", 1).await;
+    let reason = refused[0].text("reason").unwrap();
+    assert!(reason.contains("holds some requests to api.example:2525"), "{reason}");
 }

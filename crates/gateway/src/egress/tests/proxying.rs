@@ -96,7 +96,7 @@ async fn in_a_tunnel_requests_are_seen_one_by_one_where_a_grant_names_them() {
     let world = world(&[("api.example", NEAR)], vec![certificate(theirs.pem().as_bytes())]);
     let mut sandbox = Sandbox::start_in(&["api.example:443 GET /v1/*"], world, limits()).await;
     sandbox.lead(443, port);
-    let ours = sandbox.berth.authority.pem().to_owned();
+    let ours = sandbox.berth.authority().unwrap().pem().to_owned();
     let mut stream = proxy(&mut sandbox).await;
     assert!(connect(&mut stream, "api.example:443").await.0.starts_with("HTTP/1.1 200"));
     let mut stream = secure(stream, "api.example", ours.as_bytes(), &[]).await.unwrap();

@@ -262,7 +262,7 @@ async fn tls_ends_here_where_a_grant_names_requests() {
         let world = world(&[("api.example", NEAR)], trusted);
         let mut sandbox = Sandbox::start_in(&["api.example:443 GET,DELETE /v1/*"], world, limits()).await;
         sandbox.lead(443, port);
-        let ours = sandbox.berth.authority.pem().to_owned();
+        let ours = sandbox.berth.authority().unwrap().pem().to_owned();
         let stream = sandbox.dial("api.example", 443).await;
         let alpn: &[&[u8]] = if inside { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
         let stream = secure(stream, "api.example", ours.as_bytes(), alpn).await.unwrap();
@@ -287,7 +287,7 @@ async fn many_streams_of_one_connection_are_many_actions() {
     let world = world(&[("api.example", NEAR)], trusted);
     let mut sandbox = Sandbox::start_in(&["api.example:443 * /*"], world, limits()).await;
     sandbox.lead(443, port);
-    let ours = sandbox.berth.authority.pem().to_owned();
+    let ours = sandbox.berth.authority().unwrap().pem().to_owned();
     let stream = sandbox.dial("api.example", 443).await;
     let stream = secure(stream, "api.example", ours.as_bytes(), &[b"h2"]).await.unwrap();
     let client = Client::new(stream, true).await;
@@ -321,7 +321,7 @@ async fn nothing_of_a_run_is_left_when_it_is_over() {
         let world = world(&[("api.example", NEAR)], trusted);
         let mut sandbox = Sandbox::start_in(&["api.example:443 * /*"], world, limits()).await;
         sandbox.lead(443, port);
-        let ours = sandbox.berth.authority.pem().to_owned();
+        let ours = sandbox.berth.authority().unwrap().pem().to_owned();
         let stream = sandbox.dial("api.example", 443).await;
         let alpn: &[&[u8]] = if http2 { &[b"h2"] } else { &[] };
         let stream = secure(stream, "api.example", ours.as_bytes(), alpn).await.unwrap();
@@ -359,7 +359,7 @@ async fn a_host_whose_certificate_is_not_trusted_gets_no_request() {
     let world = world(&[("api.example", NEAR)], Vec::new());
     let mut sandbox = Sandbox::start_in(&["api.example:443 GET /*"], world, limits()).await;
     sandbox.lead(443, port);
-    let ours = sandbox.berth.authority.pem().to_owned();
+    let ours = sandbox.berth.authority().unwrap().pem().to_owned();
     let stream = sandbox.dial("api.example", 443).await;
     let stream = secure(stream, "api.example", ours.as_bytes(), &[]).await.unwrap();
     let (status, body) = Client::new(stream, false).await.ask("GET", "/").await;

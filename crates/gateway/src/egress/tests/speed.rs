@@ -57,7 +57,7 @@ async fn speed_of_what_is_looked_into() {
         let world = world(&[("api.example", NEAR)], vec![certificate(theirs.pem().as_bytes())]);
         let mut sandbox = Sandbox::start_in(&["api.example:443 GET /*"], world, limits()).await;
         sandbox.lead(443, port);
-        let ours = sandbox.berth.authority.pem().to_owned();
+        let ours = sandbox.berth.authority().unwrap().pem().to_owned();
         let stream = sandbox.dial("api.example", 443).await;
         let mut stream = secure(stream, "api.example", ours.as_bytes(), &[]).await.unwrap();
         say(&mut stream, "GET /endless HTTP/1.1\r\nHost: api.example\r\n\r\n").await;
