@@ -11,6 +11,7 @@ use crate::error::SpawnError;
 use crate::layer::LayerName;
 use crate::limits::{ARGUMENTS_MAX, HIDDEN_PATHS_MAX, HOLD_TIMEOUT, HOME_BYTES_DEFAULT, VARIABLES_MAX};
 use crate::network::Network;
+use crate::restricted;
 use crate::root::Root;
 use crate::volume::{self, Volume};
 
@@ -211,6 +212,9 @@ impl Command {
             if !self.hidden.is_empty() {
                 return invalid("a child with a root of its own has nothing to hide".to_owned());
             }
+        }
+        if self.confinement == Confinement::Restricted {
+            restricted::validate(self)?;
         }
         volume::validate(&self.volumes, self.root.as_ref())?;
         if self.limits.memory_bytes == Some(0)

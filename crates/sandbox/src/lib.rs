@@ -32,6 +32,7 @@ mod network;
 mod node;
 mod oci;
 mod refusal;
+mod restricted;
 mod root;
 mod server;
 mod stats;

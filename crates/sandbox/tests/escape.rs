@@ -122,6 +122,7 @@ fn what_is_refused_inside_works_outside() {
 /// What a driver does not prevent, and why that is no way out.
 fn permitted(driver: DriverName, attempt: &str) -> Option<&'static str> {
     match driver {
+        DriverName::Restricted => RESTRICTED.iter().find(|(name, _)| *name == attempt).map(|(_, why)| *why),
         DriverName::Runsc => RUNSC.iter().find(|(name, _)| *name == attempt).map(|(_, why)| *why),
         _ => None,
     }
@@ -137,6 +138,12 @@ const RUNSC: [(&str, &str); 6] = [
     ("read_the_kernels_log", "its own log, which says nothing of the machine"),
     ("look_into_sys", "its own /sys, which says nothing of the machine"),
 ];
+
+/// Without namespaces.
+const RESTRICTED: [(&str, &str); 1] = [(
+    "see_a_process_of_the_machine",
+    "that a file or a process exists can be asked of any path, which Landlock does not judge; nothing of it can be opened",
+)];
 
 fn network_of(driver: DriverName) -> Network {
     if driver.has_network() { Network::Gateway } else { Network::None }
@@ -169,6 +176,11 @@ async fn try_all(name: DriverName) {
 #[tokio::test]
 async fn what_works_outside_is_refused_inside() {
     try_all(DriverName::Local).await;
+}
+
+#[tokio::test]
+async fn what_works_outside_is_refused_without_namespaces() {
+    try_all(DriverName::Restricted).await;
 }
 
 #[tokio::test]
@@ -232,5 +244,5 @@ async fn what_programs_need_works_inside() {
 
 #[test]
 fn all_of_this_holds_for_an_ordinary_user_too() {
-    common::as_nobody(8);
+    common::as_nobody(9);
 }

@@ -62,12 +62,32 @@ pub(super) fn close(
 /// Lets the program start; returns its process id once it runs.
 pub(super) fn start(container: &Container, descriptors: Descriptors) -> Result<Pid, Failure> {
     drop(descriptors);
-    let null = || null().map_err(|error| Failure::setup("opening /dev/null", &error));
-    command(container.kind, &["start", oci::CONTAINER], [null()?, null()?, null()?])?;
+    let nulls = nulls().map_err(|error| Failure::setup("opening /dev/null", &error))?;
+    command(container.kind, &["start", oci::CONTAINER], nulls)?;
     confirm(container)?;
     // From here on this process only waits, signals and buries.
     capabilities::drop_all(&mut Found::new(&[]));
     Ok(container.process)
+}
+
+/// Has a runtime that is a kernel hold its program, or let it go on.
+pub(super) fn hold(kind: Kind, stop: bool) {
+    let Ok([input, output, error]) = nulls() else { return };
+    // One that has just ended holds nothing.
+    let _ = command(kind, &[if stop { "pause" } else { "resume" }, oci::CONTAINER], [input, output, error]);
+}
+
+// === impl Container ===
+
+impl Container {
+    /// The runtime, if it is one that answers system calls itself.
+    pub(super) fn kernel(&self) -> Option<Kind> {
+        self.kind.is_kernel().then_some(self.kind)
+    }
+}
+
+fn nulls() -> io::Result<[OwnedFd; 3]> {
+    Ok([null()?, null()?, null()?])
 }
 
 fn null() -> io::Result<OwnedFd> {
@@ -141,7 +161,9 @@ fn refused(kind: Kind, arguments: &[&str], status: Option<i32>) -> Failure {
     let log = String::from_utf8_lossy(&log[log.len().saturating_sub(RUNTIME_LOG_BYTES_MAX)..]).into_owned();
     let said = |what: &str| log.contains(what);
     let program = |errno| Failure { step: Step::Exec, errno, text: kind.as_str().to_owned() };
-    if said("executable file not found") || said("no such file or directory: exec") {
+    // As runc, crun and runsc say it.
+    let missing = ["executable file not found", "executable file `", "error finding executable"];
+    if missing.into_iter().any(said) {
         return program(libc::ENOENT);
     }
     if said("exec:") && said("permission denied") {

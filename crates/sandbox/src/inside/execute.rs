@@ -11,18 +11,19 @@ use std::process::{Command, Stdio};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, set_parent_process_death_signal, setsid};
 
+use super::restricted::Cage;
 use super::{Descriptors, Setup, limit};
 use crate::system::{Cloned, Namespaces, clone_process, exit_now, reset_signals};
 use crate::wire::{Failure, Order, Step};
 
 /// Starts the program and returns its process id once it runs.
-pub(super) fn start(setup: &Setup<'_>, descriptors: Descriptors) -> Result<Pid, Failure> {
+pub(super) fn start(setup: &Setup<'_>, descriptors: Descriptors, cage: Option<Cage>) -> Result<Pid, Failure> {
     let order = setup.order;
     let setup_failed = |error: io::Error| Failure::setup("starting the program", &error);
     let (read, write) = pipe_with(PipeFlags::CLOEXEC).map_err(|error| setup_failed(error.into()))?;
     match clone_process(Namespaces::NONE).map_err(setup_failed)? {
         Cloned::Child => {
-            let (step, error) = become_program(setup, order, descriptors);
+            let (step, error) = become_program(setup, order, descriptors, cage);
             tell(write, step, &error);
             exit_now(127)
         }
@@ -35,13 +36,18 @@ pub(super) fn start(setup: &Setup<'_>, descriptors: Descriptors) -> Result<Pid, 
 }
 
 /// Returns only when it failed.
-fn become_program(setup: &Setup<'_>, order: &Order, descriptors: Descriptors) -> (Step, io::Error) {
+fn become_program(
+    setup: &Setup<'_>,
+    order: &Order,
+    descriptors: Descriptors,
+    cage: Option<Cage>,
+) -> (Step, io::Error) {
     if let Err(error) = detach().and_then(|()| limit::apply_to_program(setup)) {
         return (Step::Setup, error);
     }
     let (home, temporary) = match &order.root {
-        Some(root) => (root.home.as_path(), Path::new("/tmp")),
-        None => (setup.home, setup.home),
+        Some(root) if cage.is_none() => (root.home.as_path(), Path::new("/tmp")),
+        _ => (setup.home, setup.home),
     };
     let directory = order.directory.as_deref().unwrap_or(home);
     if let Err(error) = std::env::set_current_dir(directory) {
@@ -53,6 +59,9 @@ fn become_program(setup: &Setup<'_>, order: &Order, descriptors: Descriptors) ->
     command.stdin(Stdio::from(descriptors.input));
     command.stdout(Stdio::from(descriptors.output)).stderr(Stdio::from(descriptors.error));
     reset_signals();
+    if let Some(Err(error)) = cage.map(|cage| cage.enter(setup)) {
+        return (Step::Setup, error);
+    }
     // Every other descriptor of this process is closed on exec.
     let error = command.exec();
     let missing = error.kind() == io::ErrorKind::NotFound && exists(order);

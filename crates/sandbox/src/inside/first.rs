@@ -8,9 +8,11 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, set_child_subreaper, wait};
 use rustix::time::Timespec;
 
+use super::container::Container;
 use super::{Descriptors, END_SIGNAL, PASS_SIGNAL, Prepared, Setup, container, descendants, execute};
 use crate::layer::Layer;
 use crate::limits::HOLD_TIMEOUT;
+use crate::oci::Kind;
 use crate::status::ExitStatus;
 use crate::system::{Namespaces, Received, next_signal};
 use crate::wire::{Failure, Report, Step, receive, send_or_without, send_surely};
@@ -36,15 +38,18 @@ fn run_program(setup: &Setup<'_>, descriptors: Descriptors, prepared: Prepared) 
         Some(most) => hold(&report, prepared, most),
         None => Ok(prepared),
     };
+    let mut kernel = None;
     let program = held.and_then(|rest| {
-        let program = match &rest.container {
-            Some(container) => container::start(container, descriptors)?,
-            None => execute::start(setup, descriptors)?,
+        let Prepared { layers, handed, container, cage } = rest;
+        kernel = container.as_ref().and_then(Container::kernel);
+        let program = match container {
+            Some(container) => container::start(&container, descriptors)?,
+            None => execute::start(setup, descriptors, cage)?,
         };
-        Ok((program, rest))
+        Ok((program, layers, handed))
     });
     let program = match program {
-        Ok((program, Prepared { layers, handed, .. })) => {
+        Ok((program, layers, handed)) => {
             start_told(&report, layers, &handed);
             program
         }
@@ -53,7 +58,7 @@ fn run_program(setup: &Setup<'_>, descriptors: Descriptors, prepared: Prepared) 
             return 1;
         }
     };
-    let status = await_end(program, alone);
+    let status = await_end(program, alone, kernel);
     if alone {
         descendants::end_all();
     }
@@ -64,7 +69,7 @@ fn run_program(setup: &Setup<'_>, descriptors: Descriptors, prepared: Prepared) 
 /// Says that everything is in place and waits until the program may start; what is left to tell then.
 fn hold(
     report: &OwnedFd,
-    Prepared { layers, handed, container }: Prepared,
+    Prepared { layers, handed, container, cage }: Prepared,
     most: Duration,
 ) -> Result<Prepared, Failure> {
     hand_out(report, &Report::Held(layers), &handed);
@@ -75,7 +80,7 @@ fn hold(
     let told = waited.is_ok_and(|count| count > 0)
         && receive(report, &mut [0; 1]).is_ok_and(|packet| packet.is_some());
     if told {
-        return Ok(Prepared { layers: Vec::new(), handed: Vec::new(), container });
+        return Ok(Prepared { layers: Vec::new(), handed: Vec::new(), container, cage });
     }
     Err(Failure { step: Step::Held, errno: 0, text: "nobody started the program".to_owned() })
 }
@@ -92,7 +97,7 @@ fn hand_out(report: &OwnedFd, what: &Report, handed: &[OwnedFd]) {
 }
 
 /// Waits until the program ends, or this process is told to end everything.
-fn await_end(program: Pid, alone: bool) -> ExitStatus {
+fn await_end(program: Pid, alone: bool, kernel: Option<Kind>) -> ExitStatus {
     let wanted = [Signal::CHILD, Signal::TERM, END_SIGNAL, PASS_SIGNAL].map(Signal::as_raw);
     loop {
         let Received { signal, value } = next_signal(&wanted);
@@ -100,7 +105,7 @@ fn await_end(program: Pid, alone: bool) -> ExitStatus {
             return ExitStatus::Killed;
         }
         if signal == PASS_SIGNAL.as_raw() {
-            pass_on(program, alone, value);
+            pass_on(program, alone, kernel, value);
         }
         if signal == Signal::TERM.as_raw() {
             // Passed on to the program and what shares its process group; an error means that it has just ended.
@@ -112,10 +117,13 @@ fn await_end(program: Pid, alone: bool) -> ExitStatus {
     }
 }
 
-fn pass_on(program: Pid, alone: bool, value: i32) {
+fn pass_on(program: Pid, alone: bool, kernel: Option<Kind>, value: i32) {
     let Some(signal) = Signal::from_named_raw(value.unsigned_abs().cast_signed()) else { return };
     if value > 0 {
         let _ = kill_process_group(program, signal);
+    } else if let Some(kernel) = kernel {
+        // It traces its program, whose processes must not be stopped behind its back.
+        container::hold(kernel, signal == Signal::STOP);
     } else {
         descendants::signal_all(signal, alone);
     }

@@ -31,19 +31,19 @@ pub(crate) const AGENT: u32 = 1_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Known {
     /// Itself.
-    AsItself,
+    Itself,
     /// An ordinary user, also when it is root outside.
-    AsAgent,
+    Agent,
     /// Root, with every right over its box: an OCI runtime, which leaves the program none.
-    AsRoot,
+    Root,
 }
 
 /// Maps the user and group, and nobody else. To be called while this process is dumpable.
 pub(crate) fn write_maps(Identity { user, group }: Identity, known: Known) -> io::Result<()> {
     let (inner_user, inner_group) = match known {
-        Known::AsItself => (user, group),
-        Known::AsAgent => (AGENT, AGENT),
-        Known::AsRoot => (0, 0),
+        Known::Itself => (user, group),
+        Known::Agent => (AGENT, AGENT),
+        Known::Root => (0, 0),
     };
     // A group map may be written by an unprivileged user only after setgroups is given up.
     std::fs::write("/proc/self/setgroups", "deny")?;

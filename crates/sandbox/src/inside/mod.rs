@@ -20,6 +20,7 @@ mod mounts;
 mod namespaces;
 mod netlink;
 mod network;
+mod restricted;
 mod routes;
 mod seccomp;
 mod tree;
@@ -37,6 +38,7 @@ use rustix::time::Timespec;
 use self::container::Container;
 pub(crate) use self::descendants::descendants;
 pub(crate) use self::identity::{Identity, Known, while_dumpable, write_maps};
+use self::restricted::Cage;
 #[cfg(test)]
 pub(crate) use self::seccomp::ask_filter;
 pub(crate) use self::seccomp::{Filters, Rule, Step, Told, told};
@@ -100,6 +102,7 @@ struct Prepared {
     layers: Vec<Layer>,
     handed: Vec<OwnedFd>,
     container: Option<Container>,
+    cage: Option<Cage>,
 }
 
 /// The life of the first process of a sandbox. It never returns to the spawner's code, whose memory it copied.
@@ -127,21 +130,25 @@ fn prepare(setup: &Setup<'_>, descriptors: &Descriptors) -> Result<Prepared, Fai
 
     let mut found = Found::new(setup.refused);
     namespaces::settle(setup, &mut found)?;
-    let mut handed = network::prepare(setup.order.network, setup.namespaces, &mut found)?;
-    let mut container = None;
+    let mut handed = match setup.order.confinement {
+        Confinement::Restricted => Vec::new(),
+        _ => network::prepare(setup.order.network, setup.namespaces, &mut found)?,
+    };
+    let (mut container, mut cage) = (None, None);
     match (&setup.order.root, &setup.order.confinement) {
         (Some(root), Confinement::Container(runtime)) => {
             let (volumes, made) = container::close(setup, root, runtime, descriptors, &mut found)?;
             handed.extend(volumes);
             container = Some(made);
         }
-        (Some(root), _) => handed.extend(close_box(setup, root, &mut found)?),
+        (Some(root), Confinement::Restricted) => cage = Some(restricted::close(setup, root, &mut found)?),
+        (Some(root), Confinement::Local) => handed.extend(close_box(setup, root, &mut found)?),
         (None, _) => close_server(setup, &mut found)?,
     }
     let layers = found.into_layers();
     match lacking(setup.order, &layers) {
         Some(failure) => Err(failure),
-        None => Ok(Prepared { layers, handed, container }),
+        None => Ok(Prepared { layers, handed, container, cage }),
     }
 }
 

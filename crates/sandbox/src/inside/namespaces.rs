@@ -19,9 +19,9 @@ pub(super) fn settle(setup: &Setup<'_>, found: &mut Found) -> Result<(), Failure
     let user = setup.namespaces.has(Namespaces::USER);
     if user {
         let known = match setup.order.confinement {
-            Confinement::Container(_) => Known::AsRoot,
-            Confinement::Local | Confinement::Restricted if boxed => Known::AsAgent,
-            Confinement::Local | Confinement::Restricted => Known::AsItself,
+            Confinement::Container(_) => Known::Root,
+            Confinement::Local | Confinement::Restricted if boxed => Known::Agent,
+            Confinement::Local | Confinement::Restricted => Known::Itself,
         };
         while_dumpable(|| write_maps(setup.identity, known))
             .map_err(|error| Failure::setup("writing the user map", &error))?;

@@ -66,14 +66,14 @@ fn follow(steps: &[Step], mut known: Known, found: &mut Vec<Conjunction>) {
                 // A value with bits that are not looked at is never met.
                 if value & !bits == 0 {
                     let is = Cube { mask: bits, value: *value };
-                    branch(inner, &known, argument, vec![is], found);
+                    branch(inner, &known, argument, &[is], found);
                     without(&mut known, argument, is);
                 }
             }
             Step::HasAny(any, inner) => {
                 let any = any & bits;
                 let each = (0..32).map(|bit| any & (1 << bit)).filter(|bit| *bit != 0);
-                branch(inner, &known, argument, disjoint(each), found);
+                branch(inner, &known, argument, &disjoint(each), found);
                 narrow(&mut known, argument, &[Cube { mask: any, value: 0 }]);
             }
             Step::Allow => return found.extend(conjunctions(&known)),
@@ -93,9 +93,9 @@ fn disjoint(bits: impl Iterator<Item = u32>) -> Vec<Cube> {
     each.collect()
 }
 
-fn branch(inner: &[Step], known: &Known, argument: u32, is: Vec<Cube>, found: &mut Vec<Conjunction>) {
+fn branch(inner: &[Step], known: &Known, argument: u32, is: &[Cube], found: &mut Vec<Conjunction>) {
     let mut within = known.clone();
-    narrow(&mut within, argument, &is);
+    narrow(&mut within, argument, is);
     if within.get(&argument).is_some_and(|cubes| !cubes.is_empty()) {
         follow(inner, within, found);
     }

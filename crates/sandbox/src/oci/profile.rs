@@ -26,7 +26,7 @@ pub(crate) fn profile() -> Profile {
             Rule::Allow => {}
             Rule::Refuse(error) => syscalls.push(refuse(name, *error)),
             Rule::Ask(steps) => {
-                syscalls.extend(allowed(steps).iter().map(|arguments| allow(name, arguments)))
+                syscalls.extend(allowed(steps).iter().map(|arguments| allow(name, arguments)));
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -28,6 +29,8 @@ pub(crate) struct Launcher {
     homes: Homes,
     servers: Plan,
     boxes: Plan,
+    /// Of children without any namespace.
+    bare: Plan,
     identity: Identity,
     filters: Filters,
     etc: Etc,
@@ -59,6 +62,7 @@ impl Launcher {
             homes,
             servers: Plan::for_servers(identity),
             boxes: Plan::for_boxes(identity),
+            bare: Plan::bare(),
             identity,
             filters: Filters::compile(),
             etc: Etc::find(),
@@ -144,10 +148,16 @@ impl Launcher {
         let failed = |what: &'static str| move |error: io::Error| Failure::setup(what, &error);
         let boxed = order.root.is_some();
         let hidden = self.hidden_from(order)?;
-        let own = if boxed || self.homes_are_mounts { None } else { Some(self.homes.make_one(id)) };
+        let bare = order.confinement == Confinement::Restricted;
+        let own =
+            if bare || !(boxed || self.homes_are_mounts) { Some(self.own_home(id, bare)) } else { None };
         let own = own.transpose().map_err(failed("making a home"))?;
         let (mine, report) = pair().map_err(failed("making a socket"))?;
-        let plan = if boxed { &self.boxes } else { &self.servers };
+        let plan = match (bare, boxed) {
+            (true, _) => &self.bare,
+            (false, true) => &self.boxes,
+            (false, false) => &self.servers,
+        };
         let namespaces = self.namespaces(order);
         let (mut cgroup, limits) = self.cgroup(order, namespaces);
         let give_up = |cgroup: &mut Cgroup, what, error| {
@@ -193,12 +203,23 @@ impl Launcher {
     /// The namespaces of a child. A box whose machine refuses a network namespace is refused by itself, with words; a
     /// tool server that asks for one by the kernel.
     fn namespaces(&self, order: &Order) -> Namespaces {
+        if order.confinement == Confinement::Restricted {
+            return self.bare.namespaces;
+        }
         match (order.root.is_some(), order.network.is_own()) {
             (true, true) => self.boxes.namespaces,
             (true, false) => self.boxes.namespaces.without(Namespaces::NETWORK),
             (false, true) => self.servers.namespaces.with(Namespaces::NETWORK),
             (false, false) => self.servers.namespaces,
         }
+    }
+
+    /// A home that is a folder. Where the child is a user of its own, he must pass through the folder above.
+    fn own_home(&self, id: u64, bare: bool) -> io::Result<PathBuf> {
+        if bare && self.identity.user() == 0 {
+            fs::set_permissions(self.homes.path(), fs::Permissions::from_mode(0o711))?;
+        }
+        self.homes.make_one(id)
     }
 
     /// The cgroup of a child, and its limits as layers.
@@ -222,17 +243,28 @@ impl Launcher {
         let (cgroup, mut layers) = self.cgroups.make(limits, processes);
         let counted = layers.iter_mut().find(|layer| layer.name == LayerName::ProcessLimit);
         if let (Some(Layer { state, .. }), Some(processes)) = (counted, processes) {
-            *state = self.counted_by_user(state, processes, namespaces);
+            let bare = order.confinement == Confinement::Restricted;
+            *state = self.counted_by_user(state, processes, namespaces, bare);
             if let (LayerState::InForce(how), 1..) = (state, tasks) {
-                how.push_str(&format!(", {tasks} of them for the runtime"));
+                *how = format!("{how}, {tasks} of them for the runtime");
             }
         }
         (cgroup, layers)
     }
 
     /// Where no cgroup counts processes, the resource limit does, but not those of root.
-    fn counted_by_user(&self, state: &LayerState, processes: u64, namespaces: Namespaces) -> LayerState {
+    fn counted_by_user(
+        &self,
+        state: &LayerState,
+        processes: u64,
+        namespaces: Namespaces,
+        bare: bool,
+    ) -> LayerState {
         match state {
+            // Started by root, it is a user of its own.
+            LayerState::Missing(_) if bare && self.identity.user() == 0 => {
+                LayerState::InForce(format!("resource limit, {processes}"))
+            }
             LayerState::Missing(why) if self.identity.user() == 0 => {
                 LayerState::Missing(format!("{why}; the kernel exempts root from the resource limit"))
             }

@@ -68,6 +68,11 @@ impl Plan {
         plan
     }
 
+    /// For children without namespaces.
+    pub(crate) fn bare() -> Self {
+        Self { namespaces: Namespaces::NONE, late: Namespaces::NONE, refused: Vec::new() }
+    }
+
     fn find(identity: Identity, bases: [Namespaces; 2], wanted: &[(Namespaces, LayerName)]) -> Self {
         let all = wanted.iter().fold(Namespaces::NONE, |all, (one, _)| all.with(*one));
         let plan = |namespaces| Self { namespaces, late: Namespaces::NONE, refused: Vec::new() };
@@ -99,7 +104,7 @@ fn attempt(namespaces: Namespaces, late: Namespaces, identity: Identity) -> Resu
 
 fn live_shortly(namespaces: Namespaces, late: Namespaces, identity: Identity) -> i32 {
     let user = namespaces.has(Namespaces::USER);
-    if user && while_dumpable(|| write_maps(identity, Known::AsItself)).is_err() {
+    if user && while_dumpable(|| write_maps(identity, Known::Itself)).is_err() {
         return UNMAPPED;
     }
     if late != Namespaces::NONE && enter_namespaces(late).is_err() { UNENTERED } else { 0 }

@@ -98,7 +98,7 @@ const SOCKETS: &[Call] = calls![
 
 /// Objects shared between its own processes: the namespace holds no others.
 #[rustfmt::skip]
-const SHARED: &[Call] = calls![
+pub(super) const SHARED: &[Call] = calls![
     SYS_shmget, SYS_shmat, SYS_shmdt, SYS_shmctl, SYS_semget, SYS_semop,
     SYS_semtimedop, SYS_semctl, SYS_msgget, SYS_msgsnd, SYS_msgrcv, SYS_msgctl,
     SYS_mq_open, SYS_mq_unlink, SYS_mq_timedsend, SYS_mq_timedreceive, SYS_mq_notify,
@@ -283,7 +283,7 @@ fn opened(flags: u32) -> Rule {
     Rule::Ask(vec![Step::Look(flags), Step::HasAny(makes, refusing_owner_rights(flags + 1)), Step::Allow])
 }
 
-fn only(argument: u32, values: &[u32], error: i32) -> Rule {
+pub(super) fn only(argument: u32, values: &[u32], error: i32) -> Rule {
     let mut steps = vec![Step::Look(argument)];
     steps.extend(values.iter().map(|value| Step::Is(*value, vec![Step::Allow])));
     steps.push(Step::Refuse(error));
@@ -301,7 +301,7 @@ fn family(family: i32) -> u32 {
     family.cast_unsigned()
 }
 
-fn number(call: c_long) -> u32 {
+pub(super) fn number(call: c_long) -> u32 {
     u32::try_from(call).unwrap_or(u32::MAX)
 }
 
@@ -309,9 +309,9 @@ fn number(call: c_long) -> u32 {
 #[cfg(test)]
 pub(crate) fn ask_filter(call: u32, arguments: [u32; 6]) -> bool {
     use super::program::{compile, tests::run};
-    let architecture = if cfg!(target_arch = "x86_64") { 0xc000_003e } else { 0xc000_00b7 };
     static PROGRAM: std::sync::LazyLock<seccompiler::BpfProgram> =
         std::sync::LazyLock::new(|| compile(&calls(true)).unwrap_or_default());
+    let architecture = if cfg!(target_arch = "x86_64") { 0xc000_003e } else { 0xc000_00b7 };
     run(&PROGRAM, architecture, call, arguments) == 0x7fff_0000
 }
 

@@ -8,6 +8,7 @@
 mod allowed;
 mod around;
 mod program;
+mod restricted;
 
 use std::collections::BTreeMap;
 
@@ -30,6 +31,8 @@ pub(crate) struct Filters {
     /// With the machine's network, and with one of the child's own.
     allowing: Result<[BpfProgram; 2], String>,
     around: Result<Vec<BpfProgram>, String>,
+    /// Without a network: of a user of its own, and of one who is also the node's.
+    restricted: Result<[BpfProgram; 2], String>,
 }
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
@@ -127,10 +130,12 @@ impl Filters {
     pub(crate) fn compile() -> Self {
         let allowing = [false, true].map(|own| program::compile(&allowed::calls(own)));
         let [host, own] = allowing;
+        let [alone, sharing] = [false, true].map(|shares| program::compile(&restricted::calls(shares)));
         Self {
             refusing: refusing().and_then(|refusing| Ok(vec![refusing, without_clone3()?])),
             allowing: host.and_then(|host| Ok([host, own?])),
             around: around::programs(),
+            restricted: alone.and_then(|alone| Ok([alone, sharing?])),
         }
     }
 }
@@ -143,6 +148,18 @@ pub(super) fn refuse(filters: &Filters, found: &mut Found) {
             .try_for_each(|program| seccompiler::apply_filter(program).map_err(|error| error.to_string()))
     });
     found.record(LayerName::Seccomp, installed.map(|()| format!("{} system calls refused", REFUSED.len())));
+}
+
+/// Installs the filter of a child without namespaces, who may be the node's user.
+pub(super) fn restrict(filters: &Filters, shares_user: bool) -> Result<(), String> {
+    let [alone, sharing] = filters.restricted.as_ref().map_err(Clone::clone)?;
+    let program = if shares_user { sharing } else { alone };
+    seccompiler::apply_filter(program).map_err(|error| error.to_string())
+}
+
+/// How many calls that filter allows.
+pub(super) fn restricted_count(shares_user: bool) -> usize {
+    restricted::calls(shares_user).values().filter(|rule| !matches!(rule, Rule::Refuse(_))).count()
 }
 
 /// Installs the filters of a box around an OCI runtime; how many calls they refuse.

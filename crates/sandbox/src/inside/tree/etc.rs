@@ -79,7 +79,7 @@ impl Etc {
     }
 
     /// Files and folders of the machine that are shown.
-    pub(super) fn folders(&self) -> impl Iterator<Item = &Path> {
+    pub(in crate::inside) fn folders(&self) -> impl Iterator<Item = &Path> {
         self.folders.iter().map(PathBuf::as_path)
     }
 

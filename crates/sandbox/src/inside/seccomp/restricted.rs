@@ -1,0 +1,143 @@
+//! What a program without namespaces may ask of the kernel: what one with a root of its own may, less all that reaches
+//! others on the machine where no namespace is in between, and that Landlock does not see.
+
+use libc::{EAFNOSUPPORT, EPERM, c_long};
+
+use super::allowed::{self, SHARED, number, only};
+use super::program::{Rule, Step, Table};
+
+/// Names and addresses of sockets: the machine's would answer. And what watches files that cannot be opened.
+const REFUSED: &[c_long] = &[
+    libc::SYS_connect,
+    libc::SYS_bind,
+    libc::SYS_listen,
+    libc::SYS_inotify_init1,
+    libc::SYS_inotify_add_watch,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_inotify_init,
+];
+
+/// What changes a file that cannot be opened, but for its content: of a program that is the node's user, every file of his.
+const CHANGES: &[c_long] = &[
+    libc::SYS_fchmod,
+    libc::SYS_fchmodat,
+    allowed::FCHMODAT2,
+    libc::SYS_fchown,
+    libc::SYS_fchownat,
+    libc::SYS_utimensat,
+    libc::SYS_setxattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_fsetxattr,
+    libc::SYS_removexattr,
+    libc::SYS_lremovexattr,
+    libc::SYS_fremovexattr,
+    // setxattrat, removexattrat
+    463,
+    466,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_chmod,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_chown,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_lchown,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_utime,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_utimes,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_futimesat,
+];
+
+/// What can be done to another process of the same user; 0 is oneself.
+const OF_ONESELF: [c_long; 5] = [
+    libc::SYS_prlimit64,
+    libc::SYS_sched_setaffinity,
+    libc::SYS_sched_setattr,
+    libc::SYS_sched_setparam,
+    libc::SYS_sched_setscheduler,
+];
+
+/// The table of a program that may be the node's user.
+pub(super) fn calls(shares_user: bool) -> Table {
+    let mut table = allowed::calls(false);
+    let mut refuse = |calls: &mut dyn Iterator<Item = c_long>| {
+        for call in calls {
+            table.insert(number(call), Rule::Refuse(EPERM));
+        }
+    };
+    refuse(&mut REFUSED.iter().copied());
+    // Objects that are named by numbers, without a namespace everybody's.
+    refuse(&mut SHARED.iter().map(|(call, _)| *call));
+    if shares_user {
+        refuse(&mut CHANGES.iter().copied());
+    }
+    for call in OF_ONESELF {
+        table.insert(number(call), only(0, &[0], EPERM));
+    }
+    // PRIO_PROCESS is 0, IOPRIO_WHO_PROCESS 1.
+    table.insert(number(libc::SYS_setpriority), of(0));
+    table.insert(number(libc::SYS_ioprio_set), of(1));
+    table.insert(number(libc::SYS_socket), Rule::Refuse(EAFNOSUPPORT));
+    table.insert(number(libc::SYS_socketpair), pairs());
+    table
+}
+
+/// Only of oneself: the kind of whom is `kind`, and the number is 0.
+fn of(kind: u32) -> Rule {
+    let oneself = vec![Step::Look(1), Step::Is(0, vec![Step::Allow]), Step::Refuse(EPERM)];
+    Rule::Ask(vec![Step::Look(0), Step::Is(kind, oneself), Step::Refuse(EPERM)])
+}
+
+/// Pairs that stay one: a datagram could be sent from either to any other socket of the machine.
+fn pairs() -> Rule {
+    let kinds = [libc::SOCK_STREAM, libc::SOCK_SEQPACKET].map(i32::cast_unsigned);
+    let mut of_kind = vec![Step::Look(1), Step::Only(0xf)];
+    of_kind.extend(kinds.map(|kind| Step::Is(kind, vec![Step::Allow])));
+    of_kind.push(Step::Refuse(EPERM));
+    let unix = libc::AF_UNIX.cast_unsigned();
+    Rule::Ask(vec![Step::Look(0), Step::Is(unix, of_kind), Step::Refuse(EAFNOSUPPORT)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::program::{compile, tests::run};
+    use super::*;
+
+    const ALLOW: u32 = 0x7fff_0000;
+
+    fn ask(shares_user: bool, call: c_long, arguments: [u32; 3]) -> bool {
+        let architecture = if cfg!(target_arch = "x86_64") { 0xc000_003e } else { 0xc000_00b7 };
+        let [a, b, c] = arguments;
+        let program = compile(&calls(shares_user)).unwrap();
+        run(&program, architecture, number(call), [a, b, c, 0, 0, 0]) == ALLOW
+    }
+
+    #[test]
+    fn nobody_else_is_reached() {
+        for shares in [false, true] {
+            for (family, kind) in [(1, 1), (1, 2), (2, 1), (2, 2), (10, 1), (16, 3)] {
+                assert!(!ask(shares, libc::SYS_socket, [family, kind, 0]));
+            }
+            assert!(ask(shares, libc::SYS_socketpair, [1, 1 | 0o2_000_000, 0]));
+            assert!(ask(shares, libc::SYS_socketpair, [1, 5, 0]));
+            assert!(!ask(shares, libc::SYS_socketpair, [1, 2, 0]));
+            assert!(!ask(shares, libc::SYS_connect, [3, 0, 0]));
+            assert!(!ask(shares, libc::SYS_shmget, [0, 0, 0]));
+            for call in OF_ONESELF {
+                assert!(ask(shares, call, [0, 7, 7]) && !ask(shares, call, [1, 7, 7]), "{call}");
+            }
+            assert!(ask(shares, libc::SYS_setpriority, [0, 0, 5]));
+            assert!(!ask(shares, libc::SYS_setpriority, [0, 1, 5]));
+            assert!(!ask(shares, libc::SYS_setpriority, [2, 0, 5]), "all of a user");
+            assert!(ask(shares, libc::SYS_openat, [0, 0, 0]));
+        }
+    }
+
+    #[test]
+    fn a_program_that_is_the_nodes_user_changes_no_owner_mode_or_time() {
+        for call in CHANGES {
+            assert!(!ask(true, *call, [3, 0o644, 0o644]), "{call}");
+            assert!(ask(false, *call, [3, 0o644, 0o644]), "{call}");
+        }
+    }
+}
