@@ -8,6 +8,7 @@ mod client;
 mod command;
 mod demo;
 mod failure;
+mod fetch;
 mod input;
 mod logging;
 mod output;

@@ -3,11 +3,15 @@
 use std::fmt;
 use std::str::FromStr;
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{Context, SHA256, digest};
 
 /// A SHA-256 (FIPS 180-4). Its text is 64 lowercase hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
+
+/// Makes the digest of bytes as they come.
+#[derive(Clone)]
+pub struct Hasher(Context);
 
 /// The text is not a SHA-256 in hexadecimal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +43,39 @@ impl Digest {
         let mut text = self.to_string();
         text.truncate(12);
         text
+    }
+}
+
+// === impl Hasher ===
+
+impl Hasher {
+    /// Of nothing yet.
+    pub fn new() -> Self {
+        Self(Context::new(&SHA256))
+    }
+
+    /// Takes the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all bytes.
+    pub fn finish(self) -> Digest {
+        let mut value = [0; 32];
+        value.copy_from_slice(self.0.finish().as_ref());
+        Digest(value)
+    }
+}
+
+impl Default for Hasher {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hasher(…)")
     }
 }
 
@@ -81,6 +118,14 @@ impl FromStr for Digest {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_that_come_in_pieces_have_the_digest_of_all_of_them() {
+        let mut hasher = Hasher::new();
+        assert_eq!(hasher.clone().finish(), Digest::of(b""));
+        [&b"a"[..], b"", b"bc"].iter().for_each(|piece| hasher.update(piece));
+        assert_eq!(hasher.finish(), Digest::of(b"abc"));
+    }
 
     #[test]
     fn the_text_is_the_well_known_one_and_reads_back() {

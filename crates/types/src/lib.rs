@@ -21,7 +21,7 @@ mod usage;
 
 pub use budget::{Budget, Level, Window};
 pub use decision::{ActionType, Decision, Kind, UnknownWord};
-pub use digest::{Digest, DigestError};
+pub use digest::{Digest, DigestError, Hasher};
 pub use entry::{EntryKind, UnknownEntryKind};
 pub use host::{HOST_BYTES_MAX, HostName, HostNameError, LABEL_BYTES_MAX};
 pub use id::{ActionId, ApprovalId, IdError, IncidentId, RunId, SuspensionId};

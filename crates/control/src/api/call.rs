@@ -43,6 +43,8 @@ pub(crate) enum Answer {
     Events(Body),
     /// Text of a content type.
     Text(&'static str, String),
+    /// Bytes as they come, and how many where that is known.
+    Bytes(Body, Option<u64>),
 }
 
 // === impl Call ===
@@ -171,16 +173,24 @@ where
 
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
+        let mut length = None;
         let (kind, body) = match self {
             Self::Document(object) => ("application/json", Body::from(Value::Object(object).to_bytes())),
             Self::Lines(body) => ("application/x-ndjson", body),
             Self::Events(body) => ("text/event-stream", body),
             Self::Text(kind, text) => (kind, Body::from(text)),
+            Self::Bytes(body, bytes) => {
+                length = bytes;
+                ("application/octet-stream", body)
+            }
         };
         let mut response = Response::new(body);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(length) = length {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        }
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         response
     }

@@ -17,6 +17,7 @@ mod openapi;
 mod problem;
 mod route;
 mod routes;
+mod sending;
 mod serve;
 mod show;
 #[cfg(test)]

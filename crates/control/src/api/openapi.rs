@@ -71,6 +71,7 @@ fn responses(route: &Route) -> Object {
         AnswerKind::Lines => ("application/x-ndjson", "string"),
         AnswerKind::Events => ("text/event-stream", "string"),
         AnswerKind::Text => ("text/plain", "string"),
+        AnswerKind::Bytes => ("application/octet-stream", "string"),
     };
     let done = Object::new()
         .with("description", "Done.")

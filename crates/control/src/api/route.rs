@@ -68,6 +68,8 @@ pub(crate) enum AnswerKind {
     Events,
     /// Plain text.
     Text,
+    /// The bytes of a file.
+    Bytes,
 }
 
 // === impl Field ===

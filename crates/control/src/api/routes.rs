@@ -3,7 +3,7 @@
 use http::Method;
 
 use super::handlers;
-use super::route::AnswerKind::{Document, Events, Lines, Text};
+use super::route::AnswerKind::{Bytes, Document, Events, Lines, Text};
 use super::route::FieldKind::{Flag, Object as Members, Text as Word, Texts, Whole};
 use super::route::{Field, Route};
 use crate::Power;
@@ -101,6 +101,26 @@ pub(super) const ALL: &[Route] = &[
     ], None, Lines),
     route!(GET "/api/v1/runs/{run}/events", View, events, "Where a run stands (`state`) and what it writes (`output`), as server-sent events, until it has ended.",
         NOTHING, None, Events),
+    route!(GET "/api/v1/runs/{run}/artifacts", View, artifacts, "What a run left in /agent/out, as the log names it.", NOTHING, None, Document),
+    route!(GET "/api/v1/runs/{run}/artifacts/{name}", View, artifact,
+        "A file that a run left, by its name as it is listed; a slash in it is %2F. It is what the log says it was.", NOTHING, None, Bytes),
+    route!(GET "/api/v1/state", View, states, "What agents keep between runs, version by version.", &[
+        WORKSPACE, Field::new("agent", Word, "Only of this agent."),
+    ], None, Document),
+    route!(POST "/api/v1/state/restore", Operate, restore_state, "Makes an earlier version of what an agent keeps the newest.", NOTHING, Some(&[
+        Field::required("workspace", Word, "Where the agent belongs."),
+        Field::required("agent", Word, "Whose."),
+        Field::required("version", Whole, "Which."),
+    ]), Document),
+    route!(POST "/api/v1/state/clear", Operate, clear_state, "Removes what an agent keeps, all versions of it.", NOTHING, Some(&[
+        Field::required("workspace", Word, "Where the agent belongs."),
+        Field::required("agent", Word, "Whose."),
+    ]), Document),
+    route!(GET "/api/v1/state/export", View, export_state, "A version of what an agent keeps, as a tar.", &[
+        Field::required("workspace", Word, "Where the agent belongs."),
+        Field::required("agent", Word, "Whose."),
+        Field::new("version", Whole, "Which; the newest unless given."),
+    ], None, Bytes),
     route!(POST "/api/v1/runs/{run}/stop", Operate, stop, "Asks a run to end: SIGTERM, and after a grace everything in its sandbox is killed.",
         NOTHING, Some(&[REASON]), Document),
     route!(POST "/api/v1/runs/{run}/pause", Operate, pause, "Holds every process of a run.", NOTHING, Some(&[REASON]), Document),

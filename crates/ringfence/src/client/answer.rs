@@ -82,6 +82,42 @@ impl Lines {
     }
 }
 
+/// Bytes, as they come.
+pub struct Download(Incoming);
+
+/// Starts to read bytes.
+pub async fn download(answer: Response<Incoming>) -> Result<Download, Failure> {
+    if answer.status().is_success() {
+        return Ok(Download(answer.into_body()));
+    }
+    let (status, body) = whole(answer).await?;
+    Err(problem(status, &body))
+}
+
+// === impl Download ===
+
+impl Download {
+    /// The next bytes; `None` when the node has sent all of them.
+    ///
+    /// # Errors
+    /// When the answer breaks off.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        loop {
+            match self.0.frame().await {
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Ok(Some(data));
+                    }
+                }
+                Some(Err(error)) => {
+                    return Err(Failure::unreachable(format!("the answer broke off: {error}")));
+                }
+                None => return Ok(None),
+            }
+        }
+    }
+}
+
 async fn whole(answer: Response<Incoming>) -> Result<(StatusCode, Bytes), Failure> {
     let status = answer.status();
     let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;

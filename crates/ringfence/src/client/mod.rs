@@ -8,7 +8,7 @@ use http::Method;
 use ringfence_json::{Object, Value};
 
 pub use address::{Address, data_folder};
-pub use answer::Lines;
+pub use answer::{Download, Lines};
 pub use wire::Secret;
 
 use crate::failure::Failure;
@@ -53,6 +53,15 @@ impl Client {
     pub async fn lines(&self, path: &str) -> Result<Lines, Failure> {
         let answer = self.send(Method::GET, path, None).await?;
         answer::lines(answer).await
+    }
+
+    /// Asks for bytes, as they come.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn bytes(&self, path: &str) -> Result<Download, Failure> {
+        let answer = self.send(Method::GET, path, None).await?;
+        answer::download(answer).await
     }
 
     /// Tells the node to do something.

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub mod approvals;
+pub mod artifacts;
 pub mod audit;
 pub mod check;
 pub mod completions;
@@ -13,6 +14,7 @@ pub mod resume;
 pub mod run;
 pub mod runs;
 pub mod spend;
+pub mod state;
 pub mod status;
 pub mod suspend;
 pub mod token;

@@ -79,6 +79,10 @@ enum Command {
         #[arg(long)]
         reason: Option<String>,
     },
+    Artifacts(super::artifacts::Artifacts),
+    /// What agents keep from one run to the next in /agent/state
+    #[command(subcommand, arg_required_else_help = true)]
+    State(super::state::State),
     /// Let a paused run go on
     #[command(after_help = "Example:\n  ringfence runs resume run_01kaj3v5zk8q6x2m4n7p9r1s3t")]
     Resume {
@@ -104,6 +108,8 @@ impl Runs {
             }
             Command::Stop { run, reason } => end(global, run, "stop", reason).await,
             Command::Pause { run, reason } => end(global, run, "pause", reason).await,
+            Command::Artifacts(artifacts) => artifacts.run(global).await,
+            Command::State(state) => state.run(global).await,
             Command::Resume { run } => end(global, run, "resume", None).await,
         }
     }

@@ -8,8 +8,7 @@ use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::digest::{Context, SHA256};
-use ringfence_types::Digest;
+use ringfence_types::{Digest, Hasher};
 
 use crate::limits::{COPY_BYTES, SYNC_EACH_MAX};
 
@@ -109,38 +108,32 @@ impl Shelf {
 fn copy(from: &mut File, to: &Path, most: u64) -> Result<(u64, Digest), PutError> {
     let options = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).clone();
     let mut to = options.open(to).map_err(PutError::Write)?;
-    let (mut context, mut buffer, mut bytes) = (Context::new(&SHA256), vec![0; COPY_BYTES], 0_u64);
+    let (mut hasher, mut buffer, mut bytes) = (Hasher::new(), vec![0; COPY_BYTES], 0_u64);
     loop {
         let read = from.read(&mut buffer).map_err(PutError::Read)?;
         if read == 0 {
-            return Ok((bytes, finished(context)));
+            return Ok((bytes, hasher.finish()));
         }
         bytes += read as u64;
         if bytes > most {
             return Err(PutError::TooMuch);
         }
-        context.update(&buffer[..read]);
+        hasher.update(&buffer[..read]);
         to.write_all(&buffer[..read]).map_err(PutError::Write)?;
     }
-}
-
-fn finished(context: Context) -> Digest {
-    let mut digest = [0; 32];
-    digest.copy_from_slice(context.finish().as_ref());
-    Digest::from_bytes(digest)
 }
 
 /// Opens what a run left, if it is what it was: it is read to its end once before it is given out.
 pub(crate) fn open_kept(run: &Path, digest: &Digest) -> io::Result<File> {
     let mut file = File::open(run.join(FOLDER).join(digest.to_string()))?;
-    let (mut context, mut buffer) = (Context::new(&SHA256), vec![0; COPY_BYTES]);
+    let (mut hasher, mut buffer) = (Hasher::new(), vec![0; COPY_BYTES]);
     loop {
         match file.read(&mut buffer)? {
             0 => break,
-            read => context.update(&buffer[..read]),
+            read => hasher.update(&buffer[..read]),
         }
     }
-    if finished(context) != *digest {
+    if hasher.finish() != *digest {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not what the log says it is"));
     }
     file.rewind()?;

@@ -8,9 +8,8 @@
 use std::io::{self, Read, Write};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, MAX_TAG_LEN, NONCE_LEN, Nonce, UnboundKey};
-use aws_lc_rs::digest::{Context, SHA256};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
-use ringfence_types::{AgentName, Digest, WorkspaceName};
+use ringfence_types::{AgentName, Digest, Hasher, WorkspaceName};
 
 use super::keys::Key;
 
@@ -41,7 +40,7 @@ pub(super) struct Sealer<W> {
     /// What is not sealed yet: it may be the last piece.
     open: Vec<u8>,
     /// Of what was written out.
-    digest: Context,
+    digest: Hasher,
 }
 
 /// Opens what was sealed, as it is read.
@@ -54,7 +53,7 @@ pub(super) struct Opener<R> {
     /// What comes after the piece that was opened last.
     ahead: Vec<u8>,
     is_over: bool,
-    digest: Context,
+    digest: Hasher,
 }
 
 /// The key of one file, and how far it is.
@@ -102,7 +101,7 @@ impl<W: Write> Sealer<W> {
     pub(super) fn new(mut out: W, key: &Key, place: Place) -> io::Result<Self> {
         let mut salt = [0; SALT_BYTES];
         aws_lc_rs::rand::fill(&mut salt).map_err(|_| io::Error::other("the system gave no random bytes"))?;
-        let mut digest = Context::new(&SHA256);
+        let mut digest = Hasher::new();
         for part in [MAGIC.as_slice(), &salt] {
             out.write_all(part)?;
             digest.update(part);
@@ -114,7 +113,7 @@ impl<W: Write> Sealer<W> {
     /// Seals the last piece: what was written to, and the digest of all of it.
     pub(super) fn finish(mut self) -> io::Result<(W, Digest)> {
         self.seal(true)?;
-        Ok((self.out, finished(self.digest)))
+        Ok((self.out, self.digest.finish()))
     }
 
     fn seal(&mut self, is_last: bool) -> io::Result<()> {
@@ -154,7 +153,7 @@ impl<R: Read> Opener<R> {
         if magic != MAGIC {
             return Err(damaged("it is no snapshot of this version"));
         }
-        let mut digest = Context::new(&SHA256);
+        let mut digest = Hasher::new();
         digest.update(&start);
         let pieces = Pieces::new(key, salt, place)?;
         let mut opener =
@@ -166,7 +165,7 @@ impl<R: Read> Opener<R> {
     /// The digest of everything, once it was read to its end.
     pub(super) fn finish(mut self) -> io::Result<Digest> {
         io::copy(&mut self, &mut io::sink())?;
-        Ok(finished(self.digest))
+        Ok(self.digest.finish())
     }
 
     /// The next piece as it is sealed; empty at the end.
@@ -201,12 +200,6 @@ impl<R: Read> Read for Opener<R> {
         self.at += length;
         Ok(length)
     }
-}
-
-fn finished(context: Context) -> Digest {
-    let mut digest = [0; 32];
-    digest.copy_from_slice(context.finish().as_ref());
-    Digest::from_bytes(digest)
 }
 
 pub(super) fn damaged(what: &str) -> io::Error {

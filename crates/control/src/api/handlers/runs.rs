@@ -77,7 +77,9 @@ pub(in crate::api) async fn runs(call: Call) -> Result<Answer, Problem> {
     let all: Vec<RunView> = call.desk.kernel.runs().into_iter().filter(wanted).collect();
     let more = all.len() > limit;
     let now = call.desk.kernel.now();
-    let shown = show::list(all.into_iter().take(limit), |view| show::run(view, now));
+    let shown = show::list(all.into_iter().take(limit), |view| {
+        show::run(&view, now).with_some("waits_for", call.desk.runs.waits_for(view.run.id))
+    });
     Ok(Answer::Document(Object::new().with("runs", shown).with("more", more)))
 }
 
@@ -90,6 +92,7 @@ pub(in crate::api) async fn one_run(call: Call) -> Result<Answer, Problem> {
     Ok(Answer::Document(
     let children: Vec<RunId> = kernel.children_of(id).iter().take(CHILDREN_MAX).map(|it| it.run.id).collect();
         show::run(&view, now)
+            .with_some("waits_for", call.desk.runs.waits_for(id))
             .with("spent", money::spent(&spent))
             .with("budgets", show::list(&budgets, |budget| money::budget(budget, now)))
             .with_some("children", (!children.is_empty()).then(|| show::texts(children))),
