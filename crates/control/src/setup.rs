@@ -12,8 +12,8 @@ use ringfence_gateway::targets::{
     CacheBounds, HttpTarget, Share as TargetShare, Source, StdioTarget, Table, Target,
 };
 use ringfence_kernel::{
-    AgentSetup, BreakerSetup, EgressGrants, Grants, PinView, RunLimits, ServerSetup, Setup, ToolWords, Trust,
-    WorkspaceSetup, hinted_type,
+    AgentSetup, BreakerSetup, Builds, EgressGrants, Grants, PinView, RunLimits, ServerSetup, Setup,
+    ToolWords, Trust, WorkspaceSetup, hinted_type,
 };
 use ringfence_policy::{KnownTool, ToolDefinition};
 use ringfence_types::{ActionType, ModelName, ToolName, WorkspaceName};
@@ -22,8 +22,8 @@ use smol_str::SmolStr;
 
 use crate::compile::Compiled;
 use crate::config::{
-    AgentConfig, EnvironmentValue, SecretError, SecretSource, ServerConfig, ServerSandbox, Share, Transport,
-    TrustConfig, WorkspaceConfig,
+    AgentConfig, EnvironmentValue, EnvironmentsConfig, IndexConfig, SecretError, SecretSource, ServerConfig,
+    ServerSandbox, Share, Transport, TrustConfig, WorkspaceConfig,
 };
 
 /// A part of a configuration that passed its checks and cannot be used after all.
@@ -75,8 +75,15 @@ pub fn kernel_setup(compiled: &Compiled) -> Result<Setup, SetupError> {
         workspaces: workspaces.collect::<Result<_, SetupError>>()?,
         people: config.people.iter().map(|person| (person.name.clone(), person.roles.clone())).collect(),
         approval_wait: config.approval_wait,
-        builds: ringfence_kernel::Builds::default(),
+        builds: builds(&config.environments),
     })
+}
+
+/// The hosts of package indexes. What cannot be read, which the checks have refused, is not reached.
+fn builds(environments: &EnvironmentsConfig) -> Builds {
+    let hosts =
+        |index: &IndexConfig| EgressGrants::parse(index.hosts.iter().map(String::as_str)).unwrap_or_default();
+    Builds::reaching(hosts(&environments.python), hosts(&environments.node))
 }
 
 fn workspace_setup(workspace: &WorkspaceConfig, compiled: &Compiled) -> Result<WorkspaceSetup, SetupError> {

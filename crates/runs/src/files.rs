@@ -43,10 +43,14 @@ impl Runs {
         })
     }
 
-    /// What a run in the queue waits for beside a place, as people read it.
+    /// What a run waits for before it begins, beside a place, as people read it.
     pub fn waits_for(&self, run: RunId) -> Option<String> {
-        if !self.0.living.lock().get(&run)?.awaits_state {
-            return None;
+        {
+            let living = self.0.living.lock();
+            let living = living.get(&run)?;
+            if !living.awaits_state {
+                return living.prepares.clone();
+            }
         }
         let run = self.0.kernel.run(run)?.run;
         let holder = self.0.turns.holder(&run.workspace, &run.agent);

@@ -12,6 +12,7 @@
 //! ([`Output`]).
 
 mod artifacts;
+mod environments;
 mod files;
 mod kept;
 mod limits;
@@ -28,6 +29,7 @@ mod supervise;
 mod tail;
 mod tree;
 
+pub use environments::{BuildSettings, Recipe, RecipeError};
 pub use files::{AgentState, StateExport};
 pub use limits::{ARTIFACTS_MAX, LINE_BYTES_MAX, QUEUE_MAX, STATE_VERSIONS_MAX};
 pub use output::{Follower, Line, Output, OutputError, Stream};

@@ -70,3 +70,24 @@ pub(crate) const RUNS_DISK_PERCENT: u64 = 10;
 
 /// How much of that is left when room is made.
 pub(crate) const RUNS_LEFT_PERCENT: u64 = 90;
+
+/// Bytes of a file that an environment is made of.
+pub(crate) const LOCK_BYTES_MAX: u64 = 32 << 20;
+
+/// Files, folders and links of one environment.
+pub(crate) const ENVIRONMENT_FILES_MAX: u64 = 400_000;
+
+/// Environments that are built at once.
+pub(crate) const BUILDS_AT_ONCE: usize = 2;
+
+/// Bytes of memory that building one may take.
+pub(crate) const BUILD_MEMORY_BYTES: u64 = 2 << 30;
+
+/// Processes and threads of one build.
+pub(crate) const BUILD_PROCESSES: u64 = 512;
+
+/// How often it is looked how much of the disk a build takes.
+pub(crate) const LOOK_AT_BUILD: Duration = Duration::from_secs(1);
+
+/// Bytes of the disk that builds leave free.
+pub(crate) const DISK_LEFT_BYTES: u64 = 512 << 20;

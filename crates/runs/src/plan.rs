@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use ringfence_kernel::Run;
 use ringfence_sandbox::{Command, LayerName, Limits, Network, Root, Trust};
+use ringfence_types::Builder;
+
+use crate::environments::{BuildSettings, Ready, Recipe};
 
 /// Where the agent's files are inside.
 const FILES: &str = "/agent/files";
@@ -14,6 +17,18 @@ pub(crate) const OUT: &str = "/agent/out";
 
 /// Where it finds and leaves what its agent keeps between runs.
 pub(crate) const STATE: &str = "/agent/state";
+
+/// Where environments of packages are inside: those of Python at the place that they were built for, those of Node above the
+/// agent's files, where modules of either kind are looked for.
+const fn place_of(builder: Builder) -> &'static str {
+    match builder {
+        Builder::Python => "/agent/python",
+        Builder::Node => "/agent/node_modules",
+    }
+}
+
+/// Where programs are beside those of environments.
+const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What is said where a program wants a key: the gateway adds the real one outside.
 const KEY: &str = "unused";
@@ -27,6 +42,10 @@ pub struct Plan {
     pub files: Option<PathBuf>,
     /// More of the machine's files.
     pub mounts: Vec<Mount>,
+    /// The environments of packages that it finds.
+    pub recipes: Vec<Recipe>,
+    /// How these are built.
+    pub builds: BuildSettings,
     /// Variables beside those that every run has.
     pub environment: Vec<(String, String)>,
     /// The tool servers that the agent holds anything of.
@@ -69,8 +88,15 @@ pub struct Mount {
 // === impl Plan ===
 
 impl Plan {
-    /// The order for the sandbox. `trust`: whom programs inside are to trust, where that is not the machine's alone.
-    pub(crate) fn order(&self, run: &Run, extra: &[String], trust: Option<&Trust>) -> Command {
+    /// The order for the sandbox. `trust`: whom programs inside are to trust, where that is not the machine's alone;
+    /// `environments`: those of its recipes.
+    pub(crate) fn order(
+        &self,
+        run: &Run,
+        extra: &[String],
+        trust: Option<&Trust>,
+        environments: &[Ready],
+    ) -> Command {
         let (program, arguments) = match self.command.split_first() {
             Some((program, arguments)) => (program.as_str(), arguments),
             // An empty program is refused by the sandbox with a reason.
@@ -82,7 +108,7 @@ impl Plan {
         };
         let mut command = Command::new(program)
             .arguments(arguments.iter().chain(extra))
-            .root(self.root(trust))
+            .root(self.root(trust, environments))
             .network(Network::Gateway)
             .errors_unread()
             .limits(Limits {
@@ -106,7 +132,7 @@ impl Plan {
         self.require.iter().fold(command, |command, layer| command.require(*layer))
     }
 
-    fn root(&self, trust: Option<&Trust>) -> Root {
+    fn root(&self, trust: Option<&Trust>, environments: &[Ready]) -> Root {
         let mut root = Root::system();
         if let Some(files) = &self.files {
             root = root.read_only(files, FILES);
@@ -114,10 +140,33 @@ impl Plan {
         for Mount { source, target, writable } in &self.mounts {
             root = if *writable { root.writable(source, target) } else { root.read_only(source, target) };
         }
+        for ready in environments {
+            root = root.read_only(ready.folder(), place_of(ready.builder));
+        }
         match trust {
             Some(trust) => trust.show(root),
             None => root,
         }
+    }
+
+    /// What has programs find the environments.
+    fn of_environments(&self) -> Vec<(String, String)> {
+        let mut path = String::new();
+        let mut all = Vec::new();
+        for recipe in &self.recipes {
+            let place = place_of(recipe.builder());
+            match recipe.builder() {
+                Builder::Python => {
+                    path += &format!("{place}/bin:");
+                    all.push(("VIRTUAL_ENV".to_owned(), place.to_owned()));
+                }
+                Builder::Node => path += &format!("{place}/.bin:"),
+            }
+        }
+        if !path.is_empty() {
+            all.push(("PATH".to_owned(), path + USUAL_PATH));
+        }
+        all
     }
 
     /// What every run finds in its environment, and what the configuration adds; the last of one name counts.
@@ -145,6 +194,7 @@ impl Plan {
         if has_trust {
             all.extend(Trust::variables().map(|(name, path)| pair(name, path)));
         }
+        all.extend(self.of_environments());
         all.extend(self.environment.iter().cloned());
         all
     }

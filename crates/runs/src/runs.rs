@@ -7,6 +7,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use ringfence_kernel::{Actor, Begin, EndedBy, Harbour, Kernel, MintError, Run, RunError, RunStep};
@@ -16,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::environments::Environments;
 use crate::limits::QUEUE_MAX;
 use crate::output::{Follower, Output, OutputError};
 use crate::plan::Plan;
@@ -40,6 +42,8 @@ pub struct Options {
     pub states: PathBuf,
     /// Where the keys are that it is sealed with, by workspace.
     pub keys: PathBuf,
+    /// Where environments of packages are kept.
+    pub environments: PathBuf,
     /// So many at once; the others wait.
     pub at_once: usize,
 }
@@ -68,6 +72,7 @@ pub(crate) struct Inner {
     pub harbour: Arc<dyn Harbour>,
     pub directory: PathBuf,
     pub states: Store,
+    pub environments: Environments,
     /// Who may change what an agent keeps.
     pub turns: Turns,
     /// Bytes of what runs wrote and left, as far as it was counted.
@@ -87,6 +92,8 @@ pub(crate) struct Living {
     pub output: Option<Arc<Output>>,
     /// It waits until another run of its agent gives up what the agent keeps.
     pub awaits_state: bool,
+    /// What is made for it before it can start, as people read it.
+    pub prepares: Option<String>,
 }
 
 // === impl Runs ===
@@ -121,6 +128,7 @@ impl Runs {
             harbour,
             directory: options.directory,
             states: Store::new(options.states, options.keys),
+            environments: Environments::open(options.environments),
             turns: Turns::default(),
             kept_bytes: AtomicU64::new(0),
             making_room: tokio::sync::Mutex::new(()),
@@ -225,6 +233,11 @@ impl Runs {
         self.0.living.lock().contains_key(&run)
     }
 
+    /// Removes environments of packages that nobody has used for so long. Blocks.
+    pub fn prune_environments(&self, kept: Duration) {
+        self.0.environments.prune(kept);
+    }
+
     /// Ends every run and waits until nothing of them is left.
     pub async fn shut_down(&self) {
         self.0.shutdown.cancel();
@@ -253,7 +266,9 @@ impl Inner {
         waiting: Waiting,
     ) {
         let (orders, inbox) = mpsc::unbounded_channel();
-        self.living.lock().insert(run.id, Living { orders, output: None, awaits_state: false });
+        self.living
+            .lock()
+            .insert(run.id, Living { orders, output: None, awaits_state: false, prepares: None });
         let supervisor = Supervisor::new(Arc::clone(self), Arc::clone(run), plan, extra, input);
         self.tasks.spawn(supervisor.live(waiting, inbox));
     }
@@ -272,6 +287,12 @@ impl Inner {
     pub(crate) fn awaits_state(&self, run: RunId, awaits: bool) {
         if let Some(living) = self.living.lock().get_mut(&run) {
             living.awaits_state = awaits;
+        }
+    }
+
+    pub(crate) fn prepares(&self, run: RunId, what: Option<String>) {
+        if let Some(living) = self.living.lock().get_mut(&run) {
+            living.prepares = what;
         }
     }
 

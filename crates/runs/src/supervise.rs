@@ -14,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval, sleep_until, timeout};
 
+use crate::environments::Ready;
 use crate::kept::{Keeper, Volumes};
 use crate::limits::{KILL_GRACE, LAST_WORDS, LOOK, STOP_GRACE};
 use crate::output::{Output, Stream};
@@ -50,6 +51,8 @@ struct Begun {
     output: Arc<Output>,
     volumes: Volumes,
     folder: PathBuf,
+    /// What it is shown and must stay for as long as it runs.
+    environments: Vec<Ready>,
 }
 
 /// How it came to an end.
@@ -115,8 +118,10 @@ impl Supervisor {
             started = self.start() => started,
         };
         match started {
-            Ok(Begun { child, output, volumes, folder }) => {
+            Ok(Begun { child, output, volumes, folder, environments }) => {
                 let mut end = self.supervise(child, output, orders).await;
+                // Nothing of it is left inside.
+                drop(environments);
                 end.kept_bytes = self.keeper().keep(volumes, &folder, end.why).await;
                 end
             }
@@ -146,13 +151,17 @@ impl Supervisor {
             .inner
             .output(&self.run, self.plan.output_bytes)
             .map_err(|error| format!("what it writes cannot be kept: {error}"))?;
+        let mut environments = Vec::new();
+        for recipe in &self.plan.recipes {
+            environments.push(self.inner.environment(&self.run, recipe, &self.plan.builds).await?);
+        }
         let own = self.inner.harbour.authority(&self.run);
         // Shown inside, they outlive their names in the folder.
         let trust = own.map(|own| Trust::write(&folder, &own)).transpose();
         let trust = trust.map_err(|error| format!("its certificates cannot be written: {error}"))?;
-        let order = self.plan.order(&self.run, &self.extra, trust.as_ref());
+        let order = self.plan.order(&self.run, &self.extra, trust.as_ref(), &environments);
         let (child, volumes) = self.keeper().start(spawner, &order).await?;
-        Ok(Begun { child, output, volumes, folder })
+        Ok(Begun { child, output, volumes, folder, environments })
     }
 
     fn keeper(&self) -> Keeper<'_> {

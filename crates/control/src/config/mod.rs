@@ -3,6 +3,7 @@
 //! [`load`] reads the file and the policies it names; everything that is wrong is reported at once. Secrets are
 //! named, never written: a [`SecretSource`] says where one is kept, a [`Secret`] is one.
 
+mod environments;
 mod load;
 mod model;
 mod models;
@@ -13,6 +14,7 @@ mod secret;
 mod spend;
 mod url;
 
+pub use environments::{EnvironmentsConfig, IndexConfig};
 pub(crate) use load::render_all;
 pub use load::{Loaded, Rejected, SourceText, load, load_text};
 pub use model::{

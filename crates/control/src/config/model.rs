@@ -14,8 +14,8 @@ use ringfence_types::{
 use smol_str::SmolStr;
 
 use super::{
-    BudgetsConfig, CacheConfig, LoopsConfig, ModelConfig, MountConfig, RunBudgetConfig, RunConfig,
-    SandboxLimits, SecretSource, ServerUrl,
+    BudgetsConfig, CacheConfig, EnvironmentsConfig, LoopsConfig, ModelConfig, MountConfig, RunBudgetConfig,
+    RunConfig, SandboxLimits, SecretSource, ServerUrl,
 };
 
 /// The whole file.
@@ -33,6 +33,8 @@ pub struct Config {
     pub prices: Vec<PricesFile>,
     /// How much of what models answer may be kept.
     pub cache: CacheConfig,
+    /// Where packages come from, and how their environments are built and kept.
+    pub environments: EnvironmentsConfig,
 }
 
 /// One of the people.

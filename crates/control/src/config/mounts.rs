@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ringfence_document::Diagnostic;
+use ringfence_runs::Recipe;
 
 use super::{Config, MountConfig, ProviderConfig, ServerConfig, SourceText, WorkspaceConfig};
 
@@ -66,7 +67,9 @@ fn ruling(config: &Config, texts: &[SourceText]) -> Vec<PathBuf> {
             _ => None,
         }
     });
-    let files = texts.iter().map(|text| text.path.as_path()).chain(scripts);
+    let agents = config.workspaces.iter().flat_map(|workspace| &workspace.agents);
+    let recipes = agents.filter_map(|agent| agent.run.as_ref()).flat_map(|run| &run.recipes);
+    let files = texts.iter().map(|text| text.path.as_path()).chain(scripts).chain(recipes.map(Recipe::path));
     let through_links = files.map(|path| path.canonicalize().unwrap_or_else(|_| path.to_owned()));
     through_links.chain(std::env::current_exe()).collect()
 }

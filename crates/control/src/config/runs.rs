@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ringfence_document::Place;
+use ringfence_runs::Recipe;
 use ringfence_sandbox::LayerName;
 
 /// A program that the node starts as the agent.
@@ -15,6 +16,8 @@ pub struct RunConfig {
     pub files: Option<PathBuf>,
     /// More that is shown of the machine's files.
     pub mounts: Vec<MountConfig>,
+    /// The environments of packages that it finds.
+    pub recipes: Vec<Recipe>,
     /// Variables of its environment.
     pub environment: Vec<(String, String)>,
     /// Whether it may be given something to read.

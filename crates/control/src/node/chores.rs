@@ -47,6 +47,7 @@ pub(super) async fn forget_runs(desk: Arc<Desk>) {
                 setup.workspaces.get(workspace).map_or(Duration::MAX, |setup| setup.retention)
             };
             desk.runs.prune(kept);
+            desk.runs.prune_environments(desk.in_force().compiled.loaded.config.environments.kept);
         };
         if tokio::task::spawn_blocking(forget).await.is_err() {
             return;

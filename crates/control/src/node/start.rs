@@ -44,6 +44,9 @@ const RUNS: &str = "runs";
 const STATES: &str = "state";
 const STATE_KEYS: &str = "keys/state";
 
+/// The folder of environments of packages, in the data folder. It can be removed while no node runs: they are built again.
+const ENVIRONMENTS: &str = "environments";
+
 /// How a node is started.
 pub struct NodeOptions {
     /// The configuration file.
@@ -144,6 +147,7 @@ impl Node {
             directory: options.data.join(RUNS),
             states: options.data.join(STATES),
             keys: options.data.join(STATE_KEYS),
+            environments: options.data.join(ENVIRONMENTS),
             at_once: RUNS_AT_ONCE,
         };
         let harbour = Arc::new(agents.gateway().clone());

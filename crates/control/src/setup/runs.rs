@@ -25,15 +25,17 @@ pub(super) fn sandboxed(sandbox: &ServerSandbox) -> Sandboxed {
 /// The plan of every agent that a program is configured for.
 pub fn run_plans(config: &Config) -> PlansByAgent {
     let agents = config.workspaces.iter().flat_map(|workspace| {
-        let plans =
-            workspace.agents.iter().filter_map(move |agent| Some((agent, run_plan(workspace, agent)?)));
+        let plans = workspace
+            .agents
+            .iter()
+            .filter_map(move |agent| Some((agent, run_plan(config, workspace, agent)?)));
         plans.map(move |(agent, plan)| ((workspace.name.clone(), agent.name.clone()), plan))
     });
     agents.collect()
 }
 
 /// The plan of a run of this agent; `None` when no program is configured for it.
-pub fn run_plan(workspace: &WorkspaceConfig, agent: &AgentConfig) -> Option<Plan> {
+pub fn run_plan(config: &Config, workspace: &WorkspaceConfig, agent: &AgentConfig) -> Option<Plan> {
     let run = agent.run.as_ref()?;
     let limits = agent.limits.sandbox;
     let prefix = |server: &str| format!("{server}/");
@@ -48,6 +50,8 @@ pub fn run_plan(workspace: &WorkspaceConfig, agent: &AgentConfig) -> Option<Plan
         command: run.command.clone(),
         files: run.files.clone(),
         mounts: mounts.collect(),
+        recipes: run.recipes.clone(),
+        builds: config.environments.settings(),
         environment: run.environment.clone(),
         servers: servers.map(str::to_owned).collect(),
         memory_bytes: limits.memory,

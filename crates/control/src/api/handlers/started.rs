@@ -57,7 +57,7 @@ pub(in crate::api) async fn start(call: Call) -> Result<Answer, Problem> {
     let in_force = call.desk.in_force();
     let config = &in_force.compiled.loaded.config;
     let (workspace, agent) = configured(config, &begin.workspace, &begin.agent)?;
-    let plan = run_plan(workspace, agent).ok_or_else(|| {
+    let plan = run_plan(config, workspace, agent).ok_or_else(|| {
         let message = format!("no program is configured for {}/{}", begin.workspace, begin.agent);
         Problem::conflict(message)
             .hint("give it one in ringfence.yaml: `run: { command: [python3, agent.py], files: . }`")

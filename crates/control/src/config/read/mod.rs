@@ -5,6 +5,7 @@ mod budget;
 mod cache;
 mod egress;
 mod endpoint;
+mod environments;
 mod limits;
 mod model;
 mod people;
@@ -91,10 +92,20 @@ fn root_mapping(root: &Node, origin: Origin<'_>, report: &mut Report) -> Option<
     let workspaces = workspaces.map(|node| workspace::read_all(node, origin, report)).unwrap_or_default();
     fields.get("prices");
     let cache = fields.get("cache").map(|node| cache::read(node, report)).unwrap_or_default();
+    let environments = fields.get("environments").map(|node| environments::read(node, report));
+    let environments = environments.unwrap_or_default();
     for key in ["providers", "budget", "budgets", "vault", "alerts", "telemetry"] {
         fields.later(key, report);
     }
     fields.finish(report);
     let approval_wait = wait.unwrap_or(std::time::Duration::from_secs(APPROVAL_WAIT_DEFAULT_SECONDS));
-    Some(Config { organization: organization?, approval_wait, people, workspaces, prices: Vec::new(), cache })
+    Some(Config {
+        organization: organization?,
+        approval_wait,
+        people,
+        workspaces,
+        prices: Vec::new(),
+        cache,
+        environments,
+    })
 }

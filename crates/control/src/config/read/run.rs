@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use ringfence_document::{Fields, Node, Report};
+use ringfence_runs::{Recipe, RecipeError};
 use ringfence_sandbox::LayerName;
+use ringfence_types::Builder;
 
 use super::super::RunConfig;
 use super::Origin;
@@ -20,11 +22,33 @@ pub(super) fn read(node: &Node, origin: Origin<'_>, report: &mut Report) -> Opti
     let stdin = fields.get("stdin").and_then(|node| node.boolean("`stdin`", report)).unwrap_or(false);
     let state = fields.get("state").and_then(|node| state(node, report));
     let require = fields.get("require").map(|node| layers(node, report)).unwrap_or_default();
-    for later in ["python", "node", "image", "driver"] {
+    let mut recipe = |key: &'static str, builder: Builder| {
+        fields.get(key).and_then(|node| recipe(node, key, builder, origin, report))
+    };
+    let recipes = [recipe("python", Builder::Python), recipe("node", Builder::Node)];
+    for later in ["image", "driver"] {
         fields.later(later, report);
     }
     fields.finish(report);
-    Some(RunConfig { command: command?, files, mounts, environment, stdin, state, require })
+    let recipes = recipes.into_iter().flatten().collect();
+    Some(RunConfig { command: command?, files, mounts, recipes, environment, stdin, state, require })
+}
+
+/// A file that an environment of packages is made of.
+fn recipe(
+    node: &Node,
+    key: &str,
+    builder: Builder,
+    origin: Origin<'_>,
+    report: &mut Report,
+) -> Option<Recipe> {
+    let path = there(node, &format!("the file of `{key}`"), origin, report)?;
+    let recipe = Recipe::of(builder, path).and_then(|recipe| recipe.check().map(|()| recipe));
+    recipe
+        .inspect_err(|RecipeError { what, way_out }| {
+            report.error_with_hint(node.place, format!("`{key}`: {what}"), way_out.clone());
+        })
+        .ok()
 }
 
 fn command(node: &Node, report: &mut Report) -> Option<Vec<String>> {

@@ -1,0 +1,351 @@
+//! Building one environment: in a sandbox that reaches the index alone, and in which nothing of a package is run.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringfence_json::Object;
+use ringfence_kernel::{Actor, EndedBy, Exit, Kernel, Run, RunSockets, RunStep};
+use ringfence_sandbox::{Child, Command, ExitStatus, Limits, Network, Root, Spawner, Trust};
+use ringfence_types::{Digest, WorkspaceName, format_duration, format_size};
+use tokio::time::{Instant, interval, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::recipe::{Ingredients, Recipe};
+use super::store::{Draft, InUse, Store};
+use super::tools::Tools;
+use super::words;
+use crate::limits::{
+    BUILD_MEMORY_BYTES, BUILD_PROCESSES, DISK_LEFT_BYTES, ENVIRONMENT_FILES_MAX, LOOK_AT_BUILD,
+};
+use crate::runs::Inner;
+use crate::tree::{Step, Walk};
+
+/// How environments are built, as the configuration has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildSettings {
+    /// Where Python packages come from (PEP 503).
+    pub python_index: String,
+    /// Where packages for Node come from.
+    pub node_index: String,
+    /// Bytes of the disk that building one may take.
+    pub bytes_max: u64,
+    /// How long it may take.
+    pub time_max: Duration,
+}
+
+/// One environment to build.
+pub(super) struct Order {
+    pub workspace: WorkspaceName,
+    pub recipe: Recipe,
+    pub ingredients: Ingredients,
+    pub tools: Tools,
+    pub settings: BuildSettings,
+    pub key: Digest,
+}
+
+/// How the program that builds came to its end.
+struct End {
+    why: EndedBy,
+    reason: String,
+    exit: Option<Exit>,
+}
+
+/// Where the draft is inside, and in it what is made: programs remember where they were installed.
+const INSIDE: &str = "/agent";
+
+/// The proxy that leads out.
+const PROXY: &str = "http://gateway:3128";
+
+/// Where the machine's certificates and `uv` are inside.
+const CERTIFICATES: &str = "/opt/ringfence/certificates.pem";
+const UV: &str = "/opt/ringfence/uv";
+
+/// What is run. Nothing of the configuration stands in it: what differs is in variables.
+const REQUIREMENTS: &str = "exec 1>&2
+\"$UV\" venv --quiet --no-project --python \"$INTERPRETER\" /agent/python
+\"$UV\" pip install --quiet --python /agent/python/bin/python --require-hashes --only-binary :all: \
+--requirements /agent/input/requirements.txt";
+const UV_LOCK: &str = "exec 1>&2
+cd /agent/input
+\"$UV\" sync --quiet --frozen --no-build --no-dev --no-install-project --python \"$INTERPRETER\"";
+const PACKAGE_LOCK: &str = "exec 1>&2
+cd /agent/input
+npm ci --ignore-scripts --omit=dev --no-audit --no-fund --no-update-notifier --loglevel=error
+mkdir -p node_modules";
+
+// === impl Order ===
+
+impl Order {
+    /// Builds it; what went wrong is told with the way out. Nothing of a build that did not succeed is kept.
+    pub(super) async fn build(
+        &self,
+        inner: &Arc<Inner>,
+        store: &Arc<Store>,
+        stop: &CancellationToken,
+    ) -> Result<InUse, String> {
+        let spawner = inner.spawner.as_ref().ok_or("this node starts no programs")?;
+        let run = inner.kernel.queue_build(&self.workspace, self.recipe.builder()).await;
+        let run = run.map_err(|error| error.to_string())?;
+        let built = self.in_a_run(inner, spawner, store, stop, &run).await;
+        let (end, built) = match built {
+            Ok((end, in_use)) => (end, Ok(in_use)),
+            Err(end) => {
+                let told = format!(
+                    "its environment cannot be built from {} (run {}): {}",
+                    self.recipe.name(),
+                    run.id,
+                    end.reason
+                );
+                (end, Err(told))
+            }
+        };
+        let step = RunStep::Ended { why: end.why, reason: end.reason, exit: end.exit, output_bytes: 0 };
+        inner.kernel.step_run_surely(run.id, step).await;
+        built
+    }
+
+    async fn in_a_run(
+        &self,
+        inner: &Arc<Inner>,
+        spawner: &Spawner,
+        store: &Arc<Store>,
+        stop: &CancellationToken,
+        run: &Arc<Run>,
+    ) -> Result<(End, InUse), End> {
+        step(&inner.kernel, run, RunStep::Starting).await?;
+        let draft =
+            self.draft(store).map_err(|error| End::start(format!("there is no room for it: {error}")))?;
+        let command = self.command(&draft);
+        let mut created = spawner.create(&command).await.map_err(|error| End::start(error.to_string()))?;
+        let sockets = created.take_sockets().map(|sockets| RunSockets {
+            tcp: sockets.tcp,
+            udp: sockets.udp,
+            rest: sockets.rest,
+        });
+        let _mooring = inner.harbour.attach(Arc::clone(run), sockets.unwrap_or_default());
+        let child = created.exec().await.map_err(|error| End::start(error.to_string()))?;
+        let layers =
+            child.process.layers().told().fold(Object::new(), |all, (name, how)| all.with(name, how));
+        step(&inner.kernel, run, RunStep::Running { layers }).await?;
+        let end = self.watch(inner, child, &draft, run, stop).await?;
+        let in_use = self.take_in(store, draft).await.map_err(|error| End {
+            reason: format!("what was built cannot be kept: {error}"),
+            ..end.clone_failed()
+        })?;
+        Ok((end, in_use))
+    }
+
+    /// Waits until it has succeeded. Whatever else happens, everything in its sandbox is killed: the child is dropped.
+    async fn watch(
+        &self,
+        inner: &Inner,
+        child: Child,
+        draft: &Draft,
+        run: &Arc<Run>,
+        stop: &CancellationToken,
+    ) -> Result<End, End> {
+        let Child { mut process, stderr, stdin, stdout: _stdout, .. } = child;
+        drop(stdin);
+        let deadline = Instant::now() + self.settings.time_max;
+        let mut look = interval(LOOK_AT_BUILD);
+        loop {
+            tokio::select! {
+                biased;
+                status = process.exited() => return self.judge(status, &stderr.tail()),
+                (why, reason) = inner.kernel.run_over(run) => return Err(End { why, reason, exit: None }),
+                () = inner.shutdown.cancelled() => {
+                    return Err(End::new(EndedBy::Node, "the node stopped"));
+                }
+                () = stop.cancelled() => {
+                    return Err(End::new(EndedBy::Idle, "nobody waited for it any more"));
+                }
+                () = sleep_until(deadline) => {
+                    let most = format_duration(self.settings.time_max);
+                    let reason = format!("it took more than {most}; write a larger `environments: {{ timeout: … }}`");
+                    return Err(End::new(EndedBy::Deadline, &reason));
+                }
+                _ = look.tick() => {
+                    if let Some(reason) = self.takes_too_much(draft.path().to_owned()).await {
+                        return Err(End::new(EndedBy::Output, &reason));
+                    }
+                }
+            }
+        }
+    }
+
+    fn judge(&self, status: ExitStatus, said: &str) -> Result<End, End> {
+        let exit = match status {
+            ExitStatus::Exited(code) => Exit::Code(u8::try_from(code).unwrap_or(u8::MAX)),
+            ExitStatus::Signaled(signal) => Exit::Signal(u8::try_from(signal).unwrap_or(u8::MAX)),
+            ExitStatus::Killed => Exit::Signal(9),
+        };
+        if status.success() {
+            let reason = format!("it was built from {}", self.recipe.name());
+            return Ok(End { why: EndedBy::Program, reason, exit: Some(exit) });
+        }
+        let reason = words::failed(&self.recipe, &status.to_string(), said);
+        Err(End { why: EndedBy::Program, reason, exit: Some(exit) })
+    }
+
+    /// Why it may not go on, if it takes too much of the disk.
+    async fn takes_too_much(&self, folder: PathBuf) -> Option<String> {
+        let most = self.settings.bytes_max;
+        let measured = tokio::task::spawn_blocking(move || (bytes_in(&folder), free_bytes(&folder)));
+        let (bytes, free) = measured.await.ok()?;
+        if bytes.is_none_or(|bytes| bytes > most) {
+            let most = format_size(most);
+            return Some(format!(
+                "it takes more than {most} of the disk, or too many files; write a larger `environments: {{ size: … }}`"
+            ));
+        }
+        (free < DISK_LEFT_BYTES).then(|| "the disk is nearly full; make room in the data folder".to_owned())
+    }
+
+    fn draft(&self, store: &Store) -> io::Result<Draft> {
+        let draft = store.draft(self.key)?;
+        for name in ["input", "cache", "tmp"] {
+            fs::create_dir(draft.path().join(name))?;
+        }
+        for (name, content) in &self.ingredients.files {
+            fs::write(draft.path().join("input").join(name), content)?;
+        }
+        Ok(draft)
+    }
+
+    async fn take_in(&self, store: &Arc<Store>, draft: Draft) -> io::Result<InUse> {
+        let about = Object::new()
+            .with("format", 1_u64)
+            .with("made_of", self.recipe.word())
+            .with("files_of", self.ingredients.digest().to_string())
+            .with("with", self.tools.identity.as_str());
+        let built = match self.recipe {
+            Recipe::Requirements(_) | Recipe::UvLock(_) => "python",
+            Recipe::PackageLock(_) => "input/node_modules",
+        };
+        let (store, key) = (Arc::clone(store), self.key);
+        let put = tokio::task::spawn_blocking(move || store.put(key, &draft, Path::new(built), about));
+        put.await.map_err(io::Error::other)?
+    }
+
+    fn command(&self, draft: &Draft) -> Command {
+        let script = match self.recipe {
+            Recipe::Requirements(_) => REQUIREMENTS,
+            Recipe::UvLock(_) => UV_LOCK,
+            Recipe::PackageLock(_) => PACKAGE_LOCK,
+        };
+        let mut root = Root::system().writable(draft.path(), INSIDE);
+        if let Some(uv) = &self.tools.uv {
+            root = root.read_only(uv, UV);
+        }
+        let certificates = Trust::machines().and_then(|path| path.canonicalize().ok());
+        if let Some(path) = &certificates {
+            root = root.read_only(path, CERTIFICATES);
+        }
+        let limits = Limits {
+            processes: Some(BUILD_PROCESSES),
+            memory_bytes: Some(BUILD_MEMORY_BYTES),
+            file_bytes: Some(self.settings.bytes_max),
+            ..Limits::default()
+        };
+        let command = Command::new("/bin/sh")
+            .arguments(["-euc", script])
+            .root(root)
+            .network(Network::Gateway)
+            .limits(limits);
+        let variables = self.variables(certificates.is_some());
+        variables.into_iter().fold(command, |command, (name, value)| command.variable(name, value))
+    }
+
+    fn variables(&self, has_certificates: bool) -> Vec<(&'static str, String)> {
+        let mut all: Vec<(&str, String)> = vec![
+            ("TMPDIR", format!("{INSIDE}/tmp")),
+            ("INTERPRETER", self.tools.interpreter.display().to_string()),
+            ("NO_COLOR", "1".into()),
+        ];
+        for name in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"] {
+            all.push((name, PROXY.into()));
+        }
+        if has_certificates {
+            all.push(("SSL_CERT_FILE", CERTIFICATES.into()));
+            all.push(("NODE_EXTRA_CA_CERTS", CERTIFICATES.into()));
+        }
+        let own: &[(&str, &str)] = match self.recipe {
+            Recipe::Requirements(_) | Recipe::UvLock(_) => &[
+                ("UV", UV),
+                ("UV_DEFAULT_INDEX", &self.settings.python_index),
+                ("UV_CACHE_DIR", "/agent/cache"),
+                // Cache and environment are in one file system: a file is there once.
+                ("UV_LINK_MODE", "hardlink"),
+                ("UV_PROJECT_ENVIRONMENT", "/agent/python"),
+                ("UV_PYTHON_DOWNLOADS", "never"),
+                ("UV_NO_CONFIG", "1"),
+                ("UV_NO_PROGRESS", "1"),
+                // What is mounted read-only cannot be compiled when it is used. Nothing is run by that.
+                ("UV_COMPILE_BYTECODE", "1"),
+            ],
+            Recipe::PackageLock(_) => &[
+                ("npm_config_registry", &self.settings.node_index),
+                ("npm_config_cache", "/agent/cache"),
+                ("npm_config_userconfig", "/agent/tmp/npmrc"),
+                ("npm_config_globalconfig", "/agent/tmp/global-npmrc"),
+            ],
+        };
+        all.extend(own.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        all
+    }
+}
+
+// === impl End ===
+
+impl End {
+    fn new(why: EndedBy, reason: &str) -> Self {
+        Self { why, reason: reason.to_owned(), exit: None }
+    }
+
+    fn start(reason: String) -> Self {
+        Self { why: EndedBy::Start, reason, exit: None }
+    }
+
+    /// The same, for what failed after the program's own end.
+    fn clone_failed(&self) -> Self {
+        Self { why: EndedBy::Start, reason: String::new(), exit: self.exit }
+    }
+}
+
+async fn step(kernel: &Kernel, run: &Run, step: RunStep) -> Result<(), End> {
+    let taken = kernel.step_run(run.id, step, &Actor::node()).await;
+    taken.map_err(|error| End::start(error.to_string()))
+}
+
+/// Bytes of all files in a folder, each counted once; `None` where there are too many. What goes while it is looked at does
+/// not count.
+fn bytes_in(folder: &Path) -> Option<u64> {
+    let mut walk =
+        File::open(folder).and_then(|root| Walk::new(OwnedFd::from(root), 2 * ENVIRONMENT_FILES_MAX));
+    let walk = walk.as_mut().ok()?;
+    let (mut bytes, mut counted) = (0_u64, HashSet::new());
+    loop {
+        match walk.next() {
+            Ok(Some(Step::File(found))) => {
+                if found.identity().is_none_or(|file| counted.insert(file)) {
+                    bytes = bytes.saturating_add(found.length());
+                }
+            }
+            Ok(Some(Step::TooMany)) => return None,
+            Ok(Some(_)) => {}
+            Ok(None) => return Some(bytes),
+            // A folder that went away under the walk.
+            Err(_) => return Some(bytes),
+        }
+    }
+}
+
+/// Bytes that are free where a folder is; as many as can be where that cannot be told.
+fn free_bytes(folder: &Path) -> u64 {
+    rustix::fs::statvfs(folder).map_or(u64::MAX, |space| space.f_bavail.saturating_mul(space.f_frsize))
+}

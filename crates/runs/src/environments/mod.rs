@@ -1,0 +1,207 @@
+//! Environments of packages: built once for what they are made of, kept, and shown read-only to every run that wants the same.
+//!
+//! ```text
+//! recipe ──▶ ingredients ──▶ key ──▶ store: there? ──▶ mounted
+//!             (every package         │ no                 ▲
+//!              has a digest)         └──▶ building ───────┘  a run of the node's own, once for all who wait
+//! ```
+//!
+//! Nothing of a package is run while it is built: `uv` takes wheels alone and `npm` runs no scripts. Whatever they do, they do
+//! it in a sandbox that reaches the index and nothing else.
+
+mod building;
+mod manifest;
+mod package_lock;
+mod recipe;
+mod requirements;
+mod store;
+mod tools;
+mod words;
+
+pub use building::BuildSettings;
+pub use recipe::{Recipe, RecipeError};
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use ringfence_kernel::Run;
+use ringfence_types::{Builder, Digest};
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::limits::BUILDS_AT_ONCE;
+use crate::runs::Inner;
+use building::Order;
+use store::{InUse, Store};
+use tools::Tools;
+
+/// Told anew when the same files would make another environment.
+const FORMAT: &str = "ringfence environment 1";
+
+/// All environments of a node.
+pub(crate) struct Environments {
+    store: Arc<Store>,
+    /// Those that are being built.
+    builds: Mutex<HashMap<Digest, Weak<Build>>>,
+    places: Semaphore,
+}
+
+/// An environment that a run has, for as long as this is held.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    pub builder: Builder,
+    in_use: Arc<InUse>,
+}
+
+/// What became of a build.
+type Built = Option<Result<Arc<InUse>, Arc<str>>>;
+
+/// A build under way. It is called off when everybody who waits for it has gone.
+struct Build {
+    built: watch::Receiver<Built>,
+    _stop: DropGuard,
+}
+
+// === impl Environments ===
+
+impl Environments {
+    /// Those in this folder.
+    pub(crate) fn open(folder: PathBuf) -> Self {
+        Self { store: Store::open(folder), builds: Mutex::default(), places: Semaphore::new(BUILDS_AT_ONCE) }
+    }
+
+    /// Removes those that nobody has used for so long. Blocks.
+    pub(crate) fn prune(&self, kept: Duration) {
+        self.store.prune(kept);
+        self.builds.lock().retain(|_, build| build.strong_count() > 0);
+    }
+
+    async fn get(&self, key: Digest) -> Option<InUse> {
+        let store = Arc::clone(&self.store);
+        tokio::task::spawn_blocking(move || store.get(key)).await.ok().flatten()
+    }
+}
+
+// === impl Inner ===
+
+impl Inner {
+    /// The environment for a run: as it was built before, or built now. What is wrong is told with the way out.
+    pub(crate) async fn environment(
+        self: &Arc<Self>,
+        run: &Run,
+        recipe: &Recipe,
+        settings: &BuildSettings,
+    ) -> Result<Ready, String> {
+        let failed =
+            |error: RecipeError| format!("its environment cannot be built from {}: {error}", recipe.name());
+        let (builder, found) = (recipe.builder(), look(recipe.clone()).await.map_err(failed)?);
+        let (ingredients, tools) = found;
+        let key = key(recipe, &ingredients, &tools);
+        if let Some(in_use) = self.environments.get(key).await {
+            return Ok(Ready { builder, in_use: Arc::new(in_use) });
+        }
+        let order = Order {
+            workspace: run.workspace.clone(),
+            recipe: recipe.clone(),
+            ingredients,
+            tools,
+            settings: settings.clone(),
+            key,
+        };
+        let build = self.join_build(order);
+        self.prepares(run.id, Some(format!("its environment, which is built from {}", recipe.name())));
+        let mut built = build.built.clone();
+        let built = built.wait_for(Option::is_some).await.map(|built| built.clone());
+        self.prepares(run.id, None);
+        match built {
+            Ok(Some(Ok(in_use))) => Ok(Ready { builder, in_use }),
+            Ok(Some(Err(error))) => Err(error.to_string()),
+            // Whoever built it has gone without a word.
+            Ok(None) | Err(_) => Err("the build of its environment was called off".to_owned()),
+        }
+    }
+
+    /// The build of this environment: one that is under way, or a new one.
+    fn join_build(self: &Arc<Self>, order: Order) -> Arc<Build> {
+        let mut builds = self.environments.builds.lock();
+        if let Some(build) = builds.get(&order.key).and_then(Weak::upgrade) {
+            return build;
+        }
+        let (tell, built) = watch::channel(None);
+        let stop = CancellationToken::new();
+        let build = Arc::new(Build { built, _stop: stop.clone().drop_guard() });
+        builds.insert(order.key, Arc::downgrade(&build));
+        let inner = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let done = inner.build(&order, &stop).await;
+            inner.environments.builds.lock().remove(&order.key);
+            tell.send_replace(Some(done.map(Arc::new).map_err(Arc::from)));
+        });
+        build
+    }
+
+    async fn build(self: &Arc<Self>, order: &Order, stop: &CancellationToken) -> Result<InUse, String> {
+        let called_off = || "the build of its environment was called off".to_owned();
+        let _place = tokio::select! {
+            place = self.environments.places.acquire() => place.map_err(|_| called_off())?,
+            () = stop.cancelled() => return Err(called_off()),
+            () = self.shutdown.cancelled() => return Err("the node stopped".to_owned()),
+        };
+        // Somebody may have built it since it was looked for.
+        if let Some(in_use) = self.environments.get(order.key).await {
+            return Ok(in_use);
+        }
+        order.build(self, &self.environments.store, stop).await
+    }
+}
+
+// === impl Ready ===
+
+impl Ready {
+    /// Its folder on the machine.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.in_use.tree()
+    }
+}
+
+/// Reads what it is made of and looks for what builds it. Blocks on the disk, elsewhere.
+async fn look(recipe: Recipe) -> Result<(recipe::Ingredients, Tools), RecipeError> {
+    let looked = tokio::task::spawn_blocking(move || {
+        let ingredients = recipe.read()?;
+        Ok((ingredients, Tools::find(recipe.builder())?))
+    });
+    looked.await.unwrap_or_else(|_| Err(RecipeError::new("the node is ending", "start the run again")))
+}
+
+/// What tells an environment from all others: what it is made of, with what, for which machine.
+fn key(recipe: &Recipe, ingredients: &recipe::Ingredients, tools: &Tools) -> Digest {
+    let digest = ingredients.digest().to_string();
+    let parts = [FORMAT, recipe.word(), &digest, &tools.identity, std::env::consts::ARCH];
+    Digest::of(parts.join("\n").as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_depends_on_all_that_an_environment_depends_on() {
+        let tools = |identity: &str| Tools { interpreter: "/x".into(), uv: None, identity: identity.into() };
+        let of = |text: &str| recipe::Ingredients { files: vec![("requirements.txt", text.into())] };
+        let requirements = Recipe::Requirements("/a/requirements.txt".into());
+        let lock = Recipe::UvLock("/a/uv.lock".into());
+        let one = key(&requirements, &of("1"), &tools("python 3.11"));
+        let elsewhere = Recipe::Requirements("/b/other.txt".into());
+        assert_eq!(one, key(&elsewhere, &of("1"), &tools("python 3.11")), "the place does not count");
+        for other in [
+            key(&requirements, &of("2"), &tools("python 3.11")),
+            key(&requirements, &of("1"), &tools("python 3.12")),
+            key(&lock, &of("1"), &tools("python 3.11")),
+        ] {
+            assert_ne!(one, other);
+        }
+    }
+}

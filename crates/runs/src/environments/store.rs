@@ -1,0 +1,300 @@
+//! Environments that are built: each in a folder under its key, whole or not there.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use parking_lot::Mutex;
+use ringfence_json::Object;
+use ringfence_types::Digest;
+
+use super::manifest::Manifest;
+
+/// The environment itself, in the folder of its key; and what it consists of.
+const TREE: &str = "tree";
+const MANIFEST: &str = "manifest.jsonl";
+
+/// What stands before the name of what is not whole: being built, or being removed.
+const UNFINISHED: &str = ".unfinished-";
+
+/// All environments of a node.
+#[derive(Debug)]
+pub(crate) struct Store {
+    folder: PathBuf,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// How many use each.
+    used: HashMap<Digest, usize>,
+    /// Those that were read to their end and are what they were, since the node began.
+    proven: HashSet<Digest>,
+    drafts: u64,
+}
+
+/// An environment that is used: it is not removed before this is dropped.
+#[derive(Debug)]
+pub(crate) struct InUse {
+    store: Arc<Store>,
+    key: Digest,
+}
+
+/// A folder in which one is built. Removed when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Draft(PathBuf);
+
+// === impl Store ===
+
+impl Store {
+    /// Those in this folder. What was not finished is removed.
+    pub(crate) fn open(folder: PathBuf) -> Arc<Self> {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+                // What cannot be removed has a name that is never looked for.
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+        Arc::new(Self { folder, state: Mutex::default() })
+    }
+
+    /// The environment of this key, if it is there and is what it was. Blocks for as long as it takes to read all of it, the
+    /// first time after the node began.
+    pub(crate) fn get(self: &Arc<Self>, key: Digest) -> Option<InUse> {
+        let in_use = self.hold(key);
+        let manifest = self.place(key).join(MANIFEST);
+        if !manifest.is_file() {
+            return None;
+        }
+        if !self.state.lock().proven.contains(&key) {
+            if !is_whole(&self.place(key)) {
+                tracing::warn!(environment = %key.short(), "an environment is not what was built; it is built again");
+                self.state.lock().proven.remove(&key);
+                self.put_away(key);
+                return None;
+            }
+            self.state.lock().proven.insert(key);
+        }
+        // It was used now: that is what its age is counted from. Where that cannot be said, it is removed early.
+        let _ = File::open(&manifest).and_then(|file| file.set_modified(SystemTime::now()));
+        Some(in_use)
+    }
+
+    /// A folder to build in.
+    pub(crate) fn draft(&self, key: Digest) -> io::Result<Draft> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        let number = {
+            let mut state = self.state.lock();
+            state.drafts += 1;
+            state.drafts
+        };
+        let folder = self.folder.join(format!("{UNFINISHED}{}-{number}", key.short()));
+        DirBuilder::new().mode(0o700).create(&folder)?;
+        Ok(Draft(folder))
+    }
+
+    /// Takes in what was built: `built`, in the draft, becomes the environment; whatever else is in the draft goes. Nobody
+    /// finds it before it is whole and on the disk. Blocks.
+    pub(crate) fn put(
+        self: &Arc<Self>,
+        key: Digest,
+        draft: &Draft,
+        built: &Path,
+        about: Object,
+    ) -> io::Result<InUse> {
+        let whole = self.draft(key)?;
+        fs::rename(draft.0.join(built), whole.0.join(TREE))?;
+        let manifest = Manifest::of(&whole.0.join(TREE))?;
+        let mut file = File::create_new(whole.0.join(MANIFEST))?;
+        file.write_all(manifest.to_text(about).as_bytes())?;
+        rustix::fs::syncfs(&file)?;
+        let in_use = self.hold(key);
+        let place = self.place(key);
+        if place.exists() {
+            // Of an earlier time, and found to be something else.
+            self.put_away(key);
+        }
+        fs::rename(&whole.0, &place)?;
+        File::open(&self.folder)?.sync_all()?;
+        self.state.lock().proven.insert(key);
+        Ok(in_use)
+    }
+
+    /// Removes those that nobody uses and nobody has used for so long. Blocks.
+    pub(crate) fn prune(&self, kept: Duration) {
+        let now = SystemTime::now();
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let Some(key) = entry.file_name().to_str().and_then(|name| name.parse::<Digest>().ok()) else {
+                continue;
+            };
+            let used = fs::metadata(entry.path().join(MANIFEST)).and_then(|found| found.modified());
+            let age = used.ok().and_then(|used| now.duration_since(used).ok());
+            if age.is_some_and(|age| age > kept) {
+                let state = self.state.lock();
+                if !state.used.contains_key(&key) {
+                    let away = self.rename_away(key);
+                    drop(state);
+                    away.inspect(|path| drop(fs::remove_dir_all(path)));
+                }
+            }
+        }
+    }
+
+    fn hold(self: &Arc<Self>, key: Digest) -> InUse {
+        *self.state.lock().used.entry(key).or_default() += 1;
+        InUse { store: Arc::clone(self), key }
+    }
+
+    /// Takes an environment out of the way: nobody finds it any more.
+    fn put_away(&self, key: Digest) {
+        if let Some(away) = self.rename_away(key) {
+            // What cannot be removed now is at the next start.
+            let _ = fs::remove_dir_all(away);
+        }
+    }
+
+    fn rename_away(&self, key: Digest) -> Option<PathBuf> {
+        let away = self.folder.join(format!("{UNFINISHED}{key}-away"));
+        fs::rename(self.place(key), &away).is_ok().then_some(away)
+    }
+
+    fn place(&self, key: Digest) -> PathBuf {
+        self.folder.join(key.to_string())
+    }
+}
+
+/// Whether what is in a folder is what its manifest says.
+fn is_whole(place: &Path) -> bool {
+    let said = fs::read_to_string(place.join(MANIFEST));
+    let found = Manifest::of(&place.join(TREE));
+    matches!((said, found), (Ok(said), Ok(found)) if found.is_said_by(&said))
+}
+
+// === impl InUse ===
+
+impl InUse {
+    /// The environment's folder on the machine.
+    pub(crate) fn tree(&self) -> PathBuf {
+        self.store.place(self.key).join(TREE)
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        let mut state = self.store.state.lock();
+        if let Some(count) = state.used.get_mut(&self.key) {
+            *count -= 1;
+            if *count == 0 {
+                state.used.remove(&self.key);
+            }
+        }
+    }
+}
+
+// === impl Draft ===
+
+impl Draft {
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // What cannot be removed now is at the next start; what became an environment has another name.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(text: &str) -> Digest {
+        Digest::of(text.as_bytes())
+    }
+
+    fn built(store: &Arc<Store>, key: Digest, content: &str) -> InUse {
+        let draft = store.draft(key).unwrap();
+        fs::create_dir_all(draft.path().join("python/lib")).unwrap();
+        fs::write(draft.path().join("python/lib/a.py"), content).unwrap();
+        fs::write(draft.path().join("cache"), "much").unwrap();
+        let put = store.put(key, &draft, Path::new("python"), Object::new().with("format", 1_u64));
+        put.unwrap()
+    }
+
+    fn read(in_use: &InUse) -> String {
+        fs::read_to_string(in_use.tree().join("lib/a.py")).unwrap()
+    }
+
+    #[test]
+    fn what_was_built_is_found_again_also_by_the_next_node() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path().join("environments"));
+        assert!(store.get(key("one")).is_none());
+        assert_eq!(read(&built(&store, key("one"), "1")), "1");
+        assert!(store.get(key("two")).is_none());
+        for store in [Arc::clone(&store), Store::open(folder.path().join("environments"))] {
+            assert_eq!(read(&store.get(key("one")).unwrap()), "1");
+        }
+        let names: Vec<_> = fs::read_dir(folder.path().join("environments")).unwrap().collect();
+        assert_eq!(names.len(), 1, "drafts are gone: {names:?}");
+    }
+
+    #[test]
+    fn what_was_torn_or_changed_is_not_used() {
+        type Harm = fn(&Path);
+        let harms: [Harm; 4] = [
+            |place| fs::write(place.join("tree/lib/a.py"), "other").unwrap(),
+            |place| fs::remove_file(place.join("tree/lib/a.py")).unwrap(),
+            |place| fs::write(place.join("tree/more.py"), "").unwrap(),
+            |place| fs::write(place.join(MANIFEST), "{}\n").unwrap(),
+        ];
+        for harm in harms {
+            let folder = tempfile::tempdir().unwrap();
+            drop(built(&Store::open(folder.path().to_owned()), key("one"), "1"));
+            harm(&folder.path().join(key("one").to_string()));
+            let store = Store::open(folder.path().to_owned());
+            assert!(store.get(key("one")).is_none());
+            assert_eq!(read(&built(&store, key("one"), "2")), "2", "it is built again");
+        }
+    }
+
+    #[test]
+    fn half_of_one_is_never_found_and_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path().to_owned());
+        let draft = store.draft(key("one")).unwrap();
+        fs::create_dir(draft.path().join("python")).unwrap();
+        assert!(store.get(key("one")).is_none());
+        // As a node that goes down leaves it.
+        std::mem::forget(draft);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        let store = Store::open(folder.path().to_owned());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        assert!(store.get(key("one")).is_none());
+        let draft = store.draft(key("one")).unwrap();
+        assert!(store.put(key("one"), &draft, Path::new("absent"), Object::new()).is_err());
+        drop(draft);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn one_that_is_used_is_not_removed_and_one_that_is_not_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path().to_owned());
+        let (one, two) = (built(&store, key("one"), "1"), built(&store, key("two"), "2"));
+        drop(two);
+        store.prune(Duration::from_hours(1));
+        assert!(store.get(key("two")).is_some(), "it was used lately");
+        std::thread::sleep(Duration::from_millis(20));
+        store.prune(Duration::from_millis(1));
+        assert_eq!(read(&one), "1");
+        assert!(store.get(key("two")).is_none() && store.get(key("one")).is_some());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}
