@@ -31,7 +31,10 @@ pub const AGENTS: [(&str, &str, &str); 10] = [
     (
         "tooled",
         "",
-        "while :; do for url in $RINGFENCE_MCP_NOTES_URL $RINGFENCE_MCP_BARE_URL; do curl -sS -H @tool.headers -d @tool.json $url; done; done",
+        "to() { curl -sS -H @tool.headers -H \"mcp-session-id: $session\" -d @$1.json $url; }
+         while :; do for url in $RINGFENCE_MCP_NOTES_URL $RINGFENCE_MCP_BARE_URL; do
+         session=$(curl -sS -D - -o /dev/null -H @tool.headers -d @hello.json $url | tr -d \"\\r\" | sed -n \"s/^mcp-session-id: //p\")
+         to begun; to tool; to tool; done; done",
     ),
     ("missing", "", ""),
     ("held", "", "echo it began"),
@@ -57,9 +60,7 @@ for line in sys.stdin:
 
 const TOOL_HEADERS: &str = "content-type: application/json
 accept: application/json, text/event-stream
-mcp-protocol-version: 2026-07-28
-mcp-method: tools/call
-mcp-name: note
+mcp-protocol-version: 2025-11-25
 ";
 
 const POLICY: &str = "rules:\n  - { name: everything, match: {}, decision: ALLOW }\n";
@@ -85,17 +86,17 @@ pub fn write_files(folder: &Path) {
         json!({ "model": "gpt", "messages": message, "max_completion_tokens": 2000, "stream": stream })
             .to_string()
     };
-    let meta = json!({
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientInfo": { "name": "soak", "version": "1" },
-        "io.modelcontextprotocol/clientCapabilities": {},
-    });
-    let params = json!({ "name": "note", "arguments": {}, "_meta": meta });
-    let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+    let client = json!({ "name": "agent", "version": "1" });
+    let hello = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client });
+    let message = |method: &str, params: serde_json::Value| {
+        json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string()
+    };
     for (name, content) in [
         ("ask.json", ask(false, "mock:tokens=5,delay_ms=20")),
         ("stream.json", ask(true, "mock:tokens=1000,chunks=1000,delay_ms=20")),
-        ("tool.json", call.to_string()),
+        ("hello.json", message("initialize", hello)),
+        ("begun.json", json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }).to_string()),
+        ("tool.json", message("tools/call", json!({ "name": "note", "arguments": {} }))),
         ("tool.headers", TOOL_HEADERS.to_owned()),
         ("server.py", SERVER.to_owned()),
     ] {
@@ -127,7 +128,8 @@ workspaces:
     for (agent, limits, script) in AGENTS {
         let command = match agent {
             "missing" => "[no-such-program]".to_owned(),
-            _ => format!("[sh, -c, '{}']", script.replace("PORT", &silent.to_string())),
+            // A string of JSON is one of YAML.
+            _ => json!(["sh", "-c", script.replace("PORT", &silent.to_string())]).to_string(),
         };
         let comma = if limits.is_empty() { "" } else { ", " };
         let _ = write!(

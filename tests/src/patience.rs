@@ -21,3 +21,15 @@ pub async fn eventually<T>(limit: Duration, what: &str, mut look: impl AsyncFnMu
         tokio::time::sleep(LOOK).await;
     }
 }
+
+/// Looks again and again until it is so; whether it was within the limit.
+pub async fn eventually_true(limit: Duration, mut look: impl AsyncFnMut() -> bool) -> bool {
+    let start = Instant::now();
+    while !look().await {
+        if start.elapsed() >= limit {
+            return false;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    true
+}

@@ -17,7 +17,7 @@ use ringfence_tests::lives::Lives;
 use ringfence_tests::mcp::http::{Answer, try_over, try_post_over};
 use ringfence_tests::models::{KEY, Log, Scene};
 use ringfence_tests::node::{Node, Surroundings};
-use ringfence_tests::patience::eventually;
+use ringfence_tests::patience::{eventually, eventually_true};
 use ringfence_tests::remains::{Remains, descriptors, of_runs};
 use ringfence_tests::upstream::text;
 use serde_json::{Value, json};
@@ -225,14 +225,11 @@ impl Stage {
 
     async fn expect_nothing_left(&self, alive: &[u32], node: bool) {
         let mut left = Vec::new();
-        let began = std::time::Instant::now();
-        while began.elapsed() < EFFECT {
+        eventually_true(EFFECT, async || {
             left = self.remains.left(alive, node);
-            if left.is_empty() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+            left.is_empty()
+        })
+        .await;
         assert!(left.is_empty(), "{} things are left:\n{}", left.len(), left.join("\n"));
     }
 }
@@ -255,7 +252,12 @@ async fn whatever_happens_to_runs_and_their_node_nothing_is_left_but_their_recor
     while people.join_next().await.is_some() {}
     let node = stage.scene.node.pid().unwrap();
     eventually(EFFECT, "no process of a run is left", async || (of_runs(node) == 0).then_some(())).await;
-    expect_none_more(&before, &descriptors(node));
+    let mut more = Vec::new();
+    let none_more = eventually_true(EFFECT, async || {
+        more = more_than(&before, &descriptors(node));
+        more.is_empty()
+    });
+    assert!(none_more.await, "the node holds more than before: {more:?}");
 
     let log = stage.scene.settled().await;
     let lives = Lives::read(&log.all);
@@ -315,16 +317,19 @@ async fn expect_whole(stage: &Stage, log: &Log, lives: &Lives, kills: u64) {
     );
     let turned_away = stage.known.turned_away.lock().unwrap();
     assert!(turned_away.is_empty(), "{turned_away:?}");
-    assert!(models > 0 && stage.remains.spawners() > 0, "too little happened to say anything");
+    assert!(
+        models > 0 && tools > 0 && hosts > 0 && stage.remains.spawners() > 0,
+        "too little happened to say anything"
+    );
     assert!(lives.ends().contains_key("crash") && lives.ends().contains_key("person"), "{ends:?}");
 }
 
-/// Of the kinds that a run could leave open in the node there are not more than before it.
-fn expect_none_more(before: &BTreeMap<String, usize>, after: &BTreeMap<String, usize>) {
-    for kind in ["net", "mnt", "pid", "user", "anon_inode:[pidfd]"] {
-        let count = |of: &BTreeMap<String, usize>| of.get(kind).copied().unwrap_or(0);
-        assert!(count(after) <= count(before), "descriptors of {kind}: {before:?}, then {after:?}");
-    }
+/// Of which kinds that a run could leave open in the node there are more than before it.
+fn more_than(before: &BTreeMap<String, usize>, after: &BTreeMap<String, usize>) -> Vec<String> {
+    let count = |of: &BTreeMap<String, usize>, kind: &str| of.get(kind).copied().unwrap_or(0);
+    let kinds = ["net", "mnt", "pid", "user", "anon_inode:[pidfd]", "file"].into_iter();
+    let more = kinds.filter(|kind| count(after, kind) > count(before, kind));
+    more.map(|kind| format!("{kind}: {}, then {}", count(before, kind), count(after, kind))).collect()
 }
 
 fn number(variable: &str) -> Option<u64> {
