@@ -152,13 +152,13 @@ async fn list(
             number(run, "actions"),
             number(run, "in_flight"),
             moment(run, "minted_at"),
+            field(run, "parent"),
         ]);
     }
     output.table(&table, "no runs; `ringfence run AGENT -w WORKSPACE` starts one, `ringfence token mint` lets one in that runs elsewhere")?;
     if answer.get("more").and_then(Value::as_bool) == Some(true) {
         output.line("there are more; see --limit")?;
     }
-            field(run, "parent"),
     Ok(())
 }
 
