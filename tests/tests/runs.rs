@@ -116,6 +116,13 @@ async fn a_program_runs_as_an_agent_and_its_status_is_the_commands() {
 }
 
 #[tokio::test]
+async fn a_long_line_is_printed_whole() {
+    let node = Node::start(&shell("head -c 40000 /dev/zero | tr \"\\\\0\" x; echo end")).await;
+    let said = run(&node, &[]).await.expect(0);
+    assert_eq!(said.stdout, format!("{}end\n", "x".repeat(40_000)));
+}
+
+#[tokio::test]
 async fn nothing_of_the_machine_is_inside_but_what_was_named() {
     let files = tempfile::tempdir().unwrap();
     std::fs::write(

@@ -99,7 +99,8 @@ async fn follow(client: &Client, run: &str, is_json: bool) -> Result<(), Failure
 
 /// Prints one line where it belongs.
 pub(super) fn print(line: &Object, is_json: bool) -> Result<(), Failure> {
-    let mut text = field(line, "text");
+    // Whole: it is what the program wrote, and not said about it.
+    let mut text = line.text("text").unwrap_or_default().to_owned();
     if is_json {
         text = String::from_utf8_lossy(&Value::Object(line.clone()).to_bytes()).into_owned();
     } else if std::io::stdout().is_terminal() {
