@@ -1,5 +1,5 @@
 //! What runs leave in `/agent/out`: collected when they have ended, named by the log, fetched and held against it.
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 use std::path::{Path, PathBuf};
 

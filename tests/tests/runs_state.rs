@@ -27,15 +27,13 @@ const DISK_MIB: u32 = 192;
 
 /// Agents that are shell scripts and keep something: name, size, script.
 fn config(agents: &[(&str, &str, &str)]) -> Config {
-    let agents: String = agents
-        .iter()
-        .map(|(name, size, script)| {
-            format!(
-                "      {name}:\n        run: {{ command: [sh, -c, '{}'], state: {{ size: {size} }} }}\n",
-                script.replace('\'', "''")
-            )
-        })
-        .collect();
+    let one = |(name, size, script): &(&str, &str, &str)| {
+        let script = script.replace('\'', "''");
+        format!(
+            "      {name}:\n        run: {{ command: [sh, -c, '{script}'], state: {{ size: {size} }} }}\n"
+        )
+    };
+    let agents = agents.iter().map(one).collect::<Vec<_>>().concat();
     let config = format!(
         "organization: acme\nworkspaces:\n  lab:\n    environment: test\n    agents:\n{agents}    policy: [policy.yaml]\n"
     );
@@ -187,6 +185,28 @@ async fn one_run_has_it_at_a_time_the_others_wait_and_say_for_what() {
         entries.iter().position(|entry| entry["run"] == run && entry["event"] == event)
     };
     assert!(place(&first, "ended").unwrap() < place(&second, "starting").unwrap());
+}
+
+#[tokio::test]
+async fn a_run_whose_state_one_above_it_has_says_so_instead_of_waiting_for_ever() {
+    let script = "echo mine > /agent/state/mine; curl -sS -H content-type:application/json -d {\\\"agent\\\":\\\"lead\\\"} http://gateway/api/v1/runs; sleep 1000";
+    let mut config = config(&[("lead", "1Mi", script)]);
+    config.files[0].1 = config.files[0].1.replace("      lead:\n", "      lead:\n        spawn: [lead]\n");
+    let node = Node::start(&config).await;
+    let lead = begin(&node, "lead").await;
+    let child = eventually(EFFECT, "a run that it started has ended", async || {
+        let runs = node.api("/api/v1/runs").await.json();
+        let ended = |run: &&Value| run["run"] != lead.as_str() && run["state"] == "ended";
+        runs["runs"].as_array().unwrap().iter().find(ended).cloned()
+    })
+    .await;
+    assert_eq!(child["ended_by"], "start");
+    let because = child["ended_because"].as_str().unwrap();
+    assert!(
+        because.contains(&format!("the state of lab/lead is {lead}'s, which is above this run")),
+        "{because}"
+    );
+    assert_eq!(show(&node, &lead).await["state"], "running");
 }
 
 #[tokio::test]

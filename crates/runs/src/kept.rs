@@ -91,11 +91,18 @@ impl Keeper<'_> {
         format!("what it keeps between runs cannot be given to it: {error}; {way_out}")
     }
 
+    /// Why its turn can never come: it ends before who has it does.
+    pub(crate) fn never_its_turn(&self) -> Option<String> {
+        self.plan.state_bytes?;
+        let holder = self.inner.turns.holder(&self.run.workspace, &self.run.agent)?;
+        let is_above = self.run.above.iter().any(|ancestor| ancestor.run == holder);
+        is_above.then(|| {
+            let (workspace, agent) = (&self.run.workspace, &self.run.agent);
+            format!("the state of {workspace}/{agent} is {holder}'s, which is above this run and has it until it ends; start an agent without that state")
+        })
+    }
+
     /// Waits until no other run has what its agent keeps; `None` when there will be no turn any more.
-    #[expect(
-        clippy::option_option,
-        reason = "the outer one is for who waits, the inner for whose agent keeps nothing"
-    )]
     pub(crate) async fn turn(&self) -> Option<Option<Turn>> {
         if self.plan.state_bytes.is_none() {
             return Some(None);

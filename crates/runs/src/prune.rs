@@ -107,7 +107,9 @@ fn remove_oldest(directory: &Path, most: u64, living: &HashSet<RunId>) -> (u64, 
                 removed = (removed.0 + 1, removed.1 + run.bytes);
             }
         }
-        workspaces.iter().for_each(|folder| forget_unused(folder));
+        for workspace in &workspaces {
+            forget_unused(workspace);
+        }
     }
     (total - removed.1, removed.0, removed.1)
 }

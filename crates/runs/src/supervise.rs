@@ -93,6 +93,9 @@ impl Supervisor {
     }
 
     async fn until_the_end(&mut self, waiting: Waiting, orders: &mut mpsc::UnboundedReceiver<Order>) -> End {
+        if let Some(reason) = self.keeper().never_its_turn() {
+            return End::before_it_began(EndedBy::Start, reason);
+        }
         let place = tokio::select! {
             biased;
             (why, reason) = self.ended_from_above() => return End::before_it_began(why, reason),

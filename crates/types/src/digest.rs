@@ -123,7 +123,9 @@ mod tests {
     fn bytes_that_come_in_pieces_have_the_digest_of_all_of_them() {
         let mut hasher = Hasher::new();
         assert_eq!(hasher.clone().finish(), Digest::of(b""));
-        [&b"a"[..], b"", b"bc"].iter().for_each(|piece| hasher.update(piece));
+        for piece in [&b"a"[..], b"", b"bc"] {
+            hasher.update(piece);
+        }
         assert_eq!(hasher.finish(), Digest::of(b"abc"));
     }
 

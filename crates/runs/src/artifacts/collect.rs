@@ -62,7 +62,7 @@ pub(crate) fn collect(root: OwnedFd, shelf: &mut Shelf, most: u64) -> io::Result
             Step::Link(_) => collector.leave_out(walk.path(), "it is a symbolic link"),
             Step::Other(kind) => collector.leave_out(walk.path(), kind_in_words(kind)),
             Step::Unreadable(error) => {
-                collector.leave_out(walk.path(), &format!("it cannot be read: {error}"))
+                collector.leave_out(walk.path(), &format!("it cannot be read: {error}"));
             }
             Step::TooDeep => {
                 collector.leave_out(walk.path(), &format!("it is more than {DEPTH_MAX} folders deep"));

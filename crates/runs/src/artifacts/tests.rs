@@ -78,10 +78,10 @@ fn files_are_kept_by_content_and_nothing_else_is() {
     fs::write(out.join("a/empty"), "").unwrap();
     fs::hard_link(out.join("report.txt"), out.join("a/again")).unwrap();
     fs::write(out.join("secret"), "mode 0").unwrap();
-    fs::set_permissions(out.join("secret"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(out.join("secret"), fs::Permissions::from_mode(0o000)).unwrap();
     fs::create_dir(out.join("closed")).unwrap();
     fs::write(out.join("closed/in"), "closed").unwrap();
-    fs::set_permissions(out.join("closed"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(out.join("closed"), fs::Permissions::from_mode(0o000)).unwrap();
     symlink("/etc/passwd", out.join("link")).unwrap();
     symlink("/etc", out.join("a/folder")).unwrap();
     rustix::fs::mknodat(

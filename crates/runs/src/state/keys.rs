@@ -51,7 +51,7 @@ impl Key {
     pub(super) fn make(folder: &Path, workspace: &WorkspaceName) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         let key = Self::random()?;
-        let digits: String = key.0.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digits = digits(&key.0);
         let unfinished = folder.join(format!(".{workspace}.new"));
         let options = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).clone();
         let mut file = options.open(&unfinished)?;
@@ -72,6 +72,13 @@ impl std::fmt::Debug for Key {
 
 fn path(folder: &Path, workspace: &WorkspaceName) -> PathBuf {
     folder.join(workspace.as_str())
+}
+
+fn digits(key: &[u8]) -> String {
+    key.iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
 }
 
 fn read_digits(text: &str) -> Option<[u8; KEY_BYTES]> {

@@ -215,6 +215,10 @@ mod tests {
         Place { workspace, agent: AgentName::new(agent).unwrap(), version }
     }
 
+    fn content(length: usize) -> Vec<u8> {
+        (0..251).cycle().take(length).collect()
+    }
+
     fn sealed(key: &Key, content: &[u8], place: Place) -> (Vec<u8>, Digest) {
         let mut sealer = Sealer::new(Vec::new(), key, place).unwrap();
         sealer.write_all(content).unwrap();
@@ -233,7 +237,7 @@ mod tests {
     fn what_was_sealed_opens_with_its_key_in_its_place_and_nowhere_else() {
         let key = Key::random().unwrap();
         for length in [0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES] {
-            let content: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
+            let content = content(length);
             let (bytes, digest) = sealed(&key, &content, place("assistant", 7));
             assert_eq!(digest, Digest::of(&bytes));
             assert!(
@@ -250,7 +254,7 @@ mod tests {
     #[test]
     fn whatever_is_changed_moved_or_cut_off_is_noticed() {
         let key = Key::random().unwrap();
-        let content: Vec<u8> = (0..2 * PIECE_BYTES + 5).map(|at| (at % 251) as u8).collect();
+        let content = content(2 * PIECE_BYTES + 5);
         let (bytes, _) = sealed(&key, &content, place("assistant", 1));
         let start = MAGIC.len() + SALT_BYTES;
         let piece = PIECE_BYTES + TAG_BYTES;

@@ -279,7 +279,9 @@ fn what_a_crash_leaves_is_the_versions_before_or_one_more() {
 /// An archive of these records.
 fn archive(records: &[&dyn Fn(&mut Vec<u8>)], names: u64) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
-    records.iter().for_each(|record| record(&mut bytes));
+    for record in records {
+        record(&mut bytes);
+    }
     Tag::End.write(&mut bytes).unwrap();
     bytes.extend(names.to_be_bytes());
     bytes
@@ -303,7 +305,8 @@ fn no_archive_makes_anything_outside_of_its_folder() {
             about.write(out).unwrap();
             out.write_all(&length.to_be_bytes()).unwrap();
             for (offset, data) in extents {
-                Extent { offset: *offset, length: data.len() as u32 }.write(out).unwrap();
+                let length = u32::try_from(data.len()).unwrap();
+                Extent { offset: *offset, length }.write(out).unwrap();
                 out.write_all(data).unwrap();
             }
             Extent::END.write(out).unwrap();

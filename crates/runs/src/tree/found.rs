@@ -93,7 +93,6 @@ pub(crate) fn set_mode(held: BorrowedFd<'_>, mode: u32) -> io::Result<()> {
 }
 
 /// When it was last changed.
-#[expect(clippy::unnecessary_cast, clippy::cast_lossless, reason = "the types differ between machines")]
 pub(crate) fn seconds(stat: &Stat) -> (i64, u32) {
     (stat.st_mtime as i64, u32::try_from(stat.st_mtime_nsec).unwrap_or(0))
 }
