@@ -285,7 +285,7 @@ async fn expect_whole(stage: &Stage, log: &Log, lives: &Lives, kills: u64) {
         assert!(!(began && matches!(agent, "missing" | "held")), "{agent} cannot begin: {life:?}");
         let allowed: &[&str] = match agent {
             // A run for each server in a sandbox, which is there for as long as somebody calls it.
-            _ if life.is_a_servers() => &["", "idle", "program", "node", "crash"],
+            _ if life.is_a_servers() => &["", "start", "idle", "program", "node", "crash"],
             "missing" => &["start", "person", "crash"],
             "held" => &["deadline", "person", "crash"],
             "flood" => &["output", "person", "crash", "deadline"],
