@@ -119,7 +119,8 @@ async fn a_program_runs_as_an_agent_and_its_status_is_the_commands() {
 async fn a_long_line_is_printed_whole() {
     let node = Node::start(&shell("head -c 40000 /dev/zero | tr \"\\\\0\" x; echo end")).await;
     let said = run(&node, &[]).await.expect(0);
-    assert_eq!(said.stdout, format!("{}end\n", "x".repeat(40_000)));
+    let is_whole = said.stdout == format!("{}end\n", "x".repeat(40_000));
+    assert!(is_whole, "{} bytes", said.stdout.len());
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ringfence_kernel::{Actor, EndedBy, FilesEvent, FilesOf, LedgerUnavailable, Run};
-use ringfence_sandbox::{Child, Command, Spawner};
+use ringfence_sandbox::{Child, Command, Driver};
 use ringfence_types::Scope;
 
 use crate::artifacts::{Collected, Shelf, collect};
@@ -46,13 +46,17 @@ impl Volumes {
 
 impl Keeper<'_> {
     /// Starts the program, once its agent has what it keeps.
-    pub(crate) async fn start(&self, spawner: &Spawner, order: &Command) -> Result<(Child, Volumes), String> {
+    pub(crate) async fn start(
+        &self,
+        driver: &dyn Driver,
+        order: &Command,
+    ) -> Result<(Child, Volumes), String> {
         if self.plan.state_bytes.is_none() {
-            let mut child = spawner.spawn(order).await.map_err(|error| error.to_string())?;
+            let mut child = driver.spawn(order).await.map_err(|error| error.to_string())?;
             let volumes = Volumes::of(child.take_volumes());
             return Ok((child, volumes));
         }
-        let mut created = spawner.create(order).await.map_err(|error| error.to_string())?;
+        let mut created = driver.create(order).await.map_err(|error| error.to_string())?;
         let volumes = Volumes::of(created.take_volumes());
         self.give(&volumes).await?;
         let child = created.exec().await.map_err(|error| error.to_string())?;

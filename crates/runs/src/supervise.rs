@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ringfence_json::Object;
 use ringfence_kernel::{EndedBy, Exit, Phase, Run, RunSockets, RunStep};
-use ringfence_sandbox::{Child, ExitStatus, Layers, Process, Sockets, Trust};
+use ringfence_sandbox::{Child, ExitStatus, Posture, Process, Sockets, Trust};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -15,10 +15,11 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval, sleep_until, timeout};
 
 use crate::environments::Ready;
+use crate::images::Image;
 use crate::kept::{Keeper, Volumes};
 use crate::limits::{KILL_GRACE, LAST_WORDS, LOOK, STOP_GRACE};
-use crate::output::{Output, Stream};
-use crate::plan::Plan;
+use crate::output::{Line, Output, Stream};
+use crate::plan::{Plan, Rootfs};
 use crate::queue::Waiting;
 use crate::reader::{Reader, Written};
 use crate::runs::Inner;
@@ -53,6 +54,7 @@ struct Begun {
     folder: PathBuf,
     /// What it is shown and must stay for as long as it runs.
     environments: Vec<Ready>,
+    image: Option<Image>,
 }
 
 /// How it came to an end.
@@ -121,10 +123,10 @@ impl Supervisor {
             started = self.start() => started,
         };
         match started {
-            Ok(Begun { child, output, volumes, folder, environments }) => {
-                let mut end = self.supervise(child, output, orders).await;
-                // Nothing of it is left inside.
-                drop(environments);
+            Ok(Begun { child, output, volumes, folder, environments, image }) => {
+                let mut end = self.supervise(child, output, image.as_ref(), orders).await;
+                // Nothing of them is left inside.
+                drop((environments, image));
                 end.kept_bytes = self.keeper().keep(volumes, &folder, end.why).await;
                 end
             }
@@ -154,17 +156,40 @@ impl Supervisor {
             .inner
             .output(&self.run, self.plan.output_bytes)
             .map_err(|error| format!("what it writes cannot be kept: {error}"))?;
-        let mut environments = Vec::new();
-        for recipe in &self.plan.recipes {
-            environments.push(self.inner.environment(&self.run, recipe, &self.plan.builds).await?);
-        }
+        let environments = self.environments(&output).await?;
+        let image = match &self.plan.rootfs {
+            Rootfs::Image(name) => {
+                self.inner.prepares(self.run.id, Some(format!("its image, {name}")));
+                let image = self.inner.images.get(name).await.map_err(|error| error.to_string());
+                self.inner.prepares(self.run.id, None);
+                Some(image?)
+            }
+            Rootfs::Machine | Rootfs::Folder(_) => None,
+        };
+        let driver = spawner.driver(self.plan.driver).await.map_err(|error| error.to_string())?;
         let own = self.inner.harbour.authority(&self.run);
         // Shown inside, they outlive their names in the folder.
         let trust = own.map(|own| Trust::write(&folder, &own)).transpose();
         let trust = trust.map_err(|error| format!("its certificates cannot be written: {error}"))?;
-        let order = self.plan.order(&self.run, &self.extra, trust.as_ref(), &environments);
-        let (child, volumes) = self.keeper().start(spawner, &order).await?;
-        Ok(Begun { child, output, volumes, folder, environments })
+        let order = self.plan.order(&self.run, &self.extra, trust.as_ref(), &environments, image.as_ref());
+        let (child, volumes) = self.keeper().start(&*driver, &order).await?;
+        Ok(Begun { child, output, volumes, folder, environments, image })
+    }
+
+    /// What its recipes say, built if need be. What whoever builds said of a failure is in the run's own output.
+    async fn environments(&self, output: &Output) -> Result<Vec<Ready>, String> {
+        let mut all = Vec::new();
+        for recipe in &self.plan.recipes {
+            let ready = self.inner.environment(&self.run, recipe, &self.plan.builds).await;
+            all.push(ready.map_err(|failure| {
+                let at = self.inner.kernel.now();
+                let line = |text| Line { at, stream: Stream::Err, text, goes_on: false };
+                // What cannot be kept is told as far as it goes.
+                let _ = output.keep(failure.said.into_iter().map(line));
+                failure.told
+            })?);
+        }
+        Ok(all)
     }
 
     fn keeper(&self) -> Keeper<'_> {
@@ -176,6 +201,7 @@ impl Supervisor {
         &mut self,
         mut child: Child,
         output: Arc<Output>,
+        image: Option<&Image>,
         orders: &mut mpsc::UnboundedReceiver<Order>,
     ) -> End {
         let sockets = child.take_sockets().map(run_sockets).unwrap_or_default();
@@ -185,7 +211,7 @@ impl Supervisor {
         let Child { mut process, stdin, stdout, .. } = child;
         let readers = self.read(stdout, errors, &output, &written);
         let feeding = feed(stdin, std::mem::take(&mut self.input));
-        let layers = described(process.layers());
+        let layers = described(&process.posture(), image);
         self.inner.step(self.run.id, RunStep::Running { layers }).await;
 
         let mut grace = STOP_GRACE;
@@ -346,9 +372,11 @@ fn run_sockets(sockets: Sockets) -> RunSockets {
     RunSockets { tcp: sockets.tcp, udp: sockets.udp, rest: sockets.rest }
 }
 
-/// The layers as they stand in the log.
-fn described(layers: &Layers) -> Object {
-    layers.told().fold(Object::new(), |all, (name, state)| all.with(name, state))
+/// The driver, the image and the layers as they stand in the log.
+fn described(posture: &Posture, image: Option<&Image>) -> Object {
+    let all = Object::new().with("driver", posture.driver());
+    let all = all.with_some("image", image.map(|image| image.digest.as_str()));
+    posture.layers.told().fold(all, |all, (name, state)| all.with(name, state))
 }
 
 fn exit_of(status: ExitStatus) -> Exit {
