@@ -75,6 +75,19 @@ impl Cgroups {
         Self { unified: Err(why.to_owned()), ..self }
     }
 
+    /// Takes the folders that were made for the next child, made now if they were not.
+    pub(crate) fn take_spare(&self) -> Cgroup {
+        self.prepare();
+        self.spare.take().unwrap_or_else(|| self.fresh())
+    }
+
+    /// Gives folders for the next child, instead of any that were made for it.
+    pub(crate) fn give_spare(&self, cgroup: Cgroup) {
+        if let Some(mut unused) = self.spare.replace(Some(cgroup)) {
+            unused.remove();
+        }
+    }
+
     /// Makes the folders of the next child.
     pub(crate) fn prepare(&self) {
         if self.spare.borrow().is_none() {
@@ -162,10 +175,12 @@ impl Cgroups {
 impl Joinable {
     /// Moves this process, which must have one thread, into the folders of v1.
     pub(crate) fn join(&self) -> io::Result<()> {
-        for tasks in &self.tasks {
-            rustix::io::write(tasks, b"0")?;
-        }
-        Ok(())
+        join(&self.tasks)
+    }
+
+    /// What [`join`] takes.
+    pub(crate) fn old(&self) -> &[OwnedFd] {
+        &self.tasks
     }
 
     /// The folder of v2 that the process is to be made in.
@@ -183,6 +198,14 @@ impl Version {
             Self::Unified => "cgroup v2",
         }
     }
+}
+
+/// Moves this process, which must have one thread, into folders of v1, given by their `tasks`.
+pub(crate) fn join(tasks: &[OwnedFd]) -> io::Result<()> {
+    for tasks in tasks {
+        rustix::io::write(tasks, b"0")?;
+    }
+    Ok(())
 }
 
 /// Writes a file of a cgroup; the error names it.

@@ -11,6 +11,13 @@ impl Found {
         Self(refused.to_vec())
     }
 
+    /// Adds what others have found.
+    pub(crate) fn add(&mut self, layers: Vec<Layer>) {
+        for layer in layers {
+            self.set(layer.name, layer.state);
+        }
+    }
+
     pub(crate) fn in_force(&mut self, name: LayerName, how: impl Into<String>) {
         self.set(name, LayerState::InForce(how.into()));
     }

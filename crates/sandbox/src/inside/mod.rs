@@ -24,6 +24,7 @@ mod restricted;
 mod routes;
 mod seccomp;
 mod tree;
+mod waiting;
 
 use std::fs::File;
 use std::io;
@@ -44,6 +45,7 @@ pub(crate) use self::seccomp::ask_filter;
 pub(crate) use self::seccomp::{Filters, Rule, Step, Told, told};
 pub(crate) use self::tree::Etc;
 use self::tree::Places;
+pub(crate) use self::waiting::wait;
 use crate::cgroup::Joinable;
 use crate::driver::Confinement;
 use crate::inside::found::Found;
@@ -120,20 +122,25 @@ pub(crate) fn live(setup: &Setup<'_>, descriptors: Descriptors) -> ! {
 
 /// Puts every layer in place and says which are.
 fn prepare(setup: &Setup<'_>, descriptors: &Descriptors) -> Result<Prepared, Failure> {
-    let failed = |what: &'static str| move |error: io::Error| Failure::setup(what, &error);
-    system::block_signals();
-    die_with_spawner(setup, descriptors).map_err(failed("binding the sandbox to the spawner"))?;
-    if let Some(cgroup) = setup.cgroup {
-        cgroup.join().map_err(failed("entering the cgroup"))?;
-    }
-    close_the_rest(descriptors).map_err(failed("closing descriptors"))?;
-
+    let Descriptors { input, output, error, report } = descriptors;
+    begin(setup, report, &[input, output, error])?;
     let mut found = Found::new(setup.refused);
     namespaces::settle(setup, &mut found)?;
-    let mut handed = match setup.order.confinement {
+    let sockets = match setup.order.confinement {
         Confinement::Restricted => Vec::new(),
         _ => network::prepare(setup.order.network, setup.namespaces, &mut found)?,
     };
+    enclose(setup, descriptors, found, sockets)
+}
+
+/// What comes after the namespaces and the network in them: what the child sees, and may still do.
+fn enclose(
+    setup: &Setup<'_>,
+    descriptors: &Descriptors,
+    mut found: Found,
+    sockets: Vec<OwnedFd>,
+) -> Result<Prepared, Failure> {
+    let mut handed = sockets;
     let (mut container, mut cage) = (None, None);
     match (&setup.order.root, &setup.order.confinement) {
         (Some(root), Confinement::Container(runtime)) => {
@@ -189,13 +196,25 @@ fn lacking(order: &Order, layers: &[Layer]) -> Option<Failure> {
     Some(Failure::layer(*name, why.unwrap_or_default()))
 }
 
+/// What is the same for every first process: it ends with the spawner, is in its cgroup, and holds nothing but what it
+/// was given.
+fn begin(setup: &Setup<'_>, report: &OwnedFd, program: &[&OwnedFd]) -> Result<(), Failure> {
+    let failed = |what: &'static str| move |error: io::Error| Failure::setup(what, &error);
+    system::block_signals();
+    die_with_spawner(setup, report).map_err(failed("binding the sandbox to the spawner"))?;
+    if let Some(cgroup) = setup.cgroup {
+        cgroup.join().map_err(failed("entering the cgroup"))?;
+    }
+    close_the_rest(report, program).map_err(failed("closing descriptors"))
+}
+
 /// Ends this process when the spawner ends, also when that happened before this call.
-fn die_with_spawner(setup: &Setup<'_>, descriptors: &Descriptors) -> io::Result<()> {
+fn die_with_spawner(setup: &Setup<'_>, report: &OwnedFd) -> io::Result<()> {
     // With a process namespace the kernel ends everything below its first process. Without one, this process
     // must live on for the moment it takes to do that itself.
     let signal = if setup.namespaces.has(Namespaces::PROCESS) { Signal::KILL } else { END_SIGNAL };
     set_parent_process_death_signal(Some(signal))?;
-    let mut polled = [PollFd::new(&descriptors.report, PollFlags::empty())];
+    let mut polled = [PollFd::new(report, PollFlags::empty())];
     poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))?;
     if polled[0].revents().contains(PollFlags::HUP) {
         return Err(io::Error::new(io::ErrorKind::BrokenPipe, "the spawner has gone"));
@@ -203,15 +222,15 @@ fn die_with_spawner(setup: &Setup<'_>, descriptors: &Descriptors) -> io::Result<
     Ok(())
 }
 
-/// Keeps the four descriptors and null on 0, 1 and 2: neither the node's standard error nor the control socket
-/// lives on in here.
-fn close_the_rest(descriptors: &Descriptors) -> io::Result<()> {
+/// Keeps these descriptors and null on 0, 1 and 2: neither the node's standard error nor the control socket lives on in
+/// here.
+fn close_the_rest(report: &OwnedFd, program: &[&OwnedFd]) -> io::Result<()> {
     let null = File::options().read(true).write(true).open("/dev/null")?;
     rustix::stdio::dup2_stdin(&null)?;
     rustix::stdio::dup2_stdout(&null)?;
     rustix::stdio::dup2_stderr(&null)?;
-    let keep = [&descriptors.input, &descriptors.output, &descriptors.error, &descriptors.report];
-    let mut keep: Vec<i32> = keep.into_iter().map(AsRawFd::as_raw_fd).collect();
+    let mut keep: Vec<i32> = program.iter().map(|kept| kept.as_raw_fd()).collect();
+    keep.push(report.as_raw_fd());
     keep.extend([0, 1, 2, null.as_raw_fd()]);
     system::close_all_but(&keep)
 }

@@ -60,7 +60,7 @@ pub(super) fn settle(setup: &Setup<'_>, found: &mut Found) -> Result<(), Failure
 
 /// The cgroup namespace begins where this process is now, in its own cgroup if it has one; the time namespace is
 /// for the program, which is a child of this process.
-fn enter_late(late: Namespaces, found: &mut Found) {
+pub(super) fn enter_late(late: Namespaces, found: &mut Found) {
     if late.has(Namespaces::CGROUP) {
         let entered = enter_namespaces(Namespaces::CGROUP);
         found.record(LayerName::CgroupNamespace, described(entered));

@@ -1,5 +1,8 @@
 //! From an order to a process.
 
+mod ready;
+
+use std::cell::RefCell;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -9,6 +12,8 @@ use std::time::Instant;
 
 use rustix::process::{PidfdFlags, pidfd_open};
 
+use self::ready::Ready;
+pub(crate) use self::ready::watch_mounts;
 use super::children::{Child, Progress, Telling};
 use super::homes::Homes;
 use super::plan::Plan;
@@ -42,6 +47,8 @@ pub(crate) struct Launcher {
     boxed: Result<Vec<Layer>, String>,
     /// Whether each child mounts its home on the one folder, or has a folder in it.
     homes_are_mounts: bool,
+    /// For the next box.
+    ready: RefCell<Option<Ready>>,
 }
 
 // === impl Launcher ===
@@ -71,6 +78,7 @@ impl Launcher {
             layers: Vec::new(),
             boxed: Err("not tried".to_owned()),
             homes_are_mounts: true,
+            ready: RefCell::new(None),
         };
         let tried = launcher.try_out(&Order::trial(None, Network::Host, Limits::default()));
         launcher.layers = tried.map_err(|failure| {
@@ -108,9 +116,11 @@ impl Launcher {
     /// Does what the next child of the kind would have to wait for.
     pub(crate) fn prepare(&self) {
         self.cgroups.prepare();
+        self.make_ready();
     }
 
     pub(crate) fn clean_up(&self) {
+        self.forget_ready();
         self.homes.remove();
         self.cgroups.remove();
     }
@@ -146,6 +156,10 @@ impl Launcher {
 
     fn start(&self, id: u64, order: &Order, trial: bool, stdio: [OwnedFd; 3]) -> Result<Child, Failure> {
         let failed = |what: &'static str| move |error: io::Error| Failure::setup(what, &error);
+        let stdio = match self.use_ready(order, trial, stdio) {
+            Ok(child) => return Ok(child),
+            Err(stdio) => stdio,
+        };
         let boxed = order.root.is_some();
         let hidden = self.hidden_from(order)?;
         let bare = order.confinement == Confinement::Restricted;

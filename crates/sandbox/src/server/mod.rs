@@ -7,6 +7,7 @@ mod measure;
 mod plan;
 mod watch;
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -15,7 +16,7 @@ use rustix::process::{
 };
 
 use self::children::{Children, Telling};
-use self::launch::Launcher;
+use self::launch::{Launcher, watch_mounts};
 use self::watch::{Watch, Woken};
 use crate::harden::harden_process;
 use crate::limits::{CHILDREN_MAX, MESSAGE_BYTES_MAX};
@@ -58,8 +59,10 @@ fn begin() -> io::Result<()> {
     };
     let ready = Notice::Ready { layers: launcher.layers().to_vec(), boxed: launcher.boxed().clone() };
     notify(&socket, &ready)?;
-    let children = Children::new(Watch::new(&socket)?);
-    Server { socket, launcher, children, buffer, boxed: false }.serve()
+    let (watch, mounts) = (Watch::new(&socket)?, watch_mounts()?);
+    watch.add_mounts(&mounts)?;
+    let children = Children::new(watch);
+    Server { socket, launcher, children, buffer, boxed: false, _mounts: mounts }.serve()
 }
 
 struct Server {
@@ -69,6 +72,8 @@ struct Server {
     buffer: Vec<u8>,
     /// Whether there has been a child in a root of its own, so that there may be more.
     boxed: bool,
+    /// Watched.
+    _mounts: File,
 }
 
 // === impl Server ===
@@ -83,7 +88,10 @@ impl Server {
 
     fn serve_all(&mut self) -> io::Result<()> {
         loop {
-            let Woken { asked, children } = self.children.wait()?;
+            let Woken { asked, remounted, children } = self.children.wait()?;
+            if remounted {
+                self.launcher.forget_ready();
+            }
             if asked && !self.answer()? {
                 return Ok(());
             }

@@ -12,6 +12,9 @@ const EVENTS: usize = 64;
 /// The number that stands for the node; children are counted from 1.
 const NODE: u64 = u64::MAX;
 
+/// The number that stands for the machine's mounts.
+const MOUNTS: u64 = u64::MAX - 1;
+
 /// What is watched.
 pub(crate) struct Watch(OwnedFd);
 
@@ -19,6 +22,8 @@ pub(crate) struct Watch(OwnedFd);
 pub(crate) struct Woken {
     /// The node asks.
     pub(crate) asked: bool,
+    /// The machine's mounts have changed.
+    pub(crate) remounted: bool,
     /// Children, perhaps more than once.
     pub(crate) children: Vec<u64>,
 }
@@ -37,6 +42,11 @@ impl Watch {
         Ok(epoll::add(&self.0, descriptor, EventData::new_u64(child), EventFlags::IN)?)
     }
 
+    /// Watches the machine's mounts.
+    pub(crate) fn add_mounts(&self, mounts: impl AsFd) -> io::Result<()> {
+        Ok(epoll::add(&self.0, mounts, EventData::new_u64(MOUNTS), EventFlags::PRI | EventFlags::ET)?)
+    }
+
     /// Stops watching a descriptor, closed or not: a copy of it may live on for a moment in a process being started.
     pub(crate) fn forget(&self, descriptor: BorrowedFd<'_>) {
         let _ = epoll::delete(&self.0, descriptor);
@@ -49,10 +59,11 @@ impl Watch {
             Err(rustix::io::Errno::INTR) => &mut [],
             Err(error) => return Err(error.into()),
         };
-        let mut woken = Woken { asked: false, children: Vec::new() };
+        let mut woken = Woken { asked: false, remounted: false, children: Vec::new() };
         for event in events {
             match event.data.u64() {
                 NODE => woken.asked = true,
+                MOUNTS => woken.remounted = true,
                 child => woken.children.push(child),
             }
         }

@@ -130,7 +130,7 @@ impl Request {
 // === impl Order ===
 
 impl Order {
-    fn write(&self, w: &mut Writer) {
+    pub(super) fn write(&self, w: &mut Writer) {
         w.bytes(&self.program);
         w.list(&self.arguments, |w, argument| w.bytes(argument));
         w.optional(self.directory.as_ref(), |w, path| w.bytes(path.as_os_str()));
@@ -152,7 +152,7 @@ impl Order {
         write_confinement(w, &self.confinement);
     }
 
-    fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
+    pub(super) fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
         Ok(Self {
             program: r.bytes()?,
             arguments: r.list(Reader::bytes)?,

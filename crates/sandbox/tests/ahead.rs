@@ -1,0 +1,150 @@
+//! What is made before its order comes is no different, knows nothing of other orders, and is never in the way.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use common::{Ended, children_of, eventually, run, spawner, state_and_parent};
+use ringfence_sandbox::{Child, Command, ExitStatus, Network, Root, Spawner};
+
+#[test]
+#[ignore = "becomes the spawner"]
+fn the_spawner() {
+    ringfence_sandbox::become_spawner_if_asked();
+}
+
+fn boxed(script: &str) -> Command {
+    Command::new("sh").argument("-c").argument(script).root(Root::system()).network(Network::Gateway)
+}
+
+/// Starts a box that sleeps; it, its spawner, and what was made ahead for the next.
+async fn one(spawner: &Spawner) -> (Child, u32, u32) {
+    let child = spawner.spawn(&boxed("exec sleep 1000")).await.unwrap();
+    let (_, of) = state_and_parent(child.process.pid()).unwrap();
+    let own = child.process.pid();
+    let mut ahead = None;
+    assert!(eventually(|| {
+        ahead = children_of(of).iter().map(|(pid, _)| *pid).find(|pid| *pid != own);
+        ahead.is_some()
+    }));
+    (child, of, ahead.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_box_is_the_one_that_was_made_ahead_and_no_different() {
+    let spawner = spawner(&[]);
+    let (first, _, ahead) = one(&spawner).await;
+    let second = spawner.spawn(&boxed("exec sleep 1000")).await.unwrap();
+    assert_eq!(second.process.pid(), ahead);
+    assert_eq!(second.process.layers(), first.process.layers());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_box_looks_the_same_from_inside() {
+    let spawner = spawner(&[]);
+    // Descriptors, mounts, addresses, capabilities and limits, and the order of things that listen.
+    let script = "ls -l /proc/self/fd | awk '{print $9, $10, $11}' | sed 's/[0-9]\\{3,\\}/N/g'; \
+        sed 's/[0-9]*:[0-9]* //' /proc/self/mountinfo | cut -d' ' -f3-; awk '{print $2}' /proc/net/tcp6 | sort; \
+        grep -E 'Cap|Seccomp:|NoNew|Uid' /proc/self/status; cat /proc/self/limits; hostname; id; env | sort";
+    let command = boxed(script).variable("SECRET", "hunter2");
+    let Ended { stdout: first, stderr, .. } = run(&spawner, &command).await;
+    assert!(first.contains("/work") && first.contains("SECRET=hunter2"), "{first}{stderr}");
+    for _ in 0..3 {
+        let Ended { stdout, .. } = run(&spawner, &command).await;
+        assert_eq!(stdout, first);
+    }
+    let other = run(&spawner, &boxed("env; grep -c . /proc/uptime")).await;
+    assert!(!other.stdout.contains("SECRET"), "{}", other.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_clock_of_a_box_begins_with_its_order() {
+    let spawner = spawner(&[]);
+    let (_first, _, ahead) = one(&spawner).await;
+    tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+    let mut second = spawner.spawn(&boxed("cut -d. -f1 /proc/uptime; exec sleep 1000")).await.unwrap();
+    assert_eq!(second.process.pid(), ahead);
+    let mut up = [0; 2];
+    tokio::io::AsyncReadExt::read_exact(&mut second.stdout, &mut up).await.unwrap();
+    assert_eq!(&up, b"0\n", "{up:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_children_go_past_what_was_made_ahead() {
+    let spawner = spawner(&[]);
+    let (_first, _, ahead) = one(&spawner).await;
+    let without = Command::new("true").root(Root::system()).network(Network::None);
+    for command in [common::shell("true"), without] {
+        let child = spawner.spawn(&command).await.unwrap();
+        assert_ne!(child.process.pid(), ahead);
+    }
+    assert!(state_and_parent(ahead).is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_has_died_is_no_failure_of_the_next_box() {
+    let spawner = spawner(&[]);
+    let (_first, _, ahead) = one(&spawner).await;
+    let pid = rustix::process::Pid::from_raw(ahead.cast_signed()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    assert!(eventually(|| state_and_parent(ahead).is_none_or(|(state, _)| state == 'Z')));
+    let Ended { status, stdout, .. } = run(&spawner, &boxed("echo fine")).await;
+    assert_eq!((status, stdout.as_str()), (ExitStatus::Exited(0), "fine\n"));
+    assert!(eventually(|| state_and_parent(ahead).is_none()), "it is buried");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_was_made_ahead_outlives_its_spawner() {
+    let spawner = spawner(&[]);
+    let (first, of, ahead) = one(&spawner).await;
+    let folders = cgroups(first.process.pid());
+    assert!(folders.iter().all(|folder| folder.exists()), "{folders:?}");
+    drop((first, spawner));
+    assert!(eventually(|| [of, ahead].iter().all(|pid| state_and_parent(*pid).is_none())));
+    assert!(eventually(|| folders.iter().all(|folder| !folder.exists())), "{folders:?}");
+}
+
+/// The spawner's own folders among the cgroups of a box, in which those of all its boxes are.
+fn cgroups(pid: u32) -> Vec<PathBuf> {
+    let lines = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    let entered =
+        lines.lines().filter_map(|line| line.split(':').nth(2)).filter(|path| path.contains("/ringfence-"));
+    let mut folders = Vec::new();
+    for path in entered {
+        let own = Path::new(path.trim_start_matches('/')).parent().unwrap();
+        let hierarchies = fs::read_dir("/sys/fs/cgroup").unwrap().flatten().map(|entry| entry.path());
+        let all = hierarchies.chain([PathBuf::from("/sys/fs/cgroup")]).map(|hierarchy| hierarchy.join(own));
+        folders.extend(all.filter(|folder| folder.exists()));
+    }
+    folders
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_was_mounted_since_is_seen_and_one_that_is_unmounted_is_let_go() {
+    if !rustix::process::geteuid().is_root() {
+        // It takes a mount of the machine.
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().canonicalize().unwrap().join("disk");
+    fs::create_dir(&place).unwrap();
+    let spawner = spawner(&[]);
+    let (_first, _, before) = one(&spawner).await;
+    rustix::mount::mount("none", &place, "tmpfs", rustix::mount::MountFlags::empty(), None).unwrap();
+    let mounted = fs::write(place.join("file"), "on the disk\n");
+    assert!(eventually(|| state_and_parent(before).is_none()), "it would keep what is mounted");
+    let root = Root::system().read_only(&place, "/disk");
+    let command = Command::new("cat").argument("/disk/file").root(root).network(Network::Gateway);
+    let said = run(&spawner, &command).await;
+    rustix::mount::unmount(&place, rustix::mount::UnmountFlags::empty()).unwrap();
+    mounted.unwrap();
+    assert_eq!(said.stdout, "on the disk\n", "{}", said.stderr);
+}
+
+#[test]
+fn all_of_this_holds_for_an_ordinary_user_too() {
+    common::as_nobody(8);
+}
