@@ -29,6 +29,12 @@ pub fn python(environment: &str) -> PathBuf {
     installed(&folder().join("python").join(environment).join("bin/python"))
 }
 
+/// The folder with `uv`.
+pub fn tools() -> PathBuf {
+    let uv = installed(&folder().join("python/tools/bin/uv"));
+    uv.parent().unwrap_or(&uv).to_owned()
+}
+
 /// A client script of these tests.
 pub fn script(name: &str) -> PathBuf {
     installed(&repository().join("tests/parts/python/clients").join(name))

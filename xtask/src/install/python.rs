@@ -8,7 +8,7 @@ use crate::place::Place;
 use crate::program;
 
 /// The environments; each is made from `requirements-NAME.txt`.
-const ENVIRONMENTS: [&str; 2] = ["agents", "langgraph"];
+const ENVIRONMENTS: [&str; 3] = ["agents", "langgraph", "tools"];
 
 /// The oldest Python that the pinned versions run on.
 const OLDEST: &str = "import sys, ensurepip; sys.exit(sys.version_info < (3, 11))";

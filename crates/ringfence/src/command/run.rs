@@ -17,6 +17,9 @@ use crate::show::{add, field};
 /// How often it is looked whether a run has ended, once it writes nothing any more.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// How often it is looked what a run waits for.
+const LOOK_AT_WAITING: Duration = Duration::from_millis(500);
+
 /// Start an agent in a sandbox, follow it, and exit with its status
 #[derive(Debug, Args)]
 #[command(
@@ -74,6 +77,7 @@ impl Run {
         tokio::select! {
             followed = follow(&client, &run, output.is_json()) => followed?,
             failure = interrupted(&client, &run) => return Err(failure),
+            failure = tell_what_it_waits_for(&client, &run, output.is_json()) => return Err(failure),
         }
         let ended = ended(&client, &run).await?;
         if output.is_json() {
@@ -86,6 +90,27 @@ impl Run {
             status => Err(Failure::said(Exit::Program(status))),
         }
     }
+}
+
+/// Says on standard error what a run waits for before it begins. Returns only when the node cannot be asked any more.
+async fn tell_what_it_waits_for(client: &Client, run: &str, is_json: bool) -> Failure {
+    let mut told = String::new();
+    while !is_json {
+        let view = match client.get(&format!("/api/v1/runs/{run}")).await {
+            Ok(view) => view,
+            Err(failure) => return failure,
+        };
+        if !["queued", "starting"].contains(&&*field(&view, "state")) {
+            break;
+        }
+        let awaited = field(&view, "waits_for");
+        if awaited != told && !awaited.is_empty() {
+            eprintln!("ringfence: {run} waits for {}", crate::safe(&awaited));
+        }
+        told = awaited;
+        tokio::time::sleep(LOOK_AT_WAITING).await;
+    }
+    std::future::pending().await
 }
 
 /// Prints what the run writes, each stream to its own.

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::recipe::{Ingredients, Recipe};
 use super::store::{Draft, InUse, Store};
 use super::tools::Tools;
-use super::words;
+use super::words::{self, Failure};
 use crate::limits::{
     BUILD_MEMORY_BYTES, BUILD_PROCESSES, DISK_LEFT_BYTES, ENVIRONMENT_FILES_MAX, LOOK_AT_BUILD,
 };
@@ -53,6 +53,7 @@ struct End {
     why: EndedBy,
     reason: String,
     exit: Option<Exit>,
+    said: Vec<String>,
 }
 
 /// Where the draft is inside, and in it what is made: programs remember where they were installed.
@@ -87,21 +88,23 @@ impl Order {
         inner: &Arc<Inner>,
         store: &Arc<Store>,
         stop: &CancellationToken,
-    ) -> Result<InUse, String> {
-        let spawner = inner.spawner.as_ref().ok_or("this node starts no programs")?;
+    ) -> Result<InUse, Failure> {
+        let spawner = inner.spawner.as_ref();
+        let spawner = spawner.ok_or_else(|| Failure::new("this node starts no programs"))?;
         let run = inner.kernel.queue_build(&self.workspace, self.recipe.builder()).await;
-        let run = run.map_err(|error| error.to_string())?;
+        let run = run.map_err(|error| Failure::new(error.to_string()))?;
         let built = self.in_a_run(inner, spawner, store, stop, &run).await;
         let (end, built) = match built {
             Ok((end, in_use)) => (end, Ok(in_use)),
-            Err(end) => {
+            Err(mut end) => {
+                let said = std::mem::take(&mut end.said);
                 let told = format!(
                     "its environment cannot be built from {} (run {}): {}",
                     self.recipe.name(),
                     run.id,
                     end.reason
                 );
-                (end, Err(told))
+                (end, Err(Failure { told, said }))
             }
         };
         let step = RunStep::Ended { why: end.why, reason: end.reason, exit: end.exit, output_bytes: 0 };
@@ -134,8 +137,8 @@ impl Order {
         step(&inner.kernel, run, RunStep::Running { layers }).await?;
         let end = self.watch(inner, child, &draft, run, stop).await?;
         let in_use = self.take_in(store, draft).await.map_err(|error| End {
-            reason: format!("what was built cannot be kept: {error}"),
-            ..end.clone_failed()
+            exit: end.exit,
+            ..End::start(format!("what was built cannot be kept: {error}"))
         })?;
         Ok((end, in_use))
     }
@@ -157,7 +160,7 @@ impl Order {
             tokio::select! {
                 biased;
                 status = process.exited() => return self.judge(status, &stderr.tail()),
-                (why, reason) = inner.kernel.run_over(run) => return Err(End { why, reason, exit: None }),
+                (why, reason) = inner.kernel.run_over(run) => return Err(End::new(why, &reason)),
                 () = inner.shutdown.cancelled() => {
                     return Err(End::new(EndedBy::Node, "the node stopped"));
                 }
@@ -186,10 +189,10 @@ impl Order {
         };
         if status.success() {
             let reason = format!("it was built from {}", self.recipe.name());
-            return Ok(End { why: EndedBy::Program, reason, exit: Some(exit) });
+            return Ok(End { exit: Some(exit), ..End::new(EndedBy::Program, &reason) });
         }
-        let reason = words::failed(&self.recipe, &status.to_string(), said);
-        Err(End { why: EndedBy::Program, reason, exit: Some(exit) })
+        let Failure { told, said } = words::failed(&self.recipe, &status.to_string(), said);
+        Err(End { why: EndedBy::Program, reason: told, exit: Some(exit), said })
     }
 
     /// Why it may not go on, if it takes too much of the disk.
@@ -293,6 +296,10 @@ impl Order {
                 ("npm_config_cache", "/agent/cache"),
                 ("npm_config_userconfig", "/agent/tmp/npmrc"),
                 ("npm_config_globalconfig", "/agent/tmp/global-npmrc"),
+                // It tries again what will not be otherwise, too.
+                ("npm_config_fetch_retry_factor", "2"),
+                ("npm_config_fetch_retry_mintimeout", "500"),
+                ("npm_config_fetch_retry_maxtimeout", "5000"),
             ],
         };
         all.extend(own.iter().map(|(name, value)| (*name, (*value).to_owned())));
@@ -304,16 +311,11 @@ impl Order {
 
 impl End {
     fn new(why: EndedBy, reason: &str) -> Self {
-        Self { why, reason: reason.to_owned(), exit: None }
+        Self { why, reason: reason.to_owned(), exit: None, said: Vec::new() }
     }
 
     fn start(reason: String) -> Self {
-        Self { why: EndedBy::Start, reason, exit: None }
-    }
-
-    /// The same, for what failed after the program's own end.
-    fn clone_failed(&self) -> Self {
-        Self { why: EndedBy::Start, reason: String::new(), exit: self.exit }
+        Self { why: EndedBy::Start, reason, exit: None, said: Vec::new() }
     }
 }
 

@@ -20,6 +20,7 @@ mod words;
 
 pub use building::BuildSettings;
 pub use recipe::{Recipe, RecipeError};
+pub(crate) use words::Failure;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -57,7 +58,7 @@ pub(crate) struct Ready {
 }
 
 /// What became of a build.
-type Built = Option<Result<Arc<InUse>, Arc<str>>>;
+type Built = Option<Result<Arc<InUse>, Failure>>;
 
 /// A build under way. It is called off when everybody who waits for it has gone.
 struct Build {
@@ -94,9 +95,10 @@ impl Inner {
         run: &Run,
         recipe: &Recipe,
         settings: &BuildSettings,
-    ) -> Result<Ready, String> {
-        let failed =
-            |error: RecipeError| format!("its environment cannot be built from {}: {error}", recipe.name());
+    ) -> Result<Ready, Failure> {
+        let failed = |error: RecipeError| {
+            Failure::new(format!("its environment cannot be built from {}: {error}", recipe.name()))
+        };
         let (builder, found) = (recipe.builder(), look(recipe.clone()).await.map_err(failed)?);
         let (ingredients, tools) = found;
         let key = key(recipe, &ingredients, &tools);
@@ -118,9 +120,9 @@ impl Inner {
         self.prepares(run.id, None);
         match built {
             Ok(Some(Ok(in_use))) => Ok(Ready { builder, in_use }),
-            Ok(Some(Err(error))) => Err(error.to_string()),
+            Ok(Some(Err(failure))) => Err(failure),
             // Whoever built it has gone without a word.
-            Ok(None) | Err(_) => Err("the build of its environment was called off".to_owned()),
+            Ok(None) | Err(_) => Err(Failure::new("the build of its environment was called off")),
         }
     }
 
@@ -138,17 +140,17 @@ impl Inner {
         self.tasks.spawn(async move {
             let done = inner.build(&order, &stop).await;
             inner.environments.builds.lock().remove(&order.key);
-            tell.send_replace(Some(done.map(Arc::new).map_err(Arc::from)));
+            tell.send_replace(Some(done.map(Arc::new)));
         });
         build
     }
 
-    async fn build(self: &Arc<Self>, order: &Order, stop: &CancellationToken) -> Result<InUse, String> {
-        let called_off = || "the build of its environment was called off".to_owned();
+    async fn build(self: &Arc<Self>, order: &Order, stop: &CancellationToken) -> Result<InUse, Failure> {
+        let called_off = || Failure::new("the build of its environment was called off");
         let _place = tokio::select! {
             place = self.environments.places.acquire() => place.map_err(|_| called_off())?,
             () = stop.cancelled() => return Err(called_off()),
-            () = self.shutdown.cancelled() => return Err("the node stopped".to_owned()),
+            () = self.shutdown.cancelled() => return Err(Failure::new("the node stopped")),
         };
         // Somebody may have built it since it was looked for.
         if let Some(in_use) = self.environments.get(order.key).await {

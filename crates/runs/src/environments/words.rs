@@ -5,32 +5,48 @@ use ringfence_types::Builder;
 use super::recipe::Recipe;
 
 /// Lines of what a builder said last that are told.
-const LINES_MAX: usize = 8;
+const LINES_MAX: usize = 40;
 
-/// Characters of these together.
-const CHARACTERS_MAX: usize = 600;
+/// Characters of these that stand where a run's end is told: all of them are in its output.
+const CHARACTERS_MAX: usize = 160;
 
-/// What went wrong, in the builder's own words as far as they go.
-pub(super) fn failed(recipe: &Recipe, status: &str, said: &str) -> String {
+/// A build that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// What went wrong, and the way out.
+    pub told: String,
+    /// The last lines of what the builder said.
+    pub said: Vec<String>,
+}
+
+/// What went wrong: in the builder's own words, as far as they go, after the way out.
+pub(super) fn failed(recipe: &Recipe, status: &str, said: &str) -> Failure {
     let builder = match recipe.builder() {
         Builder::Python => "uv",
         Builder::Node => "npm",
     };
-    let last = last_words(said);
+    let lines = last_lines(said);
     let way_out = way_out(recipe, said);
-    if last.is_empty() {
-        return format!("{builder} {status} and said nothing; {way_out}");
-    }
-    format!("{builder} {status}: {last}; {way_out}")
+    let start: String = lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" | ");
+    let start: String = start.chars().take(CHARACTERS_MAX).collect();
+    let start = if start.is_empty() { "it said nothing".to_owned() } else { start };
+    Failure { told: format!("{builder} {status}; {way_out}. It said: {start}"), said: lines }
 }
 
-/// The end of a stranger's text on one line, so that it cannot steer a terminal or pass for a line of a log.
-fn last_words(said: &str) -> String {
-    let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let from = lines.len().saturating_sub(LINES_MAX);
-    let joined = lines[from..].join(" | ");
-    let start = joined.char_indices().rev().nth(CHARACTERS_MAX - 1).map_or(0, |(at, _)| at);
-    joined[start..].chars().flat_map(escaped).collect()
+/// The end of a stranger's text, escaped, so that it cannot steer a terminal or pass for a line of a log.
+fn last_lines(said: &str) -> Vec<String> {
+    let is_telling = |line: &&str| !line.trim().is_empty() && !line.contains("A complete log of this run");
+    let lines: Vec<&str> = said.lines().filter(is_telling).collect();
+    let last = &lines[lines.len().saturating_sub(LINES_MAX)..];
+    last.iter().map(|line| line.chars().flat_map(escaped).collect()).collect()
+}
+
+// === impl Failure ===
+
+impl Failure {
+    pub(super) fn new(told: impl Into<String>) -> Self {
+        Self { told: told.into(), said: Vec::new() }
+    }
 }
 
 fn escaped(character: char) -> Vec<char> {
@@ -75,20 +91,20 @@ mod tests {
     #[test]
     fn the_last_words_are_bounded_and_command_no_terminal() {
         let recipe = Recipe::Requirements("requirements.txt".into());
-        let said = format!("{}\nthe end\u{1b}[31m\n", "x".repeat(5_000));
-        let told = failed(&recipe, "exited with code 2", &said);
-        assert!(told.len() < 1_000 && told.contains("the end\\u{1b}[31m"), "{told}");
-        assert!(failed(&recipe, "ended by signal 9", "").contains("said nothing"));
+        let said = format!("{}\nthe end\u{1b}[31m\n\n", "x\n".repeat(5_000));
+        let failure = failed(&recipe, "exited with code 2", &said);
+        assert!(failure.told.chars().count() < 400, "{}", failure.told);
+        assert_eq!((failure.said.len(), failure.said.last().unwrap().as_str()), (40, "the end\\u{1b}[31m"));
+        assert!(failed(&recipe, "ended by signal 9", "").told.contains("said nothing"));
     }
 
     #[test]
     fn the_way_out_fits_what_went_wrong() {
         let python = Recipe::Requirements("requirements.txt".into());
-        let told = failed(&python, "exited with code 1", "error: Hash mismatch for `one==1.0`");
-        assert!(told.contains("find out why"), "{told}");
-        let told = failed(&python, "exited with code 1", "one has no usable wheels");
-        assert!(told.contains("only wheels"), "{told}");
+        let told = |recipe: &Recipe, said: &str| failed(recipe, "exited with code 1", said).told;
+        assert!(told(&python, "error: Hash mismatch for `one==1.0`").contains("find out why"));
+        assert!(told(&python, "one has no usable wheels").contains("only wheels"));
         let node = Recipe::PackageLock("package-lock.json".into());
-        assert!(failed(&node, "exited with code 1", "npm error code EINTEGRITY").contains("integrity"));
+        assert!(told(&node, "npm error code EINTEGRITY").contains("`integrity`"));
     }
 }
