@@ -177,18 +177,24 @@ fn the_program_of_an_agent_and_what_it_may_use_are_read_and_mistakes_told() {
         ))
     };
     let run = format!(
-        "{{ command: [python3, agent.py], files: '{shown}', env: {{ A: b }}, stdin: true, require: [seccomp, landlock], \
+        "{{ command: [python3, agent.py], files: '{shown}', env: {{ A: b }}, stdin: true, require: [seccomp, landlock], state: {{ size: 8Mi }}, \
          mounts: [{{ source: '{own}', target: /data, writable: true }}] }}"
     );
-    let fine =
-        config(&agent(&run, "memory: 512Mi, cpu: 1.5, processes: off, disk: 1Mi, output: 64Ki, idle: 2m"));
+    let fine = config(&agent(
+        &run,
+        "memory: 512Mi, cpu: 1.5, processes: off, disk: 1Mi, output: 64Ki, idle: 2m, artifacts: off",
+    ));
     let read = &fine.workspaces[0].agents[0];
     let program = read.run.as_ref().unwrap();
     assert_eq!((program.command.len(), program.mounts.len(), program.require.len()), (2, 1, 2));
     let limits = read.limits.sandbox;
     assert_eq!((limits.memory, limits.cpu_percent, limits.processes), (Some(512 << 20), Some(150), None));
     assert_eq!((limits.disk, limits.output, limits.idle.unwrap().as_secs()), (1 << 20, 64 << 10, 120));
-    let run = "{ command: [], files: /no/such/folder, env: { K: 'env:KEY' }, require: [secomp], \
+    assert_eq!((limits.artifacts, program.state), (None, Some(8 << 20)));
+    let usual = config(&agent("{ command: [sh] }", "memory: 1Gi"));
+    let usual = &usual.workspaces[0].agents[0];
+    assert_eq!((usual.limits.sandbox.artifacts, usual.run.as_ref().unwrap().state), (Some(64 << 20), None));
+    let run = "{ command: [], state: { size: 1Ki, keep: 3 }, files: /no/such/folder, env: { K: 'env:KEY' }, require: [secomp], \
                mounts: [{ source: /usr, target: /proc/x }, { source: /usr, target: /a/../b }] }";
     let said = said(&agent(run, "memory: 1Ki, cpu: 1.234"));
     for part in [
@@ -198,6 +204,8 @@ fn the_program_of_an_agent_and_what_it_may_use_are_read_and_mistakes_told() {
         "`seccomp`",
         "not in /proc",
         "`memory` must be at least 64Ki",
+        "`size` must be at least 64Ki",
+        "`keep`",
         "processors are a number",
     ] {
         assert!(said.contains(part), "{part}: {said}");
@@ -229,4 +237,36 @@ fn what_an_agent_can_change_holds_nothing_that_decides_what_agents_may_do() {
     let both = format!("{}, {{ source: out/cache, target: /y }}", writable("out"));
     let said = read(&both).unwrap_err().render();
     assert!(said.contains("out/cache, which is shown"), "{said}");
+}
+
+#[test]
+fn agents_of_which_runs_may_start_runs_have_programs_and_mistakes_are_told() {
+    let agents = |spawn: &str| {
+        workspace(&format!(
+            "    agents: {{ lead: {{ spawn: {spawn}, run: {{ command: [sh] }} }}, researcher: {{ spawn: [lead], run: {{ command: [sh] }} }}, plain: {{}} }}\n    \
+             policy: safety-policy.yaml\n"
+        ))
+    };
+    let fine = read(&agents("[researcher, lead]")).unwrap();
+    let lead = &fine.config.workspaces[0].agents[0];
+    assert_eq!(
+        lead.spawn.iter().map(AsRef::as_ref).collect::<Vec<&str>>(),
+        ["researcher", "lead"],
+        "a circle is fine"
+    );
+    for (spawn, part) in [
+        ("[reseacher]", "`researcher`"),
+        ("[plain]", "no agent `plain` with a program"),
+        ("[a b]", "an agent:"),
+        ("true", "`spawn` must be a list"),
+    ] {
+        let shown = said(&agents(spawn));
+        assert!(shown.contains(part), "{spawn}: {shown}");
+    }
+    let twice = read(&agents("[lead, lead]")).unwrap().warnings;
+    assert!(twice.iter().any(|remark| remark.message.contains("stands here twice")));
+    let own = said(&workspace(
+        "    tools: { ringfence: { url: 'http://127.0.0.1:1/mcp' } }\n    policy: safety-policy.yaml\n",
+    ));
+    assert!(own.contains("no server can be called `ringfence`"), "{own}");
 }

@@ -2,6 +2,7 @@
 
 use ringfence_control::shown;
 use ringfence_json::{Object, Value};
+use ringfence_types::format_size;
 
 /// The most characters of arguments or a result that are shown at once.
 const JSON_CHARACTERS_MAX: usize = 8000;
@@ -21,6 +22,13 @@ pub fn field(object: &Object, name: &str) -> String {
 /// A number, or nothing.
 pub fn number(object: &Object, name: &str) -> String {
     object.get(name).and_then(Value::as_number).map(|number| shown::line(number.as_str())).unwrap_or_default()
+}
+
+/// So many bytes, with no more places than people read.
+pub fn size(object: &Object, name: &str) -> String {
+    let bytes = object.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let unit = [30, 20, 10].into_iter().find(|unit| bytes >> unit >= 10).unwrap_or(0);
+    format_size(bytes >> unit << unit)
 }
 
 /// A list of texts with commas between; a dash if there are none.
@@ -99,6 +107,20 @@ fn pretty(value: &Value, depth: usize, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_are_short() {
+        for (bytes, shown) in [
+            (0_u64, "0"),
+            (1_000, "1000"),
+            (10_240, "10Ki"),
+            (3_000_000, "2929Ki"),
+            (10 << 20, "10Mi"),
+            (10 << 30, "10Gi"),
+        ] {
+            assert_eq!(size(&Object::new().with("bytes", bytes), "bytes"), shown);
+        }
+    }
 
     #[test]
     fn json_is_laid_out_and_nothing_in_it_escapes() {

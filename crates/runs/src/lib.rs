@@ -24,6 +24,7 @@ mod prune;
 mod queue;
 mod reader;
 mod runs;
+mod sparing;
 mod state;
 mod supervise;
 mod tail;

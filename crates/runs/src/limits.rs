@@ -59,6 +59,12 @@ pub const STATE_VERSIONS_MAX: usize = 8;
 /// Bytes of paths that are remembered of files with several names.
 pub(crate) const LINK_PATHS_BYTES_MAX: usize = 16 << 20;
 
+/// Bytes of the disk that what runs leave and agents keep does not take.
+pub(crate) const DISK_SPARED_BYTES: u64 = 16 << 20;
+
+/// After so many bytes it is looked again how much room there is.
+pub(crate) const LOOK_AT_DISK_BYTES: u64 = 1 << 20;
+
 /// Bytes of holes that are written out when what an agent keeps is exported.
 pub(crate) const HOLES_BYTES_MAX: u64 = 16 << 30;
 

@@ -43,6 +43,11 @@ impl Runs {
         }
     }
 
+    /// Bytes of what runs wrote and left that are kept, as far as it was counted, and how many there may be.
+    pub fn kept_bytes(&self) -> (u64, u64) {
+        (self.0.kept_bytes.load(Ordering::Relaxed), self.0.most_bytes())
+    }
+
     /// Removes the output of the oldest runs that are over, if there is more than may be kept, and says so in the log.
     pub async fn make_room(&self) {
         self.0.make_room().await;

@@ -11,7 +11,7 @@ use crate::client::{Client, encoded};
 use crate::failure::{Exit, Failure};
 use crate::fetch::{Folder, Target, fetch};
 use crate::output::Table;
-use crate::show::{field, objects};
+use crate::show::{field, objects, size};
 
 /// List what a run left in /agent/out, or fetch it
 ///
@@ -65,8 +65,7 @@ fn list(global: &Global, answer: &Object, files: &[&Object]) -> Result<(), Failu
     }
     let mut table = Table::new(["name", "size", "sha256"]);
     for file in files {
-        let bytes = file.get("bytes").and_then(Value::as_u64).unwrap_or_default();
-        table.row([field(file, "name"), format_size(bytes), field(file, "sha256")]);
+        table.row([field(file, "name"), size(file, "bytes"), field(file, "sha256")]);
     }
     output.table(&table, "nothing is kept of what it left")?;
     let left_out = objects(answer, "left_out");

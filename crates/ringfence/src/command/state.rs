@@ -9,7 +9,7 @@ use crate::client::with_query;
 use crate::failure::Failure;
 use crate::fetch::{Target, fetch};
 use crate::output::Table;
-use crate::show::{field, moment, number, objects};
+use crate::show::{field, moment, number, objects, size};
 
 #[derive(Debug, Subcommand)]
 pub enum State {
@@ -148,7 +148,6 @@ async fn list(global: &Global, workspace: Option<&str>, agent: Option<&str>) -> 
         }
         // The newest first: it is what the next run begins with.
         for (index, version) in versions.iter().rev().enumerate() {
-            let bytes = version.get("bytes").and_then(Value::as_u64).unwrap_or_default();
             let of = match number(version, "from") {
                 none if none.is_empty() => format!("{} ({})", field(version, "run"), field(version, "why")),
                 from => format!("version {from}, restored"),
@@ -157,7 +156,7 @@ async fn list(global: &Global, workspace: Option<&str>, agent: Option<&str>) -> 
             table.row(row([
                 number(version, "version"),
                 moment(version, "at"),
-                format_size(bytes),
+                size(version, "bytes"),
                 of,
                 held_by,
             ]));

@@ -7,7 +7,7 @@ use super::spend::budget_table;
 use crate::cli::Global;
 use crate::failure::Failure;
 use crate::output::{Style, Table, paint};
-use crate::show::{self, add, field, number, texts};
+use crate::show::{self, add, field, number, size, texts};
 
 /// Show the node: workspaces, runs, spend, suspensions, log
 #[derive(Debug, Args)]
@@ -56,6 +56,13 @@ fn render(status: &Object, colour: bool) -> String {
         number(status, "open_actions"),
         number(status, "waiting_approvals")
     ));
+    if let Some(kept) = status.get("kept_output").and_then(Value::as_object) {
+        lines.push(format!(
+            "  kept       {} of what runs wrote and left; beyond {} the oldest goes",
+            size(kept, "bytes"),
+            size(kept, "bytes_max")
+        ));
+    }
     if let Some(refused) = status.get("refused_configuration").and_then(Value::as_object) {
         let what = format!("a changed configuration was refused at {}", show::moment(refused, "at"));
         lines.push(paint(&what, Style::Bad, colour));

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use ringfence_types::{Digest, Hasher};
 
 use crate::limits::{COPY_BYTES, SYNC_EACH_MAX};
+use crate::sparing::Sparing;
 
 /// The name of the folder with them: of a run, and of a workspace.
 pub(crate) const FOLDER: &str = "artifacts";
@@ -107,7 +108,7 @@ impl Shelf {
 
 fn copy(from: &mut File, to: &Path, most: u64) -> Result<(u64, Digest), PutError> {
     let options = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).clone();
-    let mut to = options.open(to).map_err(PutError::Write)?;
+    let mut to = Sparing::new(options.open(to).map_err(PutError::Write)?);
     let (mut hasher, mut buffer, mut bytes) = (Hasher::new(), vec![0; COPY_BYTES], 0_u64);
     loop {
         let read = from.read(&mut buffer).map_err(PutError::Read)?;

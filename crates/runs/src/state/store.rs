@@ -18,6 +18,7 @@ use super::pack::{Packed, pack};
 use super::seal::{Opener, Place, Sealer, damaged};
 use super::unpack::unpack;
 use crate::limits::STATE_VERSIONS_MAX;
+use crate::sparing::Sparing;
 
 /// The name of a version that is being written.
 const UNFINISHED: &str = "unfinished";
@@ -88,7 +89,7 @@ impl Store {
         most: u64,
         left: Left,
     ) -> Result<(StateVersion, Packed), StateError> {
-        let fill = |sealer: &mut BufWriter<Sealer<File>>| pack(root, sealer, most);
+        let fill = |sealer: &mut BufWriter<Sealer<Sparing>>| pack(root, sealer, most);
         self.write(whose, left, fill)
     }
 
@@ -167,7 +168,7 @@ impl Store {
         &self,
         whose: Whose<'_>,
         left: Left,
-        fill: impl FnOnce(&mut BufWriter<Sealer<File>>) -> io::Result<Packed>,
+        fill: impl FnOnce(&mut BufWriter<Sealer<Sparing>>) -> io::Result<Packed>,
     ) -> Result<(StateVersion, Packed), StateError> {
         let folder = self.folder(whose);
         if !folder.is_dir() {
@@ -246,18 +247,18 @@ fn write_version(
     folder: &Path,
     key: &Key,
     place: Place,
-    fill: impl FnOnce(&mut BufWriter<Sealer<File>>) -> io::Result<Packed>,
+    fill: impl FnOnce(&mut BufWriter<Sealer<Sparing>>) -> io::Result<Packed>,
 ) -> io::Result<(Packed, Digest)> {
     let unfinished = folder.join(UNFINISHED);
     let path = version_path(folder, place.version);
     let options = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).clone();
-    let sealer = Sealer::new(options.open(&unfinished)?, key, place)?;
+    let sealer = Sealer::new(Sparing::new(options.open(&unfinished)?), key, place)?;
     // Records are small, pieces large.
     let mut out = BufWriter::with_capacity(64 << 10, sealer);
     let packed = fill(&mut out)?;
     let sealer = out.into_inner().map_err(io::IntoInnerError::into_error)?;
     let (file, digest) = sealer.finish()?;
-    file.sync_all()?;
+    file.into_inner().sync_all()?;
     fs::rename(&unfinished, path)?;
     File::open(folder)?.sync_all()?;
     Ok((packed, digest))

@@ -77,6 +77,7 @@ fn status_of(desk: &Desk) -> Object {
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
     let breakers =
         status.open_breakers.iter().map(|(workspace, upstream)| show::upstream(workspace, upstream));
+    let (kept, kept_most) = desk.runs.kept_bytes();
     let layers = desk
         .missing_layers
         .iter()
@@ -97,6 +98,7 @@ fn status_of(desk: &Desk) -> Object {
         .with("workspaces", workspaces(desk))
         .with("full_budgets", full_budgets(desk))
         .with("runs", count(status.runs))
+        .with("kept_output", Object::new().with("bytes", kept).with("bytes_max", kept_most))
         .with("open_actions", count(status.open))
         .with("waiting_approvals", count(status.waiting))
         .with("suspensions", show::list(desk.kernel.suspensions(), show::suspension))
