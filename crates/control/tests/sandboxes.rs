@@ -1,0 +1,144 @@
+//! What the configuration says of sandboxes: those of tool servers, and environments of packages.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on panics")]
+
+use std::time::Duration;
+
+use ringfence_control::config::{Loaded, Rejected, ServerSandbox, load_text};
+
+const POLICY: &str = "rules:\n  - { name: all, match: {}, decision: ALLOW }\n";
+
+/// Reads a configuration of which `root` are more keys, `tools` the tool servers and `run` the program of an agent, beside `files`.
+fn read(root: &str, tools: &str, run: &str, files: &[(&str, &str)]) -> Result<Loaded, Box<Rejected>> {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("papers")).unwrap();
+    for (name, text) in files.iter().chain(&[("safety-policy.yaml", POLICY)]) {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let text = format!(
+        "organization: acme\n{root}\nworkspaces:\n  lab:\n    tools: {{ {tools} }}\n    agents: {{ a: {{ run: {run} }} }}\n    \
+         policy: safety-policy.yaml\n"
+    );
+    load_text("ringfence.yaml", &folder.path().join("ringfence.yaml"), text).map_err(Box::new)
+}
+
+fn rejected(root: &str, tools: &str, run: &str, files: &[(&str, &str)]) -> String {
+    read(root, tools, run, files).err().map(|rejected| rejected.render()).unwrap_or_default()
+}
+
+fn warnings(loaded: &Loaded) -> String {
+    loaded.warnings.iter().map(|said| format!("{}\n", said.message)).collect()
+}
+
+const PLAIN: &str = "{ command: [sh] }";
+
+#[test]
+fn a_server_with_mounts_or_egress_has_a_sandbox_and_one_without_is_told_of() {
+    let tools = "files: { command: [serve], mounts: [{ source: papers, target: /papers, writable: true }], directory: /papers, \
+                 egress: ['a.example:443'], limits: { memory: 128Mi, processes: 8, cpu: 0.5, disk: 1Mi } }, \
+                 alone: { command: [serve], egress: [] }, \
+                 old: { command: [serve] }";
+    let loaded = read("", tools, PLAIN, &[]).unwrap();
+    let told = warnings(&loaded);
+    assert!(told.contains("server `old` has no sandbox: it sees the machine's files"), "{told}");
+    assert!(!told.contains("`files` has no sandbox") && !told.contains("`alone` has no sandbox"), "{told}");
+
+    let sandbox = |name: &str| -> Option<&ServerSandbox> {
+        let servers = &loaded.config.workspaces[0].servers;
+        servers.iter().find(|server| server.name.as_str() == name).unwrap().sandbox()
+    };
+    let files = sandbox("files").unwrap();
+    assert_eq!((files.egress.join(" "), files.mounts.len()), ("a.example:443".into(), 1));
+    assert_eq!((files.limits.memory, files.limits.processes), (Some(128 << 20), Some(8)));
+    assert_eq!((files.limits.cpu_percent, files.limits.disk), (Some(50), 1 << 20));
+    assert!(sandbox("alone").is_some_and(|alone| alone.egress.is_empty() && alone.mounts.is_empty()));
+    assert!(sandbox("old").is_none());
+}
+
+#[test]
+fn what_does_not_fit_a_servers_sandbox_is_told() {
+    for (tools, part) in [
+        ("x: { command: [s], limits: { memory: 1Gi } }", "`limits` of a server hold in a sandbox"),
+        ("x: { command: [s], egress: [], limits: { idle: 1m } }", "idle"),
+        ("x: { command: [s], egress: ['not a host!'] }", "is no grant of a host"),
+        ("x: { command: [s], mounts: [{ source: absent, target: /x }] }", "cannot be used"),
+        ("x: { command: [s], mounts: [{ source: papers, target: /etc/x }] }", "not in /proc"),
+        ("x: { command: [s], egress: [], directory: papers }", "`directory` is an absolute path inside"),
+        ("x: { url: 'http://127.0.0.1:1/', egress: [] }", "`egress` goes with `command` only"),
+        ("x: { url: 'http://127.0.0.1:1/', mounts: [] }", "`mounts` goes with `command` only"),
+        (
+            "x: { command: [s], mounts: [{ source: ., target: /x, writable: true }] }",
+            "which decides what agents may do",
+        ),
+    ] {
+        let said = rejected("", tools, PLAIN, &[]);
+        assert!(said.contains(part), "{tools}: {said}");
+    }
+    let long = format!("{}: {{ command: [s], egress: [] }}", "x".repeat(125));
+    assert!(rejected("", &long, PLAIN, &[]).contains("needs a shorter name"));
+}
+
+#[test]
+fn servers_and_agents_may_share_a_folder_and_not_lead_each_other_elsewhere() {
+    let share = |source: &str| format!("x: {{ command: [s], mounts: [{{ source: {source}, target: /x }}] }}");
+    let run = "{ command: [sh], mounts: [{ source: papers, target: /papers, writable: true }] }";
+    assert!(read("", &share("papers"), run, &[]).is_ok());
+    let said = rejected("", &share("papers/one"), run, &[("papers/one", "")]);
+    assert!(said.contains("papers/one, which is shown in a sandbox by itself"), "{said}");
+}
+
+#[test]
+fn environments_come_from_the_public_indexes_unless_others_are_named() {
+    let written = |root: &str| read(root, "", PLAIN, &[]).unwrap().config.environments;
+    let usual = written("");
+    assert_eq!(usual.python.hosts, ["pypi.org:443", "files.pythonhosted.org:443"]);
+    assert_eq!(usual.node.hosts, ["registry.npmjs.org:443"]);
+    assert_eq!((usual.size, usual.timeout), (4 << 30, Duration::from_mins(10)));
+    let own = written(
+        "environments: { python: { index: 'http://10.0.0.5:8080/simple/' }, node: { hosts: ['more.example:443'] }, size: 1Gi, timeout: 1m, kept: 2d }",
+    );
+    assert_eq!(
+        (own.python.url.as_str(), own.python.hosts.join(" ")),
+        ("http://10.0.0.5:8080/simple", "10.0.0.5:8080".into())
+    );
+    assert_eq!(own.node.hosts, ["registry.npmjs.org:443", "more.example:443"]);
+    assert_eq!(
+        (own.size, own.timeout, own.kept),
+        (1 << 30, Duration::from_mins(1), Duration::from_hours(48))
+    );
+    for (root, part) in [
+        ("environments: { python: { index: 'https://me:secret@x/' } }", "a user name or password"),
+        ("environments: { python: { hosts: ['?'] } }", "is no grant of a host"),
+        ("environments: { size: 1 }", "`size` must be at least"),
+        ("environments: { rust: {} }", "rust"),
+    ] {
+        let said = rejected(root, "", PLAIN, &[]);
+        assert!(said.contains(part) && !said.contains("secret@"), "{root}: {said}");
+    }
+}
+
+#[test]
+fn what_an_environment_cannot_be_made_of_is_told_with_the_way_out() {
+    let lock = r#"{"lockfileVersion":3,"packages":{"node_modules/a":{"resolved":"git+ssh://x"}}}"#;
+    let files = [
+        ("fine.txt", "a==1 --hash=sha256:00\n"),
+        ("bare.txt", "a==1\n"),
+        ("options.txt", "--index-url https://x.example\na==1 --hash=sha256:00\n"),
+        ("package-lock.json", lock),
+        ("package.json", "{}"),
+        ("uv.lock", "version = 1\n"),
+    ];
+    let run = |key: &str, file: &str| format!("{{ command: [python, agent.py], {key}: {file} }}");
+    assert!(read("", "", &run("python", "fine.txt"), &files).is_ok());
+    for (key, file, part) in [
+        ("python", "bare.txt", "uv pip compile --generate-hashes"),
+        ("python", "options.txt", "the option `--index-url`"),
+        ("python", "absent.txt", "cannot be used"),
+        ("python", "package.json", "neither a requirements.txt nor a uv.lock"),
+        ("python", "uv.lock", "pyproject.toml cannot be read"),
+        ("node", "package-lock.json", "has no `integrity`"),
+        ("node", "fine.txt", "is no package-lock.json"),
+    ] {
+        let said = rejected("", "", &run(key, file), &files);
+        assert!(said.contains(part), "{key}: {file}: {said}");
+    }
+}
