@@ -14,6 +14,7 @@
 mod artifacts;
 mod environments;
 mod files;
+mod images;
 mod kept;
 mod limits;
 mod nursery;
@@ -32,9 +33,10 @@ mod tree;
 
 pub use environments::{BuildSettings, Recipe, RecipeError};
 pub use files::{AgentState, StateExport};
+pub use images::{ImageError, ImageName};
 pub use limits::{ARTIFACTS_MAX, LINE_BYTES_MAX, QUEUE_MAX, STATE_VERSIONS_MAX};
 pub use output::{Follower, Line, Output, OutputError, Stream};
-pub use plan::{Mount, Plan};
+pub use plan::{Mount, Plan, Rootfs};
 pub use plans::PlansByAgent;
 pub use runs::{Options, Runs, StartError};
 pub use state::{StateError, StateVersion};

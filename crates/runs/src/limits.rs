@@ -97,3 +97,27 @@ pub(crate) const LOOK_AT_BUILD: Duration = Duration::from_secs(1);
 
 /// Bytes of the disk that builds leave free.
 pub(crate) const DISK_LEFT_BYTES: u64 = 512 << 20;
+
+/// Bytes of an image, unpacked.
+pub(crate) const IMAGE_BYTES_MAX: u64 = 16 << 30;
+
+/// Bytes of an image's layers, as they are pulled.
+pub(crate) const IMAGE_PULLED_BYTES_MAX: u64 = 8 << 30;
+
+/// Files, folders and links in all layers of an image.
+pub(crate) const IMAGE_FILES_MAX: u64 = 1_000_000;
+
+/// Layers of an image.
+pub(crate) const IMAGE_LAYERS_MAX: usize = 256;
+
+/// Bytes of a manifest or a configuration of an image.
+pub(crate) const IMAGE_DOCUMENT_BYTES_MAX: usize = 4 << 20;
+
+/// Bytes of a path in an image.
+pub(crate) const IMAGE_PATH_BYTES_MAX: usize = 4_096;
+
+/// Folders inside one another in an image.
+pub(crate) const IMAGE_DEPTH_MAX: usize = 128;
+
+/// How long one part of an answer of a registry may take.
+pub(crate) const IMAGE_PULL_TIMEOUT: Duration = Duration::from_mins(2);

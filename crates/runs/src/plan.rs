@@ -1,13 +1,14 @@
 //! What a run of an agent is made of, as the configuration has it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ringfence_kernel::Run;
-use ringfence_sandbox::{Command, LayerName, Limits, Network, Root, Trust};
+use ringfence_sandbox::{Command, DriverName, LayerName, Limits, Network, Root, Trust};
 use ringfence_types::Builder;
 
 use crate::environments::{BuildSettings, Ready, Recipe};
+use crate::images::{Image, ImageName};
 
 /// Where the agent's files are inside.
 const FILES: &str = "/agent/files";
@@ -72,6 +73,22 @@ pub struct Plan {
     pub spawns: bool,
     /// Layers without which it is refused.
     pub require: Vec<LayerName>,
+    /// What keeps it apart from the machine.
+    pub driver: DriverName,
+    /// What its root is made of.
+    pub rootfs: Rootfs,
+}
+
+/// What the root of a run is made of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Rootfs {
+    /// The machine's programs and libraries.
+    #[default]
+    Machine,
+    /// A folder of the machine.
+    Folder(PathBuf),
+    /// An image.
+    Image(ImageName),
 }
 
 /// A file or folder of the machine that is shown inside.
@@ -89,53 +106,67 @@ pub struct Mount {
 
 impl Plan {
     /// The order for the sandbox. `trust`: whom programs inside are to trust, where that is not the machine's alone;
-    /// `environments`: those of its recipes.
+    /// `environments`: those of its recipes; `image`: its root, where that is one.
     pub(crate) fn order(
         &self,
         run: &Run,
         extra: &[String],
         trust: Option<&Trust>,
         environments: &[Ready],
+        image: Option<&Image>,
     ) -> Command {
         let (program, arguments) = match self.command.split_first() {
             Some((program, arguments)) => (program.as_str(), arguments),
             // An empty program is refused by the sandbox with a reason.
             None => ("", &[][..]),
         };
-        let program = match (program.strip_prefix("./"), &self.files) {
-            (Some(file), Some(_)) => format!("{FILES}/{file}"),
-            _ => program.to_owned(),
+        let files = self.files.as_deref().map(|files| self.shown_at(files, FILES));
+        let program = match (program.strip_prefix("./"), &files) {
+            (Some(file), Some(files)) => files.join(file).into_os_string(),
+            _ => program.into(),
         };
         let mut command = Command::new(program)
             .arguments(arguments.iter().chain(extra))
-            .root(self.root(trust, environments))
-            .network(Network::Gateway)
+            .root(self.root(trust, environments, image))
+            .network(if self.driver.has_network() { Network::Gateway } else { Network::None })
             .errors_unread()
             .limits(Limits {
                 processes: self.processes,
                 memory_bytes: self.memory_bytes,
                 cpu_percent: self.cpu_percent,
                 home_bytes: self.work_bytes,
+                // Where the home cannot be bounded, each file in it is.
+                file_bytes: (!self.driver.has_mounts()).then_some(self.work_bytes),
                 ..Limits::default()
             });
-        if self.files.is_some() {
-            command = command.directory(FILES);
+        if let Some(files) = files {
+            command = command.directory(files);
         }
         for (target, bytes) in [(OUT, self.out_bytes), (STATE, self.state_bytes)] {
-            if let Some(bytes) = bytes {
+            if let Some(bytes) = bytes.filter(|_| self.driver.has_mounts()) {
                 command = command.volume(target, bytes);
             }
         }
-        for (name, value) in self.variables(run, trust.is_some()) {
+        let of_image = image.map(|image| image.environment.clone()).unwrap_or_default();
+        for (name, value) in of_image.into_iter().chain(self.variables(run, trust.is_some())) {
             command = command.variable(name, value);
         }
         self.require.iter().fold(command, |command, layer| command.require(*layer))
     }
 
-    fn root(&self, trust: Option<&Trust>, environments: &[Ready]) -> Root {
-        let mut root = Root::system();
+    /// Where something is seen: where nothing can be mounted, where it is.
+    fn shown_at<'a>(&self, source: &'a Path, target: &'a str) -> &'a Path {
+        if self.driver.has_mounts() { Path::new(target) } else { source }
+    }
+
+    fn root(&self, trust: Option<&Trust>, environments: &[Ready], image: Option<&Image>) -> Root {
+        let mut root = match (&self.rootfs, image) {
+            (_, Some(image)) => Root::folder(&image.rootfs),
+            (Rootfs::Folder(folder), None) => Root::folder(folder),
+            (Rootfs::Machine | Rootfs::Image(_), None) => Root::system(),
+        };
         if let Some(files) = &self.files {
-            root = root.read_only(files, FILES);
+            root = root.read_only(files, self.shown_at(files, FILES));
         }
         for Mount { source, target, writable } in &self.mounts {
             root = if *writable { root.writable(source, target) } else { root.read_only(source, target) };
@@ -144,8 +175,8 @@ impl Plan {
             root = root.read_only(ready.folder(), place_of(ready.builder));
         }
         match trust {
-            Some(trust) => trust.show(root),
-            None => root,
+            Some(trust) if self.driver.has_network() => trust.show(root),
+            _ => root,
         }
     }
 
@@ -169,8 +200,8 @@ impl Plan {
         all
     }
 
-    /// What every run finds in its environment, and what the configuration adds; the last of one name counts.
-    fn variables(&self, run: &Run, has_trust: bool) -> Vec<(String, String)> {
+    /// What has programs find the gateway.
+    fn of_gateway(&self) -> Vec<(String, String)> {
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let mut all = vec![
             pair("OPENAI_BASE_URL", "http://gateway/openai/v1"),
@@ -178,11 +209,6 @@ impl Plan {
             pair("ANTHROPIC_BASE_URL", "http://gateway/anthropic"),
             pair("ANTHROPIC_API_KEY", KEY),
             pair("RINGFENCE_MCP_URL", "http://gateway/mcp"),
-            pair("RINGFENCE_WORKSPACE", run.workspace.as_str()),
-            pair("RINGFENCE_AGENT", run.agent.as_str()),
-            pair("RINGFENCE_RUN", &run.id.to_string()),
-            // What is printed is seen at once.
-            pair("PYTHONUNBUFFERED", "1"),
         ];
         if self.spawns {
             all.push(pair("RINGFENCE_API_URL", "http://gateway/api/v1"));
@@ -191,8 +217,24 @@ impl Plan {
             let name = server.to_ascii_uppercase().replace('-', "_");
             all.push((format!("RINGFENCE_MCP_{name}_URL"), format!("http://gateway/mcp/{server}")));
         }
-        if has_trust {
-            all.extend(Trust::variables().map(|(name, path)| pair(name, path)));
+        all
+    }
+
+    /// What every run finds in its environment, and what the configuration adds; the last of one name counts.
+    fn variables(&self, run: &Run, has_trust: bool) -> Vec<(String, String)> {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let mut all = vec![
+            pair("RINGFENCE_WORKSPACE", run.workspace.as_str()),
+            pair("RINGFENCE_AGENT", run.agent.as_str()),
+            pair("RINGFENCE_RUN", &run.id.to_string()),
+            // What is printed is seen at once.
+            pair("PYTHONUNBUFFERED", "1"),
+        ];
+        if self.driver.has_network() {
+            all.extend(self.of_gateway());
+            if has_trust {
+                all.extend(Trust::variables().map(|(name, path)| pair(name, path)));
+            }
         }
         all.extend(self.of_environments());
         all.extend(self.environment.iter().cloned());

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::environments::Environments;
+use crate::images::{ImageName, Images};
 use crate::limits::QUEUE_MAX;
 use crate::output::{Follower, Output, OutputError};
 use crate::plan::Plan;
@@ -44,6 +45,8 @@ pub struct Options {
     pub keys: PathBuf,
     /// Where environments of packages are kept.
     pub environments: PathBuf,
+    /// Where images of containers are kept.
+    pub images: PathBuf,
     /// So many at once; the others wait.
     pub at_once: usize,
 }
@@ -73,6 +76,7 @@ pub(crate) struct Inner {
     pub directory: PathBuf,
     pub states: Store,
     pub environments: Environments,
+    pub images: Images,
     /// Who may change what an agent keeps.
     pub turns: Turns,
     /// Bytes of what runs wrote and left, as far as it was counted.
@@ -129,6 +133,7 @@ impl Runs {
             directory: options.directory,
             states: Store::new(options.states, options.keys),
             environments: Environments::open(options.environments),
+            images: Images::in_folder(options.images),
             turns: Turns::default(),
             kept_bytes: AtomicU64::new(0),
             making_room: tokio::sync::Mutex::new(()),
@@ -231,6 +236,11 @@ impl Runs {
     /// Whether this node supervises a run.
     pub fn is_living(&self, run: RunId) -> bool {
         self.0.living.lock().contains_key(&run)
+    }
+
+    /// Removes images that no configuration names and no run uses.
+    pub async fn prune_images(&self, named: &[ImageName]) {
+        self.0.images.prune(named).await;
     }
 
     /// Removes environments of packages that nobody has used for so long. Blocks.

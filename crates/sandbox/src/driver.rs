@@ -15,7 +15,7 @@ use crate::command::{Command, Limits};
 use crate::error::SpawnError;
 use crate::layer::Layers;
 use crate::network::Network;
-use crate::node::{Created, Spawner};
+use crate::node::{Child, Created, Spawner};
 use crate::oci::{self, Kind, Runtime};
 use crate::root::Root;
 
@@ -65,6 +65,14 @@ pub trait Driver: fmt::Debug + Send + Sync {
     /// # Errors
     /// What is wrong with the command, which layer is missing, or what could not be set up.
     fn create<'a>(&'a self, command: &'a Command) -> Promised<'a, Created>;
+
+    /// Makes a sandbox and starts its program.
+    ///
+    /// # Errors
+    /// As [`Self::create`], and [`Created::exec`].
+    fn spawn<'a>(&'a self, command: &'a Command) -> Promised<'a, Child> {
+        Box::pin(async move { self.create(command).await?.exec().await })
+    }
 }
 
 /// How a child is kept apart, as the spawner is told.
@@ -118,6 +126,11 @@ impl DriverName {
 
     /// Whether a program in it reaches anything: the gateway.
     pub const fn has_network(self) -> bool {
+        !matches!(self, Self::Restricted)
+    }
+
+    /// Whether things can be shown in another place than where they are, and folders be in memory.
+    pub const fn has_mounts(self) -> bool {
         !matches!(self, Self::Restricted)
     }
 
@@ -226,6 +239,11 @@ impl Driver for Local {
 
     fn create<'a>(&'a self, command: &'a Command) -> Promised<'a, Created> {
         Box::pin(self.0.create(command))
+    }
+
+    /// In one step.
+    fn spawn<'a>(&'a self, command: &'a Command) -> Promised<'a, Child> {
+        Box::pin(self.0.spawn(command))
     }
 }
 

@@ -200,7 +200,7 @@ impl LayerName {
             | Self::PrivateDevices => {
                 "allow unprivileged user namespaces (sysctl user.max_user_namespaces above 0, \
                  kernel.unprivileged_userns_clone=1; on Ubuntu an AppArmor profile for ringfence with `userns,`), \
-                 or run the node as root with CAP_SYS_ADMIN"
+                 or run the node as root with CAP_SYS_ADMIN; a run can do without, with `driver: restricted` and without network"
             }
             Self::PrivateProc | Self::ReadOnlyKernel => {
                 "needs the mount and process namespaces; inside a container, one whose /proc is not masked \

@@ -13,8 +13,16 @@ use crate::program;
 
 pub use tools::cargo_deny;
 
-/// What people use in scripts, and what the tests start in sandboxes: with how to get it.
-const PROGRAMS: [(&str, &str); 2] = [("curl", "apt-get install curl"), ("git", "apt-get install git")];
+/// What people use in scripts, and what the tests start in sandboxes, and around them: what it answers to, and how to get it.
+const PROGRAMS: [(&str, &str, &str); 7] = [
+    ("curl", "--version", "apt-get install curl"),
+    ("git", "--version", "apt-get install git"),
+    ("busybox", "--help", "apt-get install busybox-static"),
+    ("runc", "--version", "apt-get install runc"),
+    ("crun", "--version", "apt-get install crun"),
+    ("runsc", "--version", "apt-get install runsc"),
+    ("docker-registry", "--version", "apt-get install docker-registry"),
+];
 
 /// Installs the gateways that `cargo xtask bench llm` measures beside this one, and the Node that one of them runs on. They
 /// are too heavy for `install`: 800 MB.
@@ -32,8 +40,8 @@ pub fn peers(place: &Place) -> Result<(), Error> {
 /// # Errors
 /// When a program that is needed for it is not on this machine, or does not succeed.
 pub fn everything(place: &Place) -> Result<(), Error> {
-    for (program, install) in PROGRAMS {
-        if !program::answers(Command::new(program).arg("--version")) {
+    for (program, argument, install) in PROGRAMS {
+        if !program::answers(Command::new(program).arg(argument)) {
             return Err(Error::Missing { program, install });
         }
     }

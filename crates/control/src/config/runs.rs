@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ringfence_document::Place;
-use ringfence_runs::Recipe;
-use ringfence_sandbox::LayerName;
+use ringfence_runs::{Recipe, Rootfs};
+use ringfence_sandbox::{DriverName, LayerName};
 
 /// A program that the node starts as the agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,10 @@ pub struct RunConfig {
     pub state: Option<u64>,
     /// Layers without which it is not started.
     pub require: Vec<LayerName>,
+    /// What keeps it apart from the machine.
+    pub driver: DriverName,
+    /// What its root is made of.
+    pub rootfs: Rootfs,
 }
 
 /// A file or folder of the machine that is shown inside.

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ringfence_runs::{ImageName, Rootfs};
+
 use crate::api::Desk;
 use crate::audit::Books;
 
@@ -40,6 +42,7 @@ pub(super) async fn forget_runs(desk: Arc<Desk>) {
     loop {
         look.tick().await;
         let (desk, runs) = (Arc::clone(&desk), desk.runs.clone());
+        let images = images(&desk);
         let forget = move || {
             let setup = desk.kernel.setup();
             // Of a workspace that is gone nothing is removed: the configuration may be the one that is wrong.
@@ -52,6 +55,20 @@ pub(super) async fn forget_runs(desk: Arc<Desk>) {
         if tokio::task::spawn_blocking(forget).await.is_err() {
             return;
         }
+        runs.prune_images(&images).await;
         runs.make_room().await;
     }
+}
+
+/// The images that the configuration names.
+fn images(desk: &Desk) -> Vec<ImageName> {
+    let in_force = desk.in_force();
+    let workspaces = &in_force.compiled.loaded.config.workspaces;
+    let runs =
+        workspaces.iter().flat_map(|workspace| &workspace.agents).filter_map(|agent| agent.run.as_ref());
+    let named = runs.filter_map(|run| match &run.rootfs {
+        Rootfs::Image(name) => Some(name.clone()),
+        Rootfs::Machine | Rootfs::Folder(_) => None,
+    });
+    named.collect()
 }

@@ -47,6 +47,10 @@ const STATE_KEYS: &str = "keys/state";
 /// The folder of environments of packages, in the data folder. It can be removed while no node runs: they are built again.
 const ENVIRONMENTS: &str = "environments";
 
+/// The folder of images of containers, in the data folder. It can be removed while no node runs: they are pulled again, and
+/// tags mean what they mean then.
+const IMAGES: &str = "images";
+
 /// How a node is started.
 pub struct NodeOptions {
     /// The configuration file.
@@ -148,6 +152,7 @@ impl Node {
             states: options.data.join(STATES),
             keys: options.data.join(STATE_KEYS),
             environments: options.data.join(ENVIRONMENTS),
+            images: options.data.join(IMAGES),
             at_once: RUNS_AT_ONCE,
         };
         let harbour = Arc::new(agents.gateway().clone());

@@ -65,5 +65,7 @@ pub fn run_plan(config: &Config, workspace: &WorkspaceConfig, agent: &AgentConfi
         takes_input: run.stdin,
         spawns: !agent.spawn.is_empty(),
         require: run.require.clone(),
+        driver: run.driver,
+        rootfs: run.rootfs.clone(),
     })
 }

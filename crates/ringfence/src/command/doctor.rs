@@ -1,5 +1,6 @@
 //! `ringfence doctor`
 
+mod drivers;
 mod machine;
 
 use clap::Args;
@@ -49,6 +50,7 @@ impl Doctor {
         let folder = global.folder()?;
         let mut findings = machine::findings(&folder);
         findings.extend(layers());
+        findings.extend(drivers::findings());
         let output = global.output();
         if output.is_json() {
             findings.iter().try_for_each(|finding| output.document(&document(finding)))?;
@@ -62,9 +64,9 @@ impl Doctor {
     }
 }
 
-/// The layers between a stdio tool server and the machine, by setting up a sandbox.
+/// The layers between what the node starts and the machine, by setting up sandboxes.
 fn layers() -> Vec<Finding> {
-    const SECTION: &str = "isolation of stdio tool servers";
+    const SECTION: &str = "isolation of runs and of tool servers over stdio";
     let layers = match probe(&SpawnerProgram::this()) {
         Ok(layers) => layers,
         Err(error) => {
@@ -73,7 +75,10 @@ fn layers() -> Vec<Finding> {
                 name: "sandbox".to_owned(),
                 state: State::Broken,
                 detail: error.to_string(),
-                remedy: Some("without it no stdio tool server starts; servers with a `url` work".to_owned()),
+                remedy: Some(
+                    "without it neither a run nor a stdio tool server starts; servers with a `url` work"
+                        .to_owned(),
+                ),
             }];
         }
     };

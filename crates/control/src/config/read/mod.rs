@@ -3,6 +3,7 @@
 mod agent;
 mod budget;
 mod cache;
+mod driver;
 mod egress;
 mod endpoint;
 mod environments;

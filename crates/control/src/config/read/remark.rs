@@ -16,6 +16,7 @@ pub(super) fn all(workspace: &WorkspaceConfig, key: &Key, agents: Option<&Node>,
         let Some((key, node)) = written(agents, agent) else { continue };
         hosted(workspace, agent, key, report);
         spending(workspace, agent, key, node, report);
+        unreached(agent, key, report);
     }
 }
 
@@ -42,6 +43,30 @@ fn is_held(workspace: &WorkspaceConfig, server: &ServerName) -> bool {
     let grants = workspace.agents.iter().flat_map(|agent| &agent.grants);
     let mut servers = grants.filter_map(|grant| grant.split_once('/'));
     servers.any(|(held, _)| held == server.as_str())
+}
+
+/// Of an agent that holds what its driver lets it not reach.
+fn unreached(agent: &AgentConfig, key: &Key, report: &mut Report) {
+    let Some(run) = agent.run.as_ref().filter(|run| !run.driver.has_network()) else { return };
+    let held = [
+        (!agent.models.is_empty(), "models"),
+        (!agent.grants.is_empty(), "tools"),
+        (!agent.egress.is_empty(), "egress"),
+        (!agent.spawn.is_empty(), "spawn"),
+    ];
+    let held: Vec<&str> = held.into_iter().filter_map(|(holds, name)| holds.then_some(name)).collect();
+    if !held.is_empty() {
+        report.warning_with_hint(
+            key.place,
+            format!(
+                "agent `{}` runs under `driver: {}`, which has no network: it reaches none of its {}",
+                agent.name,
+                run.driver,
+                held.join(", ")
+            ),
+            "leave `driver` out where the machine gives user namespaces; `ringfence doctor` says",
+        );
+    }
 }
 
 /// Where an agent stands in the file.

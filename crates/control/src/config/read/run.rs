@@ -9,6 +9,7 @@ use ringfence_types::Builder;
 
 use super::super::RunConfig;
 use super::Origin;
+use super::driver::{self, Place};
 use super::sandbox::{mounts, there};
 use super::value::mapping;
 
@@ -26,12 +27,14 @@ pub(super) fn read(node: &Node, origin: Origin<'_>, report: &mut Report) -> Opti
         fields.get(key).and_then(|node| recipe(node, key, builder, origin, report))
     };
     let recipes = [recipe("python", Builder::Python), recipe("node", Builder::Node)];
-    for later in ["image", "driver"] {
-        fields.later(later, report);
-    }
+    let Place { driver, rootfs } = driver::read(&mut fields, origin, report);
     fields.finish(report);
     let recipes = recipes.into_iter().flatten().collect();
-    Some(RunConfig { command: command?, files, mounts, recipes, environment, stdin, state, require })
+    let command = command?;
+    let run =
+        RunConfig { command, files, mounts, recipes, environment, stdin, state, require, driver, rootfs };
+    driver::fits(&run, node, report);
+    Some(run)
 }
 
 /// A file that an environment of packages is made of.
