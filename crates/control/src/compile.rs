@@ -71,6 +71,7 @@ pub fn vocabulary(loaded: &Loaded, tools: &[KnownTool]) -> Vocabulary {
             workspace: workspace.name.clone(),
             environment: workspace.environment.clone(),
             name: agent.name.clone(),
+            spawns: !agent.spawn.is_empty(),
         }));
         vocabulary.servers.extend(workspace.servers.iter().map(|server| KnownServer {
             workspace: workspace.name.clone(),

@@ -28,6 +28,7 @@ pub(crate) fn lint(set: &PolicySet, origins: &[Origin], vocabulary: &Vocabulary)
     let mut found = Vec::new();
     found.extend(reads::no_reads(set, origins, vocabulary));
     found.extend(reads::no_model_calls(set, origins, vocabulary));
+    found.extend(reads::no_spawns(set, origins, vocabulary));
     found.extend(shadows(set, origins));
     for (rule, origin) in set.rules.iter().zip(origins) {
         words::check(rule, origin, vocabulary, &mut found);

@@ -36,6 +36,8 @@ pub struct KnownAgent {
     pub environment: SmolStr,
     /// Its name.
     pub name: AgentName,
+    /// Whether its runs may start runs.
+    pub spawns: bool,
 }
 
 /// A tool server.

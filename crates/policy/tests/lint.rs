@@ -47,6 +47,24 @@ fn reads_are_allowed_by_any_rule_that_is_about_them() {
 }
 
 #[test]
+fn agents_that_may_start_runs_and_have_no_rule_for_it_are_told_so() {
+    let told = |on: &str, spawns: bool| {
+        let mut vocabulary = vocabulary();
+        vocabulary.agents[1].spawns = spawns;
+        let text = format!("rules: [{{name: r, match: {{{on}}}, decision: ALLOW}}]");
+        messages(&text, &vocabulary)
+            .iter()
+            .any(|message| message.starts_with("no rule allows a run to start"))
+    };
+    for on in ["kind: spawn", "", "agent: janitor", "kind: [spawn, egress]", "action: spawn"] {
+        assert!(!told(on, true), "{on}");
+    }
+    for on in ["kind: tool_call", "tool: '*'", "model: '*'", "host: '*'"] {
+        assert!(told(on, true) && !told(on, false), "{on}");
+    }
+}
+
+#[test]
 fn a_rule_that_can_never_change_a_decision_is_named() {
     let never = |rules: &str| {
         let found = messages(&format!("{{rules: [{rules}], default: ALLOW}}"), &Vocabulary::default());

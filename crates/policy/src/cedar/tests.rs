@@ -134,6 +134,7 @@ fn vocabulary(tools: Vec<KnownTool>) -> Vocabulary {
             workspace: "research".parse().unwrap(),
             environment: "production".into(),
             name: "assistant".parse().unwrap(),
+            spawns: false,
         }],
         servers: vec![server("search"), server("cluster")],
         tools,

@@ -66,18 +66,38 @@ pub(super) fn no_model_calls(
     origins: &[Origin],
     vocabulary: &Vocabulary,
 ) -> Option<Diagnostic> {
-    let of_tools = [Key::Server, Key::Tool, Key::Capability];
-    let allows = |rule: &Rule| {
-        permits(rule)
-            && word_fits(rule, Key::Kind, Kind::ModelCall.as_str())
-            && of_tools.iter().all(|key| rule.matcher.on(*key).is_none())
-    };
-    let is_open = set.default.decision != Decision::Deny || !set.cedar.rules().is_empty();
-    if vocabulary.models.is_empty() || is_open || set.rules.iter().any(allows) {
+    if vocabulary.models.is_empty() || allows_some(set, Kind::ModelCall, &OF_TOOLS) {
         return None;
     }
     let source = origins.first()?.source.clone();
     let hint = "if agents may use their models, add a rule with `match: { kind: model_call }`";
     let message = "no rule allows model calls: every one is denied by default";
     Some(Diagnostic::warning(source, Place::WHOLE, message).with_hint(hint))
+}
+
+/// Says so if there are agents whose runs may start runs, and no rule lets any of them.
+pub(super) fn no_spawns(set: &PolicySet, origins: &[Origin], vocabulary: &Vocabulary) -> Option<Diagnostic> {
+    let others = [Key::Server, Key::Tool, Key::Capability, Key::Model, Key::Host];
+    let may_start = vocabulary.agents.iter().any(|agent| agent.spawns);
+    if !may_start || allows_some(set, Kind::Spawn, &others) {
+        return None;
+    }
+    let source = origins.first()?.source.clone();
+    let hint = "if runs may start those that `spawn` names, add a rule with `match: { kind: spawn }`";
+    let message = "no rule allows a run to start another: every start is denied by default";
+    Some(Diagnostic::warning(source, Place::WHOLE, message).with_hint(hint))
+}
+
+/// What only tools have.
+const OF_TOOLS: [Key; 3] = [Key::Server, Key::Tool, Key::Capability];
+
+/// Whether a rule, or the default, may allow something of this kind, which has none of `others`.
+fn allows_some(set: &PolicySet, kind: Kind, others: &[Key]) -> bool {
+    let allows = |rule: &Rule| {
+        permits(rule)
+            && word_fits(rule, Key::Kind, kind.as_str())
+            && others.iter().all(|key| rule.matcher.on(*key).is_none())
+    };
+    let is_open = set.default.decision != Decision::Deny || !set.cedar.rules().is_empty();
+    is_open || set.rules.iter().any(allows)
 }

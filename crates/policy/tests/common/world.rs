@@ -25,6 +25,7 @@ pub fn vocabulary() -> Vocabulary {
         workspace: "research".parse().unwrap(),
         environment: "production".into(),
         name: name.parse().unwrap(),
+        spawns: false,
     };
     let server = |name: &str, capability: &str| KnownServer {
         workspace: "research".parse().unwrap(),

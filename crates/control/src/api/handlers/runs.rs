@@ -78,7 +78,7 @@ pub(in crate::api) async fn runs(call: Call) -> Result<Answer, Problem> {
     let more = all.len() > limit;
     let now = call.desk.kernel.now();
     let shown = show::list(all.into_iter().take(limit), |view| {
-        show::run(&view, now).with_some("waits_for", call.desk.runs.waits_for(view.run.id))
+        show::run(view, now).with_some("waits_for", call.desk.runs.waits_for(view.run.id))
     });
     Ok(Answer::Document(Object::new().with("runs", shown).with("more", more)))
 }
