@@ -182,20 +182,21 @@ impl Plan {
 
     /// What has programs find the environments.
     fn of_environments(&self) -> Vec<(String, String)> {
-        let mut path = String::new();
+        let mut folders = Vec::new();
         let mut all = Vec::new();
         for recipe in &self.recipes {
             let place = place_of(recipe.builder());
             match recipe.builder() {
                 Builder::Python => {
-                    path += &format!("{place}/bin:");
+                    folders.push(format!("{place}/bin"));
                     all.push(("VIRTUAL_ENV".to_owned(), place.to_owned()));
                 }
-                Builder::Node => path += &format!("{place}/.bin:"),
+                Builder::Node => folders.push(format!("{place}/.bin")),
             }
         }
-        if !path.is_empty() {
-            all.push(("PATH".to_owned(), path + USUAL_PATH));
+        if !folders.is_empty() {
+            folders.push(USUAL_PATH.to_owned());
+            all.push(("PATH".to_owned(), folders.join(":")));
         }
         all
     }

@@ -69,10 +69,14 @@ impl Builder {
     }
 
     /// The name of the runs in which it is built.
-    #[expect(clippy::expect_used, reason = "the literals are names")]
     pub fn name(self) -> AgentName {
-        AgentName::new(self.as_str()).expect("a literal name")
+        literal(self.as_str())
     }
+}
+
+#[expect(clippy::expect_used, reason = "the literals are names")]
+fn literal(name: &'static str) -> AgentName {
+    AgentName::new(name).expect("a literal name")
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 //! it in a sandbox that reaches the index and nothing else.
 
 mod building;
+mod command;
 mod manifest;
 mod package_lock;
 mod recipe;
