@@ -1,0 +1,107 @@
+//! What a build runs, and in which sandbox.
+
+use ringfence_sandbox::{Command, Limits, Network, Root, Trust};
+
+use super::building::Order;
+use super::recipe::Recipe;
+use super::store::Draft;
+use crate::limits::{BUILD_MEMORY_BYTES, BUILD_PROCESSES};
+
+/// Where the draft is inside, and in it what is made: programs remember where they were installed.
+const INSIDE: &str = "/agent";
+
+/// The proxy that leads out.
+const PROXY: &str = "http://gateway:3128";
+
+/// Where the machine's certificates and `uv` are inside.
+const CERTIFICATES: &str = "/opt/ringfence/certificates.pem";
+const UV: &str = "/opt/ringfence/uv";
+
+/// What is run. Nothing of the configuration stands in it: what differs is in variables.
+const REQUIREMENTS: &str = "exec 1>&2
+\"$UV\" venv --quiet --no-project --python \"$INTERPRETER\" /agent/python
+\"$UV\" pip install --quiet --python /agent/python/bin/python --require-hashes --only-binary :all: \
+--requirements /agent/input/requirements.txt";
+const UV_LOCK: &str = "exec 1>&2
+cd /agent/input
+\"$UV\" sync --quiet --frozen --no-build --no-dev --no-install-project --python \"$INTERPRETER\"";
+const PACKAGE_LOCK: &str = "exec 1>&2
+cd /agent/input
+npm ci --ignore-scripts --omit=dev --no-audit --no-fund --no-update-notifier --loglevel=error
+mkdir -p node_modules";
+
+// === impl Order ===
+
+impl Order {
+    /// What is run, in what.
+    pub(super) fn command(&self, draft: &Draft) -> Command {
+        let script = match self.recipe {
+            Recipe::Requirements(_) => REQUIREMENTS,
+            Recipe::UvLock(_) => UV_LOCK,
+            Recipe::PackageLock(_) => PACKAGE_LOCK,
+        };
+        let mut root = Root::system().writable(draft.path(), INSIDE);
+        if let Some(uv) = &self.tools.uv {
+            root = root.read_only(uv, UV);
+        }
+        let certificates = Trust::machines().and_then(|path| path.canonicalize().ok());
+        if let Some(path) = &certificates {
+            root = root.read_only(path, CERTIFICATES);
+        }
+        let limits = Limits {
+            processes: Some(BUILD_PROCESSES),
+            memory_bytes: Some(BUILD_MEMORY_BYTES),
+            file_bytes: Some(self.settings.bytes_max),
+            ..Limits::default()
+        };
+        let command = Command::new("/bin/sh")
+            .arguments(["-euc", script])
+            .root(root)
+            .network(Network::Gateway)
+            .limits(limits);
+        let variables = self.variables(certificates.is_some());
+        variables.into_iter().fold(command, |command, (name, value)| command.variable(name, value))
+    }
+
+    fn variables(&self, has_certificates: bool) -> Vec<(&'static str, String)> {
+        let mut all: Vec<(&str, String)> = vec![
+            ("TMPDIR", format!("{INSIDE}/tmp")),
+            ("INTERPRETER", self.tools.interpreter.display().to_string()),
+            ("NO_COLOR", "1".into()),
+        ];
+        for name in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"] {
+            all.push((name, PROXY.into()));
+        }
+        if has_certificates {
+            all.push(("SSL_CERT_FILE", CERTIFICATES.into()));
+            all.push(("NODE_EXTRA_CA_CERTS", CERTIFICATES.into()));
+        }
+        let own: &[(&str, &str)] = match self.recipe {
+            Recipe::Requirements(_) | Recipe::UvLock(_) => &[
+                ("UV", UV),
+                ("UV_DEFAULT_INDEX", &self.settings.python_index),
+                ("UV_CACHE_DIR", "/agent/cache"),
+                // Cache and environment are in one file system: a file is there once.
+                ("UV_LINK_MODE", "hardlink"),
+                ("UV_PROJECT_ENVIRONMENT", "/agent/python"),
+                ("UV_PYTHON_DOWNLOADS", "never"),
+                ("UV_NO_CONFIG", "1"),
+                ("UV_NO_PROGRESS", "1"),
+                // What is mounted read-only cannot be compiled when it is used. Nothing is run by that.
+                ("UV_COMPILE_BYTECODE", "1"),
+            ],
+            Recipe::PackageLock(_) => &[
+                ("npm_config_registry", &self.settings.node_index),
+                ("npm_config_cache", "/agent/cache"),
+                ("npm_config_userconfig", "/agent/tmp/npmrc"),
+                ("npm_config_globalconfig", "/agent/tmp/global-npmrc"),
+                // It tries again what will not be otherwise, too.
+                ("npm_config_fetch_retry_factor", "2"),
+                ("npm_config_fetch_retry_mintimeout", "500"),
+                ("npm_config_fetch_retry_maxtimeout", "5000"),
+            ],
+        };
+        all.extend(own.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        all
+    }
+}
