@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use ringfence_json::Object;
 use ringfence_types::Digest;
 
+use super::shelf::PutError;
 use super::{Collected, FOLDER, Shelf, collect, forget_unused, open_kept};
 use crate::limits::{DEPTH_MAX, LEFT_OUT_MAX};
 
@@ -139,6 +140,16 @@ fn what_is_too_much_is_left_out_and_a_file_that_says_it_is_long_costs_nothing() 
     let collected = scene.collect("run_2", 999);
     assert_eq!(collected.files.len(), 2);
     assert!(collected.bytes < 1_000 && !scene.run("run_2").join(FOLDER).join("unfinished").exists());
+}
+
+#[test]
+fn a_file_that_is_longer_than_it_said_is_given_up() {
+    let scene = Scene::new();
+    fs::write(scene.out().join("grown"), "grown").unwrap();
+    let mut shelf = Shelf::of(&scene.run("run_1"));
+    let put = shelf.put(File::open(scene.out().join("grown")).unwrap(), 4);
+    assert!(matches!(put, Err(PutError::TooMuch)));
+    assert_eq!(fs::read_dir(scene.run("run_1").join(FOLDER)).unwrap().count(), 0);
 }
 
 #[test]
