@@ -95,6 +95,11 @@ impl Root {
         self.with(target.into(), Kind::File(content.into()))
     }
 
+    /// Whether it is laid out as this other one, but for what is listed.
+    pub(crate) fn stands_on(&self, other: &Self) -> bool {
+        self.system == other.system && self.folder == other.folder && self.home == other.home
+    }
+
     /// The last entry for a target counts.
     fn with(mut self, target: PathBuf, kind: Kind) -> Self {
         self.entries.retain(|entry| entry.target != target);

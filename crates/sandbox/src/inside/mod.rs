@@ -44,7 +44,7 @@ use self::restricted::Cage;
 pub(crate) use self::seccomp::ask_filter;
 pub(crate) use self::seccomp::{Filters, Rule, Step, Told, told};
 pub(crate) use self::tree::Etc;
-use self::tree::Places;
+use self::tree::{Begun, Places};
 pub(crate) use self::waiting::wait;
 use crate::cgroup::Joinable;
 use crate::driver::Confinement;
@@ -130,15 +130,17 @@ fn prepare(setup: &Setup<'_>, descriptors: &Descriptors) -> Result<Prepared, Fai
         Confinement::Restricted => Vec::new(),
         _ => network::prepare(setup.order.network, setup.namespaces, &mut found)?,
     };
-    enclose(setup, descriptors, found, sockets)
+    enclose(setup, descriptors, found, sockets, None)
 }
 
-/// What comes after the namespaces and the network in them: what the child sees, and may still do.
+/// What comes after the namespaces and the network in them: what the child sees, and may still do. Of a root of its own the
+/// beginning may be there.
 fn enclose(
     setup: &Setup<'_>,
     descriptors: &Descriptors,
     mut found: Found,
     sockets: Vec<OwnedFd>,
+    begun: Option<Begun>,
 ) -> Result<Prepared, Failure> {
     let mut handed = sockets;
     let (mut container, mut cage) = (None, None);
@@ -149,7 +151,7 @@ fn enclose(
             container = Some(made);
         }
         (Some(root), Confinement::Restricted) => cage = Some(restricted::close(setup, root, &mut found)?),
-        (Some(root), Confinement::Local) => handed.extend(close_box(setup, root, &mut found)?),
+        (Some(root), Confinement::Local) => handed.extend(close_box(setup, root, begun, &mut found)?),
         (None, _) => close_server(setup, &mut found)?,
     }
     let layers = found.into_layers();
@@ -170,8 +172,13 @@ fn close_server(setup: &Setup<'_>, found: &mut Found) -> Result<(), Failure> {
 }
 
 /// A child in a root of its own; its volumes.
-fn close_box(setup: &Setup<'_>, root: &Root, found: &mut Found) -> Result<Vec<OwnedFd>, Failure> {
-    let Places { writable, volumes, .. } = tree::enter(setup, root, found)?;
+fn close_box(
+    setup: &Setup<'_>,
+    root: &Root,
+    begun: Option<Begun>,
+    found: &mut Found,
+) -> Result<Vec<OwnedFd>, Failure> {
+    let Places { writable, volumes, .. } = tree::enter(setup, root, begun, found)?;
     give_up_rights(setup, found)?;
     confine::restrict(&writable, found);
     seccomp::allow(setup.filters, setup.order.network, found);

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::found::Found;
+use super::tree::Begun;
 use super::{Descriptors, Setup, begin, enclose, first, namespaces, network};
 use crate::limits::{MESSAGE_BYTES_MAX, REPORT_BYTES_MAX};
 use crate::system::{self, Namespaces};
@@ -14,13 +15,13 @@ use crate::wire::{Failure, Handover, Order, Packet, Report, receive, send};
 pub(crate) fn wait(ahead: &Setup<'_>, late: Namespaces, report: OwnedFd) -> ! {
     let life = AssertUnwindSafe(|| {
         // If it fails nobody waits yet. The box that it would have been for is started without, and says why.
-        let Ok((found, sockets)) = set_up(ahead, &report) else { return 1 };
+        let Ok(prepared) = set_up(ahead, &report) else { return 1 };
         let mut buffer = vec![0; MESSAGE_BYTES_MAX + REPORT_BYTES_MAX];
         let Ok(Some(packet)) = receive(&report, &mut buffer) else { return 0 };
         match take(&buffer, packet) {
             Ok((handover, given)) => {
                 drop(buffer);
-                go_on(ahead, late, handover, given, report, found, sockets)
+                go_on(ahead, late, handover, given, report, prepared)
             }
             Err(failure) => tell(&report, failure),
         }
@@ -28,12 +29,20 @@ pub(crate) fn wait(ahead: &Setup<'_>, late: Namespaces, report: OwnedFd) -> ! {
     system::exit_now(catch_unwind(life).unwrap_or(70))
 }
 
-fn set_up(ahead: &Setup<'_>, report: &OwnedFd) -> Result<(Found, Vec<OwnedFd>), Failure> {
+/// What is there when the order comes.
+struct Ahead {
+    found: Found,
+    sockets: Vec<OwnedFd>,
+    begun: Option<Begun>,
+}
+
+fn set_up(ahead: &Setup<'_>, report: &OwnedFd) -> Result<Ahead, Failure> {
     begin(ahead, report, &[])?;
     let mut found = Found::new(ahead.refused);
     namespaces::settle(ahead, &mut found)?;
     let sockets = network::prepare(ahead.order.network, ahead.namespaces, &mut found)?;
-    Ok((found, sockets))
+    let begun = ahead.order.root.as_ref().map(|root| Begun::new(ahead, root)).transpose()?;
+    Ok(Ahead { found, sockets, begun })
 }
 
 /// What came with an order: the program's standard streams, and what of cgroups is to be entered.
@@ -57,8 +66,7 @@ fn go_on(
     Handover { order, limits }: Handover,
     Given { stdio: [input, output, error], tasks }: Given,
     report: OwnedFd,
-    mut found: Found,
-    sockets: Vec<OwnedFd>,
+    Ahead { mut found, sockets, begun }: Ahead,
 ) -> i32 {
     let order: &Order = &order;
     let setup = Setup { order, late, ..*ahead };
@@ -69,7 +77,7 @@ fn go_on(
     drop(tasks);
     found.add(limits);
     namespaces::enter_late(late, &mut found);
-    match enclose(&setup, &descriptors, found, sockets) {
+    match enclose(&setup, &descriptors, found, sockets, begun) {
         Ok(prepared) => first::run(&setup, descriptors, prepared),
         Err(failure) => tell(&descriptors.report, failure),
     }

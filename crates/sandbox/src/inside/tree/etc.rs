@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::ground::Ground;
@@ -81,6 +82,15 @@ impl Etc {
     /// Files and folders of the machine that are shown.
     pub(in crate::inside) fn folders(&self) -> impl Iterator<Item = &Path> {
         self.folders.iter().map(PathBuf::as_path)
+    }
+
+    /// Which files and folders of the machine they are now: some are replaced when packages are installed.
+    pub(crate) fn identities(&self) -> Vec<Option<(u64, u64)>> {
+        let identity = |path: &PathBuf| {
+            let found = fs::symlink_metadata(path).ok()?;
+            Some((found.dev(), found.ino()))
+        };
+        self.folders.iter().map(identity).collect()
     }
 
     /// Makes the links and files of the system, and those every child has, unless the root has its own.

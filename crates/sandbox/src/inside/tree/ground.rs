@@ -27,10 +27,10 @@ pub(super) struct Ground {
 // === impl Ground ===
 
 impl Ground {
-    /// The root of this process.
-    pub(super) fn here() -> io::Result<Self> {
+    /// The file system at this place, which becomes the root of this process.
+    pub(super) fn at(place: &Path) -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = rustix::fs::open("/", flags, Mode::empty())?;
+        let root = rustix::fs::open(place, flags, Mode::empty())?;
         let device = fstat(&root)?.st_dev;
         Ok(Self {
             root,
@@ -44,6 +44,11 @@ impl Ground {
     pub(super) fn fill(&self, folder: &Path) {
         self.within.replace(folder.strip_prefix("/").unwrap_or(folder).to_owned());
         self.last.replace(None);
+    }
+
+    /// Makes it the directory that this process is in.
+    pub(super) fn enter(&self) -> io::Result<()> {
+        Ok(rustix::process::fchdir(&self.root)?)
     }
 
     /// Puts a detached mount on a folder or a file.

@@ -1,7 +1,8 @@
 //! A root of the child's own: a small file system in memory, and in it what was listed.
 //!
-//! The order matters: sources are taken while the machine's files can still be named; then the machine's files are
-//! left for good; then everything is put in its place, where no path can lead back to them.
+//! The order matters: what the root stands on is laid out first, as it is the same for all children of a kind; what was
+//! listed is taken while the machine's files can still be named; then these are left for good; then it is put in its
+//! place, where no path can lead back to them.
 
 mod around;
 mod etc;
@@ -44,19 +45,30 @@ pub(super) struct Places {
     pub(super) volumes: Vec<OwnedFd>,
 }
 
-/// Moves this process into the root that was ordered; returns the places that the child may change.
+/// A root of which only what it stands on is there yet. The machine's files are not left.
+pub(super) struct Begun {
+    ground: Ground,
+    devices: Devices,
+    processes: Processes,
+}
+
+/// Moves this process into the root that was ordered, the beginning of which may be there; returns the places that the child may change.
 ///
 /// # Errors
 /// When the root cannot be made as it was ordered. Nothing is left out in silence.
-pub(super) fn enter(setup: &Setup<'_>, root: &Root, found: &mut Found) -> Result<Places, Failure> {
-    let devices = begin(setup)?;
-    let sources = Sources::take(root, setup.etc, setup.hidden)?;
-    let processes = Processes::take(setup);
-    let servers = etc::name_servers(setup.order.network);
-    let ground = leave_machine(setup.homes)?;
+pub(super) fn enter(
+    setup: &Setup<'_>,
+    root: &Root,
+    begun: Option<Begun>,
+    found: &mut Found,
+) -> Result<Places, Failure> {
+    let begun = begun.map_or_else(|| Begun::new(setup, root), Ok);
+    let Begun { ground, devices, processes } = begun?;
+    let listed = Sources::listed(root, setup.hidden)?;
+    leave(&ground)?;
     found.in_force(LayerName::MountNamespace, "");
 
-    let places = lay_out(setup, root, &ground, sources, &servers)?;
+    let places = put_parts(setup, root, &ground, listed)?;
     found.in_force(LayerName::PrivateHome, format!("{} bytes", setup.order.limits.home_bytes));
     found.record(
         LayerName::PrivateDevices,
@@ -70,6 +82,25 @@ pub(super) fn enter(setup: &Setup<'_>, root: &Root, found: &mut Found) -> Result
     found.in_force(LayerName::PrivateRoot, format!("{} entries", root.entries.len()));
     found.in_force(LayerName::HiddenPaths, "not in the root");
     Ok(places)
+}
+
+// === impl Begun ===
+
+impl Begun {
+    /// Begins a root: what it has of the system is put in its place.
+    ///
+    /// # Errors
+    /// When the root cannot be made as it was ordered.
+    pub(super) fn new(setup: &Setup<'_>, root: &Root) -> Result<Self, Failure> {
+        let devices = begin(setup)?;
+        let sources = Sources::ground(root, setup.etc, setup.hidden)?;
+        let processes = Processes::take(setup);
+        let servers = etc::name_servers(setup.order.network);
+        let ground = make_ground(setup.homes)?;
+        put_files(setup, root, &ground, &sources, &servers)?;
+        put_trees(&ground, sources)?;
+        Ok(Self { ground, devices, processes })
+    }
 }
 
 /// Cuts the mounts off from the machine's, and takes its devices.
@@ -87,15 +118,26 @@ fn begin(setup: &Setup<'_>) -> Result<Devices, Failure> {
 
 /// An empty root, with nothing of the machine behind it.
 fn leave_machine(place: &Path) -> Result<Ground, Failure> {
+    let ground = make_ground(place)?;
+    leave(&ground)?;
+    Ok(ground)
+}
+
+/// An empty file system in memory, for a root.
+fn make_ground(place: &Path) -> Result<Ground, Failure> {
     let options = CString::new(format!("size={ROOT_BYTES},nr_inodes=16384,mode=0755")).unwrap_or_default();
     mount("none", place, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, options.as_c_str())
         .map_err(|error| failed("making the root", error))?;
-    std::env::set_current_dir(place).map_err(|error| Failure::setup("entering the root", &error))?;
+    Ground::at(place).map_err(|error| Failure::setup("opening the root", &error))
+}
+
+/// Leaves the machine's files for good.
+fn leave(ground: &Ground) -> Result<(), Failure> {
+    ground.enter().map_err(|error| Failure::setup("entering the root", &error))?;
     // With both names the same, the old root lies on top of the new one and is taken off.
     pivot_root(".", ".").map_err(|error| failed("changing the root", error))?;
     unmount(".", UnmountFlags::DETACH).map_err(|error| failed("leaving the machine's files", error))?;
-    std::env::set_current_dir("/").map_err(|error| Failure::setup("entering the root", &error))?;
-    Ground::here().map_err(|error| Failure::setup("opening the root", &error))
+    std::env::set_current_dir("/").map_err(|error| Failure::setup("entering the root", &error))
 }
 
 fn lay_out(
@@ -105,7 +147,18 @@ fn lay_out(
     sources: Sources,
     name_servers: &str,
 ) -> Result<Places, Failure> {
-    let mut places = Places::default();
+    put_files(setup, root, ground, &sources, name_servers)?;
+    put_parts(setup, root, ground, sources)
+}
+
+/// Makes the links and small files of a root.
+fn put_files(
+    setup: &Setup<'_>,
+    root: &Root,
+    ground: &Ground,
+    sources: &Sources,
+    name_servers: &str,
+) -> Result<(), Failure> {
     for (target, leads_to) in &sources.links {
         ground.link(target, leads_to).map_err(|error| at(target, &error))?;
     }
@@ -121,7 +174,12 @@ fn lay_out(
     setup
         .etc
         .lay_out(ground, root, name_servers, has)
-        .map_err(|error| Failure::setup("putting /etc in the root", &error))?;
+        .map_err(|error| Failure::setup("putting /etc in the root", &error))
+}
+
+/// Puts everything else in its place, and opens the volumes.
+fn put_parts(setup: &Setup<'_>, root: &Root, ground: &Ground, sources: Sources) -> Result<Places, Failure> {
+    let mut places = Places::default();
     for (target, what) in in_order(setup, root, sources) {
         let write = put(ground, &target, what)?;
         if write {

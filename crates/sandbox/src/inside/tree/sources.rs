@@ -36,7 +36,15 @@ pub(super) struct Source {
 // === impl Sources ===
 
 impl Sources {
+    /// All of a root.
     pub(super) fn take(root: &Root, etc: &Etc, hidden: &[PathBuf]) -> Result<Self, Failure> {
+        let mut all = Self::ground(root, etc, hidden)?;
+        all.trees.extend(Self::listed(root, hidden)?.trees);
+        Ok(all)
+    }
+
+    /// What it stands on: the machine's system, or a folder that is one.
+    pub(super) fn ground(root: &Root, etc: &Etc, hidden: &[PathBuf]) -> Result<Self, Failure> {
         let Folder { mut trees, links, files } = match &root.folder {
             Some(folder) => Folder::take(folder, hidden)?,
             None => Folder::default(),
@@ -46,6 +54,12 @@ impl Sources {
                 trees.push(take(path, path, false, hidden)?);
             }
         }
+        Ok(Self { trees, links, files })
+    }
+
+    /// What is listed in it.
+    pub(super) fn listed(root: &Root, hidden: &[PathBuf]) -> Result<Self, Failure> {
+        let mut trees = Vec::new();
         for entry in &root.entries {
             match &entry.kind {
                 Kind::ReadOnly(source) => trees.push(take(source, &entry.target, false, hidden)?),
@@ -53,7 +67,7 @@ impl Sources {
                 Kind::Scratch(_) | Kind::File(_) => {}
             }
         }
-        Ok(Self { trees, links, files })
+        Ok(Self { trees, ..Self::default() })
     }
 }
 

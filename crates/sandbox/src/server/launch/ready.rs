@@ -1,8 +1,8 @@
 //! A first process that is made before its order comes.
 //!
 //! Half of what a start takes is making namespaces and a network in them, and is the same for every box. It is done while
-//! nothing else is to do, for the next one. What is made ahead holds nothing of any order; it sees the machine's mounts as
-//! they were then, and so is of no use any more when these have changed.
+//! nothing else is to do, for the next one. What is made ahead holds nothing of any order; it sees the machine's mounts, and
+//! what of its system roots show, as they were then, and so is of no use any more when these have changed.
 
 use std::fs::File;
 use std::io;
@@ -34,8 +34,14 @@ pub(super) struct Ready {
     report: OwnedFd,
     /// Of v2 the one that it was made in; of v1 those that it enters.
     cgroup: Cgroup,
-    /// Opened before the process was made.
+    machine: Machine,
+}
+
+/// What of the machine it has taken, as it was before it was made.
+struct Machine {
+    /// Opened then.
     mounts: File,
+    shown: Vec<Option<(u64, u64)>>,
 }
 
 /// A descriptor that has a priority event when the machine's mounts change.
@@ -55,9 +61,9 @@ impl Launcher {
     }
 
     fn new_ready(&self) -> io::Result<Ready> {
-        let mounts = watch_mounts()?;
+        let machine = Machine { mounts: watch_mounts()?, shown: self.etc.identities() };
         let (mine, report) = pair()?;
-        let order = Order::trial(Some(Root::empty()), Network::Gateway, crate::Limits::default());
+        let order = Order::trial(Some(Root::system()), Network::Gateway, crate::Limits::default());
         let namespaces = self.boxes.namespaces;
         let mut cgroup = self.cgroups.take_spare();
         let setup = Setup {
@@ -90,7 +96,7 @@ impl Launcher {
             },
         });
         match made {
-            Ok((pid, handle)) => Ok(Ready { pid, handle, report: mine, cgroup, mounts }),
+            Ok((pid, handle)) => Ok(Ready { pid, handle, report: mine, cgroup, machine }),
             Err(error) => {
                 cgroup.remove();
                 Err(error)
@@ -107,16 +113,16 @@ impl Launcher {
         stdio: [OwnedFd; 3],
     ) -> Result<Child, [OwnedFd; 3]> {
         let fits = !trial
-            && order.root.is_some()
+            && order.root.as_ref().is_some_and(|root| root.stands_on(&Root::system()))
             && order.network == Network::Gateway
             && order.confinement == Confinement::Local
             && order.hidden.is_empty();
         let Some(ready) = fits.then(|| self.ready.take()).flatten() else { return Err(stdio) };
-        if ready.is_stale() {
+        if ready.machine.has_changed(&self.etc.identities()) {
             ready.end();
             return Err(stdio);
         }
-        let Ready { pid, handle, report, cgroup, mounts } = ready;
+        let Ready { pid, handle, report, cgroup, machine } = ready;
         self.cgroups.give_spare(cgroup);
         let (cgroup, limits) = self.cgroup(order, self.boxes.namespaces);
         let given = cgroup.joinable().and_then(|joinable| {
@@ -126,7 +132,7 @@ impl Launcher {
         });
         if given.is_err() {
             // It has ended before its time: the order goes the long way.
-            Ready { pid, handle, report, cgroup, mounts }.end();
+            Ready { pid, handle, report, cgroup, machine }.end();
             return Err(stdio);
         }
         let namespaced = self.boxes.namespaces.has(Namespaces::PROCESS);
@@ -141,15 +147,21 @@ impl Launcher {
     }
 }
 
+// === impl Machine ===
+
+impl Machine {
+    /// Whether mounts or what is shown have changed since, or it cannot be found out.
+    fn has_changed(&self, shown: &[Option<(u64, u64)>]) -> bool {
+        let mut polled = [PollFd::new(&self.mounts, PollFlags::PRI)];
+        let remounted =
+            poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).map_or(true, |count| count > 0);
+        remounted || self.shown != shown
+    }
+}
+
 // === impl Ready ===
 
 impl Ready {
-    /// Whether the machine's mounts have changed since it was made, or it cannot be found out.
-    fn is_stale(&self) -> bool {
-        let mut polled = [PollFd::new(&self.mounts, PollFlags::PRI)];
-        poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).map_or(true, |count| count > 0)
-    }
-
     fn end(mut self) {
         // In a process namespace or not: there is nothing below it yet.
         let _ = pidfd_send_signal(&self.handle, Signal::KILL);
