@@ -70,6 +70,7 @@ pub use grants::{GrantError, Grants};
 pub use harbour::{Harbour, Mooring, RunSockets};
 pub use kernel::{Errand, Kernel, Options, Unauthenticated};
 pub use lease::Lease;
+pub use limits::SPAWN_DEPTH_MAX;
 pub use model::{
     ANSWERS, Demand, LoopLimits, MAX_OUTPUT, Meter, ModelCall, ModelClearance, ModelProposal, NOT_APPLICABLE,
     Trail, TrailStep, is_applicable,

@@ -101,7 +101,7 @@ pub(crate) const BUDGET_TOLD_AT: [u8; 4] = [50, 80, 95, 100];
 pub(crate) const LISTED_BYTES_MAX: usize = 16 << 10;
 
 /// How deep runs may be started by one another: so many above the deepest.
-pub(crate) const SPAWN_DEPTH_MAX: usize = 4;
+pub const SPAWN_DEPTH_MAX: usize = 4;
 
 /// Runs that one run has started and that have not ended.
 pub(crate) const CHILDREN_LIVING_MAX: usize = 16;

@@ -5,6 +5,9 @@ use std::time::Duration;
 /// Runs of one workspace that wait for a place.
 pub const QUEUE_MAX: usize = 256;
 
+/// Runs at each depth that run at once beside those that the node is told to run.
+pub(crate) const AT_ONCE_PER_DEPTH: usize = 8;
+
 /// Bytes of one line of output; longer ones are cut into several.
 pub const LINE_BYTES_MAX: usize = 16 * 1_024;
 

@@ -109,7 +109,8 @@ fn prepared(inner: &Inner, clearance: &SpawnClearance) -> Result<(Waiting, Plan)
             format!("{agent} takes no input. Give it `arguments`, or leave `input` out."),
         ));
     }
-    let waiting = inner.queue.join(workspace).ok_or_else(|| No {
+    let depth = clearance.run().above.len() + 1;
+    let waiting = inner.queue.join(workspace, depth).ok_or_else(|| No {
         code: Code::Overloaded,
         reason: format!("{QUEUE_MAX} runs of this workspace wait for a place already."),
         retry_after: Some(Duration::from_secs(5)),

@@ -164,7 +164,7 @@ impl Runs {
         if self.0.spawner.is_none() {
             return Err(StartError::NoSpawner("it has no spawner"));
         }
-        let waiting = self.0.queue.join(&begin.workspace).ok_or(StartError::QueueFull)?;
+        let waiting = self.0.queue.join(&begin.workspace, 0).ok_or(StartError::QueueFull)?;
         let (inner, by) = (Arc::clone(&self.0), by.clone());
         // A task of its own: a run that stands in the log has somebody to look after it, whoever goes away.
         let begun = self.0.tasks.spawn(async move {
