@@ -12,6 +12,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::config::WORKSPACE;
 use crate::failure::{Failure, failure};
 
 /// How long a node may take until it is ready.
@@ -54,6 +55,66 @@ impl Operator {
     /// Lifts a suspension.
     pub async fn resume(&mut self, suspension: &str) -> Result<(), Failure> {
         self.post(&format!("/api/v1/suspensions/{suspension}/resume"), &json!({})).await.map(drop)
+    }
+
+    /// Starts an agent. Returns its run.
+    pub async fn start(&mut self, agent: &str) -> Result<String, Failure> {
+        let ask = json!({ "workspace": WORKSPACE, "agent": agent });
+        let said = self.post("/api/v1/runs", &ask).await?;
+        said["run"].as_str().map(str::to_owned).ok_or_else(|| failure("no run"))
+    }
+
+    /// Kills a run.
+    pub async fn kill(&mut self, run: &str) -> Result<(), Failure> {
+        self.post(&format!("/api/v1/runs/{run}/kill"), &json!({})).await.map(drop)
+    }
+
+    /// Where a run stands.
+    pub async fn state(&mut self, run: &str) -> Result<String, Failure> {
+        let said = self.send(Method::GET, &format!("/api/v1/runs/{run}"), Bytes::new()).await?;
+        said["state"].as_str().map(str::to_owned).ok_or_else(|| failure("no state"))
+    }
+
+    /// Waits until a run has come to a state.
+    pub async fn until(&mut self, run: &str, wanted: &str) -> Result<(), Failure> {
+        loop {
+            match self.state(run).await? {
+                state if state == wanted => return Ok(()),
+                state if state == "ended" => return Err(failure(format!("{run} has ended too early"))),
+                _ => tokio::time::sleep(LOOK).await,
+            }
+        }
+    }
+
+    /// All entries of a kind.
+    pub async fn entries(&mut self, kind: &str) -> Result<Vec<Value>, Failure> {
+        let (mut all, mut from) = (Vec::new(), 0);
+        loop {
+            let path = format!("/api/v1/audit/entries?kind={kind}&from={from}");
+            let mut said = self.send(Method::GET, &path, Bytes::new()).await?;
+            let entries = said["entries"].as_array_mut().map(std::mem::take).unwrap_or_default();
+            all.extend(entries);
+            match said["next"].as_u64() {
+                Some(next) if next > from => from = next,
+                _ => return Ok(all),
+            }
+        }
+    }
+
+    /// Waits until the program of a run has begun; it may be over by then.
+    pub async fn until_begun(&mut self, run: &str) -> Result<(), Failure> {
+        while matches!(self.state(run).await?.as_str(), "queued" | "starting") {
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
+    /// The runs in such a state.
+    pub async fn runs(&mut self, wanted: impl Fn(&str) -> bool) -> Result<Vec<String>, Failure> {
+        let said = self.send(Method::GET, "/api/v1/runs?limit=1000", Bytes::new()).await?;
+        let all = said["runs"].as_array().cloned().unwrap_or_default();
+        let wanted = all.iter().filter(|run| run["state"].as_str().is_some_and(&wanted));
+        Ok(wanted.filter_map(|run| run["run"].as_str().map(str::to_owned)).collect())
     }
 
     /// Entries in the log.

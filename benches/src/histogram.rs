@@ -12,7 +12,7 @@ const LONGEST_NS: u64 = 600_000_000_000;
 
 /// Durations, kept to three digits.
 #[derive(Clone, Debug)]
-pub struct Times(Histogram<u64>);
+pub struct Times(Histogram<u64>, Duration);
 
 // === impl Times ===
 
@@ -21,13 +21,14 @@ impl Default for Times {
         #[expect(clippy::expect_used, reason = "the constants are within what hdrhistogram takes")]
         let histogram = Histogram::new_with_bounds(SHORTEST_NS, LONGEST_NS, 3)
             .expect("the longest is more than twice the shortest, and three digits are at most five");
-        Self(histogram)
+        Self(histogram, Duration::ZERO)
     }
 }
 
 impl Times {
     /// Counts one.
     pub fn record(&mut self, took: Duration) {
+        self.1 = took;
         self.0.saturating_record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
     }
 
@@ -39,6 +40,11 @@ impl Times {
     /// How many there are.
     pub fn count(&self) -> u64 {
         self.0.len()
+    }
+
+    /// The one that was counted last.
+    pub fn last(&self) -> Duration {
+        self.1
     }
 
     /// The median.

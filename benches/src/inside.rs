@@ -186,9 +186,10 @@ impl Job {
     fn request(&self, path: &str) -> Result<Request<Empty<Bytes>>, Failure> {
         let scheme = if self.what == "http" { "http" } else { "https" };
         // HTTP/1.1 has the path alone in its first line.
-        let uri = match self.what.ends_with('2') {
-            true => format!("{scheme}://127.0.0.1:{}{path}", self.port),
-            false => path.to_owned(),
+        let uri = if self.what.ends_with('2') {
+            format!("{scheme}://127.0.0.1:{}{path}", self.port)
+        } else {
+            path.to_owned()
         };
         let host = format!("127.0.0.1:{}", self.port);
         Ok(Request::get(uri).header("host", host).body(Empty::new())?)

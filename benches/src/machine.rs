@@ -18,6 +18,13 @@ pub fn describe(as_json: bool) {
     }
 }
 
+/// Bytes of memory that programs could still get.
+pub fn available_bytes() -> u64 {
+    let line = line_of("/proc/meminfo", "MemAvailable").unwrap_or_default();
+    let kilobytes = line.split_whitespace().next().and_then(|word| word.parse::<u64>().ok());
+    kilobytes.unwrap_or_default() * 1_024
+}
+
 fn read(path: &str) -> String {
     std::fs::read_to_string(path).unwrap_or_default().trim().to_owned()
 }

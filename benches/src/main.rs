@@ -4,6 +4,7 @@
 //! took: a goal that is missed is said to be missed. What cannot be measured, or is answered wrongly, is an error.
 
 mod bench;
+mod boxes;
 mod config;
 mod connection;
 mod control;
@@ -17,6 +18,7 @@ mod load;
 mod machine;
 mod node;
 mod process;
+mod runs;
 mod site;
 mod table;
 mod upstream;
@@ -60,6 +62,7 @@ struct Command {
 }
 
 fn main() -> ExitCode {
+    ringfence_sandbox::become_spawner_if_asked();
     match inside::run_if_asked().unwrap_or_else(|| run(Command::parse())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

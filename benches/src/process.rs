@@ -41,7 +41,7 @@ pub fn cpu(pid: u32) -> Result<Cpu, Failure> {
 /// What a process and all below it have used until now, with those that have ended.
 pub fn cpu_of_tree(root: u32) -> Result<Cpu, Failure> {
     let mut all = Cpu::default();
-    for pid in tree(root)? {
+    for pid in tree(root) {
         // A process may have ended meanwhile; then its parent has its times.
         let Ok(fields) = stat(pid) else { continue };
         let user = ticks(&fields, TIMES)? + ticks(&fields, TIMES + 2)?;
@@ -67,29 +67,39 @@ pub fn memory(pid: u32) -> Result<Memory, Failure> {
 }
 
 /// Bytes that a process and all below it have resident; what they share counts for each.
-pub fn resident_of_tree(root: u32) -> Result<u64, Failure> {
-    Ok(tree(root)?.into_iter().filter_map(|pid| memory(pid).ok()).map(|memory| memory.resident).sum())
+pub fn resident_of_tree(root: u32) -> u64 {
+    tree(root).into_iter().filter_map(|pid| memory(pid).ok()).map(|memory| memory.resident).sum()
+}
+
+/// A process and its parent.
+#[derive(Clone, Copy, Debug)]
+pub struct Process {
+    /// Which.
+    pub pid: u32,
+    /// Whose child it is.
+    pub parent: u32,
+}
+
+/// All processes that can be seen.
+pub fn all() -> Vec<Process> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter_map(|pid| Some(Process { pid, parent: stat(pid).ok()?.get(PARENT)?.parse().ok()? })).collect()
 }
 
 /// A process and all below it.
-fn tree(root: u32) -> Result<Vec<u32>, Failure> {
+fn tree(root: u32) -> Vec<u32> {
     let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
-    for entry in std::fs::read_dir("/proc")?.flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
-            continue;
-        };
-        let parent = stat(pid).ok().and_then(|fields| fields.get(PARENT)?.parse().ok());
-        if let Some(parent) = parent {
-            children.entry(parent).or_default().push(pid);
-        }
+    for Process { pid, parent } in all() {
+        children.entry(parent).or_default().push(pid);
     }
-    let mut all = vec![root];
+    let mut found = vec![root];
     let mut next = 0;
-    while let Some(pid) = all.get(next) {
-        all.extend(children.remove(pid).unwrap_or_default());
+    while let Some(pid) = found.get(next) {
+        found.extend(children.remove(pid).unwrap_or_default());
         next += 1;
     }
-    Ok(all)
+    found
 }
 
 /// The fields of /proc/PID/stat from the state on: the name before it may have spaces.
@@ -150,8 +160,8 @@ mod tests {
     fn a_tree_has_the_children() {
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         let own = std::process::id();
-        assert!(tree(own).unwrap().contains(&child.id()));
-        assert!(resident_of_tree(own).unwrap() > resident_of_tree(child.id()).unwrap());
+        assert!(tree(own).contains(&child.id()));
+        assert!(resident_of_tree(own) > resident_of_tree(child.id()));
         child.kill().unwrap();
         child.wait().unwrap();
     }

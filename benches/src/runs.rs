@@ -1,6 +1,7 @@
 //! Runs of a real node, as an operator starts and ends them.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::io::Read;
 use std::path::Path;
 use std::sync::mpsc;
@@ -40,20 +41,18 @@ pub fn write(folder: &Path, shared: Option<&Path>, agents: &[Agent]) -> Result<(
     let mounts = shared.map_or_else(String::new, |shared| {
         format!(", mounts: [{{ source: '{}', target: /shared, writable: true }}]", shared.display())
     });
-    let agents: String = agents
-        .iter()
-        .map(|(name, command)| {
-            format!(
-                "      {name}:
-        limits: {{ wall: 4h, memory: 1Gi, cpu: 2 }}
+    let mut config =
+        format!("organization: acme\nworkspaces:\n  {WORKSPACE}:\n    environment: staging\n    agents:\n");
+    for (name, command) in agents {
+        let _ = write!(
+            config,
+            "      {name}:
+        limits: {{ wall: 4h, memory: 1Gi, cpu: 2, output: 64Mi }}
         run: {{ command: {command}{mounts} }}
 "
-            )
-        })
-        .collect();
-    let config = format!(
-        "organization: acme\nworkspaces:\n  {WORKSPACE}:\n    environment: staging\n    agents:\n{agents}    policy: [policy.yaml]\n"
-    );
+        );
+    }
+    config.push_str("    policy: [policy.yaml]\n");
     std::fs::write(folder.join("ringfence.yaml"), config)?;
     std::fs::write(folder.join("policy.yaml"), POLICY_OPEN)?;
     Ok(())

@@ -95,9 +95,12 @@ async fn answer(mut stream: TcpStream, speaks: Speaks) -> Result<(), Failure> {
                 while stream.read(&mut buffer).await? > 0 {}
                 Ok(())
             }
-            _ => loop {
-                stream.write_all(&[1; PIECE_BYTES]).await?;
-            },
+            _ => {
+                let piece = vec![1; PIECE_BYTES];
+                loop {
+                    stream.write_all(&piece).await?;
+                }
+            }
         },
         Speaks::Http => web(stream, false).await,
         Speaks::Https(acceptor) => {

@@ -18,10 +18,14 @@ use crate::runs;
 use crate::table::{Bound, Cell, Table};
 
 /// One that ends when it is asked to, and one that has to be killed, with a child.
-const AGENTS: [runs::Agent; 2] = [
+const AGENTS: [runs::Agent; 3] = [
     ("still", "[sleep, '1000000']"),
     ("stubborn", "[sh, -c, 'trap \"\" TERM; sleep 1000000 & while :; do sleep 1000; done']"),
+    ("flood", "[yes, a line as programs write them when they tell what they do]"),
 ];
+
+/// So many write without end, until they have written this; what a run may write is bounded.
+const FLOODS: u32 = 16;
 
 /// How long a killed run may take to be gone.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -65,8 +69,11 @@ pub async fn measure(plan: &Plan) -> Result<Vec<Table>, Failure> {
     all.extend(begin(&mut operator, "stubborn", count / 2).await?);
     let mut probe = Probe::new(folder.path())?;
     let kills = kills(&mut operator, &all, plan.choose(100, 10), &mut probe).await?;
+    let others = operator.runs(|state| state != "ended").await?;
+    end(&mut operator, others).await?;
+    let floods = floods(&mut operator, plan.choose(60, 10), &mut probe).await?;
     node.stop()?;
-    Ok(vec![weights, kills])
+    Ok(vec![weights, kills, floods])
 }
 
 /// Starts so many, and waits until their programs run.
@@ -76,7 +83,7 @@ async fn begin(operator: &mut Operator, agent: &str, count: u32) -> Result<Vec<S
         all.push(operator.start(agent).await?);
     }
     for run in &all {
-        operator.until(run, "running").await?;
+        operator.until_begun(run).await?;
     }
     Ok(all)
 }
@@ -109,9 +116,9 @@ async fn kills(
         let took = begun.elapsed().max(gone(&of_one, begun)?);
         every.record(took);
         if is_stubborn {
-            stubborn.record(took)
+            stubborn.record(took);
         } else {
-            asked.record(took)
+            asked.record(took);
         }
         probe.sample(SYNCS)?;
         let agent = if is_stubborn { "stubborn" } else { "still" };
@@ -134,6 +141,43 @@ async fn kills(
         "a program that is killed has a tenth of a second to end by itself, from when the order is durable",
     );
     table.goal("p99 of all", ms(every.p99()), Bound::Most(200.0), "ms");
+    Ok(table)
+}
+
+/// Kills runs while others write as fast as they can: nobody's output holds up the people who end it.
+async fn floods(operator: &mut Operator, count: u64, probe: &mut Probe) -> Result<Table, Failure> {
+    let (mut answered, mut to_gone) = (Times::default(), Times::default());
+    let mut flooding: Vec<String> = Vec::new();
+    while answered.count() < count {
+        // Those that have written all they may are replaced.
+        for run in std::mem::take(&mut flooding) {
+            if operator.state(&run).await? != "ended" {
+                flooding.push(run);
+            }
+        }
+        let missing = FLOODS - u32::try_from(flooding.len())?;
+        flooding.extend(begin(operator, "flood", missing).await?);
+        let run = begin(operator, "still", 1).await?.remove(0);
+        let processes = processes_of(&run)?;
+        let begun = Instant::now();
+        operator.kill(&run).await?;
+        answered.record(begun.elapsed());
+        to_gone.record(begun.elapsed().max(gone(&processes, begun)?));
+        probe.sample(SYNCS)?;
+    }
+    let title = format!("A kill, while {FLOODS} others write without end");
+    let mut table =
+        Table::new("crowd", title, &["from `kill` to", "kills", "p50 ms", "p99 ms", "longest ms"]);
+    for (what, times) in [("its answer, durable", &answered), ("the last process gone", &to_gone)] {
+        table.row(vec![
+            Cell::from_text(what),
+            Cell::Count(times.count()),
+            Cell::Figure(ms(times.p50()), 2),
+            Cell::Figure(ms(times.p99()), 2),
+            Cell::Figure(ms(times.longest()), 2),
+        ]);
+    }
+    table.fsync(probe.syncs());
     Ok(table)
 }
 
@@ -184,7 +228,7 @@ fn weights(before: &Weight, after: &Weight, count: u32) -> Table {
     }
     table.note("processes by their share of shared pages; the machine by what programs could still get");
     #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
-    let beyond = machine.saturating_sub(program) as f64 / (1 << 20) as f64;
+    let beyond = machine.saturating_sub(program) as f64 / f64::from(1 << 20);
     table.goal("beyond the program's own", beyond, Bound::Most(2.0), "MB");
     table
 }

@@ -72,7 +72,7 @@ pub async fn measure(plan: &Plan) -> Result<Table, Failure> {
     let folder = plan.fresh()?;
     let authority = folder.path().join("authority.pem");
     let site = Site::start(&authority)?;
-    let client = write(folder.path(), &site)?;
+    let client = write(folder.path(), site)?;
     let node = Node::start_with(folder.path(), &[("SSL_CERT_FILE", authority.clone())]).await?;
     let mut probe = Probe::new(folder.path())?;
     let long = plan.choose("3000", "1000");
@@ -144,7 +144,7 @@ impl Sum {
 }
 
 /// Writes the configuration, and this program beside it. Returns where that is.
-fn write(folder: &Path, site: &Site) -> Result<PathBuf, Failure> {
+fn write(folder: &Path, site: Site) -> Result<PathBuf, Failure> {
     let files = folder.join("files");
     std::fs::create_dir(&files)?;
     let client = files.join("client");

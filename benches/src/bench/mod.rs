@@ -1,11 +1,13 @@
 //! The benches, one file each.
 
 mod calls;
+mod crowd;
 mod decision;
 mod egress;
 mod llm;
 mod log;
 mod memory;
+mod sandboxes;
 mod steady;
 mod suspension;
 
@@ -38,6 +40,10 @@ pub enum Which {
     Streams,
     /// What gets through when hundreds of calls meet a budget for 20
     Burst,
+    /// What a sandbox costs, beside other ways to make one
+    Sandboxes,
+    /// What a hundred runs weigh, and how soon one that is killed is gone
+    Crowd,
     /// How fast bytes and requests leave a sandbox through the gateway
     Egress,
     /// Nothing: keeps a node busy for a minute, to look at with a profiler
@@ -74,6 +80,8 @@ impl Which {
             Self::Llm => "model calls on each way",
             Self::Streams => "slow streams",
             Self::Burst => "a burst against a budget",
+            Self::Sandboxes => "sandboxes, and other ways to make one",
+            Self::Crowd => "a hundred runs at once",
             Self::Egress => "the way out of a sandbox",
             Self::Steady => "nothing, but keeping a node busy",
         }
@@ -90,6 +98,8 @@ impl Which {
             Self::Llm => llm::cost(plan).await,
             Self::Streams => llm::streams(plan).await,
             Self::Burst => llm::burst(plan).await,
+            Self::Sandboxes => sandboxes::measure(plan).await,
+            Self::Crowd => crowd::measure(plan).await,
             Self::Egress => egress::measure(plan).await.map(|table| vec![table]),
             Self::Steady => steady::keep_busy(plan).await,
         }

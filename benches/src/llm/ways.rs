@@ -114,7 +114,7 @@ impl Way {
     }
 
     /// What its processes have resident.
-    pub fn resident(&self) -> Result<u64, Failure> {
+    pub fn resident(&self) -> u64 {
         process::resident_of_tree(self.pid)
     }
 

@@ -97,7 +97,7 @@ pub async fn measure(plan: &Plan) -> Result<Vec<Table>, Failure> {
 }
 
 async fn row(plan: &Plan, way: &mut Way, streams: usize) -> Result<Row, Failure> {
-    let (told, before, started) = (Arc::new(Told::default()), way.resident()?, Instant::now());
+    let (told, before, started) = (Arc::new(Told::default()), way.resident(), Instant::now());
     let mut tasks = begin(way, streams, &told).await?;
     wait_until(|| told.begun.load(Ordering::Relaxed) == streams, &mut tasks).await?;
     let began = started.elapsed();
@@ -106,7 +106,7 @@ async fn row(plan: &Plan, way: &mut Way, streams: usize) -> Result<Row, Failure>
     tokio::time::sleep(plan.choose(HOLD, HOLD_QUICK)).await;
     let busy = way.cpu()?.since(cpu).total().as_secs_f64() / held.elapsed().as_secs_f64();
     let pieces = told.pieces.load(Ordering::Relaxed) - pieces;
-    let (resident, dropped) = (way.resident()?, told.ended.load(Ordering::Relaxed));
+    let (resident, dropped) = (way.resident(), told.ended.load(Ordering::Relaxed));
     let cut = match way.node() {
         Some(node) => Some(suspend(&node.socket(), &told, streams, &mut tasks).await?),
         None => None,
