@@ -111,14 +111,13 @@ async fn page(
     Path(name): Path<String>,
 ) -> Result<Html<String>, StatusCode> {
     shared.asked().await;
-    let mut links = String::new();
-    for entry in std::fs::read_dir(shared.folder.path()).into_iter().flatten().flatten() {
-        let file = entry.file_name().to_string_lossy().into_owned();
-        if file.starts_with(&format!("{name}-")) {
-            links += &format!("<a href=\"{}/files/{file}\">{file}</a>\n", shared.files_at);
-        }
-    }
-    if links.is_empty() { Err(StatusCode::NOT_FOUND) } else { Ok(Html(links)) }
+    let files = std::fs::read_dir(shared.folder.path()).into_iter().flatten().flatten();
+    let files = files.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let links: Vec<String> = files
+        .filter(|file| file.starts_with(&format!("{name}-")))
+        .map(|file| format!("<a href=\"{}/files/{file}\">{file}</a>", shared.files_at))
+        .collect();
+    if links.is_empty() { Err(StatusCode::NOT_FOUND) } else { Ok(Html(links.join("\n"))) }
 }
 
 async fn file(State(shared): State<Arc<Shared>>, Path(file): Path<String>) -> Result<Vec<u8>, StatusCode> {

@@ -26,7 +26,7 @@ fn rejected(root: &str, tools: &str, run: &str, files: &[(&str, &str)]) -> Strin
 }
 
 fn warnings(loaded: &Loaded) -> String {
-    loaded.warnings.iter().map(|said| format!("{}\n", said.message)).collect()
+    loaded.warnings.iter().map(|said| said.message.as_str()).collect::<Vec<_>>().join("\n")
 }
 
 const PLAIN: &str = "{ command: [sh] }";

@@ -77,7 +77,7 @@ impl Run {
         tokio::select! {
             followed = follow(&client, &run, output.is_json()) => followed?,
             failure = interrupted(&client, &run) => return Err(failure),
-            failure = tell_what_it_waits_for(&client, &run, output.is_json()) => return Err(failure),
+            failure = tell_what_it_waits_for(&client, &run), if !output.is_json() => return Err(failure),
         }
         let ended = ended(&client, &run).await?;
         if output.is_json() {
@@ -93,9 +93,9 @@ impl Run {
 }
 
 /// Says on standard error what a run waits for before it begins. Returns only when the node cannot be asked any more.
-async fn tell_what_it_waits_for(client: &Client, run: &str, is_json: bool) -> Failure {
+async fn tell_what_it_waits_for(client: &Client, run: &str) -> Failure {
     let mut told = String::new();
-    while !is_json {
+    loop {
         let view = match client.get(&format!("/api/v1/runs/{run}")).await {
             Ok(view) => view,
             Err(failure) => return failure,
