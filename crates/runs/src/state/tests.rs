@@ -276,8 +276,11 @@ fn what_a_crash_leaves_is_the_versions_before_or_one_more() {
     assert_eq!(scene.keep(&scene.one("four")).unwrap(), 4);
 }
 
+/// Writes a record.
+type Record<'a> = &'a dyn Fn(&mut Vec<u8>);
+
 /// An archive of these records.
-fn archive(records: &[&dyn Fn(&mut Vec<u8>)], names: u64) -> Vec<u8> {
+fn archive(records: &[Record<'_>], names: u64) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
     for record in records {
         record(&mut bytes);

@@ -94,7 +94,7 @@ pub(crate) fn set_mode(held: BorrowedFd<'_>, mode: u32) -> io::Result<()> {
 
 /// When it was last changed.
 pub(crate) fn seconds(stat: &Stat) -> (i64, u32) {
-    (stat.st_mtime as i64, u32::try_from(stat.st_mtime_nsec).unwrap_or(0))
+    (stat.st_mtime, u32::try_from(stat.st_mtime_nsec).unwrap_or(0))
 }
 
 /// Whether this is the name of something in a folder, and of nothing elsewhere.
