@@ -89,19 +89,17 @@ async fn serve(listener: std::net::TcpListener, speaks: Speaks) -> Result<(), Fa
 
 async fn answer(mut stream: TcpStream, speaks: Speaks) -> Result<(), Failure> {
     match speaks {
-        Speaks::Bytes => match stream.read_u8().await? {
-            b'u' => {
-                let mut buffer = vec![0; PIECE_BYTES];
-                while stream.read(&mut buffer).await? > 0 {}
-                Ok(())
+        Speaks::Bytes if stream.read_u8().await? == b'u' => {
+            let mut buffer = vec![0; PIECE_BYTES];
+            while stream.read(&mut buffer).await? > 0 {}
+            Ok(())
+        }
+        Speaks::Bytes => {
+            let piece = vec![1; PIECE_BYTES];
+            loop {
+                stream.write_all(&piece).await?;
             }
-            _ => {
-                let piece = vec![1; PIECE_BYTES];
-                loop {
-                    stream.write_all(&piece).await?;
-                }
-            }
-        },
+        }
         Speaks::Http => web(stream, false).await,
         Speaks::Https(acceptor) => {
             let stream = acceptor.accept(stream).await?;
