@@ -31,7 +31,7 @@ mod supervise;
 mod tail;
 mod tree;
 
-pub use environments::{BuildSettings, Recipe, RecipeError};
+pub use environments::{BuildSettings, Recipe, RecipeError, builders};
 pub use files::{AgentState, StateExport};
 pub use images::{ImageError, ImageName};
 pub use limits::{ARTIFACTS_MAX, LINE_BYTES_MAX, QUEUE_MAX, STATE_VERSIONS_MAX};

@@ -2,6 +2,7 @@
 
 mod drivers;
 mod machine;
+mod packages;
 
 use clap::Args;
 use ringfence_json::{Object, Value};
@@ -51,6 +52,7 @@ impl Doctor {
         let mut findings = machine::findings(&folder);
         findings.extend(layers());
         findings.extend(drivers::findings());
+        findings.extend(packages::findings());
         let output = global.output();
         if output.is_json() {
             findings.iter().try_for_each(|finding| output.document(&document(finding)))?;

@@ -67,6 +67,17 @@ struct Build {
     _stop: DropGuard,
 }
 
+/// What this machine has to build environments with, for each kind: where it is, or how to get it.
+pub fn builders() -> [(&'static str, Result<String, RecipeError>); 2] {
+    let found = |builder| {
+        Tools::find(builder).map(|tools| {
+            let uv = tools.uv.map(|uv| format!(", {}", uv.display())).unwrap_or_default();
+            format!("{}{uv}", tools.interpreter.display())
+        })
+    };
+    [("python", found(Builder::Python)), ("node", found(Builder::Node))]
+}
+
 // === impl Environments ===
 
 impl Environments {
