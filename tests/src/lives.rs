@@ -29,6 +29,7 @@ impl Lives {
         let (mut open, mut settled) = (BTreeMap::new(), BTreeSet::new());
         for entry in log {
             match entry["kind"].as_str() {
+                Some("run") if is_of_files(entry) => lives.expect_files_in_time(entry),
                 Some("run") if entry["run"].is_string() => lives.step(entry),
                 Some("intent") => {
                     lives.expect_acting(entry);
@@ -66,6 +67,16 @@ impl Lives {
             life.end = Some(entry.clone());
         }
         life.steps.push(event);
+    }
+
+    /// What a run leaves is named before its end, and what it is given before it runs.
+    fn expect_files_in_time(&self, entry: &Value) {
+        let life = entry["run"].as_str().and_then(|run| self.0.get(run));
+        if let Some(life) = life {
+            let last = life.steps.last().map_or("", String::as_str);
+            let given = entry["event"] == "state_given";
+            assert!(if given { last == "starting" } else { last != "ended" }, "after {last}: {entry}");
+        }
     }
 
     /// Whoever acts has begun and is not over.
@@ -119,6 +130,12 @@ impl Life {
     }
 }
 
+/// Whether an entry of the kind `run` is no step of a life but about files.
+fn is_of_files(entry: &Value) -> bool {
+    let event = entry["event"].as_str().unwrap_or_default();
+    event == "artifacts" || event == "output_pruned" || event.starts_with("state_")
+}
+
 /// Whether a life goes on like this.
 fn may_follow(last: &str, next: &str) -> bool {
     match next {
@@ -158,12 +175,16 @@ mod tests {
         let acting = |log: &[Value], at: usize, more: &[Value]| [&log[..at], more, &log[at..]].concat();
         let both = [action("intent"), action("outcome")];
         Lives::read(&acting(&whole, 3, &both));
+        let left = steps(&["artifacts", "state_kept"]);
+        Lives::read(&acting(&acting(&whole, 6, &left), 2, &steps(&["state_given"])));
         for broken in [
             steps(&["queued", "running"]),
             steps(&["queued", "ended", "ended"]),
             steps(&["starting"]),
             steps(&["queued", "starting", "running", "stopping", "paused"]),
             acting(&whole, 7, &both),
+            acting(&whole, 7, &left),
+            acting(&whole, 3, &steps(&["state_given"])),
             acting(&whole, 3, &both[..1]),
             acting(&whole, 3, &both[1..]),
             acting(&whole, 3, &[&both[..], &both[1..]].concat()),

@@ -139,11 +139,11 @@ pub fn descriptors(pid: u32) -> BTreeMap<String, usize> {
         for entry in entries(Path::new(&format!("/proc/{pid}/fd"))) {
             let Ok(target) = fs::read_link(entry) else { continue };
             let target = target.to_string_lossy().into_owned();
-            // `net:[4026532]`, `socket:[81]`, `anon_inode:[eventpoll]`, or a file.
+            // `net:[4026532]`, `socket:[81]`, `anon_inode:[eventpoll]`, or a file, by where it is.
             let kind = match target.split_once(":[") {
                 Some(("anon_inode", _)) => target.as_str(),
                 Some((kind, _)) => kind,
-                None => "file",
+                None => target.split('/').nth(1).unwrap_or("elsewhere"),
             };
             *counts.entry(kind.to_owned()).or_default() += 1;
         }

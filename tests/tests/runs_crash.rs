@@ -327,7 +327,7 @@ async fn expect_whole(stage: &Stage, log: &Log, lives: &Lives, kills: u64) {
 /// Of which kinds that a run could leave open in the node there are more than before it.
 fn more_than(before: &BTreeMap<String, usize>, after: &BTreeMap<String, usize>) -> Vec<String> {
     let count = |of: &BTreeMap<String, usize>, kind: &str| of.get(kind).copied().unwrap_or(0);
-    let kinds = ["net", "mnt", "pid", "user", "anon_inode:[pidfd]", "file"].into_iter();
+    let kinds = ["net", "mnt", "pid", "user", "anon_inode:[pidfd]", "sys", "proc"].into_iter();
     let more = kinds.filter(|kind| count(after, kind) > count(before, kind));
     more.map(|kind| format!("{kind}: {}, then {}", count(before, kind), count(after, kind))).collect()
 }

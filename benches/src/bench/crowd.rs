@@ -45,6 +45,8 @@ struct Weight {
     /// First processes of sandboxes.
     first: u64,
     programs: u64,
+    /// What the cgroups of sandboxes are charged with: all inside, and what the kernel keeps for it.
+    charged: u64,
 }
 
 pub async fn measure(plan: &Plan) -> Result<Vec<Table>, Failure> {
@@ -218,6 +220,7 @@ fn weights(before: &Weight, after: &Weight, count: u32) -> Table {
     let rest = machine.saturating_sub(program + known.iter().sum::<u64>());
     for (part, bytes) in [
         ("the machine's memory, all in all", machine),
+        ("charged to its cgroup", each(|weight| weight.charged)),
         ("its program, `sleep`", program),
         ("the node", known[0]),
         ("the spawner", known[1]),
@@ -246,12 +249,25 @@ impl Weight {
             weight.spawner += share(spawner.pid)?;
             for first in below(spawner.pid) {
                 weight.first += share(first.pid)?;
+                weight.charged += charged(first.pid).unwrap_or_default();
                 weight.programs +=
                     below(first.pid).filter_map(|process| share(process.pid).ok()).sum::<u64>();
             }
         }
         Ok(weight)
     }
+}
+
+/// Bytes that the cgroup of a process is charged with, where the machine counts that.
+fn charged(pid: u32) -> Option<u64> {
+    let cgroups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    let path = |controller: &str| {
+        let mut lines = cgroups.lines().filter_map(|line| line.split_once(':')?.1.split_once(':'));
+        lines.find(|(controllers, _)| controllers.split(',').any(|one| one == controller))
+    };
+    let old = path("memory").map(|(_, path)| format!("/sys/fs/cgroup/memory{path}/memory.usage_in_bytes"));
+    let new = path("").map(|(_, path)| format!("/sys/fs/cgroup{path}/memory.current"));
+    [old, new].into_iter().flatten().find_map(|file| std::fs::read_to_string(file).ok()?.trim().parse().ok())
 }
 
 /// Bytes of a process, with shared pages by their share where the machine tells.
