@@ -1,5 +1,5 @@
 //! Runs that runs start, each in a sandbox of its own: what they may do is what whoever started them may, and with it they end.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails, in its helpers too")]
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 use ringfence_tests::audit;
 use ringfence_tests::cli::Said;

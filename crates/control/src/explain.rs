@@ -60,6 +60,7 @@ struct Asked<'a> {
 enum On<'a> {
     Tool { server: &'a ServerConfig, tool: &'a str, known: Option<&'a KnownTool> },
     Model { model: &'a str, operation: &'a str },
+    Spawn { agent: &'a str },
 }
 
 /// What a model is asked to do where a call does not say.
@@ -68,7 +69,8 @@ const OPERATION: &str = "chat";
 /// Explains a call: `workspace`, `agent`, `server`, `tool`, and optionally `user`, `arguments`, and the `action_type` of a
 /// tool of which neither the configuration nor a definition says it. Or of a model: `workspace`, `agent`, `model`, and
 /// optionally `operation` (`chat` unless given), `user`, `arguments`, `action_type` (`read` unless given: a model only
-/// acts through tools that its provider hosts). `tools` are the pinned ones, none offline.
+/// acts through tools that its provider hosts). Or of the start of a run: `workspace`, `agent`, `spawns` (the agent to start), and
+/// optionally `user`, `arguments`. `tools` are the pinned ones, none offline.
 ///
 /// # Errors
 /// When a member is missing or names something that is not configured.
@@ -128,6 +130,20 @@ fn asked_on<'a>(
     tools: &'a [KnownTool],
     call: &'a Object,
 ) -> Result<On<'a>, ExplainError> {
+    if let Some(name) = text(call, "spawns")? {
+        for member in ["server", "tool", "model"] {
+            if text(call, member)?.is_some() {
+                return Err(ExplainError::Type {
+                    member,
+                    expected: "left out where `spawns` names an agent",
+                });
+            }
+        }
+        let names = workspace.agents.iter().map(|agent| agent.name.as_str());
+        let agent =
+            names.clone().find(|agent| *agent == name).ok_or_else(|| unknown("agent", name, names))?;
+        return Ok(On::Spawn { agent });
+    }
     if let Some(name) = text(call, "model")? {
         for member in ["server", "tool"] {
             if text(call, member)?.is_some() {
@@ -185,6 +201,12 @@ fn with_request<T>(config: &Config, asked: &Asked<'_>, with: impl FnOnce(&Reques
         schema: None,
     };
     match &asked.on {
+        On::Spawn { agent } => with(&Request {
+            kind: Kind::Spawn,
+            action: Some(Kind::Spawn.as_str()),
+            arguments: &asked.arguments.clone().with("agent", *agent),
+            ..blank
+        }),
         On::Model { model, operation } => with(&Request {
             kind: Kind::ModelCall,
             model: Some(model),
@@ -243,6 +265,9 @@ fn explanation(policy: &PolicySet, request: &Request<'_>, asked: &Asked<'_>) -> 
         }
         On::Model { model, .. } => {
             explained.with("granted", asked.agent.models.iter().any(|held| held.as_str() == *model))
+        }
+        On::Spawn { agent } => {
+            explained.with("granted", asked.agent.spawn.iter().any(|held| held.as_str() == *agent))
         }
     };
     explained

@@ -233,6 +233,39 @@ async fn calls_of_models_are_explained() {
 }
 
 #[test]
+fn the_start_of_a_run_is_explained_and_replayed() {
+    let place = Place::new();
+    place.write(
+        "ringfence.yaml",
+        "organization: acme\nworkspaces:\n  lab:\n    agents:\n      lead: { spawn: [helper], run: { command: [sh] } }\n      \
+         helper: { run: { command: [sh] } }\n    policy: [safety-policy.yaml]\n",
+    );
+    let rule = "rules:\n  - { name: cheap, match: { kind: spawn }, decision: ALLOW_WITH_CONSTRAINTS, constraints: { allowed_agents: [helper], max_budget.usd: 0.5 } }\n";
+    place.write("safety-policy.yaml", rule);
+    let loaded =
+        ringfence_control::config::load(&place.options().config).unwrap_or_else(|_| panic!("it loads"));
+    let compiled = ringfence_control::compile(loaded, &[]).unwrap_or_else(|_| panic!("it compiles"));
+    let call = |text: &str| parse(text.as_bytes(), &Limits::default()).unwrap().into_object().unwrap();
+    let asked =
+        call(r#"{"workspace":"lab","agent":"lead","spawns":"helper","arguments":{"budget":{"usd":5}}}"#);
+    let explained = ringfence_control::explain::explain(&compiled, &[], &asked).unwrap();
+    assert_eq!((explained.text("rule"), explained.text("action")), (Some("cheap"), Some("spawn")));
+    assert_eq!(explained.get("granted").and_then(Value::as_bool), Some(true));
+    assert_eq!(explained.get("narrowed").and_then(Value::as_array).map(<[Value]>::len), Some(1));
+    let other =
+        call(r#"{"workspace":"lab","agent":"helper","spawns":"lead","arguments":{"budget":{"usd":5}}}"#);
+    let explained = ringfence_control::explain::explain(&compiled, &[], &other).unwrap();
+    assert_eq!(explained.get("granted").and_then(Value::as_bool), Some(false));
+    assert_eq!(explained.text("decision"), Some("DENY"));
+    let replayed = ringfence_control::explain::replayed_arguments(&compiled, &asked).unwrap();
+    let verdict =
+        ringfence_control::explain::decide(&compiled, &[], &asked.clone().with("arguments", replayed));
+    assert_eq!(verdict.unwrap().decision.as_str(), "ALLOW_WITH_CONSTRAINTS");
+    let both = call(r#"{"workspace":"lab","agent":"lead","spawns":"helper","tool":"x"}"#);
+    assert!(ringfence_control::explain::explain(&compiled, &[], &both).is_err());
+}
+
+#[test]
 fn a_recorded_request_is_replayed_as_rules_saw_it() {
     let place = Place::new();
     let model = "lab:\n    models: { smart: { provider: openai, model: gpt-mock, base_url: 'http://127.0.0.1:9/v1', price: { input: 1, output: 10 }, max_output: 700 } }";

@@ -53,11 +53,19 @@ pub fn moment(object: &Object, name: &str) -> String {
     }
 }
 
-/// `server/tool`, or whichever of them there is; of a model call, `model` and its name.
+/// `server/tool`, or whichever of them there is; of a model call, `model` and its name; of a host, that and its port; of the start of
+/// a run, `run of` its agent.
 pub fn tool(object: &Object) -> String {
     let model = field(object, "model");
     if !model.is_empty() {
         return format!("model {model}");
+    }
+    let (host, spawns) = (field(object, "host"), field(object, "spawns"));
+    if !host.is_empty() {
+        return format!("{host}:{}", number(object, "port"));
+    }
+    if !spawns.is_empty() {
+        return format!("run of {spawns}");
     }
     match (field(object, "server"), field(object, "tool")) {
         (server, tool) if tool.is_empty() => server,

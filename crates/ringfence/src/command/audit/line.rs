@@ -92,6 +92,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_hosts_and_runs_are_asked_for_says_which() {
+        let entry = Object::new().with("id", 7_u64).with("kind", "intent").with("decision", "ALLOW");
+        let host = entry.clone().with("host", "api.example.com").with("port", 443_u64);
+        assert!(
+            entry_line(&host, false).contains("api.example.com:443  ALLOW"),
+            "{}",
+            entry_line(&host, false)
+        );
+        let start = entry.with("spawns", "researcher");
+        assert!(
+            entry_line(&start, false).contains("run of researcher  ALLOW"),
+            "{}",
+            entry_line(&start, false)
+        );
+    }
+
+    #[test]
     fn a_model_call_and_a_budget_fit_on_a_line() {
         let usage = Object::new().with("input", 900_u64).with("output", 100_u64);
         let charge =
