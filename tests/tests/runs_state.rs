@@ -267,6 +267,45 @@ async fn a_version_that_does_not_verify_is_never_given_to_a_run() {
 }
 
 #[tokio::test]
+async fn what_no_longer_fits_refuses_the_run_and_nothing_is_lost() {
+    let script = "cd /agent/state; [ -e blob ] || head -c 900K /dev/zero > blob; ls -s blob";
+    let mut node = Node::start(&config(&[("keeper", "1Mi", script)])).await;
+    run(&node, "keeper").await.expect(0);
+    node.stop().await;
+    node.reconfigure(&config(&[("keeper", "512Ki", script)]));
+    node.restart().await;
+    let refused = run(&node, "keeper").await;
+    assert!(refused.stderr.contains("give it a larger `state: { size: … }`"), "{refused:?}");
+    node.stop().await;
+    node.reconfigure(&config(&[("keeper", "2Mi", script)]));
+    node.restart().await;
+    run(&node, "keeper").await.expect(0);
+    assert_eq!(numbers(&versions(&node, "keeper").await), [1, 2]);
+}
+
+#[tokio::test]
+async fn a_node_that_is_stopped_keeps_what_its_runs_had() {
+    let script = "cd /agent/state; cat n 2>/dev/null; echo kept > n; echo left > /agent/out/left; echo ready; sleep 1000";
+    let mut node = Node::start(&config(&[("keeper", "1Mi", script)])).await;
+    let first = begin(&node, "keeper").await;
+    eventually(EFFECT, "it is ready", async || {
+        node.cli(&["runs", "logs", &first]).await.stdout.contains("ready").then_some(())
+    })
+    .await;
+    assert_eq!(node.stop().await, Some(0));
+    node.restart().await;
+    let kept = versions(&node, "keeper").await;
+    assert_eq!((numbers(&kept), &kept[0]["why"]), (vec![1], &"node".into()));
+    let left = node.cli(&["runs", "artifacts", &first, "--json"]).await.expect(0).json();
+    assert_eq!(left["artifacts"][0]["name"], "left");
+    let second = begin(&node, "keeper").await;
+    eventually(EFFECT, "the next run has it", async || {
+        node.cli(&["runs", "logs", &second]).await.stdout.starts_with("kept\n").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_hostile_folder_is_kept_without_what_is_no_file_or_not_at_all() {
     let hostile = "cd /agent/state; ln -sf /etc/passwd p; mkfifo f; truncate -s 3G sparse; [ -s sparse ] || exit 4; echo odd > \"$(printf \"new\\nline\")\"; \
         chmod 000 p 2>/dev/null; echo shut > shut; chmod 000 shut; cat /agent/state/shut; true";
