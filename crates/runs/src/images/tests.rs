@@ -10,7 +10,7 @@ use super::document::{Document, config, document};
 use super::layer::{Room, unpack};
 use super::place::Place;
 use super::pull::digest_of;
-use super::{ImageName, is_digest};
+use super::{ImageError, ImageName, Images, is_digest};
 
 /// A layer in the making; names and links are taken as they are.
 struct Layer(Builder<Vec<u8>>);
@@ -168,7 +168,7 @@ fn bounds_hold_while_it_is_unpacked() {
     let whole = Layer::new().file("a", "x").bytes();
     let endless = std::io::Read::chain(&whole[..], std::io::repeat(0));
     assert!(unpack(&place, endless, false, &mut Room { bytes: 9, files: 9 }).is_err());
-    let deep = "deep/".repeat(40);
+    let deep = "d/".repeat(40);
     assert!(Layer::new().folder(&deep).onto(&root).is_ok());
     let place = Place::open(&root).unwrap();
     assert!(place.folder(Path::new(&"a/".repeat(200)), 0o755).is_err());
@@ -209,4 +209,64 @@ fn a_registry_without_tls_is_one_of_this_machine() {
             && !near("10.0.0.1:5000/a")
     );
     assert!("a@sha256:12".parse::<ImageName>().is_err() && "".parse::<ImageName>().is_err());
+}
+
+/// A folder of images in which this one is, whole.
+fn with_image(folder: &Path, digit: &str) -> String {
+    let digest = format!("sha256:{}", digit.repeat(64));
+    let image = folder.join(digest.replace(':', "-"));
+    fs::create_dir_all(image.join("rootfs")).unwrap();
+    fs::write(image.join("image.json"), r#"{"environment":{"A":"b"}}"#).unwrap();
+    digest
+}
+
+#[tokio::test]
+async fn what_is_there_is_not_pulled_again_and_a_name_stays_what_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let digest = with_image(folder.path(), "a");
+    fs::write(
+        folder.path().join("pins.json"),
+        format!(r#"{{"127.0.0.1:1/a:1":"{digest}","127.0.0.1:1/b:1":"x"}}"#),
+    )
+    .unwrap();
+    let images = Images::in_folder(folder.path());
+    let tag: ImageName = "127.0.0.1:1/a:1".parse().unwrap();
+    // Nobody listens at that port.
+    let image = images.get(&tag).await.unwrap();
+    assert_eq!(
+        (image.digest.as_str(), &image.environment[..]),
+        (digest.as_str(), &[("A".into(), "b".into())][..])
+    );
+    let other: ImageName = "127.0.0.1:1/b:1".parse().unwrap();
+    assert!(images.pinned(&other).is_none(), "a pin that is no digest is none");
+    assert!(matches!(images.get(&other).await, Err(ImageError::Pull { .. })));
+    assert!(
+        fs::read_dir(folder.path())
+            .unwrap()
+            .flatten()
+            .all(|entry| !entry.file_name().to_string_lossy().starts_with("unfinished"))
+    );
+}
+
+#[tokio::test]
+async fn what_nobody_names_or_uses_is_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let [named, pinned, used, left] = ["a", "b", "c", "d"].map(|digit| with_image(folder.path(), digit));
+    fs::create_dir(folder.path().join("unfinished-sha256-e")).unwrap();
+    fs::write(
+        folder.path().join("pins.json"),
+        format!(r#"{{"docker.io/library/p:1":"{pinned}","docker.io/library/gone:1":"{left}"}}"#),
+    )
+    .unwrap();
+    let images = Images::in_folder(folder.path());
+    let names = [format!("n@{named}"), "p:1".to_owned()].map(|name| name.parse::<ImageName>().unwrap());
+    let held = images.get(&format!("u@{used}").parse().unwrap()).await.unwrap();
+    images.prune(&names).await;
+    let left_there = |digest: &String| folder.path().join(digest.replace(':', "-")).exists();
+    assert_eq!([&named, &pinned, &used, &left].map(left_there), [true, true, true, false]);
+    assert!(!folder.path().join("unfinished-sha256-e").exists());
+    assert!(images.pinned(&"gone:1".parse().unwrap()).is_none());
+    drop(held);
+    images.prune(&names).await;
+    assert!(!left_there(&used));
 }

@@ -8,6 +8,9 @@ use super::{Finding, State};
 
 const SECTION: &str = "drivers of runs";
 
+/// So many layers that are missing are named.
+const NAMED_MAX: usize = 4;
+
 /// What there is of each.
 pub(super) fn findings() -> Vec<Finding> {
     let Ok(bootstrap) = start_spawner::<&Path>(&SpawnerProgram::this(), &[]) else {
@@ -32,13 +35,7 @@ async fn probe(spawner: &Spawner, name: DriverName) -> Result<Posture, SpawnErro
 
 fn finding(name: DriverName, probed: Result<Posture, SpawnError>) -> Finding {
     let (state, detail, remedy) = match probed {
-        Ok(posture) => {
-            let missing: Vec<&str> = posture.layers.missing().map(|layer| layer.name.as_str()).collect();
-            let without =
-                if missing.is_empty() { String::new() } else { format!(" without {}", missing.join(", ")) };
-            let count = posture.layers.iter().count() - missing.len();
-            (State::Good, format!("{}: {count} layers{without}", posture.driver()), None)
-        }
+        Ok(posture) => (State::Good, told(&posture), None),
         // Nothing lacks where nobody asked for it.
         Err(SpawnError::NoRuntime { .. }) => (
             State::Good,
@@ -48,6 +45,19 @@ fn finding(name: DriverName, probed: Result<Posture, SpawnError>) -> Finding {
         Err(error) => (State::Less, error.to_string(), Some(way_out(name).to_owned())),
     };
     Finding { section: SECTION, name: name.to_string(), state, detail, remedy }
+}
+
+/// What it has, and what it lacks where that is little.
+fn told(posture: &Posture) -> String {
+    let all = posture.layers.iter().count();
+    let missing: Vec<&str> = posture.layers.missing().map(|layer| layer.name.as_str()).collect();
+    let (driver, count) = (posture.driver(), all - missing.len());
+    match missing.len() {
+        0 => format!("{driver}, with all {all} layers"),
+        1..=NAMED_MAX => format!("{driver}, with {count} of {all} layers: without {}", missing.join(", ")),
+        _ if !posture.driver.has_network() => format!("{driver}, with {count} of {all} layers: no namespace, no network"),
+        _ => format!("{driver}, with {count} of {all} layers; `ringfence runs show` names them"),
+    }
 }
 
 fn way_out(name: DriverName) -> &'static str {
