@@ -56,7 +56,10 @@ impl AgentsSide {
         let gateway =
             Gateway::new(kernel.clone(), targets.clone(), spawner, Doors::default(), Limits::default())?;
         gateway.keep_answers_under(data);
-        gateway.make_sandboxes_in(data.join(SANDBOXES));
+        let sandboxes = data.join(SANDBOXES);
+        // What a node that went down in just that moment has left there; what cannot be removed is in nobody's way.
+        let _ = std::fs::remove_dir_all(&sandboxes);
+        gateway.make_sandboxes_in(sandboxes);
         Ok(Self {
             gateway,
             stop: CancellationToken::new(),
