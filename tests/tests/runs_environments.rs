@@ -32,7 +32,11 @@ struct Made<'a> {
     run: &'a str,
     files: &'a [(&'a str, String)],
     policy: &'a str,
+    /// What a build may take.
+    bounds: &'a str,
 }
+
+const BOUNDS: &str = "size: 64Mi, timeout: 2m";
 
 impl Place {
     async fn open(made: Made<'_>) -> Self {
@@ -44,7 +48,7 @@ impl Place {
         let url = &made.index.url;
         let config = format!(
             "organization: acme
-environments: {{ python: {{ index: '{url}/simple' }}, node: {{ index: '{url}' }}, size: 64Mi, timeout: 2m }}
+environments: {{ python: {{ index: '{url}/simple' }}, node: {{ index: '{url}' }}, {} }}
 workspaces:
   lab:
     environment: test
@@ -53,6 +57,7 @@ workspaces:
         run: {{ files: '{folder}', {} }}
     policy: [policy.yaml]
 ",
+            made.bounds,
             made.run.replace("FOLDER", &folder.to_string())
         );
         let config =
@@ -66,7 +71,7 @@ workspaces:
     async fn python(index: &Index, requirements: String, agent: &str) -> Self {
         let run = "command: [python, agent.py], python: FOLDER/requirements.txt";
         let files = [("requirements.txt", requirements), ("agent.py", agent.to_owned())];
-        Self::open(Made { index, run, files: &files, policy: POLICY }).await
+        Self::open(Made { index, run, files: &files, policy: POLICY, bounds: BOUNDS }).await
     }
 
     async fn run(&self) -> Said {
@@ -204,11 +209,31 @@ async fn a_rule_that_denies_the_index_holds_for_builds_too() {
     let run = "command: [python, agent.py], python: FOLDER/requirements.txt";
     let policy =
         "rules:\n  - { name: no-index, match: { kind: egress, agent: 'build:*' }, decision: DENY }\n";
-    let place = Place::open(Made { index: &index, run, files: &files, policy }).await;
+    let place = Place::open(Made { index: &index, run, files: &files, policy, bounds: BOUNDS }).await;
     place.run().await.expect(1);
     let refused = place.refused().await;
     assert!(refused.iter().any(|entry| entry["rule"] == "no-index"), "{refused:?}");
     assert_eq!(index.asked(), 0);
+}
+
+#[tokio::test]
+async fn a_build_is_bounded_in_time_and_on_the_disk() {
+    let index = Index::start().await;
+    let run = "command: [python, agent.py], python: FOLDER/requirements.txt";
+    let with = async |package: &str, bounds: &str| {
+        let files = [("requirements.txt", index.requirement(package)), ("agent.py", String::new())];
+        let place = Place::open(Made { index: &index, run, files: &files, policy: POLICY, bounds }).await;
+        let said = place.run().await.expect(1);
+        assert_eq!(place.kept(), 0);
+        (said.stderr, place.builds().await[0]["why"].clone())
+    };
+    let (said, why) = with("bulk", "size: 5Mi").await;
+    assert!(said.contains("it takes more than 5Mi of the disk") && why == "output", "{said} {why}");
+    let (said, why) = with("bulk", "size: 1Mi").await;
+    assert!(said.contains("a file takes more than a build may") && why == "program", "{said} {why}");
+    index.open(false);
+    let (said, why) = with("moon", "timeout: 1s").await;
+    assert!(said.contains("it took more than 1s") && why == "deadline", "{said} {why}");
 }
 
 #[tokio::test]
@@ -304,7 +329,7 @@ wheels = [{{ url = \"{0}/files/{wheel}\", hash = \"sha256:{1}\", size = {2} }}]
     let files =
         [("pyproject.toml", project.to_owned()), ("uv.lock", lock.clone()), ("agent.py", agent.to_owned())];
     let run = "command: [python, agent.py], python: FOLDER/uv.lock";
-    let place = Place::open(Made { index: &index, run, files: &files, policy: POLICY }).await;
+    let place = Place::open(Made { index: &index, run, files: &files, policy: POLICY, bounds: BOUNDS }).await;
     assert_eq!(place.run().await.expect(0).stdout, "waxing\n");
     let wrong = lock.replace(&index.digest(wheel, "sha256"), &"0".repeat(64));
     std::fs::write(place.files.path().join("uv.lock"), wrong).unwrap();
@@ -332,7 +357,7 @@ async fn packages_for_node_are_found_by_modules_of_either_kind_and_their_scripts
         ("agent.mjs", agent.to_owned()),
     ];
     let run = "command: [node, agent.mjs], node: FOLDER/package-lock.json";
-    let place = Place::open(Made { index: &index, run, files: &files, policy: POLICY }).await;
+    let place = Place::open(Made { index: &index, run, files: &files, policy: POLICY, bounds: BOUNDS }).await;
     assert_eq!(place.run().await.expect(0).stdout, "tail tail\n");
     assert_eq!(place.run().await.expect(0).stdout, "tail tail\n");
     let builds = place.builds().await;

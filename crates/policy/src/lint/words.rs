@@ -11,6 +11,9 @@ use crate::key::Key;
 use crate::matcher::Patterns;
 use crate::set::Rule;
 
+/// How the names begin that stand where an agent's would: of tool servers, and of what the node builds.
+const OTHERS: [&str; 2] = ["tool:", "build:"];
+
 /// Warns of every pattern that fits nothing that is known, and of approvers that nobody is.
 pub(super) fn check(rule: &Rule, origin: &Origin, vocabulary: &Vocabulary, found: &mut Vec<Diagnostic>) {
     for (test, places) in rule.matcher.tests.iter().zip(&origin.patterns) {
@@ -19,6 +22,9 @@ pub(super) fn check(rule: &Rule, origin: &Origin, vocabulary: &Vocabulary, found
             continue;
         }
         for (written, place) in test.patterns.written.iter().zip(places) {
+            if test.key == Key::Agent && OTHERS.iter().any(|form| written.starts_with(form)) {
+                continue;
+            }
             let pattern = Patterns::new(test.key, [written.clone()]);
             if !known.iter().any(|word| pattern.matches(word)) {
                 let message = format!("no {} here is `{written}`", name(test.key));

@@ -111,6 +111,10 @@ impl Order {
             child.process.layers().told().fold(Object::new(), |all, (name, how)| all.with(name, how));
         step(&inner.kernel, run, RunStep::Running { layers }).await?;
         let end = self.watch(inner, child, &draft, run, stop).await?;
+        // It may have been faster than anybody looked.
+        if let Some(reason) = self.takes_too_much(draft.path().to_owned()).await {
+            return Err(End { exit: end.exit, ..End::new(EndedBy::Output, &reason) });
+        }
         let in_use = self.take_in(store, draft).await.map_err(|error| End {
             exit: end.exit,
             ..End::start(format!("what was built cannot be kept: {error}"))

@@ -56,6 +56,9 @@ fn escaped(character: char) -> Vec<char> {
 fn way_out(recipe: &Recipe, said: &str) -> &'static str {
     let has = |word: &str| said.contains(word);
     match recipe.builder() {
+        _ if has("File size limit exceeded") || has("File too large") || has("EFBIG") => {
+            "a file takes more than a build may; write a larger `environments: { size: … }`"
+        }
         Builder::Python if has("ash mismatch") || has("Hash mismatch") => {
             "a package is not what its hash says: find out why before you write another hash"
         }

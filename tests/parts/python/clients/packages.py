@@ -42,6 +42,7 @@ def archive(path, files):
 
 made = [
     wheel("moon", "phase = 'waxing'\n"),
+    wheel("bulk", "data = '" + "x" * 4_000_000 + "'\n"),
     wheel("tide", "import moon\nlevel = 'high, ' + moon.phase\n"),
     archive(
         folder / "sunny-1.0.tar.gz",
