@@ -4,7 +4,7 @@ use std::fs::create_dir;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::mount::{
@@ -39,7 +39,7 @@ pub(super) fn mount_all() -> Result<String, String> {
         c"size=64k,nr_inodes=64,mode=0755",
     )
     .map_err(|error| format!("mounting /dev: {error}"))?;
-    let filled = fill(&devices);
+    let filled = fill(&devices, Path::new("/dev"));
     if filled.is_err() {
         // A half-filled /dev would break programs in ways that nobody can explain.
         let _ = unmount("/dev", UnmountFlags::DETACH);
@@ -52,11 +52,11 @@ pub(super) fn take() -> Result<Devices, String> {
     sources().map(Devices).map_err(|error| format!("taking the devices: {error}"))
 }
 
-/// Fills an empty `/dev`.
-pub(super) fn fill(devices: &Devices) -> Result<String, String> {
-    put(&devices.0).map_err(|error| format!("filling /dev: {error}"))?;
+/// Fills an empty folder that is or will be `/dev`.
+pub(super) fn fill(devices: &Devices, folder: &Path) -> Result<String, String> {
+    put(&devices.0, folder).map_err(|error| format!("filling /dev: {error}"))?;
     // Terminals are a convenience: some machines give no devpts to a user namespace.
-    Ok(if mount_terminals().is_ok() { String::new() } else { "without terminals".to_owned() })
+    Ok(if mount_terminals(folder).is_ok() { String::new() } else { "without terminals".to_owned() })
 }
 
 fn sources() -> io::Result<Vec<(&'static str, OwnedFd)>> {
@@ -86,27 +86,35 @@ pub(super) fn cover(path: impl AsRef<Path>) -> io::Result<()> {
     Ok(move_mount(&null, "", CWD, path.as_ref(), MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?)
 }
 
-fn put(sources: &[(&'static str, OwnedFd)]) -> io::Result<()> {
+/// Where what is at this path below `/dev` is, while that is still this folder.
+fn within(folder: &Path, path: &str) -> PathBuf {
+    folder.join(path.strip_prefix("/dev/").unwrap_or(path))
+}
+
+fn put(sources: &[(&'static str, OwnedFd)], folder: &Path) -> io::Result<()> {
     for (path, source) in sources {
-        mknodat(CWD, *path, FileType::RegularFile, Mode::RUSR, 0)?;
-        move_mount(source, "", CWD, *path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+        let place = within(folder, path);
+        mknodat(CWD, &place, FileType::RegularFile, Mode::RUSR, 0)?;
+        move_mount(source, "", CWD, &place, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
     }
     for (target, link) in LINKS {
-        symlink(target, link)?;
+        symlink(target, within(folder, link))?;
     }
-    create_dir("/dev/shm")?;
+    let shared = folder.join("shm");
+    create_dir(&shared)?;
     // A file takes memory also when it is empty.
     let files = SHARED_MEMORY_BYTES / 4_096;
     let options = std::ffi::CString::new(format!("size={SHARED_MEMORY_BYTES},nr_inodes={files},mode=1777"))?;
-    mount("none", "/dev/shm", "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, options.as_c_str())?;
+    mount("none", &shared, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, options.as_c_str())?;
     Ok(())
 }
 
-fn mount_terminals() -> io::Result<()> {
-    create_dir("/dev/pts")?;
+fn mount_terminals(folder: &Path) -> io::Result<()> {
+    let terminals = folder.join("pts");
+    create_dir(&terminals)?;
     let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
     // The machine has so many for everybody together.
     let options = std::ffi::CString::new(format!("newinstance,ptmxmode=0666,mode=0620,max={TERMINALS}"))?;
-    mount("devpts", "/dev/pts", "devpts", flags, options.as_c_str())?;
-    symlink("pts/ptmx", "/dev/ptmx")
+    mount("devpts", &terminals, "devpts", flags, options.as_c_str())?;
+    symlink("pts/ptmx", folder.join("ptmx"))
 }

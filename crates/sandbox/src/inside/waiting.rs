@@ -41,7 +41,7 @@ fn set_up(ahead: &Setup<'_>, report: &OwnedFd) -> Result<Ahead, Failure> {
     let mut found = Found::new(ahead.refused);
     namespaces::settle(ahead, &mut found)?;
     let sockets = network::prepare(ahead.order.network, ahead.namespaces, &mut found)?;
-    let begun = ahead.order.root.as_ref().map(|root| Begun::new(ahead, root)).transpose()?;
+    let begun = ahead.order.root.as_ref().map(|root| Begun::new(ahead, root, &mut found)).transpose()?;
     Ok(Ahead { found, sockets, begun })
 }
 

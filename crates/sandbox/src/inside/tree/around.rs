@@ -58,8 +58,8 @@ pub(in crate::inside) fn enter_around(
         ground.folder(folder).map_err(|error| at(folder, &error))?;
     }
     ground.fill(Path::new("/"));
-    devices::fill(&taken).map_err(wrong)?;
-    processes.put(&ground, setup, found);
+    devices::fill(&taken, Path::new("/dev")).map_err(wrong)?;
+    processes.put(&ground, Path::new("/"), setup, found);
     let limits = limit::of_container(setup);
     let described = Bundle { kind: runtime.kind, order: setup.order, mounted: &all, limits: &limits };
     let (config, calls) = bundle(&described).map_err(wrong)?;

@@ -45,12 +45,8 @@ pub(super) struct Places {
     pub(super) volumes: Vec<OwnedFd>,
 }
 
-/// A root of which only what it stands on is there yet. The machine's files are not left.
-pub(super) struct Begun {
-    ground: Ground,
-    devices: Devices,
-    processes: Processes,
-}
+/// A root of which only what was not listed is there yet. The machine's files are not left.
+pub(super) struct Begun(Ground);
 
 /// Moves this process into the root that was ordered, the beginning of which may be there; returns the places that the child may change.
 ///
@@ -62,22 +58,16 @@ pub(super) fn enter(
     begun: Option<Begun>,
     found: &mut Found,
 ) -> Result<Places, Failure> {
-    let begun = begun.map_or_else(|| Begun::new(setup, root), Ok);
-    let Begun { ground, devices, processes } = begun?;
+    let Begun(ground) = match begun {
+        Some(begun) => begun,
+        None => Begun::new(setup, root, found)?,
+    };
     let listed = Sources::listed(root, setup.hidden)?;
     leave(&ground)?;
     found.in_force(LayerName::MountNamespace, "");
 
     let places = put_parts(setup, root, &ground, listed)?;
     found.in_force(LayerName::PrivateHome, format!("{} bytes", setup.order.limits.home_bytes));
-    found.record(
-        LayerName::PrivateDevices,
-        ground
-            .folder(Path::new("/dev"))
-            .map_err(|error| error.to_string())
-            .and_then(|_| devices::fill(&devices)),
-    );
-    processes.put(&ground, setup, found);
     ground.seal().map_err(|error| Failure::setup("making the root read-only", &error))?;
     found.in_force(LayerName::PrivateRoot, format!("{} entries", root.entries.len()));
     found.in_force(LayerName::HiddenPaths, "not in the root");
@@ -87,11 +77,11 @@ pub(super) fn enter(
 // === impl Begun ===
 
 impl Begun {
-    /// Begins a root: what it has of the system is put in its place.
+    /// Begins a root: what it has of the system, its devices and its processes are put in their places.
     ///
     /// # Errors
     /// When the root cannot be made as it was ordered.
-    pub(super) fn new(setup: &Setup<'_>, root: &Root) -> Result<Self, Failure> {
+    pub(super) fn new(setup: &Setup<'_>, root: &Root, found: &mut Found) -> Result<Self, Failure> {
         let devices = begin(setup)?;
         let sources = Sources::ground(root, setup.etc, setup.hidden)?;
         let processes = Processes::take(setup);
@@ -99,7 +89,15 @@ impl Begun {
         let ground = make_ground(setup.homes)?;
         put_files(setup, root, &ground, &sources, &servers)?;
         put_trees(&ground, sources)?;
-        Ok(Self { ground, devices, processes })
+        found.record(
+            LayerName::PrivateDevices,
+            ground
+                .folder(Path::new("/dev"))
+                .map_err(|error| error.to_string())
+                .and_then(|_| devices::fill(&devices, &setup.homes.join("dev"))),
+        );
+        processes.put(&ground, setup.homes, setup, found);
+        Ok(Self(ground))
     }
 }
 

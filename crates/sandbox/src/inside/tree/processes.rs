@@ -44,13 +44,13 @@ impl Processes {
         )
     }
 
-    /// Puts it in its place, all of it read-only.
-    pub(super) fn put(self, ground: &Ground, setup: &Setup<'_>, found: &mut Found) {
+    /// Puts it in its place, which this process sees below `root`; all of it is read-only.
+    pub(super) fn put(self, ground: &Ground, root: &Path, setup: &Setup<'_>, found: &mut Found) {
         let put = self.0.and_then(|(tree, how)| {
             let attached = ground.attach(&tree, Path::new("/proc"), true);
             attached.map_err(|error| format!("mounting /proc: {error}; there is none"))?;
             if setup.identity.user() == 0 {
-                cover_machine()?;
+                cover_machine(root)?;
             }
             Ok(how.to_owned())
         });
@@ -75,11 +75,12 @@ fn mount(hide: bool) -> rustix::io::Result<(OwnedFd, &'static str)> {
     Ok((tree, if hide { "hidepid" } else { "" }))
 }
 
-fn cover_machine() -> Result<(), String> {
+fn cover_machine(root: &Path) -> Result<(), String> {
     for path in MACHINE {
+        let place = root.join(path.trim_start_matches('/'));
         // Not every kernel has every one of them.
-        if Path::new(path).exists() {
-            devices::cover(path).map_err(|error| format!("covering {path}: {error}"))?;
+        if place.exists() {
+            devices::cover(&place).map_err(|error| format!("covering {path}: {error}"))?;
         }
     }
     Ok(())
