@@ -208,7 +208,7 @@ async fn nobody_comes_in_without_a_token_from_the_wrong_host_or_with_a_body_out_
         "]".repeat(100)
     );
     assert_eq!(post(vec![], deep).await.error_code(), "-32700");
-    for path in ["/", "/mcp/tools/x", "/api/v1/runs"] {
+    for path in ["/", "/mcp/tools/x", "/api/v1/approvals", "/api/v1/runs/x", "/api/v1/suspensions"] {
         assert_eq!(
             client.send(Method::POST, path, &[], INITIALIZE).await.status,
             StatusCode::NOT_FOUND,
