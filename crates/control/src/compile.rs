@@ -1,5 +1,7 @@
 //! A configuration with its policies compiled: what `check` checks and what a node applies.
 
+mod egress;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -25,7 +27,7 @@ pub struct Compiled {
 /// # Errors
 /// Everything that is wrong in any policy.
 pub fn compile(loaded: Loaded, tools: &[KnownTool]) -> Result<Compiled, Rejected> {
-    let vocabulary = vocabulary(&loaded, tools);
+    let mut vocabulary = vocabulary(&loaded, tools);
     let mut done: Vec<(&[Source], Arc<PolicySet>)> = Vec::new();
     let mut policies = HashMap::new();
     let mut warnings = loaded.warnings.clone();
@@ -36,6 +38,7 @@ pub fn compile(loaded: Loaded, tools: &[KnownTool]) -> Result<Compiled, Rejected
             policies.insert(workspace.name.clone(), Arc::clone(set));
             continue;
         }
+        vocabulary.egress = egress::held(&loaded, sources);
         match PolicySet::compile(sources, &vocabulary) {
             Ok(compiled) => {
                 let set = Arc::new(compiled.set);

@@ -1,11 +1,12 @@
 //! What the policy says of a call, and why. A question: it takes nothing and leaves no trace.
 
+mod host;
 mod replay;
 
 use ringfence_json::{Object, Value};
-use ringfence_kernel::{Grants, NOT_APPLICABLE, is_applicable};
+use ringfence_kernel::{EgressCall, EgressGrants, Grants, NOT_APPLICABLE, is_applicable};
 use ringfence_policy::{KnownTool, PolicySet, Request, Verdict};
-use ringfence_types::{ActionType, Decision, Kind, Role};
+use ringfence_types::{ActionType, AgentName, Decision, Kind, Role};
 use smol_str::SmolStr;
 
 use crate::compile::Compiled;
@@ -18,7 +19,7 @@ pub use replay::replayed_arguments;
 pub enum ExplainError {
     /// A member is missing.
     #[error(
-        "`{0}` is needed: a call is {{\"workspace\":…, \"agent\":…, \"server\":…, \"tool\":…, \"arguments\":{{…}}}}, or has \"model\" instead of \"server\" and \"tool\""
+        "`{0}` is needed: a call is {{\"workspace\":…, \"agent\":…, \"server\":…, \"tool\":…, \"arguments\":{{…}}}}, or has \"model\", \"host\" or \"spawns\" instead of \"server\" and \"tool\""
     )]
     Missing(&'static str),
     /// A member of another type.
@@ -47,7 +48,7 @@ pub enum ExplainError {
 /// A call in the policy's words.
 struct Asked<'a> {
     workspace: &'a WorkspaceConfig,
-    agent: &'a AgentConfig,
+    by: By<'a>,
     on: On<'a>,
     user: Option<&'a str>,
     roles: &'a [Role],
@@ -56,11 +57,19 @@ struct Asked<'a> {
     arguments: &'a Object,
 }
 
+/// Who asks.
+enum By<'a> {
+    Agent(&'a AgentConfig),
+    /// A tool server in a sandbox, under the name that stands where an agent's would.
+    Server(&'a ServerConfig, AgentName),
+}
+
 /// What a call is on.
 enum On<'a> {
     Tool { server: &'a ServerConfig, tool: &'a str, known: Option<&'a KnownTool> },
     Model { model: &'a str, operation: &'a str },
     Spawn { agent: &'a str },
+    Host { call: EgressCall, arguments: Object },
 }
 
 /// What a model is asked to do where a call does not say.
@@ -70,7 +79,8 @@ const OPERATION: &str = "chat";
 /// tool of which neither the configuration nor a definition says it. Or of a model: `workspace`, `agent`, `model`, and
 /// optionally `operation` (`chat` unless given), `user`, `arguments`, `action_type` (`read` unless given: a model only
 /// acts through tools that its provider hosts). Or of the start of a run: `workspace`, `agent`, `spawns` (the agent to start), and
-/// optionally `user`, `arguments`. `tools` are the pinned ones, none offline.
+/// optionally `user`, `arguments`. Or of a host: `workspace`, `agent` or `server` (a tool server in a sandbox), `host`, and optionally
+/// `port` (443 unless given), `protocol`, `method`, `path`, `user`. `tools` are the pinned ones, none offline.
 ///
 /// # Errors
 /// When a member is missing or names something that is not configured.
@@ -105,10 +115,7 @@ fn asked<'a>(
     let name = text(call, "workspace")?.ok_or(ExplainError::Missing("workspace"))?;
     let names = config.workspaces.iter().map(|workspace| workspace.name.as_str());
     let workspace = config.workspace(name).ok_or_else(|| unknown("workspace", name, names))?;
-    let name = text(call, "agent")?.ok_or(ExplainError::Missing("agent"))?;
-    let agent = workspace.agents.iter().find(|agent| agent.name.as_str() == name);
-    let names = workspace.agents.iter().map(|agent| agent.name.as_str());
-    let agent = agent.ok_or_else(|| unknown("agent", name, names))?;
+    let by = host::by(workspace, call)?;
     let on = asked_on(workspace, tools, call)?;
     let user = text(call, "user")?;
     let person = config.people.iter().find(|person| Some(person.name.as_str()) == user);
@@ -122,7 +129,14 @@ fn asked<'a>(
     let hinted = text(call, "action_type")?.map(str::parse).transpose();
     let hinted =
         hinted.map_err(|_| ExplainError::Type { member: "action_type", expected: "read or write" })?;
-    Ok(Asked { workspace, agent, on, user, roles, hinted, arguments })
+    Ok(Asked { workspace, by, on, user, roles, hinted, arguments })
+}
+
+fn agent<'a>(workspace: &'a WorkspaceConfig, call: &Object) -> Result<&'a AgentConfig, ExplainError> {
+    let name = text(call, "agent")?.ok_or(ExplainError::Missing("agent"))?;
+    let agent = workspace.agents.iter().find(|agent| agent.name.as_str() == name);
+    let names = workspace.agents.iter().map(|agent| agent.name.as_str());
+    agent.ok_or_else(|| unknown("agent", name, names))
 }
 
 fn asked_on<'a>(
@@ -130,6 +144,9 @@ fn asked_on<'a>(
     tools: &'a [KnownTool],
     call: &'a Object,
 ) -> Result<On<'a>, ExplainError> {
+    if let Some(name) = text(call, "host")? {
+        return host::asked(name, call);
+    }
     if let Some(name) = text(call, "spawns")? {
         for member in ["server", "tool", "model"] {
             if text(call, member)?.is_some() {
@@ -156,14 +173,18 @@ fn asked_on<'a>(
         return Ok(On::Model { model, operation: text(call, "operation")?.unwrap_or(OPERATION) });
     }
     let name = text(call, "server")?.ok_or(ExplainError::Missing("server"))?;
-    let server = workspace.servers.iter().find(|server| server.name.as_str() == name);
-    let names = workspace.servers.iter().map(|server| server.name.as_str());
-    let server = server.ok_or_else(|| unknown("server", name, names))?;
+    let server = server(workspace, name)?;
     let tool = text(call, "tool")?.ok_or(ExplainError::Missing("tool"))?;
     let known = tools.iter().find(|known| {
         known.workspace == workspace.name && known.server == server.name && known.name.as_str() == tool
     });
     Ok(On::Tool { server, tool, known })
+}
+
+fn server<'a>(workspace: &'a WorkspaceConfig, name: &str) -> Result<&'a ServerConfig, ExplainError> {
+    let server = workspace.servers.iter().find(|server| server.name.as_str() == name);
+    let names = workspace.servers.iter().map(|server| server.name.as_str());
+    server.ok_or_else(|| unknown("server", name, names))
 }
 
 fn text<'a>(call: &'a Object, member: &'static str) -> Result<Option<&'a str>, ExplainError> {
@@ -185,7 +206,7 @@ fn with_request<T>(config: &Config, asked: &Asked<'_>, with: impl FnOnce(&Reques
         organization: config.organization.as_str(),
         workspace: asked.workspace.name.as_str(),
         environment: &asked.workspace.environment,
-        agent: asked.agent.name.as_str(),
+        agent: asked.by.name(),
         user: asked.user,
         roles: asked.roles,
         server: None,
@@ -201,6 +222,15 @@ fn with_request<T>(config: &Config, asked: &Asked<'_>, with: impl FnOnce(&Reques
         schema: None,
     };
     match &asked.on {
+        On::Host { call, arguments } => with(&Request {
+            kind: Kind::Egress,
+            server: asked.by.server(),
+            host: Some(call.host.as_str()),
+            action: Some(&call.action()),
+            action_type: call.action_type(),
+            arguments,
+            ..blank
+        }),
         On::Spawn { agent } => with(&Request {
             kind: Kind::Spawn,
             action: Some(Kind::Spawn.as_str()),
@@ -256,21 +286,61 @@ fn explanation(policy: &PolicySet, request: &Request<'_>, asked: &Asked<'_>) -> 
     let mut explanation = policy.explain(request);
     applied(asked, &mut explanation.verdict);
     let explained = explanation.to_object();
+    let explained = explained.with("granted", asked.by.holds(&asked.on));
     let explained = match &asked.on {
-        On::Tool { server, tool, known } => {
-            let grants = Grants::parse(asked.agent.grants.iter().map(String::as_str)).unwrap_or_default();
-            explained
-                .with("granted", grants.holds(&server.name, tool))
-                .with("definition_known", known.is_some())
-        }
-        On::Model { model, .. } => {
-            explained.with("granted", asked.agent.models.iter().any(|held| held.as_str() == *model))
-        }
-        On::Spawn { agent } => {
-            explained.with("granted", asked.agent.spawn.iter().any(|held| held.as_str() == *agent))
-        }
+        On::Tool { known, .. } => explained.with("definition_known", known.is_some()),
+        _ => explained,
     };
     explained
         .with("action", request.action.unwrap_or_default())
         .with("action_type", request.action_type.as_str())
+}
+
+// === impl By ===
+
+impl<'a> By<'a> {
+    fn name(&self) -> &str {
+        match self {
+            Self::Agent(agent) => agent.name.as_str(),
+            Self::Server(_, name) => name.as_str(),
+        }
+    }
+
+    /// As the kernel has it: of what a tool server sends itself, which one that is.
+    fn server(&self) -> Option<&str> {
+        match self {
+            Self::Agent(_) => None,
+            Self::Server(server, _) => Some(server.name.as_str()),
+        }
+    }
+
+    fn agent(&self) -> Option<&'a AgentConfig> {
+        match self {
+            Self::Agent(agent) => Some(agent),
+            Self::Server(..) => None,
+        }
+    }
+
+    fn egress(&self) -> &[String] {
+        match self {
+            Self::Agent(agent) => &agent.egress,
+            Self::Server(server, _) => server.sandbox().map_or(&[], |sandbox| &sandbox.egress),
+        }
+    }
+
+    fn holds(&self, on: &On<'_>) -> bool {
+        if let On::Host { call, .. } = on {
+            let grants = EgressGrants::parse(self.egress().iter().map(String::as_str));
+            return grants.unwrap_or_default().holds(call);
+        }
+        self.agent().is_some_and(|agent| match on {
+            On::Tool { server, tool, .. } => {
+                let grants = Grants::parse(agent.grants.iter().map(String::as_str));
+                grants.unwrap_or_default().holds(&server.name, tool)
+            }
+            On::Model { model, .. } => agent.models.iter().any(|held| held.as_str() == *model),
+            On::Spawn { agent: other } => agent.spawn.iter().any(|held| held.as_str() == *other),
+            On::Host { .. } => false,
+        })
+    }
 }

@@ -7,5 +7,5 @@ mod path;
 
 pub use call::{EgressCall, EgressProposal, EgressProtocol};
 pub use clearance::EgressClearance;
-pub use grants::{EgressGrantError, EgressGrants};
+pub use grants::{EgressGrant, EgressGrantError, EgressGrants};
 pub(crate) use path::is_ambiguous;

@@ -63,7 +63,7 @@ pub use cancel::{Cancel, CutOff};
 pub use clearance::{CancelledBy, Clearance, Failure, Outcome, Receipt};
 pub use clock::Clock;
 pub use egress::{
-    EgressCall, EgressClearance, EgressGrantError, EgressGrants, EgressProposal, EgressProtocol,
+    EgressCall, EgressClearance, EgressGrant, EgressGrantError, EgressGrants, EgressProposal, EgressProtocol,
 };
 pub use fold::{Account, Phase, Sum};
 pub use grants::{GrantError, Grants};

@@ -45,4 +45,4 @@ pub use schema::{InputSchema, SchemaError, Violation};
 pub use set::{Compiled, PolicySet};
 pub use source::{Language, Source};
 pub use verdict::{Approval, Determining, Misfit, Narrowing, Obligations, RateLimit, Shadowed, Verdict};
-pub use vocabulary::{KnownAgent, KnownModel, KnownServer, KnownTool, Vocabulary};
+pub use vocabulary::{KnownAgent, KnownEgress, KnownModel, KnownServer, KnownTool, Vocabulary};

@@ -1,5 +1,6 @@
 //! What a reader of a policy would miss.
 
+mod egress;
 mod fitting;
 mod reads;
 mod redundant;
@@ -29,6 +30,7 @@ pub(crate) fn lint(set: &PolicySet, origins: &[Origin], vocabulary: &Vocabulary)
     found.extend(reads::no_reads(set, origins, vocabulary));
     found.extend(reads::no_model_calls(set, origins, vocabulary));
     found.extend(reads::no_spawns(set, origins, vocabulary));
+    found.extend(egress::check(set, origins, vocabulary));
     found.extend(shadows(set, origins));
     for (rule, origin) in set.rules.iter().zip(origins) {
         words::check(rule, origin, vocabulary, &mut found);

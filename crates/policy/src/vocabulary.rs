@@ -23,6 +23,8 @@ pub struct Vocabulary {
     pub tools: Vec<KnownTool>,
     /// Every model.
     pub models: Vec<KnownModel>,
+    /// The hosts that agents and tool servers hold whom this very policy is for.
+    pub egress: Vec<KnownEgress>,
     /// The roles that people hold.
     pub roles: Vec<Role>,
 }
@@ -79,6 +81,25 @@ pub struct KnownModel {
     pub workspace: WorkspaceName,
     /// Its name.
     pub name: ModelName,
+}
+
+/// A host that programs in a sandbox may reach, as far as rules let them.
+#[derive(Debug, Clone)]
+pub struct KnownEgress {
+    /// Where its holder belongs.
+    pub workspace: WorkspaceName,
+    /// That workspace's environment.
+    pub environment: SmolStr,
+    /// Who holds it: an agent, or `tool:NAME`.
+    pub agent: AgentName,
+    /// The tool server that holds it, if one does.
+    pub server: Option<ServerName>,
+    /// The grant, as written.
+    pub grant: SmolStr,
+    /// Its hosts: a name, an address, `*.name`, or `*`.
+    pub hosts: SmolStr,
+    /// What rules can see of it as an action, and how each counts; empty for anything.
+    pub actions: Vec<(SmolStr, ActionType)>,
 }
 
 // === impl Vocabulary ===

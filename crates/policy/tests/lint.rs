@@ -5,7 +5,8 @@ mod common;
 
 use common::world::vocabulary;
 use ringfence_document::render;
-use ringfence_policy::{PolicySet, Source, Vocabulary};
+use ringfence_policy::{KnownEgress, PolicySet, Source, Vocabulary};
+use ringfence_types::ActionType;
 
 fn messages(text: &str, vocabulary: &Vocabulary) -> Vec<String> {
     let sources = [Source::yaml("safety-policy.yaml", text)];
@@ -61,6 +62,110 @@ fn agents_that_may_start_runs_and_have_no_rule_for_it_are_told_so() {
     }
     for on in ["kind: tool_call", "tool: '*'", "model: '*'", "host: '*'"] {
         assert!(told(on, true) && !told(on, false), "{on}");
+    }
+}
+
+#[test]
+fn hosts_that_are_held_and_that_no_rule_lets_be_reached_are_named() {
+    let held = |agent: &str, grant: &str, actions: &[(&str, ActionType)]| KnownEgress {
+        workspace: "research".parse().unwrap(),
+        environment: "production".into(),
+        server: agent.strip_prefix("tool:").map(|name| name.parse().unwrap()),
+        agent: agent.parse().unwrap(),
+        grant: grant.into(),
+        hosts: grant.split([':', ' ']).next().unwrap().into(),
+        actions: actions.iter().map(|(name, action_type)| ((*name).into(), *action_type)).collect(),
+    };
+    let connect = [("connect", ActionType::Write)];
+    let told = |on: &str, held: KnownEgress| {
+        let vocabulary = Vocabulary { egress: vec![held], ..vocabulary() };
+        let found = messages(&format!("rules: [{{name: r, match: {{{on}}}, decision: ALLOW}}]"), &vocabulary);
+        found.iter().any(|message| message.contains("to reach `"))
+    };
+    let passed = || held("janitor", "api.example.com:443", &connect);
+    for on in [
+        "",
+        "kind: egress",
+        "kind: egress, host: API.example.com.",
+        "host: '*.example.com'",
+        "agent: janitor, environment: production, workspace: research, organization: acme, user: u",
+        "action: connect",
+        "action_type: write",
+    ] {
+        assert!(!told(on, passed()), "{on}");
+    }
+    for on in [
+        "action_type: read",
+        "kind: tool_call",
+        "kind: egress, host: example.com",
+        "kind: egress, agent: assistant",
+        "kind: egress, server: base",
+        "workspace: other",
+        "environment: staging",
+        "organization: other",
+        "action: get",
+        "action: connect, action_type: read",
+        "tool: '*'",
+        "model: '*'",
+        "capability: '*'",
+        "risk: '*'",
+        "labels: '*'",
+    ] {
+        assert!(told(on, passed()), "{on}");
+    }
+    let reads = || held("janitor", "api.example.com GET /*", &[("get", ActionType::Read)]);
+    assert!(!told("action_type: read", reads()) && told("action: post", reads()));
+    assert!(
+        !told("action: post", held("janitor", "api.example.com:8080", &[])),
+        "anything may be seen there"
+    );
+    let server = || held("tool:base", "api.example.com:443", &connect);
+    assert!(!told("kind: egress, server: base", server()) && told("kind: egress, server: cluster", server()));
+    for (hosts, on, expected) in [
+        ("*.example.com", "host: a.example.com", false),
+        ("*.example.com", "host: example.com", true),
+        ("*.example.com", "host: '*.org'", true),
+        ("*.example.com", "host: '*.com'", false),
+        ("*.example.com", "host: 'x*.b.example.com'", false),
+        ("*", "host: a.example.com", false),
+    ] {
+        assert_eq!(told(on, held("janitor", hosts, &connect)), expected, "{hosts} {on}");
+    }
+}
+
+#[test]
+fn who_cannot_reach_its_hosts_is_told_once_with_a_rule_that_would_let_it() {
+    let text = "rules: [{name: r, match: {kind: tool_call}, decision: ALLOW}]";
+    let held = |agent: &str, grant: &str| KnownEgress {
+        workspace: "research".parse().unwrap(),
+        environment: "production".into(),
+        server: agent.strip_prefix("tool:").map(|name| name.parse().unwrap()),
+        agent: agent.parse().unwrap(),
+        grant: grant.into(),
+        hosts: grant.into(),
+        actions: vec![("connect".into(), ActionType::Write)],
+    };
+    let egress = ["a.org", "b.org", "*.c.org", "d.org"].map(|grant| held("janitor", grant)).into_iter();
+    let egress = egress.chain([held("tool:base", "e.org")]).collect();
+    let known = Vocabulary { egress, ..vocabulary() };
+    let found = PolicySet::compile(&[Source::yaml("p", text)], &known).unwrap().warnings;
+    let found: Vec<_> = found.into_iter().filter(|one| one.message.contains("to reach")).collect();
+    let said: Vec<&str> = found.iter().map(|one| one.message.as_str()).collect();
+    assert_eq!(
+        said,
+        [
+            "no rule allows `janitor` of `research` to reach `a.org`, `b.org`, `*.c.org` and 1 more: denied by default",
+            "no rule allows `tool:base` of `research` to reach `e.org`: denied by default",
+        ]
+    );
+    let hint = found[1].hint.as_deref().unwrap();
+    assert!(hint.contains("match: { kind: egress, server: base, host: \"e.org\" }"), "{hint}");
+    // With the rule that the hint names, nothing is said of it.
+    let rule = "{name: s, match: { kind: egress, server: base, host: \"e.org\" }, decision: ALLOW}";
+    let text = text.replace(']', &format!(", {rule}]"));
+    assert_eq!(messages(&text, &known).iter().filter(|message| message.contains("to reach")).count(), 1);
+    for open in ["{rules: [{name: r, match: {}, decision: DENY}], default: REQUIRE_APPROVAL}"] {
+        assert!(!messages(open, &known).iter().any(|message| message.contains("to reach")));
     }
 }
 

@@ -19,14 +19,15 @@ pub fn replayed_arguments(compiled: &Compiled, call: &Object) -> Result<Object, 
     let operation = text(call, "operation")?.unwrap_or(OPERATION);
     let api = Api::ALL.into_iter().find(|api| api.word() == operation);
     let api = api.ok_or(ExplainError::Type { member: "operation", expected: "one of a model" })?;
+    let agent = asked.by.agent().ok_or(ExplainError::Missing("agent"))?;
     let models = &asked.workspace.models;
     let served =
         models.iter().find(|known| known.name.as_str() == model).and_then(|known| known.served.as_deref());
     let switches = Switches {
         pass_unknown: served.is_some_and(|served| served.pass_unknown),
-        stored: asked.agent.stored,
-        remote: asked.agent.remote,
-        hosted: asked.agent.hosted_tools.clone(),
+        stored: agent.stored,
+        remote: agent.remote,
+        hosted: agent.hosted_tools.clone(),
     };
     let request = read(api, asked.arguments, &switches)
         .map_err(|objection| ExplainError::Request(crate::shown::line(&objection.message)))?;

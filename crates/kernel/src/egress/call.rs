@@ -72,7 +72,7 @@ impl EgressCall {
     }
 
     /// What rules see as the arguments.
-    pub(crate) fn arguments(&self) -> Object {
+    pub fn arguments(&self) -> Object {
         let query = self.path.as_deref().and_then(|path| path.split_once('?')).map(|(_, query)| query);
         Object::new()
             .with("host", &self.host)
@@ -84,12 +84,12 @@ impl EgressCall {
     }
 
     /// The action in the words of rules: the method in lower case, or `connect`.
-    pub(crate) fn action(&self) -> SmolStr {
+    pub fn action(&self) -> SmolStr {
         self.method.as_ref().map_or_else(|| "connect".into(), |method| method.to_ascii_lowercase().into())
     }
 
     /// Methods that only look (RFC 9110, section 9.2.1); what is not seen may change anything.
-    pub(crate) fn action_type(&self) -> ActionType {
+    pub fn action_type(&self) -> ActionType {
         match self.method.as_deref() {
             Some("GET" | "HEAD" | "OPTIONS" | "TRACE") => ActionType::Read,
             _ => ActionType::Write,

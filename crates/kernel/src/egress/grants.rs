@@ -40,6 +40,10 @@ struct Requests {
     path: Option<Glob>,
 }
 
+/// One grant, for who tells people of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EgressGrant<'a>(&'a Grant);
+
 /// A text that is no grant of a host.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EgressGrantError {
@@ -79,6 +83,11 @@ impl EgressGrants {
         self.0.is_empty()
     }
 
+    /// Each of them, as written.
+    pub fn each(&self) -> impl Iterator<Item = EgressGrant<'_>> {
+        self.0.iter().map(EgressGrant)
+    }
+
     /// Whether this is held. Where a grant names paths, a path that servers read in more than one way matches none.
     pub fn holds(&self, call: &EgressCall) -> bool {
         self.0.iter().any(|grant| grant.covers(&call.host, call.port) && grant.allows(call))
@@ -108,6 +117,34 @@ impl EgressGrants {
     pub fn wants_requests(&self, host: &HostName, port: u16) -> bool {
         let mut covering = self.0.iter().filter(|grant| grant.covers(host, port)).peekable();
         covering.peek().is_some() && covering.all(|grant| grant.requests.is_some())
+    }
+}
+
+// === impl EgressGrant ===
+
+impl EgressGrant<'_> {
+    /// The hosts, as a pattern: a name, an address, `*.name`, or `*`.
+    pub fn hosts(&self) -> String {
+        match &self.0.hosts {
+            Hosts::One(one) => one.to_string(),
+            Hosts::Below(end) => format!("*{end}"),
+            Hosts::All => "*".to_owned(),
+        }
+    }
+
+    /// The port, if it names one.
+    pub fn port(&self) -> Option<u16> {
+        self.0.port
+    }
+
+    /// The methods that are held, none for all; `None` where it holds connections and not requests.
+    pub fn methods(&self) -> Option<&[String]> {
+        self.0.requests.as_ref().map(|requests| requests.methods.as_slice())
+    }
+
+    /// Whether it holds more than one host.
+    pub fn is_pattern(&self) -> bool {
+        !matches!(self.0.hosts, Hosts::One(_))
     }
 }
 

@@ -43,6 +43,7 @@ pub fn vocabulary() -> Vocabulary {
             tool("base", "query", ActionType::Read, r#"{"sql":{},"limit":{}}"#),
         ],
         models: vec![KnownModel { workspace: "research".parse().unwrap(), name: "smart".parse().unwrap() }],
+        egress: Vec::new(),
         roles: ["approver", "admin"].map(|role| Role::new(role).unwrap()).to_vec(),
     }
 }

@@ -1,7 +1,7 @@
 //! `egress:` of an agent or a tool server: the hosts it may reach.
 
 use ringfence_document::{Node, Report};
-use ringfence_kernel::EgressGrants;
+use ringfence_kernel::{EgressGrant, EgressGrants};
 
 /// Names under which many customers of one network are served: a connection that is passed through may reach any of
 /// them, whatever name it was opened for.
@@ -36,22 +36,36 @@ pub(super) fn read(node: &Node, report: &mut Report) -> Vec<String> {
 
 /// Says what a reader would miss.
 fn remark(element: &Node, text: &str, report: &mut Report) {
-    let mut words = text.split_ascii_whitespace();
-    let host = words.next().unwrap_or_default();
-    if words.next().is_some() {
-        return;
+    let Ok(grants) = EgressGrants::parse([text]) else { return };
+    for (message, hint) in grants.each().filter_map(|grant| remark_on(&grant)) {
+        report.warning_with_hint(element.place, message, hint);
     }
-    if host == "*" || host.starts_with("*:") {
-        report.warning(element.place, "`*` lets it reach every public host");
+}
+
+/// Of what is passed through only the name is seen; behind one address there can stand hosts that nobody named.
+fn remark_on(grant: &EgressGrant<'_>) -> Option<(String, String)> {
+    if grant.methods().is_some() {
+        return None;
     }
-    let name = host.split_once(':').map_or(host, |(name, _)| name);
+    let hosts = grant.hosts();
+    let name = hosts.strip_prefix("*.").unwrap_or(&hosts);
     let is_below =
         |front: &str| name.strip_suffix(front).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    if let Some(front) = SHARED_FRONTS.into_iter().find(|front| is_below(front)) {
-        let message = format!(
-            "behind {front} stand hosts of many owners, and a connection that is passed through may reach any of them; write `{host} * /*` \
-             to have each request looked at"
-        );
-        report.warning(element.place, message);
-    }
+    let fronting =
+        "a connection that is passed through may reach any of them, whatever name it was opened for";
+    let message = if hosts == "*" {
+        "`*` lets it reach every public host, and those that rules refuse too where they share an address (a CDN) with one \
+         that they allow: of a connection that is passed through only the name is seen"
+            .to_owned()
+    } else if let Some(front) = SHARED_FRONTS.into_iter().find(|front| is_below(front)) {
+        format!("behind {front} stand hosts of many owners, and {fronting}")
+    } else if grant.is_pattern() {
+        format!(
+            "where a name below {name} is served by a CDN, hosts of others stand behind its address, and {fronting}"
+        )
+    } else {
+        return None;
+    };
+    let port = grant.port().map(|port| format!(":{port}")).unwrap_or_default();
+    Some((message, format!("write `{hosts}{port} * /*` to have each request looked at")))
 }

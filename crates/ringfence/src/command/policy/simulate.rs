@@ -88,7 +88,7 @@ fn replay(compiled: &Compiled, entry: &Object, payloads: &Object, found: &mut Fo
         _ => entry.text("decision").unwrap_or_default().to_owned(),
     };
     let Some(arguments) = payloads.get("arguments") else { return skip("its arguments are no longer kept") };
-    let call = ["workspace", "agent", "user", "server", "tool", "model", "operation", "spawns"]
+    let call = ["workspace", "agent", "user", "server", "tool", "model", "operation", "spawns", "host"]
         .into_iter()
         .fold(Object::new(), |call, name| call.with_some(name, entry.get(name).cloned()));
     // As the definition of that time hinted; what the other configuration says of the tool counts before it.
@@ -117,7 +117,7 @@ fn replay(compiled: &Compiled, entry: &Object, payloads: &Object, found: &mut Fo
 }
 
 fn example(entry: &Object, recorded: &str, simulated: &str, rule: Option<&str>) -> Object {
-    ["action", "workspace", "agent", "server", "tool", "model", "spawns"]
+    ["action", "workspace", "agent", "server", "tool", "model", "spawns", "host", "port"]
         .into_iter()
         .fold(Object::new(), |object, name| object.with_some(name, entry.get(name).cloned()))
         .with("recorded", recorded)
