@@ -1,5 +1,6 @@
 //! What the node keeps of a run's folders: what it left in `/agent/out`, and what its agent keeps in `/agent/state`.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -130,15 +131,9 @@ impl Keeper<'_> {
     }
 
     async fn keep_artifacts(&self, out: OwnedFd, folder: &Path, most: u64) -> u64 {
-        let folder = folder.to_owned();
-        let collecting = tokio::task::spawn_blocking(move || {
-            let mut shelf = Shelf::of(&folder);
-            let collected = collect(out, &mut shelf, most);
-            (shelf, collected)
-        });
-        // The runtime is ending, and the log with it.
-        let Ok((shelf, collected)) = collecting.await else { return 0 };
-        let lost = match collected {
+        let mut shelf = Shelf::of(folder);
+        let collecting = tokio::task::spawn_blocking(move || collect(out, &mut shelf, most));
+        let lost = match collecting.await.unwrap_or_else(|error| Err(io::Error::other(error))) {
             Ok(Collected { files, left_out_count: 0, .. }) if files.is_empty() => return 0,
             Ok(Collected { files, bytes, left_out, left_out_count }) => {
                 let count = files.len() as u64;
@@ -151,7 +146,7 @@ impl Keeper<'_> {
             Err(error) => error.to_string(),
         };
         // What no entry names nobody can tell from what was put there.
-        shelf.clear();
+        Shelf::of(folder).clear();
         let reason = format!("what {} left in {OUT} is not kept: {lost}", self.run.id);
         self.inner.kernel.incident(self.scope(), "artifacts_not_kept", &reason);
         0
@@ -168,8 +163,7 @@ impl Keeper<'_> {
             (self.inner.states.clone(), self.run.workspace.clone(), self.run.agent.clone());
         let keeping =
             tokio::task::spawn_blocking(move || store.keep((&workspace, &agent), state, most, left));
-        let Ok(kept) = keeping.await else { return };
-        let event = match kept {
+        let event = match keeping.await.unwrap_or_else(|error| Err(io::Error::other(error).into())) {
             Ok((version, packed)) => FilesEvent::StateKept {
                 version: version.number,
                 bytes: version.bytes,
