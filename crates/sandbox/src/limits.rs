@@ -128,5 +128,11 @@ pub const RUNTIME_LOG_BYTES_MAX: usize = 4_096;
 /// Bytes of what an OCI runtime keeps of its container, in memory.
 pub const RUNTIME_STATE_BYTES: u64 = 32 * 1_024 * 1_024;
 
+/// How often a home is looked at that is a folder on the disk.
+pub const HOME_LOOK: Duration = Duration::from_secs(1);
+
+/// Files and folders in such a home.
+pub const HOME_FILES_MAX: u64 = 100_000;
+
 /// Rounds in which everything in a sandbox is told to stop, where it has no freezer.
 pub const SIGNAL_ROUNDS: usize = 3;

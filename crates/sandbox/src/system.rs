@@ -9,6 +9,7 @@ use std::ffi::CStr;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 use rustix::process::Pid;
 use tokio::io::unix::AsyncFd;
@@ -253,10 +254,17 @@ pub(crate) struct Received {
     pub(crate) value: i32,
 }
 
-/// Waits for one of these signals, which must be blocked, and returns it.
-pub(crate) fn next_signal(wanted: &[i32]) -> Received {
-    // SAFETY: sigemptyset initializes the set before it is read; sigwaitinfo writes one siginfo_t to a valid place,
-    // which is zeroed, and so valid, from the start. Its value is a union of an int and a pointer; the pointer is
+/// Waits for one of these signals, which must be blocked, and returns it; `None` when none came in time, where there is a
+/// time.
+pub(crate) fn next_signal(wanted: &[i32], within: Option<Duration>) -> Option<Received> {
+    let within = within.map(|within| libc::timespec {
+        tv_sec: within.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        tv_nsec: within.subsec_nanos().into(),
+    });
+    let within = within.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: sigemptyset initializes the set before it is read; sigtimedwait writes one siginfo_t to a valid place,
+    // which is zeroed, and so valid, from the start, and only reads the time, which is null (for ever) or outlives the
+    // call. Its value is a union of an int and a pointer; the pointer is
     // taken as a number and never followed.
     unsafe {
         let mut set = MaybeUninit::<libc::sigset_t>::uninit();
@@ -266,11 +274,14 @@ pub(crate) fn next_signal(wanted: &[i32]) -> Received {
         }
         let mut info = std::mem::zeroed::<libc::siginfo_t>();
         loop {
-            let signal = libc::sigwaitinfo(set.as_ptr(), &raw mut info);
+            let signal = libc::sigtimedwait(set.as_ptr(), &raw mut info, within);
             if signal > 0 {
                 let bytes = info.si_value().sival_ptr.addr().to_ne_bytes();
                 let [a, b, c, d, ..] = bytes;
-                return Received { signal, value: i32::from_ne_bytes([a, b, c, d]) };
+                return Some(Received { signal, value: i32::from_ne_bytes([a, b, c, d]) });
+            }
+            if !within.is_null() && io::Error::last_os_error().kind() == io::ErrorKind::WouldBlock {
+                return None;
             }
         }
     }

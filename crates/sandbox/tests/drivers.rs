@@ -280,7 +280,19 @@ async fn without_namespaces_a_program_ends_nobody_who_ends_it() {
     );
 }
 
+#[tokio::test]
+async fn without_namespaces_a_home_that_grows_too_large_ends_its_program() {
+    let script = "cd; i=0; while :; do head -c 1048576 /dev/zero > file$i; i=$((i + 1)); sleep 0.05; done";
+    let limits = Limits { home_bytes: 8 << 20, ..Limits::default() };
+    let spawner = spawner(&[]);
+    let driver = spawner.driver(DriverName::Restricted).await.unwrap();
+    let command = Command::new("sh").argument("-c").argument(script).limits(limits);
+    let mut child = begin(&*driver, command, Root::system()).await.unwrap();
+    assert_eq!(child.process.exited().await, ExitStatus::Killed);
+    assert!(eventually(|| child.stderr.tail().contains("its home holds more than 8388608 bytes")));
+}
+
 #[test]
 fn all_of_this_holds_for_an_ordinary_user_too() {
-    common::as_nobody(11);
+    common::as_nobody(12);
 }

@@ -9,6 +9,7 @@ use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, 
 use rustix::time::Timespec;
 
 use super::container::Container;
+use super::home::Watched;
 use super::{Descriptors, END_SIGNAL, PASS_SIGNAL, Prepared, Setup, container, descendants, execute};
 use crate::layer::Layer;
 use crate::limits::HOLD_TIMEOUT;
@@ -38,10 +39,15 @@ fn run_program(setup: &Setup<'_>, descriptors: Descriptors, prepared: Prepared) 
         Some(most) => hold(&report, prepared, most),
         None => Ok(prepared),
     };
-    let mut kernel = None;
+    let (mut kernel, mut watched) = (None, None);
     let program = held.and_then(|rest| {
         let Prepared { layers, handed, container, cage } = rest;
         kernel = container.as_ref().and_then(Container::kernel);
+        if cage.is_some() {
+            let errors = descriptors.error.try_clone();
+            let errors = errors.map_err(|error| Failure::setup("copying the pipes", &error))?;
+            watched = Some(Watched::new(setup.home, setup.order.limits.home_bytes, errors));
+        }
         let program = match container {
             Some(container) => container::start(&container, descriptors)?,
             None => execute::start(setup, descriptors, cage)?,
@@ -58,7 +64,7 @@ fn run_program(setup: &Setup<'_>, descriptors: Descriptors, prepared: Prepared) 
             return 1;
         }
     };
-    let status = await_end(program, alone, kernel);
+    let status = await_end(program, alone, kernel, watched);
     if alone {
         descendants::end_all();
     }
@@ -97,10 +103,15 @@ fn hand_out(report: &OwnedFd, what: &Report, handed: &[OwnedFd]) {
 }
 
 /// Waits until the program ends, or this process is told to end everything.
-fn await_end(program: Pid, alone: bool, kernel: Option<Kind>) -> ExitStatus {
+fn await_end(program: Pid, alone: bool, kernel: Option<Kind>, mut watched: Option<Watched>) -> ExitStatus {
     let wanted = [Signal::CHILD, Signal::TERM, END_SIGNAL, PASS_SIGNAL].map(Signal::as_raw);
     loop {
-        let Received { signal, value } = next_signal(&wanted);
+        let received = next_signal(&wanted, watched.as_ref().map(|_| Watched::interval()));
+        // Asked each time: whoever makes signals without end is looked at none the less.
+        if watched.as_mut().is_some_and(Watched::is_over) {
+            return ExitStatus::Killed;
+        }
+        let Some(Received { signal, value }) = received else { continue };
         if signal == END_SIGNAL.as_raw() {
             return ExitStatus::Killed;
         }

@@ -13,6 +13,7 @@ mod execute;
 mod filesystem;
 mod first;
 mod found;
+mod home;
 mod identity;
 mod kernel_files;
 mod limit;

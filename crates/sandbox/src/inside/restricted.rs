@@ -262,7 +262,7 @@ fn say(cage: &Cage, found: &mut Found) {
     );
     found.missing(
         LayerName::PrivateHome,
-        "a folder of its own on the machine's disk, removed at the end: a file has a bound, all together have none",
+        "a folder of its own on the machine's disk, removed at the end: its size is looked at every second, and not bound",
     );
     found.in_force(LayerName::ReadOnlyKernel, "by Landlock");
     found.in_force(LayerName::PrivateDevices, "by Landlock: null, zero, full, random and urandom alone");
