@@ -50,6 +50,11 @@ pub(crate) enum Unreached {
     /// It has no address that may be dialled.
     #[error("{0}")]
     Unresolved(#[from] super::resolve::ResolveError),
+    /// It is this node.
+    #[error(
+        "this node itself listens there; agents reach their side of it as http://gateway/, and the other never"
+    )]
+    ThisNode,
     /// Nobody answers.
     #[error("the host does not answer on this port")]
     Silent,
@@ -143,9 +148,13 @@ impl Berth {
     /// A connection to a host that was cleared, to an address of our own finding.
     pub(crate) async fn reach(&self, host: &HostName, port: u16) -> Result<TcpStream, Unreached> {
         let named = self.grants(|holds| holds.names_host(host));
-        let addresses: Vec<IpAddr> = self.gate.outside.resolver.resolve(host, named, &self.lookups).await?;
+        let outside = &self.gate.outside;
+        let addresses: Vec<IpAddr> = outside.resolver.resolve(host, named, &self.lookups).await?;
         #[cfg(test)]
         let port = self.ports.lock().get(&port).copied().unwrap_or(port);
+        if addresses.iter().any(|address| outside.is_this_node(*address, port)) {
+            return Err(Unreached::ThisNode);
+        }
         dial(&addresses, port, self.limits()).await.ok_or(Unreached::Silent)
     }
 

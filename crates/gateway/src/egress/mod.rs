@@ -39,7 +39,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use ringfence_types::HostName;
@@ -48,7 +48,7 @@ use rustls::pki_types::CertificateDer;
 use tokio::sync::Semaphore;
 
 use limits::EgressLimits;
-use resolve::Resolver;
+use resolve::{Resolver, is_this_machine};
 
 use crate::http::accept;
 
@@ -59,12 +59,16 @@ pub struct World {
     pub addresses: HashMap<HostName, Vec<IpAddr>>,
     /// Certificates of authorities that are trusted beside the machine's.
     pub authorities: Vec<CertificateDer<'static>>,
+    /// Where this node listens: no grant leads there.
+    pub listeners: Vec<SocketAddr>,
 }
 
 /// What all runs' ways out share.
 #[derive(Debug)]
 pub(crate) struct Outside {
     resolver: Resolver,
+    /// Ports of this node's own listeners.
+    own_ports: Vec<u16>,
     /// How hosts are spoken to in TLS: for HTTP/1.1 alone, and for HTTP/2 as well.
     http1: Arc<ClientConfig>,
     http2: Arc<ClientConfig>,
@@ -88,11 +92,17 @@ impl Outside {
         };
         Ok(Self {
             resolver: Resolver::new(world.addresses, limits),
+            own_ports: world.listeners.iter().map(SocketAddr::port).collect(),
             http1: with(&[b"http/1.1"]),
             http2: with(&[b"h2", b"http/1.1"]),
             // Half as many as agents' other connections: for each, too, one goes on.
             places: Arc::new(Semaphore::new(limits.connections.min(accept::connections_within_files() / 2))),
         })
+    }
+
+    /// Whether this is a listener of this node. Agents have their way to it, and none to the operators' side.
+    pub(crate) fn is_this_node(&self, address: IpAddr, port: u16) -> bool {
+        self.own_ports.contains(&port) && is_this_machine(address)
     }
 
     /// Forgets what is too old to be used.

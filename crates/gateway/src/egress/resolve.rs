@@ -154,12 +154,16 @@ impl fmt::Debug for Resolver {
 
 /// Those that may be dialled.
 fn permitted(mut found: Vec<IpAddr>) -> Result<Vec<IpAddr>, ResolveError> {
-    found.retain(|address| is_public(*address) && !is_own(*address));
+    found.retain(|address| is_public(*address) && !is_this_machine(*address));
     if found.is_empty() { Err(ResolveError::NotPublic) } else { Ok(found) }
 }
 
-/// Whether an address is one of this machine's: what is sent there would leave from that very address.
-fn is_own(address: IpAddr) -> bool {
+/// Whether an address is one of this machine's, however it is written: what is sent there would leave from that very address.
+pub(crate) fn is_this_machine(address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    if address.is_loopback() || address.is_unspecified() {
+        return true;
+    }
     let from: IpAddr = match address {
         IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
@@ -242,7 +246,9 @@ mod tests {
 
     #[test]
     fn addresses_of_this_machine_are_known() {
-        assert!(is_own("127.0.0.1".parse().unwrap()));
-        assert!(!is_own("1.1.1.1".parse().unwrap()));
+        for own in ["127.0.0.1", "127.8.9.10", "0.0.0.0", "::1", "::", "::ffff:127.0.0.1"] {
+            assert!(is_this_machine(own.parse().unwrap()), "{own}");
+        }
+        assert!(!is_this_machine("1.1.1.1".parse().unwrap()));
     }
 }

@@ -181,6 +181,28 @@ async fn a_host_that_nobody_answers_for_is_said_to_be_so() {
 }
 
 #[tokio::test]
+async fn no_grant_leads_to_where_the_node_itself_listens() {
+    let hits = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = Arc::clone(&hits);
+    let port = a_host(move |_| {
+        counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        async {}
+    })
+    .await;
+    for named in ["127.0.0.1", "127.0.0.9", "0.0.0.0", "near.example"] {
+        let names = [("near.example", NEAR)];
+        let listeners = vec![std::net::SocketAddr::new(NEAR, port)];
+        let world = crate::egress::World { listeners, ..world(&names, Vec::new()) };
+        let mut sandbox = Sandbox::start_in(&[&format!("{named}:{port}")], world, limits()).await;
+        let mut stream = sandbox.dial(named, port).await;
+        say(&mut stream, "hello").await;
+        assert!(read_all(&mut stream).await.is_empty());
+        assert_eq!(sandbox.outcome(1).await, "not_sent");
+        assert_eq!(hits.load(std::sync::atomic::Ordering::Relaxed), 0, "{named}");
+    }
+}
+
+#[tokio::test]
 async fn an_address_that_is_near_is_reached_only_if_the_grant_names_it() {
     let hits = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let counted = Arc::clone(&hits);

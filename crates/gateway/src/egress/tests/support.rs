@@ -96,7 +96,7 @@ fn dana() -> Actor {
 /// What there is in the world of a test: names on this machine, and an authority for them.
 pub(super) fn world(names: &[(&str, IpAddr)], authorities: Vec<CertificateDer<'static>>) -> World {
     let addresses = names.iter().map(|(name, address)| (host(name), vec![*address])).collect();
-    World { addresses, authorities }
+    World { addresses, authorities, ..World::default() }
 }
 
 pub(super) const NEAR: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
