@@ -93,7 +93,7 @@ async fn end(node: &Node, run: &str) {
 /// The newest run that this client's has started, once there is one.
 async fn child(node: &Node, client: &Client) -> String {
     for _ in 0..200 {
-        if let Some(view) = node.kernel.children_of(client.run).first() {
+        if let Some(view) = node.kernel.children_of(client.run, 100).first() {
             return view.run.id.to_string();
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -133,7 +133,7 @@ async fn the_tools_are_there_for_those_who_may_start_something() {
     assert_eq!(refused.code(), "not_granted");
     let (status, refused) = api(&client, Method::POST, "", r#"{"agent":"helper"}"#).await;
     assert_eq!((status, at(&refused, "/error/code")), (StatusCode::FORBIDDEN, "not_granted".into()));
-    assert!(node.kernel.children_of(client.run).is_empty());
+    assert!(node.kernel.children_of(client.run, 100).is_empty());
 }
 
 #[tokio::test]
@@ -281,7 +281,7 @@ async fn what_cannot_be_read_or_started_is_refused_and_on_record() {
     ] {
         assert_eq!(client.send(method, path, &[], "").await.status, status, "{path}");
     }
-    assert!(node.kernel.children_of(client.run).is_empty());
+    assert!(node.kernel.children_of(client.run, 100).is_empty());
 }
 
 #[tokio::test]

@@ -214,10 +214,10 @@ impl Kernel {
         state.fold.runs.get(run).map(|known| run_view(&state.fold, known, state.in_flight(run)))
     }
 
-    /// Those that one has started and that are known.
-    pub(crate) fn children(&self, run: RunId) -> Vec<RunView> {
+    /// The runs that this one has started and that are known, the newest first and so many at most.
+    pub fn children_of(&self, run: RunId, most: usize) -> Vec<RunView> {
         let state = self.0.state.lock();
-        let children = state.fold.runs.children(run);
+        let children = state.fold.runs.children(run).take(most);
         children.map(|child| run_view(&state.fold, child, state.in_flight(child.run.id))).collect()
     }
 

@@ -355,7 +355,7 @@ async fn of_many_children_at_once_no_more_is_spent_than_whoever_started_them_may
     let again = open_at(copy.path(), node.clock.clone(), self::setup(|_| {})).await;
     assert_eq!(again.kernel.spent(&Account::Run(parent.id)), spent(parent.id));
     assert_eq!(again.kernel.run(parent.id).unwrap().actions_below, below);
-    assert_eq!(again.kernel.children_of(parent.id).len(), 8);
+    assert_eq!(again.kernel.children_of(parent.id, 100).len(), 8);
 }
 
 #[tokio::test]

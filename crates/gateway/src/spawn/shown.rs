@@ -29,7 +29,7 @@ pub(super) fn run(gate: &Gate, view: &RunView) -> Object {
 
 /// Those that this one has started, newest first.
 pub(super) fn runs(gate: &Gate, of: ringfence_types::RunId) -> Object {
-    let children = gate.kernel.children_of(of);
+    let children = gate.kernel.children_of(of, LISTED_MAX + 1);
     let shown: Vec<Value> =
         children.iter().take(LISTED_MAX).map(|view| Value::Object(run(gate, view))).collect();
     Object::new().with("runs", shown).with("more", children.len() > LISTED_MAX)

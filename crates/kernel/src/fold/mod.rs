@@ -4,6 +4,7 @@
 mod account_document;
 mod accounts;
 mod approvals;
+mod children;
 mod conversations;
 mod pins;
 mod runs;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ringfence_json::Object;
 use ringfence_types::{ActionId, Digest, PersonName, RunId, Timestamp};
 
+use super::children::Children;
 use crate::record::{EndedBy, Exit, LifeRecord, NodeEvent, RunRecord, RunStep, TokenRecord};
 use crate::{Ancestor, Run};
 
@@ -19,7 +20,7 @@ pub(crate) struct Runs {
     known: HashMap<RunId, RunState>,
     tokens: HashMap<Digest, RunId>,
     /// The runs that each has started, as far as they are known.
-    children: HashMap<RunId, Vec<RunId>>,
+    children: Children,
 }
 
 /// What is known of a run.
@@ -89,7 +90,7 @@ impl Runs {
             self.tokens.insert(token, state.run.id);
         }
         if let Some(parent) = state.run.parent() {
-            self.children.entry(parent).or_default().push(state.run.id);
+            self.children.started(parent, state.run.id, state.ended.is_none());
         }
         self.known.insert(state.run.id, state);
     }
@@ -137,7 +138,10 @@ impl Runs {
             }
             RunStep::Ended { why, reason, exit, .. } => {
                 (life.why, life.exit) = (Some(*why), *exit);
-                state.ended = Some((at, reason.clone()));
+                let first = state.ended.replace((at, reason.clone())).is_none();
+                if let Some(parent) = state.run.parent().filter(|_| first) {
+                    self.children.ended(parent);
+                }
             }
             RunStep::Queued { .. } | RunStep::Starting | RunStep::Paused { .. } | RunStep::Resumed => {}
         }
@@ -172,15 +176,14 @@ impl Runs {
         }
     }
 
-    /// The runs that this one has started and that are known.
+    /// The runs that this one has started and that are known, newest first.
     pub(crate) fn children(&self, run: RunId) -> impl Iterator<Item = &RunState> {
-        let children = self.children.get(&run).into_iter().flatten();
-        children.filter_map(|child| self.known.get(child))
+        self.children.of(run).iter().rev().filter_map(|child| self.known.get(child))
     }
 
     /// How many of them have not ended.
     pub(crate) fn living_children(&self, run: RunId) -> usize {
-        self.children(run).filter(|child| child.ended.is_none()).count()
+        self.children.living(run)
     }
 
     /// The runs under this one that have not ended, whoever started them; those nearest to it first.
@@ -222,20 +225,15 @@ impl Runs {
         // unknown, which refuses just the same.
         let gone: Vec<RunId> =
             self.known.values().filter(|state| over(state)).map(|state| state.run.id).collect();
+        let mut forgotten = HashMap::new();
         for run in gone.into_iter().filter(|run| !needed(*run)) {
             let Some(state) = self.known.remove(&run) else { continue };
             if let Some(token) = state.token {
                 self.tokens.remove(&token);
             }
-            self.children.remove(&run);
-            let parent = state.run.parent();
-            if let Some((parent, siblings)) = parent.and_then(|it| Some((it, self.children.get_mut(&it)?))) {
-                siblings.retain(|child| *child != run);
-                if siblings.is_empty() {
-                    self.children.remove(&parent);
-                }
-            }
+            forgotten.insert(run, state.run.parent());
         }
+        self.children.forget(&forgotten);
     }
 }
 

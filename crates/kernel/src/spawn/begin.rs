@@ -75,13 +75,6 @@ impl Kernel {
         Ok((ticket, run.ok_or_else(Objection::unavailable)?))
     }
 
-    /// The runs that this one has started and that are still known, newest first.
-    pub fn children_of(&self, run: RunId) -> Vec<RunView> {
-        let mut children = self.children(run);
-        children.sort_by_key(|view| std::cmp::Reverse(view.run.id));
-        children
-    }
-
     /// A run, if this one has started it.
     pub fn child_of(&self, parent: RunId, child: RunId) -> Option<RunView> {
         self.run(child).filter(|view| view.run.parent() == Some(parent))

@@ -88,7 +88,7 @@ pub(in crate::api) async fn one_run(call: Call) -> Result<Answer, Problem> {
     let view = call.desk.kernel.run(id).ok_or(RunError::Unknown(id))?;
     let (kernel, now) = (&call.desk.kernel, call.desk.kernel.now());
     let spent = kernel.spent(&Account::Run(id));
-    let children: Vec<RunId> = kernel.children_of(id).iter().take(CHILDREN_MAX).map(|it| it.run.id).collect();
+    let children: Vec<RunId> = kernel.children_of(id, CHILDREN_MAX).iter().map(|it| it.run.id).collect();
     let budgets = kernel.budgets(|account, _, _, _| money::is_above(account, &view.run));
     Ok(Answer::Document(
         show::run(&view, now)
