@@ -2,7 +2,7 @@
 
 mod ready;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -49,6 +49,8 @@ pub(crate) struct Launcher {
     homes_are_mounts: bool,
     /// For the next box.
     ready: RefCell<Option<Ready>>,
+    /// Whether a box has been started since one was made ready: then there may be more.
+    ready_wanted: Cell<bool>,
 }
 
 // === impl Launcher ===
@@ -79,6 +81,7 @@ impl Launcher {
             boxed: Err("not tried".to_owned()),
             homes_are_mounts: true,
             ready: RefCell::new(None),
+            ready_wanted: Cell::new(false),
         };
         let tried = launcher.try_out(&Order::trial(None, Network::Host, Limits::default()));
         launcher.layers = tried.map_err(|failure| {

@@ -59,8 +59,9 @@ fn begin() -> io::Result<()> {
     };
     let ready = Notice::Ready { layers: launcher.layers().to_vec(), boxed: launcher.boxed().clone() };
     notify(&socket, &ready)?;
-    let (watch, mounts) = (Watch::new(&socket)?, watch_mounts()?);
-    watch.add_mounts(&mounts)?;
+    // Where it cannot be watched, nothing is made ahead that would have to know.
+    let (watch, mounts) = (Watch::new(&socket)?, watch_mounts().ok());
+    mounts.as_ref().map(|mounts| watch.add_mounts(mounts)).transpose()?;
     let children = Children::new(watch);
     Server { socket, launcher, children, buffer, boxed: false, _mounts: mounts }.serve()
 }
@@ -73,7 +74,7 @@ struct Server {
     /// Whether there has been a child in a root of its own, so that there may be more.
     boxed: bool,
     /// Watched.
-    _mounts: File,
+    _mounts: Option<File>,
 }
 
 // === impl Server ===

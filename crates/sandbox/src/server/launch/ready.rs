@@ -52,9 +52,10 @@ pub(crate) fn watch_mounts() -> io::Result<File> {
 // === impl Launcher ===
 
 impl Launcher {
-    /// Makes a first process for the next box, if there is none and boxes can be made.
+    /// Makes a first process for the next box, if there is none and one has been started since the last was made: one that
+    /// was thrown away is not made again and again on a machine whose mounts change all the time.
     pub(super) fn make_ready(&self) {
-        if self.ready.borrow().is_none() && self.boxed.is_ok() {
+        if self.ready_wanted.replace(false) && self.ready.borrow().is_none() && self.boxed.is_ok() {
             // Whatever it lacks now, the start of a box says.
             self.ready.replace(self.new_ready().ok());
         }
@@ -112,6 +113,7 @@ impl Launcher {
         trial: bool,
         stdio: [OwnedFd; 3],
     ) -> Result<Child, [OwnedFd; 3]> {
+        self.ready_wanted.set(self.ready_wanted.get() || (!trial && order.root.is_some()));
         let fits = !trial
             && order.root.as_ref().is_some_and(|root| root.stands_on(&Root::system()))
             && order.network == Network::Gateway
