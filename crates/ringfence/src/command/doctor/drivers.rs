@@ -55,7 +55,9 @@ fn told(posture: &Posture) -> String {
     match missing.len() {
         0 => format!("{driver}, with all {all} layers"),
         1..=NAMED_MAX => format!("{driver}, with {count} of {all} layers: without {}", missing.join(", ")),
-        _ if !posture.driver.has_network() => format!("{driver}, with {count} of {all} layers: no namespace, no network"),
+        _ if !posture.driver.has_network() => {
+            format!("{driver}, with {count} of {all} layers: no namespace, no network")
+        }
         _ => format!("{driver}, with {count} of {all} layers; `ringfence runs show` names them"),
     }
 }
