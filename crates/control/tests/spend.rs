@@ -220,7 +220,15 @@ async fn calls_of_models_are_explained() {
     // With tools that the provider hosts it acts.
     let acts = ask(r#"{"workspace":"lab","agent":"assistant","model":"smart","action_type":"write"}"#).await;
     assert_eq!(acts.text("decision"), "DENY");
+    // What else can be asked about is taken too.
+    let host = ask(r#"{"workspace":"lab","agent":"assistant","host":"a.example","port":8443,"protocol":"https","method":"GET","path":"/x"}"#).await;
+    assert_eq!((host.status, host.text("decision")), (200, "ALLOW".to_owned()), "{}", host.body);
+    let start = ask(r#"{"workspace":"lab","agent":"assistant","spawns":"assistant"}"#).await;
+    assert_eq!((start.status, start.text("decision")), (200, "DENY".to_owned()), "{}", start.body);
+    let server = ask(r#"{"workspace":"lab","server":"files","host":"a.example"}"#).await;
+    assert!(server.status == 400 && server.body.contains("no server `files`"), "{}", server.body);
     for (body, said) in [
+        (r#"{"workspace":"lab"}"#, "`agent` is needed"),
         (r#"{"workspace":"lab","agent":"assistant","model":"smrat"}"#, "did you mean `smart`?"),
         (r#"{"workspace":"lab","agent":"assistant","model":"smart","tool":"x"}"#, "left out"),
         (r#"{"workspace":"lab","agent":"assistant"}"#, "server"),

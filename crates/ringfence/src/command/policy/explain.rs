@@ -1,5 +1,7 @@
 //! `ringfence policy explain`
 
+mod host;
+
 use std::path::PathBuf;
 
 use clap::Args;
@@ -18,12 +20,15 @@ use crate::show::{add, field, json_line, objects, texts};
 /// Asks the node, which knows the tools' definitions; with -c, explains offline from a configuration.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  ringfence policy explain '{\"workspace\":\"main\",\"agent\":\"assistant\",\"server\":\"files\",\"tool\":\"move_file\"}'"
+    after_help = "Example:\n  ringfence policy explain '{\"workspace\":\"main\",\"agent\":\"assistant\",\"server\":\"files\",\"tool\":\"move_file\"}'\n  \
+        ringfence policy explain -w main --agent assistant --host api.github.com --method GET --path /repos/x"
 )]
 pub struct Explain {
     /// The call: JSON, a file, or - for standard input
-    #[arg(value_name = "JSON|FILE|-")]
-    call: String,
+    #[arg(value_name = "JSON|FILE|-", required_unless_present = "host")]
+    call: Option<String>,
+    #[command(flatten)]
+    host: host::Asked,
     /// Explain offline, from this configuration
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -31,7 +36,10 @@ pub struct Explain {
 
 impl Explain {
     pub async fn run(self, global: &Global) -> Result<(), Failure> {
-        let call = read_object(&self.call, "the call")?;
+        let call = match &self.call {
+            Some(call) => read_object(call, "the call")?,
+            None => self.host.call()?,
+        };
         let answer = match &self.config {
             Some(path) => {
                 let compiled = configuration_or_said(path)?;
@@ -62,7 +70,7 @@ fn render(answer: &Object, output: Output) -> String {
     let mut text = format!("{} by {rule}\n  {}\n", paint(&decision, style, colour), field(answer, "reason"));
     if answer.get("granted").and_then(Value::as_bool) == Some(false) {
         text.push_str(&paint(
-            "  and the agent does not hold this: it is refused before any rule\n",
+            "  and it does not hold this: it is refused before any rule\n",
             Style::Bad,
             colour,
         ));
