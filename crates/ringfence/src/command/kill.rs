@@ -44,7 +44,12 @@ impl Kill {
             return output.document(&Value::Object(answer));
         }
         let runs = answer.get("runs").and_then(Value::as_array).map_or(0, <[Value]>::len);
-        output.line(&format!("suspended {}; {runs} runs were ended", field(&answer, "covers")))?;
+        let runs = match runs {
+            0 => "no run was alive".to_owned(),
+            1 => "1 run is cut off and ending".to_owned(),
+            runs => format!("{runs} runs are cut off and ending"),
+        };
+        output.line(&format!("suspended {}; {runs}", field(&answer, "covers")))?;
         output.line(&format!("`ringfence resume {}` lets new ones begin", field(&answer, "id")))
     }
 }

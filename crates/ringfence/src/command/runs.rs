@@ -1,5 +1,7 @@
 //! `ringfence runs`
 
+mod layers;
+
 use clap::{Args, Subcommand};
 use ringfence_json::{Object, Value};
 use ringfence_types::RunId;
@@ -12,7 +14,7 @@ use crate::failure::Failure;
 use crate::output::Table;
 use crate::show::{add, field, moment, number, objects};
 
-/// List, show and stop runs
+/// List, show, pause and stop runs; their logs, artifacts and state
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true)]
 pub struct Runs {
@@ -175,7 +177,9 @@ async fn show(global: &Global, run: RunId) -> Result<(), Failure> {
 fn spent(answer: &Object) -> String {
     let mut answer = answer.clone();
     let (spent, budgets) = (answer.remove("spent"), answer.remove("budgets"));
+    let layers = answer.remove("layers");
     let mut text = members(&answer);
+    text.push_str(&layers.as_ref().and_then(Value::as_object).map(layers::shown).unwrap_or_default());
     if let Some(spent) = spent.as_ref().and_then(Value::as_object) {
         let line = format!("{} dollars, {} tokens", field(spent, "usd"), number(spent, "tokens"));
         add(&mut text, format_args!("{:<14}{line} in {} model calls\n", "spent", number(spent, "calls")));
