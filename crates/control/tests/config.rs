@@ -156,15 +156,69 @@ fn hosts_that_an_agent_may_reach_are_read_and_mistakes_told() {
     for part in ["`https://a.example` is no grant of a host", "a method in capitals", "a port is a number"] {
         assert!(said.contains(part), "{part}: {said}");
     }
-    let remarks = read(&agent("['*', d111.cloudfront.net, 'd222.cloudfront.net * /*', 'notcloudfront.net']"))
-        .unwrap()
-        .warnings;
-    let remarks: String = remarks.iter().map(|said| said.message.as_str()).collect();
-    assert!(
-        remarks.contains("every public host") && remarks.contains("d111.cloudfront.net * /*"),
-        "{remarks}"
-    );
-    assert!(!remarks.contains("d222") && !remarks.contains("notcloud"), "{remarks}");
+}
+
+#[test]
+fn where_a_connection_that_is_passed_through_may_reach_more_than_its_name_says_that_is_told() {
+    let told = |grant: &str| {
+        let text =
+            format!("    agents: {{ a: {{ egress: ['{grant}'] }} }}\n    policy: safety-policy.yaml\n");
+        let warnings = read(&workspace(&text)).unwrap().warnings;
+        let one = |said: &ringfence_document::Diagnostic| {
+            format!("{} ({})", said.message, said.hint.as_deref().unwrap_or_default())
+        };
+        warnings.iter().map(one).collect::<String>()
+    };
+    for (grant, parts) in [
+        ("*", ["every public host", "only the name is seen", "write `* * /*`"]),
+        ("*:8443", ["every public host", "only the name is seen", "write `*:8443 * /*`"]),
+        (
+            "*.example.com:443",
+            ["below example.com", "hosts of others stand", "write `*.example.com:443 * /*`"],
+        ),
+        ("*.cloudfront.net", ["behind cloudfront.net", "many owners", "write `*.cloudfront.net * /*`"]),
+        ("d1.cloudfront.net", ["behind cloudfront.net", "many owners", "write `d1.cloudfront.net * /*`"]),
+    ] {
+        let told = told(grant);
+        assert!(parts.iter().all(|part| told.contains(part)), "{grant}: {told}");
+    }
+    for grant in
+        ["* * /*", "*.example.com GET", "d2.cloudfront.net * /*", "notcloudfront.net", "10.0.0.1:5432"]
+    {
+        assert_eq!(told(grant), "", "{grant}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_run_is_told_with_the_way_out() {
+    let agent = |run: &str| {
+        let text = format!(
+            "    agents: {{ a: {{ run: {{ command: [sh], {run} }} }} }}\n    policy: safety-policy.yaml\n"
+        );
+        workspace(&text)
+    };
+    for (run, wrong, way_out) in [
+        ("state: 256Mi", "`state` must be a mapping", "write `state: { size: 256Mi }`"),
+        ("state: {}", "size", "write `state: { size: 256Mi }`"),
+        ("stdin: ./questions", "`stdin` must be true or false", "--input FILE"),
+        ("stdin: 'true'", "`stdin` must be true or false", "write `stdin: true`"),
+        ("driver: runc, image: a, rootfs: .", "and not of both", "leave one out"),
+        (
+            "python: none.txt",
+            "the file of `python`",
+            "`uv pip compile --generate-hashes requirements.in -o requirements.txt`",
+        ),
+        ("node: package-lock.json", "the file of `node`", "`npm install --package-lock-only`"),
+        ("files: none", "the folder of `files`", "starts at the folder of this file"),
+        ("mounts: [{ source: ., target: /agent/x }]", "absolute path inside", "such as /data/papers"),
+    ] {
+        let said = said(&agent(run));
+        let hint = said.split_once("hint:").map(|(_, hint)| hint).unwrap_or_default();
+        assert!(said.contains(wrong) && hint.contains(way_out), "{run}: {said}");
+    }
+    for run in ["stdin: false", "stdin: true", "state: { size: 8Mi }"] {
+        assert!(read(&agent(run)).is_ok(), "{run}");
+    }
 }
 
 #[test]

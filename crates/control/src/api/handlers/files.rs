@@ -4,6 +4,7 @@ use std::io;
 
 use ringfence_json::{Object, Value};
 use ringfence_runs::OutputError;
+use ringfence_sandbox::DriverName;
 use ringfence_types::{Digest, EntryKind, RunId};
 
 use super::super::call::{Answer, Call};
@@ -72,8 +73,20 @@ async fn told(call: &Call, run: RunId) -> Result<Told, Problem> {
         None if call.desk.runs.is_living(run) => {
             Err(Problem::conflict(format!("{run} has not ended, and what it leaves is collected at its end")))
         }
-        None => Err(Problem::unknown(format!("{run} left nothing"))
-            .hint("what a run writes to /agent/out is collected at its end")),
+        None => Err(Problem::unknown(format!("{run} left nothing")).hint(why_nothing(call, run))),
+    }
+}
+
+/// Where there is no `/agent/out`, nobody should be sent there.
+fn why_nothing(call: &Call, run: RunId) -> &'static str {
+    let life = call.desk.kernel.run(run).and_then(|view| view.life);
+    let layers = life.and_then(|life| life.layers);
+    let driver = layers.as_ref().and_then(|layers| layers.text("driver")).unwrap_or_default();
+    // Its version follows.
+    if driver.split(' ').next() == Some(DriverName::Restricted.as_str()) {
+        "under `driver: restricted` there is no /agent/out; what is to stay goes into a folder of `mounts` that is `writable: true`"
+    } else {
+        "what a run writes to /agent/out is collected at its end, unless its agent has `limits: { artifacts: off }`"
     }
 }
 

@@ -42,7 +42,11 @@ impl From<RunError> for Problem {
     fn from(error: RunError) -> Self {
         match error {
             RunError::Unknown(_) => Self::unknown(error.to_string()),
-            RunError::Ended(_) | RunError::Step(..) => Self::conflict(error.to_string()),
+            RunError::Ended(run) => Self::conflict(error.to_string()).hint(format!(
+                "`ringfence runs show {run}` says how it ended, `ringfence runs list` which have not"
+            )),
+            RunError::Step(run, _) => Self::conflict(error.to_string())
+                .hint(format!("`ringfence runs show {run}` says where it stands")),
             RunError::LedgerUnavailable(error) => error.into(),
         }
     }

@@ -21,7 +21,11 @@ pub(super) fn read(fields: &mut Fields<'_>, origin: Origin<'_>, report: &mut Rep
     let (image, folder) = (fields.get("image"), fields.get("rootfs"));
     let rootfs = match (image, folder) {
         (Some(image), Some(_)) => {
-            report.error(image.place, "a root is made of `image` or of `rootfs`, and not of both");
+            report.error_with_hint(
+                image.place,
+                "a root is made of `image` or of `rootfs`, and not of both",
+                "leave one out: `rootfs` names a folder of this machine, `image` what a registry has",
+            );
             None
         }
         (Some(node), None) => name(node, report).map(Rootfs::Image),

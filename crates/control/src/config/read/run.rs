@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ringfence_document::{Fields, Node, Report};
+use ringfence_document::{Fields, Node, Report, Scalar};
 use ringfence_runs::{Recipe, RecipeError};
 use ringfence_sandbox::LayerName;
 use ringfence_types::Builder;
@@ -10,7 +10,7 @@ use ringfence_types::Builder;
 use super::super::RunConfig;
 use super::Origin;
 use super::driver::{self, Place};
-use super::sandbox::{mounts, there};
+use super::sandbox::{mounts, there, there_or};
 use super::value::mapping;
 
 /// Reads it.
@@ -20,7 +20,7 @@ pub(super) fn read(node: &Node, origin: Origin<'_>, report: &mut Report) -> Opti
     let files = fields.get("files").and_then(|node| folder(node, origin, report));
     let environment = fields.get("env").map(|node| environment(node, report)).unwrap_or_default();
     let mounts = fields.get("mounts").map(|node| mounts(node, origin, report)).unwrap_or_default();
-    let stdin = fields.get("stdin").and_then(|node| node.boolean("`stdin`", report)).unwrap_or(false);
+    let stdin = fields.get("stdin").is_some_and(|node| stdin(node, report));
     let state = fields.get("state").and_then(|node| state(node, report));
     let require = fields.get("require").map(|node| layers(node, report)).unwrap_or_default();
     let mut recipe = |key: &'static str, builder: Builder| {
@@ -45,7 +45,13 @@ fn recipe(
     origin: Origin<'_>,
     report: &mut Report,
 ) -> Option<Recipe> {
-    let path = there(node, &format!("the file of `{key}`"), origin, report)?;
+    let way_out = match builder {
+        Builder::Python => {
+            "`uv pip compile --generate-hashes requirements.in -o requirements.txt` makes one of a list of packages"
+        }
+        Builder::Node => "`npm install --package-lock-only` makes one beside a package.json",
+    };
+    let path = there_or(node, &format!("the file of `{key}`"), way_out, origin, report)?;
     let recipe = Recipe::of(builder, path).and_then(|recipe| recipe.check().map(|()| recipe));
     recipe
         .inspect_err(|RecipeError { what, way_out }| {
@@ -108,15 +114,28 @@ fn environment(node: &Node, report: &mut Report) -> Vec<(String, String)> {
     all
 }
 
+fn stdin(node: &Node, report: &mut Report) -> bool {
+    let value = node.as_scalar().and_then(Scalar::as_bool);
+    if value.is_none() {
+        report.error_with_hint(
+            node.place,
+            "`stdin` must be true or false",
+            "write `stdin: true`; what it then reads is named when it is started: `ringfence run AGENT -w WORKSPACE --input FILE`",
+        );
+    }
+    value.unwrap_or(false)
+}
+
 /// `state: { size: 256Mi }`: what the agent keeps between runs, in bytes at most.
 fn state(node: &Node, report: &mut Report) -> Option<u64> {
-    let mut fields = Fields::of(node, "`state`", report)?;
+    let mut fields = Fields::shaped(node, "`state`", "state: { size: 256Mi }", report)?;
     let bytes = fields.require("size", report).and_then(|node| super::limits::size(node, "`size`", report));
     fields.finish(report);
     bytes
 }
 
-fn layers(node: &Node, report: &mut Report) -> Vec<LayerName> {
+/// `require`: layers without which nothing is started.
+pub(super) fn layers(node: &Node, report: &mut Report) -> Vec<LayerName> {
     let names: Vec<&str> = LayerName::ALL.iter().map(|layer| layer.as_str()).collect();
     let mut layers = Vec::new();
     for element in node.one_or_many() {

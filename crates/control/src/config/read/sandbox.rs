@@ -67,12 +67,25 @@ fn mount(node: &Node, origin: Origin<'_>, report: &mut Report) -> Option<MountCo
 
 /// A folder or file that must be there: what it is through links, because a sandbox shows nothing else than what was named.
 pub(super) fn there(node: &Node, what: &str, origin: Origin<'_>, report: &mut Report) -> Option<PathBuf> {
+    let way_out = "make it, or name another; a path that begins with no / starts at the folder of this file";
+    there_or(node, what, way_out, origin, report)
+}
+
+/// The same, of something that is made in a way of its own.
+pub(super) fn there_or(
+    node: &Node,
+    what: &str,
+    way_out: &str,
+    origin: Origin<'_>,
+    report: &mut Report,
+) -> Option<PathBuf> {
     let text = node.text(what, report)?;
     let path = origin.folder.join(text.as_str());
     match path.canonicalize() {
         Ok(path) => Some(path),
         Err(error) => {
-            report.error(node.place, format!("{what} {} cannot be used: {error}", path.display()));
+            let message = format!("{what} {} cannot be used: {error}", path.display());
+            report.error_with_hint(node.place, message, way_out);
             None
         }
     }
@@ -95,7 +108,7 @@ pub(super) fn target(node: &Node, what: &str, report: &mut Report) -> Option<Pat
         let message = format!(
             "{what} is an absolute path inside, without `..`, and not in /proc, /dev, /sys, /etc or /agent"
         );
-        report.error(node.place, message);
+        report.error_with_hint(node.place, message, "write a place of your own, such as /data/papers");
         return None;
     }
     Some(path.to_owned())
