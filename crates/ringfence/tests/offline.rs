@@ -23,9 +23,12 @@ fn what_init_writes_passes_check() {
 }
 
 #[test]
-fn the_models_that_init_shows_pass_check_once_they_are_taken_in() {
+fn what_init_shows_of_models_and_of_an_agent_in_a_sandbox_passes_check_once_it_is_taken_in() {
     let place = Place::new();
     place.run(&["init"]).expect(0);
+    std::fs::create_dir(place.path().join("researcher")).unwrap();
+    let pinned = format!("idna==3.10 --hash=sha256:{}\n", "0".repeat(64));
+    place.write("researcher/requirements.txt", &pinned);
     let path = place.path().join("ringfence.yaml");
     let template = std::fs::read_to_string(&path).unwrap();
     let taken = template.replace("\n#    ", "\n    ").replace("\n#        models:", "\n        models:");
@@ -35,7 +38,14 @@ fn the_models_that_init_shows_pass_check_once_they_are_taken_in() {
     );
     std::fs::write(&path, taken).unwrap();
     let checked = place.run(&["check"]).expect(0);
-    assert!(checked.stdout.contains(", 3 models, "), "{}", checked.stdout);
+    assert!(checked.stdout.contains(", 2 agents, 2 tool servers, 3 models, "), "{}", checked.stdout);
+    // It holds a host that no rule lets it reach, until the rule is taken in too.
+    assert!(checked.stderr.contains("no rule allows `researcher` of `main` to reach"), "{}", checked.stderr);
+    let path = place.path().join("safety-policy.yaml");
+    let rules = std::fs::read_to_string(&path).unwrap().replace("\n#  ", "\n  ");
+    std::fs::write(&path, rules).unwrap();
+    let checked = place.run(&["check"]).expect(0);
+    assert!(!checked.stderr.contains("to reach"), "{}", checked.stderr);
     let listed = place.run(&["prices", "list", "--model", "main/*"]).expect(0);
     assert_eq!(listed.stdout.lines().count(), 4, "{}", listed.stdout);
 }
@@ -152,9 +162,19 @@ fn policies_are_explained_tested_and_compared_offline() {
         place.run(&["policy", "explain", &call.replace("assistant", "asistant"), "-c", "ringfence.yaml"]);
     assert!(wrong.expect(2).stderr.contains("did you mean `assistant`?"));
 
+    let host = ["policy", "explain", "-c", "ringfence.yaml", "-w", "main", "--host", "registry.npmjs.org"];
+    let held = place.run(&[&host[..], &["--server", "files"]].concat()).expect(0).stdout;
+    assert!(held.starts_with("ALLOW by rule `npx-finds-the-server`"), "{held}");
+    let other =
+        place.run(&[&host[..], &["--agent", "assistant", "--method", "GET"]].concat()).expect(0).stdout;
+    assert!(other.starts_with("ALLOW by rule `reads`") && other.contains("it does not hold this"), "{other}");
+    place.run(&host).expect(2);
+    place.run(&["policy", "explain", "--path", "/x"]).expect(2);
+
     place.write(
         "cases.yaml",
-        "cases:\n  - name: moving is forbidden\n    request: { capability: filesystem, tool: move_file }\n    expect: { decision: DENY }\n  - name: reading is not\n    request: { action_type: read }\n    expect: { decision: DENY }\n",
+        "cases:\n  - name: moving is forbidden\n    request: { capability: filesystem, tool: move_file }\n    expect: { decision: DENY }\n  - name: reading is not\n    request: { action_type: read }\n    expect: { decision: DENY }\n  \
+         - name: the server is found\n    request: { server: files, host: registry.npmjs.org }\n    expect: { decision: ALLOW }\n",
     );
     let tested = place.run(&["policy", "test", "cases.yaml", "--junit", "report.xml"]).expect(1);
     assert!(tested.stdout.contains("FAILED reading is not"), "{}", tested.stdout);
@@ -167,9 +187,17 @@ fn policies_are_explained_tested_and_compared_offline() {
         "cases:\n  - name: moving is forbidden\n    request: { capability: filesystem, tool: move_file }\n    expect: { decision: DENY }\n",
     );
     let tested = place.run(&["policy", "test", "few.yaml"]).expect(0);
-    assert!(tested.stdout.ends_with("no case reaches `reads`\n"), "{}", tested.stdout);
+    assert!(
+        tested.stdout.ends_with("no case reaches `reads`, `npx-finds-the-server`\n"),
+        "{}",
+        tested.stdout
+    );
     let tested = place.run(&["policy", "test", "few.yaml", "--json"]).expect(0);
-    assert!(tested.stdout.ends_with("{\"unreached\":[\"reads\"]}\n"), "{}", tested.stdout);
+    assert!(
+        tested.stdout.ends_with("{\"unreached\":[\"reads\",\"npx-finds-the-server\"]}\n"),
+        "{}",
+        tested.stdout
+    );
 
     let policy = std::fs::read_to_string(place.path().join("safety-policy.yaml")).unwrap();
     place.write(
