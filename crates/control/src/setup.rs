@@ -17,7 +17,7 @@ use ringfence_kernel::{
 };
 use ringfence_policy::{KnownTool, ToolDefinition};
 use ringfence_types::{ActionType, ModelName, ToolName, WorkspaceName};
-pub use runs::{run_plan, run_plans};
+pub use runs::{run_bounds, run_plan, run_plans};
 use smol_str::SmolStr;
 
 use crate::compile::Compiled;
@@ -211,6 +211,7 @@ fn target(workspace: &WorkspaceConfig, server: &ServerConfig) -> Result<Target, 
                     Share::Run => TargetShare::Run,
                     Share::Workspace => TargetShare::Workspace,
                 },
+                require: server.require.clone(),
                 sandbox: sandbox.as_ref().map(|sandbox| Box::new(runs::sandboxed(sandbox))),
             })))
         }

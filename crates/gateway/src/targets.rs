@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use http::{HeaderName, Uri};
-use ringfence_sandbox::Root;
+use ringfence_sandbox::{LayerName, Root};
 use ringfence_types::{Digest, ModelName, ServerName, WorkspaceName};
 
 pub use crate::llm::provider::{
@@ -90,6 +90,8 @@ pub struct StdioTarget {
     pub directory: Option<PathBuf>,
     /// Who shares a child.
     pub share: Share,
+    /// Layers of the sandbox without which it is not started.
+    pub require: Vec<LayerName>,
     /// The sandbox of its own, if it has one; else it sees the machine's files, but for some, and its network.
     pub sandbox: Option<Box<Sandboxed>>,
 }

@@ -69,6 +69,7 @@ fn target(share: Share) -> StdioTarget {
         environment: vec![("API_KEY".into(), Source::Fixed("hunter2".into()))],
         directory: None,
         share,
+        require: Vec::new(),
         sandbox: None,
     }
 }

@@ -49,7 +49,9 @@ async fn a_run_goes_from_the_queue_to_its_end_and_a_restart_knows_it() {
         (RunStep::Starting, Phase::Starting),
         (running(), Phase::Running),
         (RunStep::Paused { reason: "to look".into() }, Phase::Paused),
+        (RunStep::Signalled { signal: "USR1".into() }, Phase::Paused),
         (RunStep::Resumed, Phase::Running),
+        (RunStep::Signalled { signal: "INT".into() }, Phase::Running),
     ] {
         step(&node, &run, taken).await.unwrap();
         assert_eq!(phase(&node, &run), expected);
@@ -67,7 +69,8 @@ async fn a_run_goes_from_the_queue_to_its_end_and_a_restart_knows_it() {
     assert!(life.layers.is_some() && node.kernel.living_runs().is_empty());
     let events: Vec<_> =
         node.entries("run").iter().filter_map(|entry| entry.text("event").map(str::to_owned)).collect();
-    assert_eq!(events[1..], ["queued", "starting", "running", "paused", "resumed", "ended"]);
+    let expected = ["queued", "starting", "running", "paused", "signalled", "resumed", "signalled", "ended"];
+    assert_eq!(events[1..], expected);
     // The same through a snapshot.
     node.kernel.stop().await;
     let again =
@@ -82,7 +85,8 @@ async fn no_step_leads_back_or_over_another() {
     let folder = tempfile::tempdir().unwrap();
     let node = open(folder.path()).await;
     let run = queued(&node).await;
-    for wrong in [running(), RunStep::Resumed, RunStep::Paused { reason: String::new() }] {
+    let signal = RunStep::Signalled { signal: "INT".into() };
+    for wrong in [running(), RunStep::Resumed, signal, RunStep::Paused { reason: String::new() }] {
         let error = step(&node, &run, wrong).await.unwrap_err();
         assert!(matches!(error, RunError::Step(..)), "{error}");
     }

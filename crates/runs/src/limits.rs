@@ -92,6 +92,9 @@ pub(crate) const BUILDS_AT_ONCE: usize = 2;
 /// Bytes of memory that building one may take.
 pub(crate) const BUILD_MEMORY_BYTES: u64 = 2 << 30;
 
+/// Hundredths of a processor that one may take where a bound on that is required.
+pub(crate) const BUILD_CPU_PERCENT: u32 = 100;
+
 /// Processes and threads of one build.
 pub(crate) const BUILD_PROCESSES: u64 = 512;
 

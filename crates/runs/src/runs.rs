@@ -12,7 +12,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use ringfence_kernel::{Actor, Begin, EndedBy, Harbour, Kernel, MintError, Run, RunError, RunStep};
 use ringfence_sandbox::{Spawner, Trust};
-use ringfence_types::RunId;
+use ringfence_types::{RunId, WorkspaceName};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -24,6 +24,7 @@ use crate::output::{Follower, Output, OutputError};
 use crate::plan::Plan;
 use crate::plans::Plans;
 use crate::queue::{Queue, Waiting};
+use crate::signal::Signal;
 use crate::state::{Store, Turns};
 use crate::supervise::{Order, Supervisor};
 
@@ -115,7 +116,9 @@ impl Runs {
     ) -> Result<Self, RunError> {
         // Before the end of those runs is on record: what comes after may be the end of this node as well.
         for (_, workspace) in folders(&options.directory) {
-            folders(&workspace).iter().for_each(|(_, run)| Trust::forget(run));
+            for (_, run) in folders(&workspace) {
+                Trust::forget(&run);
+            }
         }
         for lost in kernel.living_runs() {
             let step = RunStep::Ended {
@@ -216,9 +219,20 @@ impl Runs {
         Ok(())
     }
 
-    /// Sends a signal to a run's program.
-    pub fn signal(&self, run: RunId, signal: i32) {
+    /// Sends a signal to a run's program, as it is. Returns when it is on record who did.
+    ///
+    /// # Errors
+    /// As [`Runs::stop`], and when its program does not run.
+    pub async fn signal(&self, run: RunId, signal: Signal, by: &Actor) -> Result<(), RunError> {
+        let step = RunStep::Signalled { signal: signal.as_str().to_owned() };
+        self.0.kernel.step_run(run, step, by).await?;
         self.order(run, Order::Signal(signal));
+        Ok(())
+    }
+
+    /// How many runs of each workspace may run at once; of one that is not named, as many as the node runs. What runs already goes on.
+    pub fn bound(&self, at_once: HashMap<WorkspaceName, usize>) {
+        self.0.queue.bound(at_once);
     }
 
     /// Reads what a run has written, and what it writes.

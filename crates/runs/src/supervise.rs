@@ -10,7 +10,7 @@ use ringfence_kernel::{EndedBy, Exit, Phase, Run, RunSockets, RunStep};
 use ringfence_sandbox::{Child, ExitStatus, Posture, Process, Sockets, Trust};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::unix::pipe::{Receiver, Sender};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval, sleep_until, timeout};
 
@@ -20,9 +20,10 @@ use crate::kept::{Keeper, Volumes};
 use crate::limits::{KILL_GRACE, LAST_WORDS, LOOK, STOP_GRACE};
 use crate::output::{Line, Output, Stream};
 use crate::plan::{Plan, Rootfs};
-use crate::queue::Waiting;
+use crate::queue::{Place, Waiting};
 use crate::reader::{Reader, Written};
 use crate::runs::Inner;
+use crate::signal::Signal;
 use crate::state::Turn;
 
 /// What a run is told.
@@ -30,7 +31,7 @@ use crate::state::Turn;
 pub(crate) enum Order {
     Pause,
     Resume,
-    Signal(i32),
+    Signal(Signal),
     /// To end at once, and not when it pleases.
     Kill,
 }
@@ -135,7 +136,7 @@ impl Supervisor {
     }
 
     /// A place to run in, once nothing above it is suspended: what may not begin keeps no place from others.
-    async fn place(&self, waiting: Waiting) -> Option<(OwnedSemaphorePermit, Option<Turn>)> {
+    async fn place(&self, waiting: Waiting) -> Option<(Place, Option<Turn>)> {
         let may_begin = || self.inner.kernel.lease(&self.run, None).is_ok();
         loop {
             if may_begin() {
@@ -328,7 +329,7 @@ fn obey(order: Order, process: &Process) {
     match order {
         Order::Pause => process.pause(),
         Order::Resume => process.resume(),
-        Order::Signal(signal) => process.signal(signal),
+        Order::Signal(signal) => process.signal(signal.number()),
         // Its end is on record, which is what ends it; only the grace is shorter.
         Order::Kill => {}
     }

@@ -218,10 +218,12 @@ impl LayerName {
             Self::Seccomp => "a kernel with CONFIG_SECCOMP_FILTER",
             Self::TimeNamespace => "Linux 5.6 or newer (CONFIG_TIME_NS), and user namespaces as above",
             Self::MemoryLimit | Self::CpuLimit => {
-                "a cgroup that the node may write to: run it as a systemd service with `Delegate=yes`, or as root"
+                "a bound in `limits`, and a cgroup that the node may write to: run it as a systemd service with \
+                 `Delegate=yes`, or as root"
             }
             Self::ProcessLimit => {
-                "a cgroup that the node may write to (a systemd service with `Delegate=yes`), or a node that is not root"
+                "a bound in `limits`, and a cgroup that the node may write to (a systemd service with `Delegate=yes`) or a \
+                 node that is not root"
             }
             Self::TransparentProxy => {
                 "Linux 5.0 or newer with nf_tables (CONFIG_NFT_TPROXY, CONFIG_NFT_SOCKET); where they are modules, \

@@ -123,6 +123,9 @@ pub(super) const ALL: &[Route] = &[
     ], None, Bytes),
     route!(POST "/api/v1/runs/{run}/stop", Operate, stop, "Asks a run to end: SIGTERM, and after a grace everything in its sandbox is killed.",
         NOTHING, Some(&[REASON]), Document),
+    route!(POST "/api/v1/runs/{run}/signal", Operate, signal, "Sends a signal to a run's program, as it is.", NOTHING, Some(&[
+        Field::required("signal", Word, "HUP, INT, QUIT, TERM, USR1 or USR2."),
+    ]), Document),
     route!(POST "/api/v1/runs/{run}/pause", Operate, pause, "Holds every process of a run.", NOTHING, Some(&[REASON]), Document),
     route!(POST "/api/v1/runs/{run}/resume", Operate, resume_run, "Lets a paused run go on.", NOTHING, Some(NOTHING), Document),
     route!(GET "/api/v1/approvals", View, approvals, "Requests for approval, oldest first.", &[

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ringfence_runs::BuildSettings;
+use ringfence_sandbox::LayerName;
 
 /// Where packages come from, and how their environments are built and kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,9 +32,10 @@ pub struct IndexConfig {
 // === impl EnvironmentsConfig ===
 
 impl EnvironmentsConfig {
-    /// As those who build are told.
-    pub fn settings(&self) -> BuildSettings {
+    /// As those who build are told, for runs that require these layers.
+    pub fn settings(&self, require: &[LayerName]) -> BuildSettings {
         BuildSettings {
+            require: require.to_vec(),
             python_index: self.python.url.clone(),
             node_index: self.node.url.clone(),
             bytes_max: self.size,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ringfence_document::Place;
 use ringfence_policy::Language;
 use ringfence_prices::Table;
+use ringfence_sandbox::LayerName;
 use ringfence_types::{
     ActionType, AgentName, Budget, Digest, ModelName, OrganizationName, PersonName, Role, ServerName,
     ToolName, WorkspaceName,
@@ -74,6 +75,10 @@ pub struct WorkspaceConfig {
     pub agents: Vec<AgentConfig>,
     /// Its rules.
     pub policy: Vec<PolicyFile>,
+    /// Layers without which nothing is started for it.
+    pub require: Vec<LayerName>,
+    /// How many of its runs may have a place at once, if that is written.
+    pub runs_at_once: Option<usize>,
 }
 
 /// When tool definitions are pinned.
@@ -104,6 +109,8 @@ pub struct ServerConfig {
     pub breaker_failures: u32,
     /// How long the breaker stays open.
     pub breaker_open_for: Duration,
+    /// Layers without which it is not started, those of its workspace included.
+    pub require: Vec<LayerName>,
 }
 
 /// How a tool server is reached.

@@ -12,7 +12,7 @@ use super::agents::discover;
 use crate::api::{Desk, InForce, Refused};
 use crate::compile::{Compiled, compile};
 use crate::config::{Rejected, load};
-use crate::setup::{SetupError, gateway_table, kernel_setup, known_tools, run_plans};
+use crate::setup::{SetupError, gateway_table, kernel_setup, known_tools, run_bounds, run_plans};
 use crate::{People, Person};
 
 /// Reads the configuration again when asked; one reload at a time.
@@ -80,6 +80,7 @@ impl Reloader {
             desk.kernel.apply(setup, by).await?;
         }
         self.targets.switch(digest);
+        desk.runs.bound(run_bounds(&compiled.loaded.config));
         if changed || pin_changes != before.pin_changes {
             for warning in compiled.warnings.iter().map(|warning| &warning.message) {
                 tracing::warn!("{warning}; `ringfence check` says where");

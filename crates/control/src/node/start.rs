@@ -28,7 +28,7 @@ use crate::audit::Books;
 use crate::compile::{Compiled, compile};
 use crate::config::{Rejected, Transport, load};
 use crate::limits::{FOLLOWERS_MAX, RUNS_AT_ONCE, SHUTDOWN_GRACE};
-use crate::setup::{SetupError, gateway_table, kernel_setup, known_tools, run_plans};
+use crate::setup::{SetupError, gateway_table, kernel_setup, known_tools, run_bounds, run_plans};
 
 /// The name of the operators' socket in the data folder.
 pub const SOCKET: &str = "control.sock";
@@ -160,6 +160,7 @@ impl Node {
         runs.prepare(compiled.loaded.digest, run_plans(&compiled.loaded.config));
         agents.gateway().start_runs_with(runs.nursery());
         let addresses =
+        runs.bound(run_bounds(&compiled.loaded.config));
             Addresses { gateway: url_of(&gateway), control: url_of(&control), socket: socket_path };
         let warnings = compiled.render_warnings();
         let desk = Arc::new(Desk {

@@ -126,8 +126,10 @@ impl Runs {
         }
         let Some(state) = self.known.get_mut(&record.run) else { return };
         let Some(life) = &mut state.life else { return };
-        life.phase = Phase::after(&record.step);
-        life.since = at;
+        if let Some(phase) = Phase::after(&record.step) {
+            life.phase = phase;
+            life.since = at;
+        }
         match &record.step {
             RunStep::Running { layers } => {
                 life.layers = Some(layers.clone());
@@ -143,7 +145,11 @@ impl Runs {
                     self.children.ended(parent);
                 }
             }
-            RunStep::Queued { .. } | RunStep::Starting | RunStep::Paused { .. } | RunStep::Resumed => {}
+            RunStep::Queued { .. }
+            | RunStep::Starting
+            | RunStep::Paused { .. }
+            | RunStep::Resumed
+            | RunStep::Signalled { .. } => {}
         }
     }
 
@@ -280,16 +286,17 @@ impl Phase {
         }
     }
 
-    /// Where a step leads.
-    pub(crate) fn after(step: &RunStep) -> Self {
-        match step {
+    /// Where a step leads; `None` where it stays as it is.
+    pub(crate) fn after(step: &RunStep) -> Option<Self> {
+        Some(match step {
             RunStep::Queued { .. } => Self::Queued,
             RunStep::Starting => Self::Starting,
             RunStep::Running { .. } | RunStep::Resumed => Self::Running,
             RunStep::Paused { .. } => Self::Paused,
             RunStep::Stopping { .. } => Self::Stopping,
             RunStep::Ended { .. } => Self::Ended,
-        }
+            RunStep::Signalled { .. } => return None,
+        })
     }
 
     /// Whether this step leads on from here.
@@ -300,6 +307,7 @@ impl Phase {
             RunStep::Running { .. } => self == Self::Starting,
             RunStep::Paused { .. } => self == Self::Running,
             RunStep::Resumed => self == Self::Paused,
+            RunStep::Signalled { .. } => matches!(self, Self::Running | Self::Paused),
             RunStep::Stopping { .. } => !matches!(self, Self::Stopping | Self::Ended),
             RunStep::Ended { .. } => self != Self::Ended,
         }

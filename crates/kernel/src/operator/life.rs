@@ -116,9 +116,10 @@ impl Kernel {
             let mut state = self.0.state.lock();
             let known = state.fold.runs.get(run).ok_or(RunError::Unknown(run))?;
             let phase = known.phase();
-            // What holds a program holds those of agents only.
-            let is_held = matches!(step, RunStep::Paused { .. }) && known.run.principal() != Principal::Agent;
-            if is_held || !phase.is_some_and(|phase| phase.may(&step)) {
+            // Programs of agents alone can be held, and told something.
+            let is_agents = matches!(step, RunStep::Paused { .. } | RunStep::Signalled { .. });
+            let is_other = is_agents && known.run.principal() != Principal::Agent;
+            if is_other || !phase.is_some_and(|phase| phase.may(&step)) {
                 return Err(match phase {
                     Some(Phase::Ended) => RunError::Ended(run),
                     _ => RunError::Step(run, step.event()),

@@ -40,6 +40,11 @@ pub enum RunStep {
     },
     /// Its program goes on.
     Resumed,
+    /// Its program is sent a signal; where the run stands is as before.
+    Signalled {
+        /// Its name, such as `INT`.
+        signal: String,
+    },
     /// Its program is being ended.
     Stopping {
         /// Why.
@@ -154,6 +159,7 @@ impl RunStep {
             Self::Running { .. } => "running",
             Self::Paused { .. } => "paused",
             Self::Resumed => "resumed",
+            Self::Signalled { .. } => "signalled",
             Self::Stopping { .. } => "stopping",
             Self::Ended { .. } => "ended",
         }
@@ -170,6 +176,7 @@ impl RunStep {
                 .with_some("parents", started_by.and_then(|action| texts(&[action]))),
             Self::Running { layers } => body.with("layers", layers.clone()),
             Self::Paused { reason } => body.with("reason", reason.as_str()),
+            Self::Signalled { signal } => body.with("signal", signal.as_str()),
             Self::Stopping { why, reason } => body.with("why", why.as_str()).with("reason", reason.as_str()),
             Self::Ended { why, reason, exit, output_bytes } => {
                 let body = body.with("why", why.as_str()).with("reason", reason.as_str());
@@ -200,6 +207,7 @@ impl RunStep {
             "running" => Self::Running { layers: members.object("layers")?.0.clone() },
             "paused" => Self::Paused { reason: reason()? },
             "resumed" => Self::Resumed,
+            "signalled" => Self::Signalled { signal: members.text("signal")?.to_owned() },
             "stopping" => Self::Stopping { why: why()?, reason: reason()? },
             "ended" => Self::Ended {
                 why: why()?,

@@ -12,6 +12,7 @@ pub mod policy;
 pub mod prices;
 pub mod resume;
 pub mod run;
+mod run_signals;
 pub mod runs;
 pub mod spend;
 pub mod state;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 use ringfence_json::{Object, Value};
-use tokio::signal::unix::{SignalKind, signal};
 
+use super::run_signals::pass_on;
 use super::runs::output_path;
 use crate::cli::Global;
 use crate::client::Client;
@@ -24,7 +24,8 @@ const LOOK_AT_WAITING: Duration = Duration::from_millis(500);
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  ringfence run assistant -w research\n  ringfence run assistant -w research --user dana -- --topic tides\n\n\
-    Its status is 128 and the signal's number if a signal ended it. Interrupted once, the run is asked to end; twice, it is killed."
+    Its status is 128 and the signal's number if a signal ended it, and 3 if the node was lost. HUP, INT, QUIT, TERM, USR1 and USR2 are \
+    passed on to the program as they are; a second Ctrl-C within three seconds stops the run, and a third kills it."
 )]
 pub struct Run {
     /// Which agent, as in ringfence.yaml; it needs `run: { command: … }` there
@@ -74,12 +75,8 @@ impl Run {
         if std::io::stderr().is_terminal() && !output.is_json() {
             eprintln!("{run}");
         }
-        tokio::select! {
-            followed = follow(&client, &run, output.is_json()) => followed?,
-            failure = interrupted(&client, &run) => return Err(failure),
-            failure = tell_what_it_waits_for(&client, &run), if !output.is_json() => return Err(failure),
-        }
-        let ended = ended(&client, &run).await?;
+        let ended =
+            to_its_end(&client, &run, output.is_json()).await.map_err(|failure| lost(failure, &run))?;
         if output.is_json() {
             output.document(&Value::Object(ended.clone()))?;
         } else {
@@ -90,6 +87,26 @@ impl Run {
             status => Err(Failure::said(Exit::Program(status))),
         }
     }
+}
+
+/// Follows a run to its end.
+async fn to_its_end(client: &Client, run: &str, is_json: bool) -> Result<Object, Failure> {
+    tokio::select! {
+        followed = follow(client, run, is_json) => followed?,
+        failure = pass_on(client, run) => return Err(failure),
+        failure = tell_what_it_waits_for(client, run), if !is_json => return Err(failure),
+    }
+    ended(client, run).await
+}
+
+/// What is said when the node went away under the run.
+fn lost(failure: Failure, run: &str) -> Failure {
+    if failure.exit() != Exit::Unreachable {
+        return failure;
+    }
+    failure.hint(format!(
+        "the run is {run}; its program ended with the node, if that went down. `ringfence up`, then `ringfence runs show {run}`"
+    ))
 }
 
 /// Says on standard error what a run waits for before it begins. Returns only when the node cannot be asked any more.
@@ -144,30 +161,6 @@ pub(super) fn print(line: &Object, is_json: bool) -> Result<(), Failure> {
         out.flush()?;
     }
     Ok(())
-}
-
-/// Passes an interruption on: once to ask, twice to kill. Returns only when that cannot be done.
-async fn interrupted(client: &Client, run: &str) -> Failure {
-    let listened =
-        signal(SignalKind::interrupt()).and_then(|one| Ok((one, signal(SignalKind::terminate())?)));
-    let (mut interrupt, mut terminate) = match listened {
-        Ok(signals) => signals,
-        Err(error) => return Failure::no(format!("cannot listen for signals: {error}")),
-    };
-    for (path, reason) in [("stop", "interrupted"), ("kill", "interrupted twice")] {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        let body = Object::new().with("reason", reason);
-        // One that has ended in the meantime ends the following by itself.
-        if let Err(failure) = client.post(&format!("/api/v1/runs/{run}/{path}"), body).await
-            && failure.exit() == Exit::Unreachable
-        {
-            return failure;
-        }
-    }
-    std::future::pending().await
 }
 
 /// The run, once it has ended.

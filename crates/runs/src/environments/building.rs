@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use ringfence_json::Object;
 use ringfence_kernel::{Actor, EndedBy, Exit, Kernel, Run, RunSockets, RunStep};
-use ringfence_sandbox::{Child, ExitStatus, Spawner};
+use ringfence_sandbox::{Child, ExitStatus, LayerName, Spawner};
 use ringfence_types::{Digest, WorkspaceName, format_duration, format_size};
 use tokio::time::{Instant, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -34,6 +34,8 @@ pub struct BuildSettings {
     pub bytes_max: u64,
     /// How long it may take.
     pub time_max: Duration,
+    /// Layers of the sandbox without which nothing is built.
+    pub require: Vec<LayerName>,
 }
 
 /// One environment to build.

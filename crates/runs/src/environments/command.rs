@@ -1,11 +1,11 @@
 //! What a build runs, and in which sandbox.
 
-use ringfence_sandbox::{Command, Limits, Network, Root, Trust};
+use ringfence_sandbox::{Command, LayerName, Limits, Network, Root, Trust};
 
 use super::building::Order;
 use super::recipe::Recipe;
 use super::store::Draft;
-use crate::limits::{BUILD_MEMORY_BYTES, BUILD_PROCESSES};
+use crate::limits::{BUILD_CPU_PERCENT, BUILD_MEMORY_BYTES, BUILD_PROCESSES};
 
 /// Where the draft is inside, and in it what is made: programs remember where they were installed.
 const INSIDE: &str = "/agent";
@@ -52,6 +52,8 @@ impl Order {
             processes: Some(BUILD_PROCESSES),
             memory_bytes: Some(BUILD_MEMORY_BYTES),
             file_bytes: Some(self.settings.bytes_max),
+            // Unbounded, unless a bound is required.
+            cpu_percent: self.settings.require.contains(&LayerName::CpuLimit).then_some(BUILD_CPU_PERCENT),
             ..Limits::default()
         };
         let command = Command::new("/bin/sh")
@@ -59,6 +61,7 @@ impl Order {
             .root(root)
             .network(Network::Gateway)
             .limits(limits);
+        let command = self.settings.require.iter().fold(command, |command, layer| command.require(*layer));
         let variables = self.variables(certificates.is_some());
         variables.into_iter().fold(command, |command, (name, value)| command.variable(name, value))
     }

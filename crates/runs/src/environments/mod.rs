@@ -30,6 +30,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use ringfence_kernel::Run;
+use ringfence_sandbox::LayerName;
 use ringfence_types::{Builder, Digest};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -113,7 +114,7 @@ impl Inner {
         };
         let (builder, found) = (recipe.builder(), look(recipe.clone()).await.map_err(failed)?);
         let (ingredients, tools) = found;
-        let key = key(recipe, &ingredients, &tools);
+        let key = key(recipe, &ingredients, &tools, &settings.require);
         if let Some(in_use) = self.environments.get(key).await {
             return Ok(Ready { builder, in_use: Arc::new(in_use) });
         }
@@ -190,10 +191,14 @@ async fn look(recipe: Recipe) -> Result<(recipe::Ingredients, Tools), RecipeErro
     looked.await.unwrap_or_else(|_| Err(RecipeError::new("the node is ending", "start the run again")))
 }
 
-/// What tells an environment from all others: what it is made of, with what, for which machine.
-fn key(recipe: &Recipe, ingredients: &recipe::Ingredients, tools: &Tools) -> Digest {
+/// What tells an environment from all others: what it is made of, with what, for which machine, and behind which layers: who
+/// requires some is not given what was built without them.
+fn key(recipe: &Recipe, ingredients: &recipe::Ingredients, tools: &Tools, require: &[LayerName]) -> Digest {
     let digest = ingredients.digest().to_string();
-    let parts = [FORMAT, recipe.word(), &digest, &tools.identity, std::env::consts::ARCH];
+    let mut parts = vec![FORMAT, recipe.word(), &digest, &tools.identity, std::env::consts::ARCH];
+    let mut layers = require.to_vec();
+    layers.sort_unstable();
+    parts.extend(layers.iter().map(|layer| layer.as_str()));
     Digest::of(parts.join("\n").as_bytes())
 }
 
@@ -207,7 +212,15 @@ mod tests {
         let of = |text: &str| recipe::Ingredients { files: vec![("requirements.txt", text.into())] };
         let requirements = Recipe::Requirements("/a/requirements.txt".into());
         let lock = Recipe::UvLock("/a/uv.lock".into());
+        let key = |recipe: &Recipe, ingredients: &_, tools: &_| key(recipe, ingredients, tools, &[]);
         let one = key(&requirements, &of("1"), &tools("python 3.11"));
+        let behind =
+            |layers: &[LayerName]| super::key(&requirements, &of("1"), &tools("python 3.11"), layers);
+        assert_ne!(one, behind(&[LayerName::Seccomp]));
+        assert_eq!(
+            behind(&[LayerName::Seccomp, LayerName::Landlock]),
+            behind(&[LayerName::Landlock, LayerName::Seccomp])
+        );
         let elsewhere = Recipe::Requirements("/b/other.txt".into());
         assert_eq!(one, key(&elsewhere, &of("1"), &tools("python 3.11")), "the place does not count");
         for other in [

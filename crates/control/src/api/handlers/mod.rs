@@ -22,7 +22,7 @@ pub(super) use node::{health, metrics, openapi, ready, reload, status, whoami};
 pub(super) use policy::{explain, schema};
 pub(super) use runs::{kill, mint, one_run, runs};
 pub(super) use spend::spend;
-pub(super) use started::{output, pause, resume_run, start, stop};
+pub(super) use started::{output, pause, resume_run, signal, start, stop};
 pub(super) use state::{clear_state, export_state, restore_state, states};
 pub(super) use suspensions::{kill_all, resume, suspend, suspensions};
 pub(super) use tail::tail;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body_util::StreamBody;
 use ringfence_json::{Object, Value};
 use ringfence_kernel::{Actor, Begin, RunError};
-use ringfence_runs::{Follower, Line, OutputError, StartError};
+use ringfence_runs::{Follower, Line, OutputError, Signal, StartError};
 use ringfence_types::{AgentName, RunId, WorkspaceName};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
@@ -107,6 +107,20 @@ pub(in crate::api) async fn stop(call: Call) -> Result<Answer, Problem> {
         // One that runs elsewhere can only be cut off.
         call.desk.kernel.kill(run, reason, &by).await?;
     }
+    stands(&call, run)
+}
+
+pub(in crate::api) async fn signal(call: Call) -> Result<Answer, Problem> {
+    let (run, signal) = (call.part("run")?, call.required::<Signal>("signal")?);
+    let by = Actor::from(&call.caller);
+    call.desk.runs.signal(run, signal, &by).await.map_err(|error| match error {
+        RunError::Step(..) => {
+            let message = format!("{run} has no program that runs here, so nothing takes the signal");
+            Problem::conflict(message)
+                .hint("`ringfence runs show` says where it stands; `ringfence runs stop` ends it")
+        }
+        error => error.into(),
+    })?;
     stands(&call, run)
 }
 

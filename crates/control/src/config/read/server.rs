@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use ringfence_document::{Fields, Key, Node, Report};
+use ringfence_sandbox::LayerName;
 use ringfence_types::{ActionType, ServerName, ToolName};
 use smol_str::SmolStr;
 
 use super::super::{ActionConfig, EnvironmentValue, ServerConfig, ServerSandbox, Share, Transport};
 use super::endpoint::{self, Carried, breaker, secret};
 use super::value::{duration_within, key_name, mapping, word, words};
-use super::{Origin, sandbox};
+use super::{Origin, run, sandbox};
 
 /// How long one call may take unless something else is written.
 const TIMEOUT_DEFAULT: Duration = Duration::from_mins(1);
@@ -25,17 +26,28 @@ const RESERVED_HEADERS: &[&str] =
 const OWN_NAME: &str = "ringfence";
 
 /// Reads every server.
-pub(super) fn read_all(node: &Node, origin: Origin<'_>, report: &mut Report) -> Vec<ServerConfig> {
+pub(super) fn read_all(
+    node: &Node,
+    floor: &[LayerName],
+    origin: Origin<'_>,
+    report: &mut Report,
+) -> Vec<ServerConfig> {
     let Some(members) = node.as_mapping() else {
         if !node.is_null() {
             report.error(node.place, format!("`tools` must be a mapping of servers, not {}", node.kind()));
         }
         return Vec::new();
     };
-    members.iter().filter_map(|(key, value)| server(key, value, origin, report)).collect()
+    members.iter().filter_map(|(key, value)| server(key, value, floor, origin, report)).collect()
 }
 
-fn server(key: &Key, node: &Node, origin: Origin<'_>, report: &mut Report) -> Option<ServerConfig> {
+fn server(
+    key: &Key,
+    node: &Node,
+    floor: &[LayerName],
+    origin: Origin<'_>,
+    report: &mut Report,
+) -> Option<ServerConfig> {
     let name = key_name(key, "a server", ServerName::new, report);
     if key.text.as_str() == OWN_NAME {
         let message = "no server can be called `ringfence`: the gateway's own tools have this name";
@@ -49,6 +61,8 @@ fn server(key: &Key, node: &Node, origin: Origin<'_>, report: &mut Report) -> Op
     let timeout = fields.get("timeout");
     let timeout = timeout.and_then(|node| duration_within(node, "`timeout`", TIMEOUT_MAX_SECONDS, report));
     let breaker = fields.get("breaker").and_then(|node| breaker(node, report));
+    let own = fields.get("require");
+    let require = require(own, floor, transport.as_ref(), key, report);
     for later in ["oauth", "credential", "relaxed", "image", "cache"] {
         fields.later(later, report);
     }
@@ -63,7 +77,47 @@ fn server(key: &Key, node: &Node, origin: Origin<'_>, report: &mut Report) -> Op
         timeout: timeout.unwrap_or(TIMEOUT_DEFAULT),
         breaker_failures,
         breaker_open_for,
+        require,
     })
+}
+
+/// The layers without which it is not started: its workspace's and its own. Of one that is reached over HTTP nothing is started here.
+fn require(
+    own: Option<&Node>,
+    floor: &[LayerName],
+    transport: Option<&Transport>,
+    key: &Key,
+    report: &mut Report,
+) -> Vec<LayerName> {
+    let mut all = floor.to_vec();
+    if let Some(node) = own {
+        all.extend(run::layers(node, report));
+    }
+    all.sort_unstable();
+    all.dedup();
+    match transport {
+        None => {}
+        Some(Transport::Http { .. }) => {
+            if let Some(node) = own {
+                report.error(node.place, "`require` goes with `command` only");
+            }
+            all.clear();
+        }
+        Some(Transport::Stdio { sandbox, .. }) => {
+            let never = all.iter().find(|layer| !LayerName::TOOL_SERVER.contains(layer));
+            if let Some(layer) = never.filter(|_| sandbox.is_none()) {
+                report.error_with_hint(
+                    own.map_or(key.place, |node| node.place),
+                    format!(
+                        "server `{}` is required to have the layer {layer}, which it never has without a sandbox of its own",
+                        crate::shown::line(&key.text)
+                    ),
+                    "write `mounts` with what it may see, or `egress: []`",
+                );
+            }
+        }
+    }
+    all
 }
 
 /// How the server is reached: `url` with what belongs to it, or `command` with what belongs to that.

@@ -8,7 +8,8 @@ use ringfence_types::WorkspaceName;
 use super::super::{TrustConfig, WorkspaceConfig};
 use super::agent::Holdable;
 use super::value::{duration, key_name, word};
-use super::{Origin, agent, budget, model, policy, remark, server};
+use super::{Origin, agent, budget, model, policy, remark, run, server};
+use crate::limits::RUNS_AT_ONCE;
 
 /// The environment of a workspace that names none: the strictest.
 const ENVIRONMENT_DEFAULT: &str = "production";
@@ -39,8 +40,10 @@ fn workspace(key: &Key, node: &Node, origin: Origin<'_>, report: &mut Report) ->
     let environment = environment.unwrap_or_else(|| ENVIRONMENT_DEFAULT.into());
     let trust = fields.get("trust").and_then(|node| trust(node, report));
     let retention = fields.get("retention").and_then(|node| duration(node, "`retention`", report));
+    let require = fields.get("require").map(|node| run::layers(node, report)).unwrap_or_default();
+    let runs_at_once = fields.get("runs").and_then(|node| runs(node, report));
     let tools = fields.get("tools");
-    let servers = tools.map(|node| server::read_all(node, origin, report)).unwrap_or_default();
+    let servers = tools.map(|node| server::read_all(node, &require, origin, report)).unwrap_or_default();
     let models_node = fields.get("models");
     let models = models_node.map(|node| model::read_all(node, origin, report)).unwrap_or_default();
     let (known_servers, known_models) = (keys(tools), keys(models_node));
@@ -67,12 +70,23 @@ fn workspace(key: &Key, node: &Node, origin: Origin<'_>, report: &mut Report) ->
         budgets,
         agents,
         policy,
+        require,
+        runs_at_once,
     };
     // What is said of a file with mistakes may be their consequence.
     if report.errors() == 0 {
         remark::all(&read, key, agents_node, report);
     }
     Some(read)
+}
+
+/// `runs: { at_once: 32 }`: how many of its runs may have a place at once.
+fn runs(node: &Node, report: &mut Report) -> Option<usize> {
+    let mut fields = Fields::of(node, "`runs`", report)?;
+    let at_once = fields.require("at_once", report);
+    let at_once = at_once.and_then(|node| node.whole("`at_once`", 1..=RUNS_AT_ONCE as u64, report));
+    fields.finish(report);
+    at_once.and_then(|count| usize::try_from(count).ok())
 }
 
 fn trust(node: &Node, report: &mut Report) -> Option<TrustConfig> {

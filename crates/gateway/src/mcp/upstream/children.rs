@@ -289,7 +289,7 @@ fn command(target: &StdioTarget) -> Result<Command, UpstreamError> {
     if let Some(directory) = &target.directory {
         command = command.directory(directory);
     }
-    Ok(command)
+    Ok(target.require.iter().fold(command, |command, layer| command.require(*layer)))
 }
 
 /// Goes through the legacy handshake.
