@@ -47,13 +47,13 @@ fn known(
         server: server.cloned(),
         grant: crate::shown::line(written).into(),
         hosts: grant.hosts().into(),
-        actions: actions(&grant),
+        actions: actions(grant),
     };
     grants.each().map(one).collect()
 }
 
 /// What rules can see as the action of what a grant holds; nothing where that can be anything.
-fn actions(grant: &EgressGrant<'_>) -> Vec<(SmolStr, ActionType)> {
+fn actions(grant: EgressGrant<'_>) -> Vec<(SmolStr, ActionType)> {
     let seen = |method: Option<&str>| {
         let host = HostName::new("host.invalid").ok()?;
         let method = method.map(SmolStr::new);

@@ -37,13 +37,13 @@ pub(super) fn read(node: &Node, report: &mut Report) -> Vec<String> {
 /// Says what a reader would miss.
 fn remark(element: &Node, text: &str, report: &mut Report) {
     let Ok(grants) = EgressGrants::parse([text]) else { return };
-    for (message, hint) in grants.each().filter_map(|grant| remark_on(&grant)) {
+    for (message, hint) in grants.each().filter_map(remark_on) {
         report.warning_with_hint(element.place, message, hint);
     }
 }
 
 /// Of what is passed through only the name is seen; behind one address there can stand hosts that nobody named.
-fn remark_on(grant: &EgressGrant<'_>) -> Option<(String, String)> {
+fn remark_on(grant: EgressGrant<'_>) -> Option<(String, String)> {
     if grant.methods().is_some() {
         return None;
     }
