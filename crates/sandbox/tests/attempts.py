@@ -4,7 +4,7 @@
 abstract socket. Which of them work for whom outside stands in the comment above each.
 """
 
-import ctypes, errno, fcntl, mmap, os, socket, struct, sys, termios, time
+import ctypes, errno, fcntl, mmap, os, socket, struct, subprocess, sys, termios, time
 
 libc = ctypes.CDLL(None, use_errno=True)
 _, NAME, PID, MARK = sys.argv
@@ -90,6 +90,80 @@ def read_the_memory_of_the_process_above():
 # Anyone
 def read_the_environment_of_the_process_above():
     open(f'/proc/{os.getppid()}/environ').read()
+
+
+def of_those_above(what):
+    # The process that started this one, and the first of all, unless that is this one itself. Of the latter not even
+    # root sees anything on some machines, so that only the first is a control.
+    refused = FileNotFoundError(errno.ENOENT, 'there is none')
+    for pid in {os.getppid(), 1} - {0, os.getpid()}:
+        try:
+            return what(f'/proc/{pid}')
+        except OSError as error:
+            refused = error
+    raise refused
+
+
+# Anyone
+def stand_in_the_root_of_processes_above():
+    of_those_above(lambda above: os.listdir(above + '/root/'))
+
+
+# Anyone
+def stand_where_processes_above_stand():
+    of_those_above(lambda above: os.listdir(above + '/cwd/'))
+
+
+# Anyone
+def open_the_program_of_processes_above():
+    of_those_above(lambda above: open(above + '/exe', 'rb').close())
+
+
+# Anyone
+def read_where_the_program_of_processes_above_is():
+    of_those_above(lambda above: os.readlink(above + '/exe'))
+
+
+def of_descriptors_of_those_above(what):
+    # One by one: that a number is in use says nothing, and whoever may not list them may still open them.
+    for descriptor in range(32):
+        try:
+            what(f'/fd/{descriptor}')
+            return True
+        except OSError:
+            pass
+    return False
+
+
+# Anyone
+def read_what_descriptors_of_processes_above_lead_to():
+    return of_descriptors_of_those_above(lambda one: of_those_above(lambda above: os.readlink(above + one)))
+
+
+# Anyone
+def open_what_descriptors_of_processes_above_lead_to():
+    mode = os.O_RDONLY | os.O_NONBLOCK
+    return of_descriptors_of_those_above(lambda one: of_those_above(lambda above: os.open(above + one, mode)))
+
+
+# Superuser
+def write_to_a_program_by_its_process():
+    # The kernel lets nobody write to one that runs. What is held of it until it has ended could be written to then.
+    program = subprocess.Popen(['/usr/bin/tac'], stdin=subprocess.PIPE)
+    held = os.open(f'/proc/{program.pid}/exe', os.O_PATH)
+    program.communicate(b'')
+    os.close(os.open(f'/proc/self/fd/{held}', os.O_WRONLY))
+
+
+# Anyone
+def have_a_descriptor_that_was_not_meant_for_it():
+    for descriptor in range(3, 1024):
+        try:
+            os.fstat(descriptor)
+            return True
+        except OSError:
+            pass
+    return False
 
 
 # Superuser
@@ -284,6 +358,85 @@ def change_the_hosts_name():
 # Anyone
 def ask_for_the_clocks_adjustment():
     call(305, 0, ctypes.create_string_buffer(256))
+
+
+def judged(number, *arguments):
+    # A kernel that looks at what is no module has asked for no rights, or found them.
+    try:
+        call(number, *arguments)
+    except OSError as refused:
+        if refused.errno in (errno.EPERM, errno.EACCES, errno.ENOSYS):
+            raise
+
+
+# WithModules
+def load_a_module():
+    judged(175, b'no module', 9, b'')
+
+
+# WithModules
+def load_a_module_from_a_file():
+    judged(313, os.open('/usr/bin/tac', os.O_RDONLY), b'', 0)
+
+
+# WithModules
+def unload_a_module():
+    judged(176, b'ringfence_no_such_module', os.O_NONBLOCK)
+
+
+# Superuser
+def set_the_clock():
+    now = time.clock_gettime_ns(time.CLOCK_REALTIME)
+    call(227, 0, struct.pack('=qq', now // 10**9, now % 10**9))
+
+
+# Superuser
+def set_the_clock_by_the_old_call():
+    # The kernel's time zone, which nothing uses: to what it is.
+    zone = ctypes.create_string_buffer(8)
+    told(libc.gettimeofday(ctypes.create_string_buffer(16), zone))
+    call(164, None, zone)
+
+
+# Superuser
+def adjust_the_clock():
+    # Its tick, to what it is.
+    clock = ctypes.create_string_buffer(208)
+    call(159, clock)
+    struct.pack_into('=I', clock, 0, 0x4000)
+    call(159, clock)
+
+
+# Superuser
+def move_to_another_cgroup():
+    for folder, _, files in os.walk('/sys/fs/cgroup'):
+        if 'cgroup.procs' in files:
+            return open(f'{folder}/cgroup.procs', 'w').write('0') > 0
+    return False
+
+
+def cgroups_at_tmp(kind, options):
+    # In mounts of its own, where it may, so that nothing of this stays.
+    if libc.unshare(0x20000) == 0:
+        told(libc.mount(b'none', b'/', None, 0x44000, None))
+    told(libc.mount(b'none', b'/tmp', kind, 0, options))
+
+
+# InNamespaces
+def mount_cgroups():
+    cgroups_at_tmp(b'cgroup2', b'')
+
+
+# Superuser
+def move_to_another_cgroup_by_a_mount_of_its_own():
+    cgroups_at_tmp(b'cgroup2', b'')
+    open('/tmp/cgroup.procs', 'w').write('0')
+
+
+# Superuser
+def name_a_program_that_the_kernel_starts_for_an_empty_cgroup():
+    cgroups_at_tmp(b'cgroup', b'none,name=ringfence-test')
+    open('/tmp/release_agent', 'r+').close()
 
 
 # Superuser
