@@ -237,8 +237,13 @@ async fn all_runs_of_an_agent_are_killed_at_once_and_none_begins_until_that_is_l
     assert_eq!(show(&node, &held).await["state"], "queued");
     node.cli(&["resume", killed["id"].as_str().unwrap()]).await.expect(0);
     until(&node, &held, "running").await;
-    node.cli(&["kill", &held]).await.expect(0);
+    let said = node.cli(&["kill", "-w", "lab"]).await.expect(0).stdout;
+    assert!(said.contains("; 1 run is cut off and ending\n"), "what is still stopping has not ended: {said}");
     until(&node, &held, "ended").await;
+    let said = node.cli(&["kill", "-w", "lab"]).await.expect(0).stdout;
+    assert!(said.contains("; no run was alive\n"), "{said}");
+    let over = node.cli(&["runs", "stop", &held]).await;
+    assert!(over.stderr.contains("has ended already") && over.stderr.contains("hint: "), "{}", over.stderr);
     assert!(node.cli(&["kill", "-w", "lab", "--agent", "asistant"]).await.code != Some(0));
 }
 

@@ -1,5 +1,9 @@
 //! Runs under every driver, and images from a real registry.
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a panic is how a test fails, in its helpers too"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -82,7 +86,13 @@ async fn an_agent_in_a_container_reaches_its_model_by_the_gateway() {
         assert!(driver.starts_with(&format!("{runtime} ")), "{driver}");
         assert!(view["layers"]["landlock"].as_str().unwrap().starts_with("missing"), "{view}");
         let shown = node.cli(&["runs", "show", view["run"].as_str().unwrap()]).await.expect(0);
-        assert!(shown.stdout.contains(driver), "{}", shown.stdout);
+        let lines: Vec<&str> = shown.stdout.lines().collect();
+        let layers = lines.iter().position(|line| line.starts_with("layers ")).unwrap();
+        let why = view["layers"]["landlock"].as_str().unwrap();
+        assert!(lines.contains(&format!("driver        {driver}").as_str()), "{}", shown.stdout);
+        let missing = format!("  landlock            {why}");
+        assert!(lines[layers + 1..].contains(&missing.as_str()), "{why}: {}", shown.stdout);
+        assert!(lines[layers + 1].contains(" missing: "), "what is missing stands first: {}", shown.stdout);
         audit::verify(&node).await;
     }
 }
@@ -105,6 +115,9 @@ async fn without_namespaces_a_program_runs_and_reaches_nothing() {
     let view = newest(&node).await;
     assert_eq!(view["layers"]["driver"], "restricted", "{view}");
     assert!(view["layers"]["network-namespace"].as_str().unwrap().starts_with("missing"));
+    // It has no folder for what is to be kept, and nobody is sent there.
+    let left = node.cli(&["runs", "artifacts", view["run"].as_str().unwrap()]).await;
+    assert!(left.stderr.contains("there is no /agent/out"), "{}", left.stderr);
     let checked = node.cli(&["check"]).await;
     assert!(format!("{}{}", checked.stdout, checked.stderr).contains("no network"), "{checked:?}");
     // What is required is not given up for it.
