@@ -18,6 +18,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
 };
+use tokio::io::AsyncReadExt as _;
 
 #[test]
 #[ignore = "becomes the spawner"]
@@ -39,10 +40,25 @@ fn refuse(namespaces: i32, calls: &[i64]) {
         rules.insert(libc::SYS_clone, flags);
     }
     rules.extend(calls.iter().map(|call| (*call, Vec::new())));
+    answer_no(rules, libc::EPERM);
+}
+
+/// Has calls answered with an error, from now on.
+fn answer_no(rules: BTreeMap<i64, Vec<SeccompRule>>, error: i32) {
     let architecture = std::env::consts::ARCH.try_into().unwrap();
-    let action = SeccompAction::Errno(libc::EPERM.unsigned_abs());
+    let action = SeccompAction::Errno(error.unsigned_abs());
     let filter = SeccompFilter::new(rules, SeccompAction::Allow, action, architecture).unwrap();
     seccompiler::apply_filter_all_threads(&BpfProgram::try_from(filter).unwrap()).unwrap();
+}
+
+/// Makes this process a machine without nf_tables: the kernel's channel to them cannot be opened.
+fn refuse_nf_tables() {
+    let is = |argument, value: i32| {
+        let value = u64::from(value.cast_unsigned());
+        SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value).unwrap()
+    };
+    let rule = SeccompRule::new(vec![is(0, libc::AF_NETLINK), is(2, libc::NETLINK_NETFILTER)]).unwrap();
+    answer_no([(libc::SYS_socket, vec![rule])].into(), libc::EPROTONOSUPPORT);
 }
 
 const NAMESPACES: i32 =
@@ -88,6 +104,7 @@ fn in_role(name: &str) -> bool {
         "role_without_namespaces" | "role_box_without_namespaces" => refuse(NAMESPACES, &[]),
         "role_box_without_network" => refuse(libc::CLONE_NEWNET, &[]),
         "role_without_landlock" | "role_box_without_landlock" => refuse(0, &LANDLOCK),
+        "role_box_without_nf_tables" => refuse_nf_tables(),
         "role_without_mounts" | "role_box_without_mounts" => refuse(0, &[libc::SYS_mount]),
         _ => refuse(NAMESPACES, &LANDLOCK),
     }
@@ -289,6 +306,64 @@ fn a_box_without_landlock_runs_and_says_so() {
     );
 }
 
+/// A box on such a machine: which layers it has, whether a port that is listened on and another are reached in it, and what is
+/// said where the layer is required.
+#[test]
+#[ignore = "a role"]
+fn role_box_without_nf_tables() {
+    if !in_role("role_box_without_nf_tables") {
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let spawner = spawner(&[]);
+        for layer in spawner.run_layers().missing().filter(|layer| layer.name == LayerName::TransparentProxy)
+        {
+            println!("> {layer}");
+        }
+        let dials = Command::new("python3").argument("-c").argument(
+            "import socket\n\
+             for port in [443, 5432]:\n\
+             \x20 try: socket.create_connection(('192.0.2.1', port), 10); print(port, 'reached')\n\
+             \x20 except OSError as e: print(port, e.strerror)",
+        );
+        let command = dials.root(Root::system()).network(Network::Gateway);
+        let mut child = spawner.spawn(&command).await.unwrap();
+        for layer in
+            child.process.layers().missing().filter(|layer| layer.name == LayerName::TransparentProxy)
+        {
+            println!("> {layer}");
+        }
+        let sockets = child.take_sockets().unwrap();
+        println!("> rest {}", sockets.rest.is_some());
+        let mut said = String::new();
+        child.stdout.read_to_string(&mut said).await.unwrap();
+        for line in said.lines() {
+            println!("> {line}");
+        }
+        let required = command.require(LayerName::TransparentProxy);
+        println!(
+            "> {}",
+            spawner.spawn(&required).await.map_or_else(|refused| refused.to_string(), |_| "runs".into())
+        );
+    });
+}
+
+#[test]
+fn where_other_ports_cannot_be_caught_they_are_refused_inside_and_that_is_said() {
+    let said = told_by("role_box_without_nf_tables");
+    let missing = |line: &String| line.starts_with("transparent-proxy: missing (catching other ports: ");
+    let why = "Protocol not supported";
+    for line in said.iter().filter(|line| missing(line)) {
+        assert!(line.contains(why), "{line}");
+    }
+    let of_box: Vec<&str> = said.iter().filter(|line| !missing(line)).map(String::as_str).collect();
+    assert_eq!(said.len() - of_box.len(), 2, "of the machine and of the box: {said:#?}");
+    assert_eq!(of_box[..3], ["rest false", "443 reached", "5432 Connection refused"], "{said:#?}");
+    let required = "the sandbox layer transparent-proxy is required and missing: catching other ports: ";
+    assert!(of_box[3].starts_with(required) && of_box[3].contains(why), "{said:#?}");
+}
+
 /// A node without namespaces, with children that leave processes behind in every way.
 #[test]
 #[ignore = "a role"]
@@ -335,5 +410,5 @@ fn without_namespaces_nothing_outlives_its_child_or_the_node_either() {
 
 #[test]
 fn all_of_this_holds_for_an_ordinary_user_too() {
-    common::as_nobody(8);
+    common::as_nobody(9);
 }

@@ -50,7 +50,7 @@ pub(crate) use self::waiting::wait;
 use crate::cgroup::Joinable;
 use crate::driver::Confinement;
 use crate::inside::found::Found;
-use crate::layer::{Layer, LayerName};
+use crate::layer::{Layer, LayerName, LayerState};
 use crate::root::Root;
 use crate::system::{self, Namespaces};
 use crate::wire::{Failure, Order, Report, send};
@@ -199,9 +199,10 @@ fn give_up_rights(setup: &Setup<'_>, found: &mut Found) -> Result<(), Failure> {
 fn lacking(order: &Order, layers: &[Layer]) -> Option<Failure> {
     let missing = |name: &&LayerName| !layers.iter().any(|layer| layer.name == **name && layer.in_force());
     let name = order.required.iter().find(missing)?;
-    let why = layers.iter().find(|layer| layer.name == *name).map(ToString::to_string);
-    let why = why.or_else(|| Some(format!("{name}: missing (not ordered)")));
-    Some(Failure::layer(*name, why.unwrap_or_default()))
+    let why = layers.iter().find(|layer| layer.name == *name).map(|layer| match &layer.state {
+        LayerState::Missing(why) | LayerState::InForce(why) => why.as_str(),
+    });
+    Some(Failure::layer(*name, why.unwrap_or("not ordered")))
 }
 
 /// What is the same for every first process: it ends with the spawner, is in its cgroup, and holds nothing but what it
