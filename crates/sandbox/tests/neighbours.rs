@@ -3,7 +3,7 @@
 //! The neighbour is real: another network, at the other end of a link whose near end is in the network that the node is
 //! started in. `neighbour.py` answers there.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod common;
 

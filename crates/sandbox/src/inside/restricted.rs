@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 
@@ -20,7 +21,7 @@ use rustix::process::{
 use rustix::thread::{capabilities, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 use super::found::Found;
-use super::{Setup, filesystem, limit, seccomp};
+use super::{Setup, filesystem, limit, seccomp, tree};
 use crate::layer::LayerName;
 use crate::root::{Kind, Root};
 use crate::system::{Cloned, Namespaces, clone_process, exit_now};
@@ -33,16 +34,22 @@ const LEAST: ABI = ABI::V6;
 const DEVICES: [&str; 5] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
 
 /// Read by libraries of every program.
-const READ: [&str; 12] = [
+const READ: [&str; 17] = [
     "/etc/group",
     "/etc/host.conf",
     "/etc/hosts",
     "/etc/ld.so.conf",
     "/etc/ld.so.conf.d",
     "/etc/localtime",
+    "/etc/mime.types",
     "/etc/nsswitch.conf",
     "/etc/os-release",
     "/etc/passwd",
+    "/etc/protocols",
+    "/etc/services",
+    "/etc/ssl/cert.pem",
+    // Node does not start without it.
+    "/etc/ssl/openssl.cnf",
     "/proc/cpuinfo",
     "/proc/meminfo",
     "/sys/devices/system/cpu/online",
@@ -66,7 +73,8 @@ pub(super) fn close(setup: &Setup<'_>, root: &Root, found: &mut Found) -> Result
         chown(setup.home, Some(user), Some(user))
             .map_err(|error| Failure::setup("giving away the home", &error))?;
     }
-    let rules = rules(setup, root).map_err(missing)?;
+    let shown = Shown::take(root)?;
+    let rules = rules(setup, &shown).map_err(missing)?;
     let cage = Cage { rules, user };
     cage.try_out(setup, root)?;
     say(&cage, found);
@@ -170,12 +178,32 @@ impl Held {
     }
 }
 
+/// Something of the machine that is to be shown, held as it was named: what is put in its place later is something else.
+struct Shown<'a> {
+    source: &'a Path,
+    held: OwnedFd,
+    write: bool,
+}
+
+// === impl Shown ===
+
+impl<'a> Shown<'a> {
+    fn take(root: &'a Root) -> Result<Vec<Self>, Failure> {
+        let listed = root.entries.iter().filter_map(|entry| match &entry.kind {
+            Kind::ReadOnly(source) => Some((source, false)),
+            Kind::Writable(source) => Some((source, true)),
+            Kind::Scratch(_) | Kind::File(_) => None,
+        });
+        listed.map(|(source, write)| Ok(Self { source, held: tree::held(source)?, write })).collect()
+    }
+}
+
 /// A user for one child, by the process that looks after it: 0x7e000000 and up is nobody's.
 fn own_user() -> u32 {
     0x7e00_0000 | (getpid().as_raw_nonzero().get().unsigned_abs() & 0x00ff_ffff)
 }
 
-fn rules(setup: &Setup<'_>, root: &Root) -> Result<RulesetCreated, String> {
+fn rules(setup: &Setup<'_>, shown: &[Shown<'_>]) -> Result<RulesetCreated, String> {
     let text = |error: &dyn std::fmt::Display| {
         format!(
             "{error}; this driver takes Landlock of ABI 6 or newer (Linux 6.12), which keeps signals inside"
@@ -197,20 +225,20 @@ fn rules(setup: &Setup<'_>, root: &Root) -> Result<RulesetCreated, String> {
     wanted.extend(setup.etc.folders().map(|path| (path, read)));
     wanted.extend(READ.map(|path| (Path::new(path), AccessFs::ReadFile | AccessFs::ReadDir)));
     wanted.extend(DEVICES.map(|path| (Path::new(path), AccessFs::ReadFile | AccessFs::WriteFile)));
-    for entry in &root.entries {
-        match &entry.kind {
-            Kind::ReadOnly(source) => wanted.push((source, read)),
-            Kind::Writable(source) => wanted.push((source, all)),
-            Kind::Scratch(_) | Kind::File(_) => {}
-        }
-    }
     wanted.push((setup.home, all));
     // Landlock denies nothing below what it allows.
-    let within = |hidden: &&PathBuf| wanted.iter().any(|(path, _)| hidden.starts_with(path));
+    let within = |hidden: &&PathBuf| {
+        let shown = shown.iter().map(|shown| shown.source);
+        wanted.iter().map(|(path, _)| *path).chain(shown).any(|path| hidden.starts_with(path))
+    };
     if let Some(hidden) = setup.hidden.iter().find(within) {
         return Err(format!("{} is hidden, and lies in what is to be shown", hidden.display()));
     }
-    wanted.into_iter().try_fold(rules, |rules, (path, rights)| allow(rules, path, rights))
+    let rules = wanted.into_iter().try_fold(rules, |rules, (path, rights)| allow(rules, path, rights))?;
+    shown.iter().try_fold(rules, |rules, shown| {
+        let file = shown.held.try_clone().map_err(|error| format!("{}: {error}", shown.source.display()))?;
+        allow_held(rules, shown.source, file.into(), if shown.write { all } else { read })
+    })
 }
 
 /// Allows it on a path and all below it; one that is not there needs no rule.
@@ -221,6 +249,15 @@ fn allow(rules: RulesetCreated, path: &Path, rights: BitFlags<AccessFs>) -> Resu
         Err(rustix::io::Errno::NOENT) => return Ok(rules),
         Err(error) => return Err(format!("{}: {error}", path.display())),
     };
+    allow_held(rules, path, file, rights)
+}
+
+fn allow_held(
+    rules: RulesetCreated,
+    path: &Path,
+    file: File,
+    rights: BitFlags<AccessFs>,
+) -> Result<RulesetCreated, String> {
     let folder = file.metadata().is_ok_and(|metadata| metadata.is_dir());
     let rights = if folder { rights } else { rights & AccessFs::from_file(filesystem::NEWEST) };
     rules.add_rule(PathBeneath::new(file, rights)).map_err(|error| format!("{}: {error}", path.display()))

@@ -23,6 +23,7 @@ pub(super) use self::around::{Around, enter_around};
 pub(crate) use self::etc::Etc;
 use self::ground::Ground;
 use self::processes::Processes;
+pub(super) use self::sources::held;
 use self::sources::{Source, Sources};
 use super::devices::Devices;
 use super::found::Found;

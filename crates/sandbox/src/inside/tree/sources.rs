@@ -72,17 +72,7 @@ impl Sources {
 }
 
 pub(super) fn take(source: &Path, target: &Path, write: bool, hidden: &[PathBuf]) -> Result<Source, Failure> {
-    let failed = |error: io::Error| {
-        let text = match error.raw_os_error() {
-            Some(libc::ELOOP) => format!(
-                "the source {} leads over a symbolic link; name the path that it leads to{}",
-                source.display(),
-                fs::canonicalize(source).map(|path| format!(", {}", path.display())).unwrap_or_default()
-            ),
-            _ => format!("the source {}: {error}", source.display()),
-        };
-        Failure { step: Step::Setup, errno: error.raw_os_error().unwrap_or(0), text }
-    };
+    let failed = |error: io::Error| refused(source, &error);
     if hidden.iter().any(|path| path == source) {
         return Err(failed(io::Error::new(
             io::ErrorKind::PermissionDenied,
@@ -95,19 +85,43 @@ pub(super) fn take(source: &Path, target: &Path, write: bool, hidden: &[PathBuf]
     Ok(Source { target: target.to_owned(), tree, folder, write, covers })
 }
 
-/// A detached copy of the mount at a path, with all that is mounted below it.
-fn clone_tree(source: &Path, write: bool) -> io::Result<(OwnedFd, bool)> {
+/// Why a source is not shown.
+fn refused(source: &Path, error: &io::Error) -> Failure {
+    let text = match error.raw_os_error() {
+        Some(libc::ELOOP) => format!(
+            "the source {} leads over a symbolic link; name the path that it leads to{}",
+            source.display(),
+            fs::canonicalize(source).map(|path| format!(", {}", path.display())).unwrap_or_default()
+        ),
+        _ => format!("the source {}: {error}", source.display()),
+    };
+    Failure { step: Step::Setup, errno: error.raw_os_error().unwrap_or(0), text }
+}
+
+/// What a source is, without a mount of it: the file or folder that was named, whatever stands there later.
+pub(in crate::inside) fn held(source: &Path) -> Result<OwnedFd, Failure> {
+    place(source).map(|(place, _)| place).map_err(|error| refused(source, &error))
+}
+
+/// A file or a folder, and whether it is one, over no link.
+fn place(source: &Path) -> io::Result<(OwnedFd, bool)> {
     let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     let place = openat2(CWD, source, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve)?;
     let kind = rustix::fs::FileType::from_raw_mode(fstat(&place)?.st_mode);
     if !kind.is_dir() && !kind.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "neither a file nor a folder"));
     }
+    Ok((place, kind.is_dir()))
+}
+
+/// A detached copy of the mount at a path, with all that is mounted below it.
+fn clone_tree(source: &Path, write: bool) -> io::Result<(OwnedFd, bool)> {
+    let (place, folder) = place(source)?;
     let flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_EMPTY_PATH
         | OpenTreeFlags::AT_RECURSIVE;
     let tree = open_tree(&place, "", flags)?;
     restrict(&tree, write)?;
-    Ok((tree, kind.is_dir()))
+    Ok((tree, folder))
 }
