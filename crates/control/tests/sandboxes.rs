@@ -15,8 +15,7 @@ fn read(root: &str, tools: &str, run: &str, files: &[(&str, &str)]) -> Result<Lo
         std::fs::write(folder.path().join(name), text).unwrap();
     }
     let text = format!(
-        "organization: acme\n{root}\nworkspaces:\n  lab:\n    tools: {{ {tools} }}\n    agents: {{ a: {{ run: {run} }} }}\n    \
-         policy: safety-policy.yaml\n"
+        "organization: acme\n{root}\nworkspaces:\n  lab: {{ agents: {{ a: {{ run: {run} }} }}, policy: safety-policy.yaml, tools: {{ {tools} }} }}\n"
     );
     load_text("ringfence.yaml", &folder.path().join("ringfence.yaml"), text).map_err(Box::new)
 }
@@ -140,5 +139,49 @@ fn what_an_environment_cannot_be_made_of_is_told_with_the_way_out() {
     ] {
         let said = rejected("", "", &run(key, file), &files);
         assert!(said.contains(part), "{key}: {file}: {said}");
+    }
+}
+
+#[test]
+fn what_a_workspace_requires_is_required_of_its_servers_too() {
+    let tools = "boxed: { command: [serve], egress: [], require: seccomp }, bare: { command: [serve], require: [hidden-paths] }, \
+                 far: { url: 'http://127.0.0.1:1/' }";
+    let loaded =
+        read("", &format!("{tools} }}, require: [landlock, seccomp], runs: {{ at_once: 3"), PLAIN, &[]);
+    let loaded = loaded.unwrap_or_else(|rejected| panic!("{}", rejected.render()));
+    let workspace = &loaded.config.workspaces[0];
+    let layers = |name: &str| {
+        let server = workspace.servers.iter().find(|server| server.name.as_str() == name).unwrap();
+        server.require.iter().map(|layer| layer.as_str()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(layers("boxed"), "landlock seccomp");
+    assert_eq!(layers("bare"), "hidden-paths landlock seccomp");
+    assert_eq!(layers("far"), "");
+    assert_eq!((workspace.require.len(), workspace.runs_at_once), (2, Some(3)));
+}
+
+#[test]
+fn what_cannot_be_required_is_told() {
+    for (tools, part) in [
+        ("x: { command: [s], egress: [], require: [secomp] }", "`seccomp`"),
+        ("x: { url: 'http://127.0.0.1:1/', require: [seccomp] }", "`require` goes with `command` only"),
+        (
+            "x: { command: [s], require: [private-root] }",
+            "the layer private-root, which it never has without a sandbox",
+        ),
+        (
+            "x: { command: [s] } }, require: [network-namespace], runs: { at_once: 1",
+            "server `x` is required to have",
+        ),
+        (
+            "x: { command: [s] } }, require: [everything], runs: { at_once: 1",
+            "there is no layer `everything`",
+        ),
+        ("x: { command: [s] } }, runs: { at_once: 0", "from 1 to 128"),
+        ("x: { command: [s] } }, runs: { at_once: 129", "from 1 to 128"),
+        ("x: { command: [s] } }, runs: { wait: 1", "`wait`"),
+    ] {
+        let said = rejected("", tools, PLAIN, &[]);
+        assert!(said.contains(part), "{tools}: {said}");
     }
 }

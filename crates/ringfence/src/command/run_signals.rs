@@ -138,11 +138,12 @@ mod tests {
 
     #[test]
     fn who_is_interrupted_again_soon_is_stopped_and_then_killed() {
+        use Meaning::{Kill, Pass, Stop};
+
         let start = Instant::now();
         let mut patience = Patience::default();
         let told = [("INT", 0), ("TERM", 1), ("INT", 4), ("USR1", 5), ("INT", 6), ("TERM", 7), ("INT", 60)];
         let meant = told.map(|(name, after)| patience.hears(name, start + Duration::from_secs(after)));
-        use Meaning::{Kill, Pass, Stop};
         assert_eq!(meant, [Pass, Pass, Pass, Pass, Stop, Pass, Kill]);
     }
 

@@ -10,7 +10,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::passing::{authority, certificate, secure};
@@ -34,10 +34,7 @@ async fn mirror(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
     Ok(Response::builder().header("x-from", "host").body(Full::new(text.into())).unwrap())
 }
 
-async fn serve(
-    stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-    http2: bool,
-) {
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, http2: bool) {
     let io = TokioIo::new(stream);
     // A client that goes away is no failure of a test.
     let _ = if http2 {
@@ -225,33 +222,83 @@ async fn a_suspension_cuts_an_answer_on_its_way() {
 
 #[tokio::test]
 async fn websocket_goes_on_in_bytes_after_a_request_that_was_allowed() {
-    let port = a_host(|mut stream| async move {
-        let mut request = Vec::new();
-        while !request.ends_with(b"\r\n\r\n") {
-            request.push(stream.read_u8().await.unwrap());
-        }
-        assert!(String::from_utf8(request).unwrap().to_ascii_lowercase().contains("upgrade: websocket"));
-        let answer = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
-        stream.write_all(answer.as_bytes()).await.unwrap();
-        let (mut read, mut write) = stream.split();
-        let _ = tokio::io::copy(&mut read, &mut write).await;
-    })
-    .await;
+    let port = a_host(a_socket).await;
     let mut sandbox = Sandbox::start(&["api.example:80 GET /socket"]).await;
     sandbox.lead(80, port);
     let mut stream = sandbox.dial("api.example", 80).await;
-    let request = "GET /socket HTTP/1.1\r\nHost: api.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n\r\n";
-    say(&mut stream, request).await;
-    let (head, _) = read_answer(&mut stream).await;
+    speak_websocket(&mut stream).await;
+    assert!(sandbox.entries("outcome", 0).await.is_empty());
+    drop(stream);
+    let outcome = sandbox.entries("outcome", 1).await.remove(0);
+    assert_eq!(outcome.text("status"), Some("completed"));
+}
+
+#[tokio::test]
+async fn websocket_over_tls_that_ends_here_is_a_request_that_is_decided_and_goes_on_in_bytes() {
+    let theirs = authority();
+    let config = theirs.host(&host("api.example")).unwrap();
+    let port = a_host(move |stream| {
+        let config = Arc::clone(&config);
+        async move {
+            let stream = tokio_rustls::TlsAcceptor::from(config).accept(stream).await.unwrap();
+            a_socket(stream).await;
+        }
+    })
+    .await;
+    let trusted = vec![certificate(theirs.pem().as_bytes())];
+    let world = world(&[("api.example", NEAR)], trusted);
+    let mut sandbox = Sandbox::start_in(&["api.example:443 GET /socket"], world, limits()).await;
+    sandbox.lead(443, port);
+    let ours = sandbox.berth.authority().unwrap().pem().to_owned();
+    let stream = sandbox.dial("api.example", 443).await;
+    // As programs do that could speak HTTP/2 too, and for a WebSocket do not.
+    let mut stream = secure(stream, "api.example", ours.as_bytes(), &[b"http/1.1"]).await.unwrap();
+    say(&mut stream, &asking_for("/other")).await;
+    let (head, body) = read_answer(&mut stream).await;
+    assert!(head.starts_with("HTTP/1.1 403") && reason(&body).contains("not with this GET"), "{head}");
+    speak_websocket(&mut stream).await;
+    let intents = sandbox.entries("intent", 1).await;
+    assert_eq!(intents.len(), 1, "what was refused was never to be sent");
+    assert_eq!(intents[0].text("host"), Some("api.example"));
+    assert_eq!(sandbox.refusals(1).await, ["not_granted"]);
+    assert!(sandbox.entries("outcome", 0).await.is_empty(), "it goes on");
+    sandbox.suspend().await;
+    let mut rest = Vec::new();
+    // Cut, so that there is no end of TLS.
+    let _ = stream.read_to_end(&mut rest).await;
+    assert!(rest.is_empty());
+    assert_eq!(sandbox.outcome(1).await, "cancelled");
+}
+
+/// What asks for a WebSocket at a path.
+fn asking_for(path: &str) -> String {
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: api.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n\r\n"
+    )
+}
+
+/// A host of WebSockets: what is said to it, it says.
+async fn a_socket(stream: impl AsyncRead + AsyncWrite + Unpin) {
+    let (mut read, mut write) = tokio::io::split(stream);
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
+        request.push(read.read_u8().await.unwrap());
+    }
+    assert!(String::from_utf8(request).unwrap().to_ascii_lowercase().contains("upgrade: websocket"));
+    let answer = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
+    write.write_all(answer.as_bytes()).await.unwrap();
+    let _ = tokio::io::copy(&mut read, &mut write).await;
+}
+
+/// Asks for a WebSocket and has a frame come back.
+async fn speak_websocket(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
+    say(stream, &asking_for("/socket")).await;
+    let (head, _) = read_answer(stream).await;
     assert!(head.starts_with("HTTP/1.1 101") && head.contains("upgrade: websocket"), "{head}");
     stream.write_all(&[0x81, 0x02, b'h', b'i']).await.unwrap();
     let mut frame = [0; 4];
     stream.read_exact(&mut frame).await.unwrap();
     assert_eq!(frame, [0x81, 0x02, b'h', b'i']);
-    assert!(sandbox.entries("outcome", 0).await.is_empty());
-    drop(stream);
-    let outcome = sandbox.entries("outcome", 1).await.remove(0);
-    assert_eq!(outcome.text("status"), Some("completed"));
 }
 
 #[tokio::test]
@@ -386,7 +433,7 @@ enum Client {
 impl Client {
     async fn new<S>(stream: S, http2: bool) -> Self
     where
-        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let io = TokioIo::new(stream);
         if http2 {
