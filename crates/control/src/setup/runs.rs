@@ -98,7 +98,11 @@ mod tests {
 
     fn config(workspaces: &str) -> Config {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("p.yaml"), "rules:\n  - { name: all, match: {}, decision: ALLOW }\n").unwrap();
+        std::fs::write(
+            folder.path().join("p.yaml"),
+            "rules:\n  - { name: all, match: {}, decision: ALLOW }\n",
+        )
+        .unwrap();
         let text = format!("organization: acme\nworkspaces: {{ {workspaces} }}\n");
         load_text("ringfence.yaml", &folder.path().join("ringfence.yaml"), text).unwrap().config
     }
@@ -113,7 +117,8 @@ mod tests {
     fn a_workspace_alone_has_all_places_and_beside_others_half_unless_it_is_written() {
         assert_eq!(bounds("a: { policy: p.yaml }"), [RUNS_AT_ONCE]);
         assert_eq!(bounds("a: { policy: p.yaml }, b: { policy: p.yaml }"), [RUNS_AT_ONCE / 2; 2]);
-        let written = "a: { policy: p.yaml, runs: { at_once: 3 } }, b: { policy: p.yaml, runs: { at_once: 128 } }";
+        let written =
+            "a: { policy: p.yaml, runs: { at_once: 3 } }, b: { policy: p.yaml, runs: { at_once: 128 } }";
         assert_eq!(bounds(written), [3, 128]);
     }
 
