@@ -7,9 +7,12 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use ringfence_json::Object;
 use ringfence_types::Digest;
+use rustix::fs::{RenameFlags, renameat_with};
 
 use super::shelf::PutError;
 use super::{Collected, FOLDER, Shelf, collect, forget_unused, open_kept};
@@ -211,4 +214,72 @@ fn a_disk_that_takes_nothing_leaves_files_out_and_says_so() {
     let collected = scene.collect("run_1", MOST);
     assert!(collected.files.is_empty());
     assert!(why(&collected, "report").contains("cannot be kept"));
+}
+
+/// Somebody who still holds a descriptor of the folder exchanges a file and a folder in it for links to the machine's, as
+/// fast as he can.
+fn while_exchanged<T>(out: &Path, pairs: &[(&str, &str)], work: impl FnOnce() -> T) -> T {
+    let stop = AtomicBool::new(false);
+    let held = File::open(out).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut state = 0x5eed_u64;
+            while !stop.load(Ordering::Relaxed) {
+                for (one, other) in pairs {
+                    renameat_with(&held, *one, &held, *other, RenameFlags::EXCHANGE).unwrap();
+                    state ^= state << 13;
+                    state ^= state >> 7;
+                    state ^= state << 17;
+                    std::thread::sleep(Duration::from_micros(state % 100));
+                }
+            }
+        });
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        stop.store(true, Ordering::Relaxed);
+        done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+#[test]
+fn nothing_of_the_machine_is_kept_that_is_exchanged_for_what_the_run_left() {
+    let scene = Scene::new();
+    let (out, machine) = (scene.out(), scene.folder.path().join("machine"));
+    fs::create_dir_all(out.join("folder/deep")).unwrap();
+    fs::create_dir_all(machine.join("deep")).unwrap();
+    for (within, text) in [(&out.join("folder"), "public"), (&machine, "secret")] {
+        fs::write(within.join("paper"), text).unwrap();
+        fs::write(within.join("deep/paper"), text).unwrap();
+    }
+    fs::write(out.join("file"), "public").unwrap();
+    symlink(machine.join("paper"), out.join("file2")).unwrap();
+    symlink(&machine, out.join("folder2")).unwrap();
+    let pairs = [("file", "file2"), ("folder", "folder2")];
+    let (mut kept, mut left_out) = (0, 0);
+    while_exchanged(&out, &pairs, || {
+        // The control: who looks first and reads then is deceived, by the file and by the folder.
+        for (looked_at, opened) in [("file", "file"), ("folder", "folder/deep/paper")] {
+            let begin = Instant::now();
+            let deceived = || {
+                !out.join(looked_at).is_symlink()
+                    && fs::read(out.join(opened)).is_ok_and(|content| content == b"secret")
+            };
+            while !deceived() {
+                assert!(begin.elapsed() < Duration::from_secs(20), "nobody is deceived by the {looked_at}");
+            }
+        }
+        let begin = Instant::now();
+        while begin.elapsed() < Duration::from_secs(3) {
+            let root: OwnedFd = File::open(&out).unwrap().into();
+            let run = scene.run("run_1");
+            let collected = collect(root, &mut Shelf::of(&run), MOST).unwrap();
+            for object in &collected.files {
+                assert_eq!(read(&run, object), b"public", "{:?}", object.text("name"));
+            }
+            kept += collected.files.len();
+            left_out += collected.left_out.len();
+            fs::remove_dir_all(&run).unwrap();
+        }
+    });
+    assert!(kept > 0 && left_out > 0, "{kept} {left_out}");
+    assert!(scene.shared().len() <= 1, "something else than `public` is kept");
 }
