@@ -106,7 +106,9 @@ impl Cage {
     fn try_out(&self, setup: &Setup<'_>, root: &Root) -> Result<(), Failure> {
         let failed = |error: io::Error| Failure::setup("trying out the sandbox", &error);
         let rules = self.rules.try_clone().map_err(failed)?;
-        match clone_process(Namespaces::NONE).map_err(failed)? {
+        match clone_process(Namespaces::NONE)
+            .map_err(|error| too_many(&error, self.user).unwrap_or_else(|| failed(error)))?
+        {
             Cloned::Child => {
                 let cage = Cage { rules, user: self.user };
                 let held = cage.enter(setup).map_or(Held::NotEntered, |()| Held::look(self, setup, root));
@@ -196,6 +198,16 @@ impl<'a> Shown<'a> {
         });
         listed.map(|(source, write)| Ok(Self { source, held: tree::held(source)?, write })).collect()
     }
+}
+
+/// The bound on processes is one of the user, whom the program may share with others.
+fn too_many(error: &io::Error, user: Option<u32>) -> Option<Failure> {
+    if error.raw_os_error() != Some(libc::EAGAIN) || user.is_some() {
+        return None;
+    }
+    let text = "trying out the sandbox: the node's user has as many processes and threads as the program may have; with this \
+                driver they count together: raise the bound (limits: { processes: … }), or give the node a user of its own";
+    Some(Failure { step: Step::Setup, errno: libc::EAGAIN, text: text.to_owned() })
 }
 
 /// A user for one child, by the process that looks after it: 0x7e000000 and up is nobody's.
