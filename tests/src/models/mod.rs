@@ -50,7 +50,8 @@ impl Scene {
     /// As [`Self::start_before`], with a token for another agent.
     pub async fn start_for(options: Options, setup: Setup, agent: &str) -> Self {
         let mock = MockModel::start(options).await.unwrap_or_else(|error| panic!("the provider: {error}"));
-        let environment = vec![("MOCK_KEY", KEY.into())];
+        let mut environment = vec![("MOCK_KEY", KEY.into())];
+        environment.extend(setup.environment.iter().cloned());
         let surroundings = Surroundings { environment, ..Surroundings::default() };
         let node = Node::start_in(surroundings, &setup.config(&mock.url())).await;
         let mut scene = Self { node, mock, token: String::new() };

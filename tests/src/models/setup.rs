@@ -1,6 +1,7 @@
 //! The configuration of a node with models.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use crate::config::Config;
 
@@ -26,6 +27,8 @@ pub struct Setup {
     pub limits: String,
     /// The policy.
     pub policy: String,
+    /// The environment of the node, beside the provider's key.
+    pub environment: Vec<(&'static str, PathBuf)>,
 }
 
 /// What is asked of the two usual models by anybody who is not a test.
@@ -43,6 +46,7 @@ impl Default for Setup {
             agent: "budget: { usd: off }".to_owned(),
             limits: String::new(),
             policy: OPEN.to_owned(),
+            environment: Vec::new(),
         }
     }
 }

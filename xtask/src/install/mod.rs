@@ -1,5 +1,6 @@
 //! What others wrote, installed for the tests, with pinned versions.
 
+mod built;
 mod npm;
 mod python;
 mod stamp;
@@ -47,6 +48,7 @@ pub fn everything(place: &Place) -> Result<(), Error> {
     }
     npm::install(place)?;
     python::install(place)?;
+    built::fetch(place)?;
     cargo_deny(place)?;
     eprintln!("The parts are in {}.", place.parts.display());
     Ok(())

@@ -27,6 +27,12 @@ impl Stamped {
         Ok(Self { folder, contents })
     }
 
+    /// Has it depend on more than files: on a version, say.
+    pub fn and(mut self, more: &str) -> Self {
+        self.contents += more;
+        self
+    }
+
     /// Whether it was made from just that.
     pub fn is_current(&self) -> bool {
         fs::read_to_string(self.folder.join(NAME)).is_ok_and(|contents| contents == self.contents)
@@ -74,6 +80,7 @@ mod tests {
         first.finish().unwrap();
         assert!(stamped().is_current());
 
+        assert!(!stamped().and("3.12").is_current());
         fs::write(&source, "two").unwrap();
         assert!(!stamped().is_current());
         assert!(!stamped().begin().unwrap().join("old").exists());
