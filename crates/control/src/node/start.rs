@@ -146,7 +146,9 @@ impl Node {
             cause,
         })?;
         let gateway = listen(gateway).await?;
-        let mut agents = AgentsSide::new(&kernel, &targets, options.spawner.clone(), &options.data)?;
+        let own = [&gateway, &control].map(TcpListener::local_addr).into_iter().collect::<io::Result<_>>();
+        let own = own.map_err(|cause| StartError::Listen { address: "its own address".into(), cause })?;
+        let mut agents = AgentsSide::new(&kernel, &targets, options.spawner.clone(), &options.data, own)?;
         let at_once = RunOptions {
             directory: options.data.join(RUNS),
             states: options.data.join(STATES),
@@ -158,9 +160,9 @@ impl Node {
         let harbour = Arc::new(agents.gateway().clone());
         let runs = Runs::open(kernel.clone(), options.spawner, harbour, at_once).await?;
         runs.prepare(compiled.loaded.digest, run_plans(&compiled.loaded.config));
+        runs.bound(run_bounds(&compiled.loaded.config));
         agents.gateway().start_runs_with(runs.nursery());
         let addresses =
-        runs.bound(run_bounds(&compiled.loaded.config));
             Addresses { gateway: url_of(&gateway), control: url_of(&control), socket: socket_path };
         let warnings = compiled.render_warnings();
         let desk = Arc::new(Desk {
