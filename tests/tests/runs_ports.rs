@@ -12,7 +12,7 @@ use ringfence_tests::config::Config;
 use ringfence_tests::node::Node;
 
 /// What the agent does: a line for each thing that it tries.
-const SCRIPT: &str = r#"
+const SCRIPT: &str = r"
 import socket, sys
 address, held, other = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 
@@ -39,7 +39,7 @@ print(attempt('127.0.0.1', other, None))
 udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); udp.settimeout(10); udp.connect((address, held))
 try: udp.send(b'x'); udp.recv(9)
 except OSError as error: print(type(error).__name__)
-"#;
+";
 
 /// An address of this machine that is not loopback, which inside a sandbox is everybody's own.
 fn own_address() -> IpAddr {
