@@ -21,6 +21,7 @@ mod nursery;
 mod output;
 mod plan;
 mod plans;
+mod process;
 mod prune;
 mod queue;
 mod reader;

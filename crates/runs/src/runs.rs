@@ -23,10 +23,11 @@ use crate::limits::QUEUE_MAX;
 use crate::output::{Follower, Output, OutputError};
 use crate::plan::Plan;
 use crate::plans::Plans;
+use crate::process::Order;
 use crate::queue::{Queue, Waiting};
 use crate::signal::Signal;
 use crate::state::{Store, Turns};
-use crate::supervise::{Order, Supervisor};
+use crate::supervise::Supervisor;
 
 /// The name of the file with what a run wrote, in the run's folder.
 pub(crate) const OUTPUT: &str = "output.jsonl";

@@ -3,16 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use ringfence_json::Object;
 use ringfence_kernel::{EndedBy, Exit, Phase, Run, RunSockets, RunStep};
-use ringfence_sandbox::{Child, ExitStatus, Posture, Process, Sockets, Trust};
-use tokio::io::AsyncWriteExt as _;
-use tokio::net::unix::pipe::{Receiver, Sender};
+use ringfence_sandbox::{Child, Posture, Sockets, Trust};
+use tokio::net::unix::pipe::Receiver;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, interval, sleep_until, timeout};
+use tokio::time::{Instant, interval, timeout};
 
 use crate::environments::Ready;
 use crate::images::Image;
@@ -20,21 +18,11 @@ use crate::kept::{Keeper, Volumes};
 use crate::limits::{KILL_GRACE, LAST_WORDS, LOOK, STOP_GRACE};
 use crate::output::{Line, Output, Stream};
 use crate::plan::{Plan, Rootfs};
+use crate::process::{Order, end, exit_of, feed, obey};
 use crate::queue::{Place, Waiting};
 use crate::reader::{Reader, Written};
 use crate::runs::Inner;
-use crate::signal::Signal;
 use crate::state::Turn;
-
-/// What a run is told.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Order {
-    Pause,
-    Resume,
-    Signal(Signal),
-    /// To end at once, and not when it pleases.
-    Kill,
-}
 
 /// Whoever looks after one run.
 pub(crate) struct Supervisor {
@@ -325,50 +313,6 @@ impl End {
     }
 }
 
-fn obey(order: Order, process: &Process) {
-    match order {
-        Order::Pause => process.pause(),
-        Order::Resume => process.resume(),
-        Order::Signal(signal) => process.signal(signal.number()),
-        // Its end is on record, which is what ends it; only the grace is shorter.
-        Order::Kill => {}
-    }
-}
-
-/// Ends a program: it is asked to, and after a grace everything in its sandbox is killed.
-async fn end(
-    process: &mut Process,
-    orders: &mut mpsc::UnboundedReceiver<Order>,
-    grace: Duration,
-) -> ExitStatus {
-    // What is held cannot end by itself.
-    process.resume();
-    process.terminate();
-    let mut deadline = Instant::now() + grace;
-    loop {
-        tokio::select! {
-            biased;
-            status = process.exited() => return status,
-            Some(order) = orders.recv() => {
-                if matches!(order, Order::Kill) {
-                    deadline = deadline.min(Instant::now() + KILL_GRACE);
-                }
-            }
-            () = sleep_until(deadline) => break,
-        }
-    }
-    process.kill();
-    process.exited().await
-}
-
-/// Gives the program what it reads, then the end of it.
-fn feed(mut stdin: Sender, input: Vec<u8>) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        // A program that does not read what it is given has its reasons.
-        let _ = stdin.write_all(&input).await;
-    })
-}
-
 fn run_sockets(sockets: Sockets) -> RunSockets {
     RunSockets { tcp: sockets.tcp, udp: sockets.udp, rest: sockets.rest }
 }
@@ -378,12 +322,4 @@ fn described(posture: &Posture, image: Option<&Image>) -> Object {
     let all = Object::new().with("driver", posture.driver());
     let all = all.with_some("image", image.map(|image| image.digest.as_str()));
     posture.layers.told().fold(all, |all, (name, state)| all.with(name, state))
-}
-
-fn exit_of(status: ExitStatus) -> Exit {
-    match status {
-        ExitStatus::Exited(code) => Exit::Code(u8::try_from(code).unwrap_or(u8::MAX)),
-        ExitStatus::Signaled(signal) => Exit::Signal(u8::try_from(signal).unwrap_or(u8::MAX)),
-        ExitStatus::Killed => Exit::Signal(9),
-    }
 }
