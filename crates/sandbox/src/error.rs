@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::driver::DriverName;
 use crate::layer::LayerName;
 
 /// Why a spawner or a child could not be started. Never holds arguments or values of the environment.
@@ -32,6 +33,15 @@ pub enum SpawnError {
         bytes: usize,
         /// [`crate::limits::MESSAGE_BYTES_MAX`].
         max: usize,
+    },
+
+    /// A sandbox can be set up, and programs do not work in it.
+    #[error("programs start in `{driver}` and cannot look at files: `stat /usr` there: {how}")]
+    Useless {
+        /// The driver.
+        driver: DriverName,
+        /// What the program said.
+        how: String,
     },
 
     /// As many children as one spawner keeps are running.

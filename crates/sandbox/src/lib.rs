@@ -38,6 +38,7 @@ mod server;
 mod stats;
 mod status;
 mod system;
+mod trial;
 mod trust;
 mod volume;
 mod wire;
@@ -55,4 +56,5 @@ pub use node::{
 pub use root::Root;
 pub use stats::Stats;
 pub use status::ExitStatus;
+pub use trial::try_program;
 pub use trust::Trust;

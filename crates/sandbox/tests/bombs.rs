@@ -31,7 +31,7 @@ fn the_spawner() {
 const MEBIBYTE: u64 = 1 << 20;
 
 /// How long a bomb may go off.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Starts processes and says how many it has, up to 250.
 const FORKS: &str = "import os, signal, time

@@ -9,7 +9,10 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use common::{Ended, run, spawner};
-use ringfence_sandbox::{Command, ExitStatus, LayerName, Limits, Network, Root, SpawnError, Spawner};
+use ringfence_sandbox::{
+    Command, DriverName, ExitStatus, LayerName, Limits, Network, Root, SpawnError, Spawner,
+};
+use tokio::io::AsyncReadExt;
 
 #[test]
 #[ignore = "becomes the spawner"]
@@ -338,7 +341,74 @@ async fn ordinary_programs_run() {
     }
 }
 
+#[tokio::test]
+async fn ordinary_programs_run_without_namespaces_too() {
+    let node = "node -e 'const fs = require(\"fs\"), path = require(\"os\").tmpdir() + \"/x\"; \
+                fs.writeFileSync(path, \"1\"); setTimeout(() => console.log(fs.readFileSync(path, \"utf8\")), 5)'";
+    let scripts = [
+        ("node", node),
+        ("node", "node --version | wc -l"),
+        (
+            "python3",
+            "/usr/bin/python3 -c 'import tempfile; print(tempfile.NamedTemporaryFile(\"w\").write(\"x\"))'",
+        ),
+        ("bash", "bash -c 'cat <<< 1'"),
+        ("tar", "cd && echo x > y && tar cf $TMPDIR/x.tar y && tar tf $TMPDIR/x.tar | wc -l"),
+        ("perl", "perl -e 'print 1, \"\\n\"'"),
+        // The machine's own, which is everybody's: not for a program in here.
+        ("sh", "echo x 2>/dev/null > /tmp/x || echo 1"),
+        ("ls", "ls /tmp 2>/dev/null || ls $TMPDIR | wc -l | sed s/0/1/"),
+    ];
+    let spawner = spawner(&[]);
+    let driver = spawner.driver(DriverName::Restricted).await.unwrap();
+    for (program, script) in scripts {
+        let folders = ["/usr/bin", "/usr/local/bin"];
+        if !folders.iter().any(|folder| Path::new(folder).join(program).exists()) {
+            continue;
+        }
+        let command = Command::new("sh").argument("-c").argument(script);
+        let command = command.root(Root::system()).network(Network::None);
+        let mut child = driver.create(&command).await.unwrap().exec().await.unwrap();
+        let mut said = String::new();
+        child.stdout.read_to_string(&mut said).await.unwrap();
+        let status = child.process.exited().await;
+        assert_eq!((said.trim(), status), ("1", ExitStatus::Exited(0)), "{program}: {}", child.stderr.tail());
+    }
+    // What is shown is named as it is, over no link.
+    let (_folder, path) = folder();
+    symlink(path.join("inner"), path.join("link")).unwrap();
+    let root = Root::system().read_only(path.join("link"), path.join("link"));
+    let command = Command::new("true").root(root).network(Network::None);
+    let refused = driver.create(&command).await.unwrap_err().to_string();
+    assert!(refused.contains("leads over a symbolic link; name the path that it leads to, "), "{refused}");
+}
+
+#[tokio::test]
+async fn a_driver_is_of_use_where_programs_can_look_at_files_and_is_said_not_to_be_where_not() {
+    let spawner = spawner(&[]);
+    for name in DriverName::ALL {
+        let driver = match spawner.driver(name).await {
+            Err(SpawnError::NoRuntime { .. }) if std::env::var_os("CI").is_none() => continue,
+            other => other.unwrap(),
+        };
+        let network = if name.has_network() { Network::Gateway } else { Network::None };
+        let command = Command::new("sh").argument("-c").argument("stat /usr >/dev/null 2>&1; echo $?");
+        let mut child = driver.spawn(&command.root(Root::system()).network(network)).await.unwrap();
+        let mut said = String::new();
+        child.stdout.read_to_string(&mut said).await.unwrap();
+        match ringfence_sandbox::try_program(&*driver).await {
+            Ok(()) => assert_eq!(said, "0\n", "{name}"),
+            Err(useless @ SpawnError::Useless { .. }) => {
+                // Its kernel is its own; of all others it is the machine's.
+                assert_eq!((name, said.as_str()), (DriverName::Runsc, "1\n"), "{useless}");
+                assert!(useless.to_string().contains("`stat /usr` there: stat: "), "{useless}");
+            }
+            Err(error) => panic!("{name}: {error}"),
+        }
+    }
+}
+
 #[test]
 fn all_of_this_holds_for_an_ordinary_user_too() {
-    common::as_nobody(14);
+    common::as_nobody(16);
 }

@@ -13,7 +13,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 
 use common::{Host, eventually, has_role, marker, processes_with, role, run, shell, spawner};
-use ringfence_sandbox::{Command, ExitStatus, LayerName, Network, Root, SpawnError, Spawner};
+use ringfence_sandbox::{Command, DriverName, ExitStatus, LayerName, Network, Root, SpawnError, Spawner};
 use rustix::process::{Pid, Signal, kill_process};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
@@ -103,6 +103,9 @@ fn in_role(name: &str) -> bool {
     match name {
         "role_without_namespaces" | "role_box_without_namespaces" => refuse(NAMESPACES, &[]),
         "role_box_without_network" => refuse(libc::CLONE_NEWNET, &[]),
+        "role_drivers_without_namespaces" => {
+            refuse(NAMESPACES | libc::CLONE_NEWNET | libc::CLONE_NEWCGROUP, &[libc::SYS_unshare]);
+        }
         "role_without_landlock" | "role_box_without_landlock" => refuse(0, &LANDLOCK),
         "role_box_without_nf_tables" => refuse_nf_tables(),
         "role_without_mounts" | "role_box_without_mounts" => refuse(0, &[libc::SYS_mount]),
@@ -364,6 +367,51 @@ fn where_other_ports_cannot_be_caught_they_are_refused_inside_and_that_is_said()
     assert!(of_box[3].starts_with(required) && of_box[3].contains(why), "{said:#?}");
 }
 
+/// Every driver on such a machine, in a line each.
+#[test]
+#[ignore = "a role"]
+fn role_drivers_without_namespaces() {
+    if !in_role("role_drivers_without_namespaces") {
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let spawner = spawner(&[]);
+        for (name, network) in
+            [(DriverName::Local, Network::Gateway), (DriverName::Restricted, Network::None)]
+        {
+            let driver = spawner.driver(name).await.unwrap();
+            let probed = driver.probe().await.map(|posture| posture.layers.in_force(LayerName::Landlock));
+            println!("> {}", probed.map_or_else(|refused| refused.to_string(), |held| format!("{held}")));
+            let script = "cat /etc/hostname /root/* || echo refused; echo x > ~/x && cat ~/x";
+            let command = shell(script).root(Root::system()).network(network);
+            match driver.spawn(&command).await {
+                Ok(mut child) => {
+                    let mut said = String::new();
+                    child.stdout.read_to_string(&mut said).await.unwrap();
+                    println!("> {}", said.replace('\n', " "));
+                }
+                Err(refused) => println!("> {refused}"),
+            }
+            if let Err(refused) = ringfence_sandbox::try_program(&*driver).await {
+                println!("> {refused}");
+            } else {
+                println!("> of use");
+            }
+        }
+    });
+}
+
+#[test]
+fn without_namespaces_the_driver_that_needs_none_works_and_the_other_is_refused() {
+    let said = told_by("role_drivers_without_namespaces");
+    assert_eq!(said.len(), 6, "{said:?}");
+    for refused in &said[..3] {
+        assert!(refused.contains(" is required and missing: "), "{refused}");
+    }
+    assert_eq!(said[3..], ["true", "refused x ", "of use"]);
+}
+
 /// A node without namespaces, with children that leave processes behind in every way.
 #[test]
 #[ignore = "a role"]
@@ -410,5 +458,5 @@ fn without_namespaces_nothing_outlives_its_child_or_the_node_either() {
 
 #[test]
 fn all_of_this_holds_for_an_ordinary_user_too() {
-    common::as_nobody(9);
+    common::as_nobody(10);
 }

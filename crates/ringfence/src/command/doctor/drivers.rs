@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use ringfence_sandbox::{DriverName, Posture, SpawnError, Spawner, SpawnerProgram, start_spawner};
+use ringfence_sandbox::{
+    DriverName, Posture, SpawnError, Spawner, SpawnerProgram, start_spawner, try_program,
+};
 
 use super::{Finding, State};
 
@@ -30,7 +32,10 @@ pub(super) fn findings() -> Vec<Finding> {
 }
 
 async fn probe(spawner: &Spawner, name: DriverName) -> Result<Posture, SpawnError> {
-    spawner.driver(name).await?.probe().await
+    let driver = spawner.driver(name).await?;
+    let posture = driver.probe().await?;
+    try_program(&*driver).await?;
+    Ok(posture)
 }
 
 fn finding(name: DriverName, probed: Result<Posture, SpawnError>) -> Finding {
@@ -42,6 +47,10 @@ fn finding(name: DriverName, probed: Result<Posture, SpawnError>) -> Finding {
             format!("{name} is not on this machine, and only a run with `driver: {name}` needs it"),
             None,
         ),
+        Err(error @ SpawnError::Useless { .. }) => {
+            let way = format!("a newer {name}; until then, no run with `driver: {name}`");
+            (State::Less, error.to_string(), Some(way))
+        }
         Err(error) => (State::Less, error.to_string(), Some(way_out(name).to_owned())),
     };
     Finding { section: SECTION, name: name.to_string(), state, detail, remedy }
