@@ -49,7 +49,17 @@ impl Wanted {
         let way = |name: &str| only.is_none_or(|only| only.split(',').any(|way| way == name));
         let peers = named(&["llm", "burst"]) && (way("litellm") || way("portkey"));
         let models_only = named(&["llm", "streams", "burst"])
-            && !named(&["decision", "calls", "log", "memory", "suspension", "sandboxes", "crowd", "egress", "steady"]);
+            && !named(&[
+                "decision",
+                "calls",
+                "log",
+                "memory",
+                "suspension",
+                "sandboxes",
+                "crowd",
+                "egress",
+                "steady",
+            ]);
         Self { peers: peers && !named(&["--help", "-h"]), node: way("ringfence") || !models_only }
     }
 }

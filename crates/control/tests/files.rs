@@ -42,9 +42,27 @@ async fn what_is_asked_wrongly_or_is_not_there_is_refused_with_a_way_out() {
         ("GET", "/api/v1/state/export?agent=assistant", "", 400, "`workspace` is needed"),
         ("GET", "/api/v1/state/export?workspace=lab&agent=assistant&version=x", "", 400, "`version`"),
         ("GET", "/api/v1/state/export?workspace=..&agent=assistant", "", 400, "`workspace`"),
-        ("POST", "/api/v1/state/restore", r#"{"workspace":"lab","agent":"assistant"}"#, 400, "`version` is needed"),
-        ("POST", "/api/v1/state/restore", r#"{"workspace":"lab","agent":"../x","version":1}"#, 400, "`agent`"),
-        ("POST", "/api/v1/state/clear", r#"{"workspace":"lab","agent":"assistant"}"#, 404, "keeps nothing between runs"),
+        (
+            "POST",
+            "/api/v1/state/restore",
+            r#"{"workspace":"lab","agent":"assistant"}"#,
+            400,
+            "`version` is needed",
+        ),
+        (
+            "POST",
+            "/api/v1/state/restore",
+            r#"{"workspace":"lab","agent":"../x","version":1}"#,
+            400,
+            "`agent`",
+        ),
+        (
+            "POST",
+            "/api/v1/state/clear",
+            r#"{"workspace":"lab","agent":"assistant"}"#,
+            404,
+            "keeps nothing between runs",
+        ),
         ("GET", artifacts.as_str(), "", 404, "/agent/out"),
     ] {
         let answer = place.tcp(&node, method, path, Some(&place.operator), body).await;

@@ -164,9 +164,8 @@ fn who_cannot_reach_its_hosts_is_told_once_with_a_rule_that_would_let_it() {
     let rule = "{name: s, match: { kind: egress, server: base, host: \"e.org\" }, decision: ALLOW}";
     let text = text.replace(']', &format!(", {rule}]"));
     assert_eq!(messages(&text, &known).iter().filter(|message| message.contains("to reach")).count(), 1);
-    for open in ["{rules: [{name: r, match: {}, decision: DENY}], default: REQUIRE_APPROVAL}"] {
-        assert!(!messages(open, &known).iter().any(|message| message.contains("to reach")));
-    }
+    let open = "{rules: [{name: r, match: {}, decision: DENY}], default: REQUIRE_APPROVAL}";
+    assert!(!messages(open, &known).iter().any(|message| message.contains("to reach")));
 }
 
 #[test]
