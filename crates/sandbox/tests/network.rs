@@ -11,7 +11,7 @@ use std::time::Duration;
 use common::{Ended, run, shell, spawner};
 use ringfence_sandbox::limits::{TCP_PORTS, UDP_PORTS};
 use ringfence_sandbox::{Child, Command, ExitStatus, LayerName, Network, Root};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt};
 
 #[test]
 #[ignore = "becomes the spawner"]
@@ -203,17 +203,50 @@ async fn without_a_network_nothing_answers_and_with_the_machines_its_loopback_do
     assert_eq!(gateway.stdout, "Connection refused\n", "{}", gateway.stderr);
 }
 
+/// Dials where a child serves, and says of each whether somebody answered.
+const DIALS: &str = "import socket
+def dialled(family, kind, address):
+    s = socket.socket(family, kind); s.settimeout(1)
+    try:
+        s.connect(address); s.send(b'question')
+        return 'answered' if s.recv(9) == b'answer' else 'ended'
+    except OSError: return 'nothing'
+def dial():
+    four, unix, tcp, udp = socket.AF_INET, socket.AF_UNIX, socket.SOCK_STREAM, socket.SOCK_DGRAM
+    here = ['127.0.0.1', '127.7.7.7', '10.9.8.7']
+    all = [dialled(four, tcp, (host, 8080)) for host in here] + [dialled(four, udp, (host, 8080)) for host in here[:1]]
+    return ' '.join(all + [dialled(unix, tcp, name) for name in ('\\0ringfence-child', '/tmp/ringfence-child')])
+";
+
 #[tokio::test]
 async fn two_children_do_not_reach_each_other() {
+    let serves = "import threading, sys
+def answer(server):
+    while True:
+        c, _ = server.accept(); c.sendall(b'answer')
+def answer_datagrams(server):
+    while True: server.sendto(b'answer', server.recvfrom(9)[1])
+def unix(name):
+    s = socket.socket(socket.AF_UNIX); s.bind(name); s.listen(); return s
+for one in (socket.create_server(('0.0.0.0', 8080)), unix('\\0ringfence-child'), unix('/tmp/ringfence-child')):
+    threading.Thread(target=answer, args=[one], daemon=True).start()
+u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.bind(('0.0.0.0', 8080))
+threading.Thread(target=answer_datagrams, args=[u], daemon=True).start()
+print(dial(), flush=True); sys.stdin.read()";
     let spawner = spawner(&[]);
-    let script =
-        "import socket\ns = socket.create_server(('0.0.0.0', 8080)); print('ready', flush=True); s.accept()";
-    let mut server = spawner.spawn(&python(script).network(Network::Gateway)).await.unwrap();
-    let mut line = [0; 6];
-    server.stdout.read_exact(&mut line).await.unwrap();
-    let script = "import socket\ntry: socket.create_connection(('127.0.0.1', 8080), 5); print('reached')\nexcept OSError as e: print(e.strerror)";
-    let client = run(&spawner, &python(script).network(Network::Gateway)).await;
-    assert_eq!(client.stdout, "Connection refused\n", "{}", client.stderr);
+    let serves = python(&format!("{DIALS}{serves}")).network(Network::Gateway);
+    let mut server = spawner.spawn(&serves).await.unwrap();
+    let mut line = String::new();
+    tokio::io::BufReader::new(&mut server.stdout).read_line(&mut line).await.unwrap();
+    // The control: itself it does reach, at every address and name.
+    assert_eq!(line.trim(), ["answered"; 6].join(" "), "{}", server.stderr.tail());
+    let dials = python(&format!("{DIALS}print(dial())"));
+    for network in [Network::Gateway, Network::None] {
+        // Nobody stands behind the sockets of this one.
+        let client = run(&spawner, &dials.clone().network(network)).await;
+        assert!(!client.stdout.is_empty() && !client.stdout.contains("answered"), "{}", client.stdout);
+    }
+    assert!(server.stats().await.is_some(), "it was there all the time");
 }
 
 #[tokio::test]
