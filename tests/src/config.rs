@@ -19,7 +19,7 @@ rules:
 ";
 
 /// A policy that allows everything that is granted.
-const OPEN_POLICY: &str = "\
+pub const OPEN_POLICY: &str = "\
 rules:
   - name: everything
     match: {}
@@ -47,6 +47,23 @@ pub struct Config {
 }
 
 impl Config {
+    /// One agent, `assistant` in the workspace `lab`: what is written of it, a line for each key.
+    pub fn of_agent(keys: &[String], policy: &str) -> Self {
+        let keys = keys.join("\n        ");
+        let config = format!(
+            "organization: acme
+workspaces:
+  lab:
+    environment: test
+    agents:
+      assistant:
+        {keys}
+    policy: [policy.yaml]
+"
+        );
+        Self { files: vec![("ringfence.yaml", config), ("policy.yaml", policy.to_owned())] }
+    }
+
     /// The four decisions: workspaces `staging` and `production` with the tools of the fixture under three names,
     /// so that each has its capability, under the known policy and a little more.
     pub fn gate(fixture: &str) -> Self {

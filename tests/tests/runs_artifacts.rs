@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ringfence_tests::audit;
 use ringfence_tests::cli::Said;
-use ringfence_tests::config::Config;
+use ringfence_tests::config::{Config, OPEN_POLICY};
 use ringfence_tests::disk::{self, Filler};
 use ringfence_tests::limits::EFFECT;
 use ringfence_tests::node::{Node, Surroundings};
@@ -15,23 +15,10 @@ use serde_json::Value;
 /// The log allocates two segments of 64 MiB and 12 MiB for payloads ahead of need; a tenth of all of it is for what runs leave.
 const DISK_MIB: u32 = 256;
 
-const POLICY: &str = "rules:\n  - { name: everything, match: {}, decision: ALLOW }\n";
-
 /// An agent that is a shell script, with limits of its own.
 fn shell(script: &str, limits: &str) -> Config {
-    let config = format!(
-        "organization: acme
-workspaces:
-  lab:
-    environment: test
-    agents:
-      assistant:
-        limits: {{ {limits} }}
-        run: {{ command: [sh, -c, '{script}'] }}
-    policy: [policy.yaml]
-"
-    );
-    Config { files: vec![("ringfence.yaml", config), ("policy.yaml", POLICY.to_owned())] }
+    let keys = [format!("limits: {{ {limits} }}"), format!("run: {{ command: [sh, -c, '{script}'] }}")];
+    Config::of_agent(&keys, OPEN_POLICY)
 }
 
 /// Runs the agent to its end: its name.

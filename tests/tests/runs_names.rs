@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use ringfence_tests::audit;
-use ringfence_tests::config::Config;
+use ringfence_tests::config::{Config, OPEN_POLICY};
 use ringfence_tests::limits::EFFECT;
 use ringfence_tests::node::Node;
 use ringfence_tests::patience::eventually;
@@ -67,22 +67,11 @@ async fn refused(node: &Node) -> BTreeMap<String, u64> {
 async fn words_hidden_in_names_reach_nobody_and_every_one_is_on_record() {
     let files = tempfile::tempdir().unwrap();
     std::fs::write(files.path().join("agent.py"), SCRIPT).unwrap();
-    let config = format!(
-        "organization: acme
-workspaces:
-  lab:
-    environment: test
-    agents:
-      assistant:
-        egress: ['*.held.example']
-        run: {{ command: [python3, agent.py], files: '{}' }}
-    policy: [policy.yaml]
-",
-        files.path().display()
-    );
-    let policy = "rules:\n  - { name: everything, match: {}, decision: ALLOW }\n".to_owned();
-    let node =
-        Node::start(&Config { files: vec![("ringfence.yaml", config), ("policy.yaml", policy)] }).await;
+    let keys = [
+        "egress: ['*.held.example']".to_owned(),
+        format!("run: {{ command: [python3, agent.py], files: '{}' }}", files.path().display()),
+    ];
+    let node = Node::start(&Config::of_agent(&keys, OPEN_POLICY)).await;
     let said = node.cli(&["run", "assistant", "-w", "lab"]).await.expect(0);
     let said: Value = serde_json::from_str(said.stdout.trim()).unwrap();
     // A name that is held has an address, of the kind that means something to the gateway alone.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ringfence_tests::audit;
-use ringfence_tests::config::Config;
+use ringfence_tests::config::{Config, OPEN_POLICY};
 use ringfence_tests::node::Node;
 
 /// What the agent does: a line for each thing that it tries.
@@ -74,22 +74,12 @@ async fn any_port_that_is_held_is_reached_and_any_other_is_refused_on_the_record
     let (address, (held, come), (other, uninvited)) = (own_address(), a_server(), a_server());
     let files = tempfile::tempdir().unwrap();
     std::fs::write(files.path().join("agent.py"), SCRIPT).unwrap();
-    let config = format!(
-        "organization: acme
-workspaces:
-  lab:
-    environment: test
-    agents:
-      assistant:
-        egress: ['{address}:{held}', 'db.example:5432']
-        run: {{ command: [python3, agent.py, '{address}', '{held}', '{other}'], files: '{}' }}
-    policy: [policy.yaml]
-",
-        files.path().display()
-    );
-    let policy = "rules:\n  - { name: everything, match: {}, decision: ALLOW }\n".to_owned();
-    let config = Config { files: vec![("ringfence.yaml", config), ("policy.yaml", policy)] };
-    let node = Node::start(&config).await;
+    let command = format!("[python3, agent.py, '{address}', '{held}', '{other}']");
+    let keys = [
+        format!("egress: ['{address}:{held}', 'db.example:5432']"),
+        format!("run: {{ command: {command}, files: '{}' }}", files.path().display()),
+    ];
+    let node = Node::start(&Config::of_agent(&keys, OPEN_POLICY)).await;
     let said = node.cli(&["run", "assistant", "-w", "lab"]).await.expect(0);
     let expected = [
         r"b'220 hello\r\n' and 1000000 bytes",

@@ -31,18 +31,7 @@ const DEAF: &str = "trap : INT TERM; echo ready; while :; do sleep 0.02; done";
 
 fn config(script: &str, run: &str) -> Config {
     let script = script.replace('\'', "''").replace('\n', " ");
-    let config = format!(
-        "organization: acme
-workspaces:
-  lab:
-    environment: test
-    agents:
-      assistant:
-        run: {{ command: [sh, -c, '{script}'] {run} }}
-    policy: [policy.yaml]
-"
-    );
-    Config { files: vec![("ringfence.yaml", config), ("policy.yaml", POLICY.to_owned())] }
+    Config::of_agent(&[format!("run: {{ command: [sh, -c, '{script}'] {run} }}")], POLICY)
 }
 
 /// `ringfence run`, while it runs.

@@ -7,30 +7,19 @@ use std::process::Command;
 
 use ringfence_tests::audit;
 use ringfence_tests::cli::Said;
-use ringfence_tests::config::Config;
+use ringfence_tests::config::{Config, OPEN_POLICY};
 use ringfence_tests::node::Node;
 use ringfence_tests::parts;
 
-const POLICY: &str = "rules:\n  - { name: everything, match: {}, decision: ALLOW }\n";
-
 async fn node(mounts: &str) -> (Node, tempfile::TempDir) {
     let files = tempfile::tempdir().unwrap();
-    let config = format!(
-        "organization: acme
-workspaces:
-  lab:
-    environment: test
-    agents:
-      assistant:
-        egress: [held.example, 'asked.example GET /ok/*']
-        run: {{ command: [sh, -c, '. ./script'], files: '{}', mounts: [{mounts}] }}
-    policy: [policy.yaml]
-",
-        files.path().display()
-    );
+    let script = format!("command: [sh, -c, '. ./script'], files: '{}'", files.path().display());
+    let keys = [
+        "egress: [held.example, 'asked.example GET /ok/*']".to_owned(),
+        format!("run: {{ {script}, mounts: [{mounts}] }}"),
+    ];
     std::fs::write(files.path().join("script"), "").unwrap();
-    let config = Config { files: vec![("ringfence.yaml", config), ("policy.yaml", POLICY.to_owned())] };
-    (Node::start(&config).await, files)
+    (Node::start(&Config::of_agent(&keys, OPEN_POLICY)).await, files)
 }
 
 /// Where what an environment was made from is installed.

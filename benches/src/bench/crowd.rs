@@ -130,13 +130,7 @@ async fn kills(
     let mut table = Table::new("crowd", title, &["programs that", "kills", "p50 ms", "p99 ms", "longest ms"]);
     let rows = [("end when they are asked", &asked), ("ignore SIGTERM and have a child", &stubborn)];
     for (what, times) in rows {
-        table.row(vec![
-            Cell::from_text(what),
-            Cell::Count(times.count()),
-            Cell::Figure(ms(times.p50()), 2),
-            Cell::Figure(ms(times.p99()), 2),
-            Cell::Figure(ms(times.longest()), 2),
-        ]);
+        table.row(row(what, times));
     }
     table.fsync(probe.syncs());
     table.note(
@@ -144,6 +138,17 @@ async fn kills(
     );
     table.goal("p99 of all", ms(every.p99()), Bound::Most(200.0), "ms");
     Ok(table)
+}
+
+/// How long it took, in a row.
+fn row(what: &str, times: &Times) -> Vec<Cell> {
+    vec![
+        Cell::from_text(what),
+        Cell::Count(times.count()),
+        Cell::Figure(ms(times.p50()), 2),
+        Cell::Figure(ms(times.p99()), 2),
+        Cell::Figure(ms(times.longest()), 2),
+    ]
 }
 
 /// Kills runs while others write as fast as they can: nobody's output holds up the people who end it.
@@ -171,13 +176,7 @@ async fn floods(operator: &mut Operator, count: u64, probe: &mut Probe) -> Resul
     let mut table =
         Table::new("crowd", title, &["from `kill` to", "kills", "p50 ms", "p99 ms", "longest ms"]);
     for (what, times) in [("its answer, durable", &answered), ("the last process gone", &to_gone)] {
-        table.row(vec![
-            Cell::from_text(what),
-            Cell::Count(times.count()),
-            Cell::Figure(ms(times.p50()), 2),
-            Cell::Figure(ms(times.p99()), 2),
-            Cell::Figure(ms(times.longest()), 2),
-        ]);
+        table.row(row(what, times));
     }
     table.fsync(probe.syncs());
     Ok(table)

@@ -7,15 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{Node, crash_copy, dana, json, open_at, start, workspace};
+use common::{Node, crash_copy, dana, dollars, json, model, open_at, start, workspace};
 use ringfence_json::{Object, Value};
 use ringfence_kernel::{
-    Account, Admission, BreakerSetup, CancelledBy, Clock, Demand, Failure, LoopLimits, Mint, ModelCall,
-    ModelClearance, ModelProposal, ModelSetup, Outcome, Run, Setup, Sum, Trail, TrailStep,
+    Account, Admission, CancelledBy, Clock, Demand, Failure, LoopLimits, Mint, ModelCall, ModelClearance,
+    ModelProposal, ModelSetup, Outcome, Run, Setup, Sum, Trail, TrailStep,
 };
 use ringfence_types::{
-    AgentName, Budget, Code, ConversationName, Digest, ModelName, Money, Price, Rates, Refusal, Schedule,
-    Usage, UserName, Window,
+    AgentName, Budget, Code, ConversationName, Digest, ModelName, Money, Refusal, Usage, UserName, Window,
 };
 
 const POLICY: &str = "
@@ -25,29 +24,6 @@ rules:
   - { name: asked, match: { model: asked }, decision: REQUIRE_APPROVAL }
   - { name: quiet, match: { model: quiet }, decision: ALLOW_WITH_CONSTRAINTS, constraints: { max_temperature: 0 } }
 ";
-
-/// A dollar for a million tokens read, two for as many written.
-fn model() -> Arc<ModelSetup> {
-    let base = Rates {
-        input: dollars("1"),
-        cached_input: dollars("0.1"),
-        cache_write: dollars("1.25"),
-        cache_write_1h: dollars("2"),
-        output: dollars("2"),
-        reasoning: dollars("2"),
-    };
-    Arc::new(ModelSetup {
-        price: Price { standard: Schedule { base, steps: Vec::new() }, ..Price::default() },
-        breaker: BreakerSetup { failures: 3, open_for: Duration::from_secs(30) },
-        call_timeout: Duration::from_mins(1),
-        floor: 16,
-        onward: Vec::new(),
-    })
-}
-
-fn dollars(text: &str) -> Money {
-    text.parse().unwrap()
-}
 
 fn name(model: &str) -> ModelName {
     ModelName::new(model).unwrap()

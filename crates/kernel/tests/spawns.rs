@@ -7,16 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{Node, crash_copy, dana, json, open_at, proposal, server, start, workspace};
+use common::{Node, crash_copy, dana, dollars, json, model, open_at, proposal, server, start, workspace};
 use ringfence_json::Object;
 use ringfence_kernel::{
-    Account, Actor, Admission, Begin, BreakerSetup, Clock, Demand, EgressCall, EgressGrants, EgressProposal,
-    EgressProtocol, EndedBy, Grants, ModelCall, ModelProposal, ModelSetup, Outcome, Phase, Run, RunStep,
-    Setup, SpawnCall, SpawnClearance, SpawnProposal, Suspend,
+    Account, Actor, Admission, Begin, Clock, Demand, EgressCall, EgressGrants, EgressProposal,
+    EgressProtocol, EndedBy, Grants, ModelCall, ModelProposal, Outcome, Phase, Run, RunStep, Setup,
+    SpawnCall, SpawnClearance, SpawnProposal, Suspend,
 };
 use ringfence_types::{
-    AgentName, Budget, Code, ConversationName, Decision, HostName, ModelName, Money, Price, Rates, Refusal,
-    RunId, Schedule, Scope, ToolName, UserName,
+    AgentName, Budget, Code, ConversationName, Decision, HostName, ModelName, Refusal, RunId, Scope,
+    ToolName, UserName,
 };
 
 const POLICY: &str = "
@@ -31,29 +31,6 @@ rules:
 
 fn name(agent: &str) -> AgentName {
     AgentName::new(agent).unwrap()
-}
-
-fn dollars(text: &str) -> Money {
-    text.parse().unwrap()
-}
-
-/// A dollar for a million tokens read, two for as many written.
-fn model() -> Arc<ModelSetup> {
-    let base = Rates {
-        input: dollars("1"),
-        cached_input: dollars("0.1"),
-        cache_write: dollars("1.25"),
-        cache_write_1h: dollars("2"),
-        output: dollars("2"),
-        reasoning: dollars("2"),
-    };
-    Arc::new(ModelSetup {
-        price: Price { standard: Schedule { base, steps: Vec::new() }, ..Price::default() },
-        breaker: BreakerSetup { failures: 3, open_for: Duration::from_secs(30) },
-        call_timeout: Duration::from_mins(1),
-        floor: 16,
-        onward: Vec::new(),
-    })
 }
 
 /// `assistant` holds less than `helper`, which it may start; `stranger` may be started by nobody.

@@ -16,13 +16,13 @@ use std::time::Duration;
 use ringfence_json::{Limits, Object, Value, parse};
 use ringfence_kernel::{
     Actor, Admission, AgentModels, AgentSetup, BreakerSetup, Call, Clearance, Clock, EgressGrants, Grants,
-    Kernel, Mint, Options, Outcome, Pending, PinSelection, Proposal, Recovered, Run, RunLimits, ServerSetup,
-    Setup, ToolWords, Trust, WorkspaceBudgets, WorkspaceSetup,
+    Kernel, Mint, ModelSetup, Options, Outcome, Pending, PinSelection, Proposal, Recovered, Run, RunLimits,
+    ServerSetup, Setup, ToolWords, Trust, WorkspaceBudgets, WorkspaceSetup,
 };
 use ringfence_policy::{PolicySet, Source, ToolDefinition, Vocabulary};
 use ringfence_types::{
-    ActionType, AgentName, Digest, NodeName, OrganizationName, PersonName, Refusal, Role, ServerName,
-    Timestamp, ToolName, UserName, WorkspaceName,
+    ActionType, AgentName, Digest, Money, NodeName, OrganizationName, PersonName, Price, Rates, Refusal,
+    Role, Schedule, ServerName, Timestamp, ToolName, UserName, WorkspaceName,
 };
 
 /// A rule for each decision; `query` reads, `send` asks a person, `scale` is narrowed, `drop` is denied.
@@ -260,4 +260,27 @@ fn copy_folder(from: &Path, to: &Path) {
             std::fs::copy(file.path(), &target).unwrap();
         }
     }
+}
+
+pub fn dollars(text: &str) -> Money {
+    text.parse().unwrap()
+}
+
+/// A dollar for a million tokens read, two for as many written.
+pub fn model() -> Arc<ModelSetup> {
+    let base = Rates {
+        input: dollars("1"),
+        cached_input: dollars("0.1"),
+        cache_write: dollars("1.25"),
+        cache_write_1h: dollars("2"),
+        output: dollars("2"),
+        reasoning: dollars("2"),
+    };
+    Arc::new(ModelSetup {
+        price: Price { standard: Schedule { base, steps: Vec::new() }, ..Price::default() },
+        breaker: BreakerSetup { failures: 3, open_for: Duration::from_secs(30) },
+        call_timeout: Duration::from_mins(1),
+        floor: 16,
+        onward: Vec::new(),
+    })
 }

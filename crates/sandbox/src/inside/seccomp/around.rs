@@ -3,48 +3,14 @@
 
 use seccompiler::{BpfProgram, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompRule};
 
+use super::refused::{USELESS, USELESS_X86};
 use super::{Rules, compile};
-
-/// Refused whatever the arguments.
-const REFUSED: [i64; 27] = [
-    // The user's key rings are shared with the node.
-    libc::SYS_keyctl,
-    libc::SYS_add_key,
-    libc::SYS_request_key,
-    // Large and often broken parts of the kernel.
-    libc::SYS_bpf,
-    libc::SYS_perf_event_open,
-    libc::SYS_userfaultfd,
-    libc::SYS_io_uring_setup,
-    libc::SYS_io_uring_enter,
-    libc::SYS_io_uring_register,
-    // Files by handle go around every path.
-    libc::SYS_open_by_handle_at,
-    libc::SYS_name_to_handle_at,
-    // The machine itself.
-    libc::SYS_kexec_load,
-    libc::SYS_init_module,
-    libc::SYS_finit_module,
-    libc::SYS_delete_module,
-    libc::SYS_reboot,
-    libc::SYS_swapon,
-    libc::SYS_swapoff,
-    libc::SYS_acct,
-    libc::SYS_quotactl,
-    libc::SYS_syslog,
-    libc::SYS_vhangup,
-    libc::SYS_settimeofday,
-    libc::SYS_clock_settime,
-    libc::SYS_clock_adjtime,
-    libc::SYS_fanotify_init,
-    libc::SYS_lookup_dcookie,
-];
 
 /// Where a mode stands among the arguments.
 const MODES: &[(i64, u8)] = &[
     (libc::SYS_fchmod, 1),
     (libc::SYS_fchmodat, 2),
-    (super::allowed::FCHMODAT2, 2),
+    (super::arguments::FCHMODAT2, 2),
     (libc::SYS_mkdirat, 2),
     (libc::SYS_mknodat, 2),
     #[cfg(target_arch = "x86_64")]
@@ -68,14 +34,12 @@ const OPENS: &[(i64, u8)] = &[
 const UNKNOWN: [i64; 1] = [libc::SYS_openat2];
 
 /// How many are refused.
-pub(super) const COUNT: usize = REFUSED.len();
+pub(super) const COUNT: usize = USELESS.len();
 
 /// The filters: what is refused, and what is said not to be there.
 pub(super) fn programs() -> Result<Vec<BpfProgram>, String> {
-    let mut rules: Rules = REFUSED.iter().map(|call| (*call, Vec::new())).collect();
-    #[cfg(target_arch = "x86_64")]
-    rules
-        .extend([libc::SYS_kexec_file_load, libc::SYS_iopl, libc::SYS_ioperm].map(|call| (call, Vec::new())));
+    let useless = USELESS.iter().chain(USELESS_X86);
+    let mut rules: Rules = useless.map(|call| (*call, Vec::new())).collect();
     for (call, mode) in MODES {
         rules.insert(*call, either(|bit| vec![has(*mode, bit)])?);
     }

@@ -6,8 +6,10 @@
 //! unknown to it, as to an older kernel.
 
 mod allowed;
+mod arguments;
 mod around;
 mod program;
+mod refused;
 mod restricted;
 
 use std::collections::BTreeMap;
@@ -21,6 +23,7 @@ use seccompiler::{
 pub(crate) use self::allowed::ask_filter;
 pub(crate) use self::allowed::{Told, told};
 pub(crate) use self::program::{Rule, Step};
+use self::refused::refused;
 use super::found::Found;
 use crate::layer::LayerName;
 use crate::network::Network;
@@ -36,71 +39,6 @@ pub(crate) struct Filters {
 }
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
-
-/// Refused whatever the arguments.
-const REFUSED: [i64; 47] = [
-    // Mounts: what is covered stays covered.
-    libc::SYS_mount,
-    libc::SYS_umount2,
-    libc::SYS_pivot_root,
-    libc::SYS_open_tree,
-    libc::SYS_move_mount,
-    libc::SYS_fsopen,
-    libc::SYS_fsconfig,
-    libc::SYS_fsmount,
-    libc::SYS_fspick,
-    libc::SYS_mount_setattr,
-    // Namespaces: no new capabilities by way of a user namespace.
-    libc::SYS_unshare,
-    libc::SYS_setns,
-    // Other processes' memory and descriptors.
-    libc::SYS_ptrace,
-    libc::SYS_process_vm_readv,
-    libc::SYS_process_vm_writev,
-    libc::SYS_pidfd_getfd,
-    libc::SYS_process_madvise,
-    libc::SYS_kcmp,
-    // The user's key rings are shared with the node.
-    libc::SYS_keyctl,
-    libc::SYS_add_key,
-    libc::SYS_request_key,
-    // Large and often broken parts of the kernel.
-    libc::SYS_bpf,
-    libc::SYS_perf_event_open,
-    libc::SYS_userfaultfd,
-    libc::SYS_io_uring_setup,
-    libc::SYS_io_uring_enter,
-    libc::SYS_io_uring_register,
-    // Files by handle go around every path.
-    libc::SYS_open_by_handle_at,
-    libc::SYS_name_to_handle_at,
-    // The machine itself.
-    libc::SYS_kexec_load,
-    libc::SYS_init_module,
-    libc::SYS_finit_module,
-    libc::SYS_delete_module,
-    libc::SYS_reboot,
-    libc::SYS_swapon,
-    libc::SYS_swapoff,
-    libc::SYS_acct,
-    libc::SYS_quotactl,
-    libc::SYS_syslog,
-    libc::SYS_vhangup,
-    libc::SYS_settimeofday,
-    libc::SYS_clock_settime,
-    libc::SYS_clock_adjtime,
-    libc::SYS_sethostname,
-    libc::SYS_setdomainname,
-    libc::SYS_fanotify_init,
-    libc::SYS_lookup_dcookie,
-];
-
-/// Refused as well, where they exist.
-#[cfg(target_arch = "x86_64")]
-const REFUSED_X86: &[i64] =
-    &[libc::SYS_kexec_file_load, libc::SYS_iopl, libc::SYS_ioperm, libc::SYS_modify_ldt];
-#[cfg(not(target_arch = "x86_64"))]
-const REFUSED_X86: &[i64] = &[];
 
 /// Kinds of socket that are no way to a network but to the kernel or the hypervisor.
 const SOCKET_KINDS: [i32; 4] = [libc::AF_PACKET, libc::AF_VSOCK, libc::AF_ALG, libc::AF_KEY];
@@ -147,7 +85,10 @@ pub(super) fn refuse(filters: &Filters, found: &mut Found) {
             .iter()
             .try_for_each(|program| seccompiler::apply_filter(program).map_err(|error| error.to_string()))
     });
-    found.record(LayerName::Seccomp, installed.map(|()| format!("{} system calls refused", REFUSED.len())));
+    found.record(
+        LayerName::Seccomp,
+        installed.map(|()| format!("{} system calls refused", refused().count())),
+    );
 }
 
 /// Installs the filter of a child without namespaces, who may be the node's user.
@@ -181,13 +122,7 @@ pub(super) fn allow(filters: &Filters, network: Network, found: &mut Found) {
 }
 
 fn refusing() -> Result<BpfProgram, String> {
-    let mut rules = Rules::new();
-    for call in REFUSED {
-        rules.insert(call, Vec::new());
-    }
-    for call in REFUSED_X86 {
-        rules.insert(*call, Vec::new());
-    }
+    let mut rules: Rules = refused().map(|call| (call, Vec::new())).collect();
     let kinds = SOCKET_KINDS.iter().map(|kind| rule(0, SeccompCmpOp::Eq, kind.unsigned_abs().into()));
     rules.insert(libc::SYS_socket, kinds.collect::<Result<_, _>>()?);
     let flags = CLONE_FLAGS.iter().map(|flag| u64::from(flag.cast_unsigned()));

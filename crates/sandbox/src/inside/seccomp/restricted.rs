@@ -3,7 +3,8 @@
 
 use libc::{EAFNOSUPPORT, EPERM, c_long};
 
-use super::allowed::{self, SHARED, number, only};
+use super::allowed::{self, SHARED, number};
+use super::arguments::{FCHMODAT2, only};
 use super::program::{Rule, Step, Table};
 
 /// Names and addresses of sockets: the machine's would answer. And what watches files that cannot be opened.
@@ -21,7 +22,7 @@ const REFUSED: &[c_long] = &[
 const CHANGES: &[c_long] = &[
     libc::SYS_fchmod,
     libc::SYS_fchmodat,
-    allowed::FCHMODAT2,
+    FCHMODAT2,
     libc::SYS_fchown,
     libc::SYS_fchownat,
     libc::SYS_utimensat,
