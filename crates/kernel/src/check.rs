@@ -31,7 +31,7 @@ pub(crate) fn limits(
         // To ask a host for the same again is how programs wait for something.
         What::Egress(_) => Ok(()),
         What::Spawn(_) => {
-            room(state, &attempt.ask.run)?;
+            room(state, &attempt.ask.run, now)?;
             repetition(state, attempt, view)
         }
         What::Model(call) => {

@@ -35,6 +35,7 @@ mod model;
 mod narrower;
 mod objection;
 mod operator;
+mod past;
 mod pending;
 mod permit;
 mod proposal;

@@ -19,8 +19,25 @@ pub(crate) const DEFINITIONS_RATE: Rate = Rate { count: 30, per: Duration::from_
 /// Tools of one server.
 pub(crate) const TOOLS_MAX: usize = 2_000;
 
-/// Runs whose token can still be used.
+/// Runs that are known: those whose token can still be used, those that live, and those that ended lately. Where there are
+/// so many, each workspace still has its share of them: there are never more than twice as many.
 pub(crate) const RUNS_MAX: usize = 100_000;
+
+/// Of these, so many are kept for what people and the node begin: runs that runs start do not get them.
+pub(crate) const RUNS_RESERVED: usize = 10_000;
+
+/// Where there are several workspaces, one has at most this share of them, in percent.
+pub(crate) const RUNS_WORKSPACE_PERCENT: usize = 50;
+
+/// Runs of one workspace that have ended, had no token, and are still known; those that ended first are forgotten above
+/// that. They stay in the log.
+pub(crate) const ENDED_RUNS_MAX: usize = 1_000;
+
+/// Whoever waits for a run's end is answered: it is not forgotten so soon after it, however many there are.
+pub(crate) const ENDED_KEPT_MIN: Duration = Duration::from_secs(10);
+
+/// How long a run that is over is known at most.
+pub(crate) const ENDED_KEPT_MAX: Duration = Duration::from_hours(1);
 
 /// Requests for approval that wait: of one run, and of all.
 pub(crate) const WAITING_PER_RUN_MAX: usize = 32;
@@ -105,6 +122,9 @@ pub const SPAWN_DEPTH_MAX: usize = 4;
 
 /// Runs that one run has started and that have not ended.
 pub(crate) const CHILDREN_LIVING_MAX: usize = 16;
+
+/// How often a run may start others: it, and all that stand under it, together.
+pub(crate) const STARTS_RATE: Rate = Rate { count: 120, per: Duration::from_mins(1) };
 
 /// Arguments that a run gives one that it starts.
 pub(crate) const SPAWN_ARGUMENTS_MAX: usize = 64;

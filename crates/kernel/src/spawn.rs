@@ -20,6 +20,6 @@ pub(crate) use fate::PARENT_ENDED;
 pub use holds::Holds;
 pub use line::{Ancestor, RunBounds};
 pub use nursery::{Nursery, Printed};
-pub(crate) use room::room;
+pub(crate) use room::{room, take_start};
 pub(crate) use scopes::Scopes;
 pub(crate) use time::{standing_above, time_left, wall_end};

@@ -56,6 +56,8 @@ pub(crate) struct RunGuard {
     pub in_flight: u32,
     pub repetition: Repetition,
     pub loops: Loops,
+    /// How fast it starts others, with all that stand under it.
+    pub starts: Meter,
 }
 
 /// Counts since the start, for metrics.

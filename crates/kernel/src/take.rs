@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::admit::{Attempt, Glance, Taken, current_definition, standing};
 use crate::approving::{self, Approved};
+use crate::ask::What;
 use crate::check;
 use crate::guard::Breaker;
 use crate::kernel::Inner;
@@ -19,7 +20,7 @@ use crate::model::{Fit, Meter, Terms, fit};
 use crate::objection::Objection;
 use crate::permit::{Cleared, Held, Permit, Probes};
 use crate::record::{Intent, Record, Subject};
-use crate::spawn::time_left;
+use crate::spawn::{take_start, time_left};
 use crate::state::State;
 use crate::view::{Part, View};
 use crate::weigh::{Sent, Weighed};
@@ -211,6 +212,9 @@ fn take_limits(
     }
     if attempt.ask.target().takes_turn() {
         state.take_turn(&attempt.subject());
+    }
+    if matches!(attempt.ask.what, What::Spawn(_)) {
+        take_start(state, run, now);
     }
     state.counts.cleared += 1;
     state.counts.narrowed += u64::from(!verdict.narrowed.is_empty());

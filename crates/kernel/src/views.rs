@@ -330,7 +330,7 @@ impl Kernel {
     }
 }
 
-fn run_view(fold: &Fold, state: &RunState, in_flight: u32) -> RunView {
+pub(crate) fn run_view(fold: &Fold, state: &RunState, in_flight: u32) -> RunView {
     let life = state.life.as_ref().map(|life| RunLife {
         phase: life.phase,
         since: life.since,

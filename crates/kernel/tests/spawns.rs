@@ -10,9 +10,9 @@ use bytes::Bytes;
 use common::{Node, crash_copy, dana, dollars, json, model, open_at, proposal, server, start, workspace};
 use ringfence_json::Object;
 use ringfence_kernel::{
-    Account, Actor, Admission, Begin, Clock, Demand, EgressCall, EgressGrants, EgressProposal,
-    EgressProtocol, EndedBy, Grants, ModelCall, ModelProposal, Outcome, Phase, Run, RunStep, Setup,
-    SpawnCall, SpawnClearance, SpawnProposal, Suspend,
+    Account, Actor, Admission, Begin, BreakerSetup, Clock, Demand, EgressCall, EgressGrants, EgressProposal,
+    EgressProtocol, EndedBy, Grants, ModelCall, ModelProposal, Outcome, Phase, Run, RunStep,
+    RunView, Setup, SpawnCall, SpawnClearance, SpawnProposal, Suspend,
 };
 use ringfence_types::{
     AgentName, Budget, Code, ConversationName, Decision, HostName, ModelName, Refusal, RunId, Scope,
@@ -584,4 +584,63 @@ async fn the_line_of_a_run_is_known_again_after_a_restart_and_a_crash_ends_all_o
     assert!(again.recovered.replayed < again.recovered.entries);
     assert_eq!(again.kernel.run(deeper.id).unwrap().run, deeper);
     assert_eq!(again.kernel.living_below(parent.id), [below.id, deeper.id]);
+}
+
+#[tokio::test]
+async fn a_run_and_all_under_it_start_others_so_fast_and_no_faster() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = node(folder.path(), setup(|_| {})).await;
+    let parent = first(&node, "assistant", None).await;
+    let below = child(&node, &parent, r#"{"agent":"assistant"}"#).await;
+    // One was started, and here are 119 more: by whom of the two does not matter.
+    for number in 1..120 {
+        let text = format!(r#"{{"agent":"helper","arguments":["{number}"]}}"#);
+        let by = if number % 2 == 0 { &parent } else { &below };
+        cleared(&node, by, &text).await.settle(Outcome::NotSent { message: "not now".into() });
+    }
+    for by in [&parent, &below] {
+        let fast = refused(&node, by, r#"{"agent":"helper"}"#).await;
+        assert_eq!(fast.code, Code::RateLimited, "{}", fast.reason);
+        assert!(fast.reason.contains("120/m"), "{}", fast.reason);
+        assert_eq!(fast.retry_after, Some(Duration::from_millis(500)));
+    }
+    // Others are not slowed down, and neither is it for long.
+    let other = first(&node, "assistant", None).await;
+    child(&node, &other, r#"{"agent":"helper"}"#).await;
+    node.clock.advance(Duration::from_millis(500));
+    child(&node, &below, r#"{"agent":"helper"}"#).await;
+    assert_eq!(refused(&node, &parent, r#"{"agent":"helper"}"#).await.code, Code::RateLimited);
+}
+
+#[tokio::test]
+async fn of_many_runs_that_ended_the_last_thousand_are_known_and_those_that_live() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = node(folder.path(), setup(|_| {})).await;
+    let parent = first(&node, "assistant", None).await;
+    let mut all = Vec::new();
+    for number in 0..1_050 {
+        node.clock.advance(Duration::from_secs(1));
+        let text = format!(r#"{{"agent":"helper","arguments":["{number}"]}}"#);
+        let run = node.kernel.begin_child(cleared(&node, &parent, &text).await).await.unwrap();
+        step(&node, &run, ended(EndedBy::Program)).await;
+        all.push(run.id);
+    }
+    node.clock.advance(Duration::from_secs(11));
+    node.kernel.tend().await;
+    assert_eq!(node.kernel.runs().len(), 1_001);
+    assert!(node.kernel.run(all[49]).is_none() && node.kernel.run(all[50]).is_some());
+    assert_eq!(phase(&node, parent.id), Phase::Running);
+    assert_eq!(node.kernel.children_of(parent.id, 2_000).len(), 1_000);
+    // What the log says of the first is still there.
+    let said = all[0].to_string();
+    let events = node.entries("run").into_iter().filter(|entry| entry.text("run") == Some(&said));
+    let events: Vec<Object> = events.collect();
+    assert_eq!(events.len(), 2, "queued and ended");
+    let told = RunView::told_by(all[0], &events).unwrap();
+    assert_eq!((told.run.parent(), told.state(node.kernel.now())), (Some(parent.id), "ended"));
+    assert_eq!(
+        (told.life.unwrap().why, told.ended.unwrap().1.as_str()),
+        (Some(EndedBy::Program), "it was done")
+    );
+    assert!(RunView::told_by(all[1], &events).is_none(), "they say nothing of others");
 }

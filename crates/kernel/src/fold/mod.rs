@@ -6,19 +6,21 @@ mod accounts;
 mod approvals;
 mod children;
 mod conversations;
+mod crowd;
 mod pins;
 mod runs;
 mod snapshot;
 mod sum;
 mod suspensions;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use ringfence_types::{ActionId, Timestamp};
+use ringfence_types::{ActionId, RunId, Timestamp};
 
 pub use accounts::Account;
 pub(crate) use accounts::Accounts;
 pub(crate) use approvals::{Approvals, Binding, Kept, Request, State as ApprovalState};
+pub(crate) use crowd::BegunBy;
 pub(crate) use pins::{Pin, Pinned, Pins};
 pub use runs::Phase;
 pub(crate) use runs::{Life, RunState, Runs};
@@ -124,10 +126,10 @@ impl Fold {
     pub(crate) fn prune(&mut self, now: Timestamp) {
         self.approvals.prune(now);
         self.suspensions.prune(now);
-        let (open, approvals) = (&self.open, &self.approvals);
-        self.runs.prune(now, |run| {
-            approvals.is_waiting_for(run) || open.values().any(|action| action.subject.run == run)
-        });
+        // What is under way counts for everybody above it.
+        let open: HashSet<RunId> = self.open.values().flat_map(|action| action.subject.line()).collect();
+        let approvals = &self.approvals;
+        self.runs.prune(now, |run| approvals.is_waiting_for(run) || open.contains(&run));
         let runs = &self.runs;
         self.accounts.prune(now, |run| runs.get(run).is_some());
     }

@@ -2,17 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ringfence_json::Object;
 use ringfence_types::{ActionId, Digest, PersonName, RunId, Timestamp};
 
 use super::children::Children;
+use super::crowd::Crowd;
 use crate::record::{EndedBy, Exit, LifeRecord, NodeEvent, RunRecord, RunStep, TokenRecord};
 use crate::{Ancestor, Run};
-
-/// How long a run that is over is still listed.
-const KEPT_AFTER_END: Duration = Duration::from_hours(1);
 
 /// Every run whose token may still be used, and those that ended lately.
 #[derive(Debug, Clone, Default)]
@@ -21,6 +18,8 @@ pub(crate) struct Runs {
     tokens: HashMap<Digest, RunId>,
     /// The runs that each has started, as far as they are known.
     children: Children,
+    /// How many there are.
+    crowd: Crowd,
 }
 
 /// What is known of a run.
@@ -92,7 +91,10 @@ impl Runs {
         if let Some(parent) = state.run.parent() {
             self.children.started(parent, state.run.id, state.ended.is_none());
         }
-        self.known.insert(state.run.id, state);
+        let workspace = state.run.workspace.clone();
+        if self.known.insert(state.run.id, state).is_none() {
+            self.crowd.came(&workspace);
+        }
     }
 
     pub(super) fn apply(&mut self, at: Timestamp, record: &RunRecord) {
@@ -218,25 +220,24 @@ impl Runs {
         self.known.values()
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.known.len()
+    /// How many are known.
+    pub(crate) fn crowd(&self) -> &Crowd {
+        &self.crowd
     }
 
+    /// Forgets runs that are over. They stay in the log.
     pub(super) fn prune(&mut self, now: Timestamp, needed: impl Fn(RunId) -> bool) {
-        let over = |state: &RunState| {
-            let end = state.ended.as_ref().map_or(state.run.expires_at, |(at, _)| *at);
-            now > end.after(KEPT_AFTER_END)
-        };
         // A token that ended early must stay known until it would have ended anyway: forgetting it makes it
         // unknown, which refuses just the same.
-        let gone: Vec<RunId> =
-            self.known.values().filter(|state| over(state)).map(|state| state.run.id).collect();
+        let mut gone = super::crowd::over(self.known.values(), now);
+        gone.retain(|run| !needed(*run));
         let mut forgotten = HashMap::new();
-        for run in gone.into_iter().filter(|run| !needed(*run)) {
+        for run in gone {
             let Some(state) = self.known.remove(&run) else { continue };
             if let Some(token) = state.token {
                 self.tokens.remove(&token);
             }
+            self.crowd.went(&state.run.workspace);
             forgotten.insert(run, state.run.parent());
         }
         self.children.forget(&forgotten);

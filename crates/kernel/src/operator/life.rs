@@ -7,10 +7,10 @@ use ringfence_types::{
     AgentName, Builder, ConversationName, Principal, RunId, ServerName, UserName, WorkspaceName,
 };
 
-use super::runs::unknown_agent;
+use super::runs::{room, unknown_agent};
 use super::{LedgerUnavailable, MintError, RunError, durable};
 use crate::fold::Phase;
-use crate::limits::{RUNS_MAX, TOKEN_TTL_MAX};
+use crate::limits::TOKEN_TTL_MAX;
 use crate::record::{LifeRecord, Record, RunStep};
 use crate::state::State;
 use crate::text::bounded;
@@ -76,7 +76,7 @@ impl Kernel {
     }
 
     async fn queue(&self, request: Begin, by: &Actor) -> Result<Arc<Run>, MintError> {
-        let at = self.0.clock.now();
+        let (setup, at) = (self.setup(), self.0.clock.now());
         let record = LifeRecord {
             workspace: request.workspace,
             agent: request.agent,
@@ -95,9 +95,7 @@ impl Kernel {
         let id = record.run;
         let (ticket, run) = {
             let mut state = self.0.state.lock();
-            if state.fold.runs.len() >= RUNS_MAX {
-                return Err(MintError::TooManyRuns);
-            }
+            room(&state, &setup, &record.workspace)?;
             let ticket = state.commit(&self.0.clock, &Record::Life(record), Vec::new(), RoomFor::Operator);
             let ticket = ticket.map_err(LedgerUnavailable::from)?;
             (ticket, state.fold.runs.get(id).map(|known| Arc::clone(&known.run)))

@@ -6,8 +6,8 @@ use ringfence_ledger::{RoomFor, Ticket};
 use ringfence_types::{AgentName, ConversationName, RunId, ServerName, Timestamp, UserName, WorkspaceName};
 
 use super::{LedgerUnavailable, durable};
-use crate::fold::Phase;
-use crate::limits::{RUNS_MAX, TOKEN_TTL_MAX};
+use crate::fold::{BegunBy, Phase};
+use crate::limits::TOKEN_TTL_MAX;
 use crate::record::{EndedBy, NodeEvent, Record, RunRecord, RunStep, TokenRecord};
 use crate::state::State;
 use crate::text::bounded;
@@ -64,9 +64,11 @@ pub enum MintError {
     /// A time to live that is too long.
     #[error("a run token lasts at most {} days", TOKEN_TTL_MAX.as_secs() / 86_400)]
     TtlTooLong,
-    /// Too many tokens that can still be used.
-    #[error("{RUNS_MAX} runs have tokens that can still be used; end some, or wait until they expire")]
-    TooManyRuns,
+    /// Too many that live, have tokens that can still be used, or ended lately.
+    #[error(
+        "the workspace {0} has as many runs and tokens as may be known at once; end some, or wait until they expire"
+    )]
+    TooManyRuns(WorkspaceName),
     /// See there.
     #[error(transparent)]
     LedgerUnavailable(#[from] LedgerUnavailable),
@@ -117,9 +119,7 @@ impl Kernel {
         let record = TokenRecord { run, token: minted.token.digest(), by: by.person.clone() };
         let ticket = {
             let mut state = self.0.state.lock();
-            if state.fold.runs.len() >= RUNS_MAX {
-                return Err(MintError::TooManyRuns);
-            }
+            room(&state, &setup, &record.run.workspace)?;
             state.commit(&self.0.clock, &Record::Token(record), Vec::new(), RoomFor::Operator)
         };
         durable(ticket.map_err(LedgerUnavailable::from)?).await?;
@@ -186,4 +186,12 @@ pub(super) fn unknown_agent(
         return Err(MintError::UnknownAgent { workspace: workspace.clone(), agent: agent.clone() });
     }
     Ok(())
+}
+
+/// Refuses one more run where there is no room for it.
+pub(super) fn room(state: &State, setup: &Setup, workspace: &WorkspaceName) -> Result<(), MintError> {
+    if state.fold.runs.crowd().has_room(workspace, setup.workspaces.len(), BegunBy::Operator) {
+        return Ok(());
+    }
+    Err(MintError::TooManyRuns(workspace.clone()))
 }

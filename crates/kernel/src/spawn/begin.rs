@@ -9,7 +9,8 @@ use ringfence_types::{Code, Refusal, RunId};
 
 use super::{Ancestor, Scopes, SpawnClearance};
 use crate::admit::standing;
-use crate::limits::{RUNS_MAX, TOKEN_TTL_MAX};
+use crate::fold::BegunBy;
+use crate::limits::TOKEN_TTL_MAX;
 use crate::objection::Objection;
 use crate::operator::durable;
 use crate::record::{LifeRecord, Record, RunStep};
@@ -48,8 +49,9 @@ impl Kernel {
         // Whatever ends the parent cuts this clearance under the same lock, and ends what is begun before it.
         clearance.cancel().check().map_err(|cut| Objection::new(cut.code, cut.reason))?;
         standing(&state, &setup, parent, &Scopes::of(parent, None), now)?;
-        if state.fold.runs.len() >= RUNS_MAX {
-            let reason = "There are as many runs as this node can know. Try again later.";
+        let workspaces = setup.workspaces.len();
+        if !state.fold.runs.crowd().has_room(&parent.workspace, workspaces, BegunBy::Run) {
+            let reason = "There are as many runs of this workspace as may be. Try again later.";
             return Err(Objection::new(Code::Overloaded, reason).retry_after(Duration::from_mins(1)));
         }
         let by = state.fold.runs.get(parent.id).map(|known| known.by.clone());

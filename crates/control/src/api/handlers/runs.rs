@@ -4,17 +4,22 @@ use std::time::Duration;
 
 use ringfence_json::Object;
 use ringfence_kernel::{Account, Actor, LedgerUnavailable, Mint, MintError, RunError, RunView};
-use ringfence_types::RunId;
+use ringfence_types::{EntryKind, RunId};
 
 use super::super::call::{Answer, Call};
 use super::super::money;
 use super::super::problem::Problem;
 use super::super::show;
+use super::audit::blocking;
 use super::started::configured;
+use crate::audit::Filter;
 use crate::limits::NOTE_BYTES_MAX;
 
 /// Runs that another has started which are shown with it, the newest.
 const CHILDREN_MAX: usize = 100;
+
+/// Entries from which a run is shown that is no longer known, the newest.
+const PAST_ENTRIES: usize = 1_000;
 
 /// How long a run token lasts unless something else is asked for.
 const TTL_DEFAULT: Duration = Duration::from_hours(1);
@@ -32,7 +37,7 @@ impl From<MintError> for Problem {
             | MintError::UnknownAgent { .. }
             | MintError::UnknownServer { .. } => Self::unknown(error.to_string()),
             MintError::TtlTooLong => Self::wrong(error.to_string()),
-            MintError::TooManyRuns => Self::conflict(error.to_string()),
+            MintError::TooManyRuns(_) => Self::conflict(error.to_string()),
             MintError::LedgerUnavailable(error) => error.into(),
         }
     }
@@ -89,7 +94,7 @@ pub(in crate::api) async fn runs(call: Call) -> Result<Answer, Problem> {
 
 pub(in crate::api) async fn one_run(call: Call) -> Result<Answer, Problem> {
     let id: RunId = call.part("run")?;
-    let view = call.desk.kernel.run(id).ok_or(RunError::Unknown(id))?;
+    let Some(view) = call.desk.kernel.run(id) else { return past_run(&call, id).await };
     let (kernel, now) = (&call.desk.kernel, call.desk.kernel.now());
     let spent = kernel.spent(&Account::Run(id));
     let children: Vec<RunId> = kernel.children_of(id, CHILDREN_MAX).iter().map(|it| it.run.id).collect();
@@ -101,6 +106,20 @@ pub(in crate::api) async fn one_run(call: Call) -> Result<Answer, Problem> {
             .with("budgets", show::list(&budgets, |budget| money::budget(budget, now)))
             .with_some("children", (!children.is_empty()).then(|| show::texts(children))),
     ))
+}
+
+/// A run that is over for so long, or with so many after it, that only the log tells of it.
+async fn past_run(call: &Call, id: RunId) -> Result<Answer, Problem> {
+    let books = call.desk.books.clone();
+    let filter = Filter { kinds: vec![EntryKind::Token, EntryKind::Run], run: Some(id), ..Filter::default() };
+    let told = blocking(move || books.newest(&filter, u64::MAX, PAST_ENTRIES)).await?;
+    let view = RunView::told_by(id, told.entries.iter().map(|entry| &entry.object));
+    let mut shown = show::run(&view.ok_or(RunError::Unknown(id))?, call.desk.kernel.now());
+    // Nobody counts them any more; the log has each.
+    for count in ["actions", "in_flight"] {
+        shown.remove(count);
+    }
+    Ok(Answer::Document(shown))
 }
 
 pub(in crate::api) async fn kill(call: Call) -> Result<Answer, Problem> {
