@@ -44,6 +44,12 @@ pub(crate) const COPY_BYTES: usize = 256 * 1_024;
 /// Files that are kept of one run.
 pub const ARTIFACTS_MAX: usize = 10_000;
 
+/// Bytes of a disk that go together: what a file takes of it is a multiple of that.
+pub(crate) const BLOCK_BYTES: u64 = 4_096;
+
+/// Bytes that count for each file that is kept beside what it holds: its inode and its names.
+pub(crate) const FILE_BYTES: u64 = 4_096;
+
 /// Bytes of the names of these together.
 pub(crate) const ARTIFACT_NAMES_BYTES_MAX: usize = 1 << 20;
 
@@ -101,7 +107,7 @@ pub(crate) const BUILD_PROCESSES: u64 = 512;
 /// How often it is looked how much of the disk a build takes.
 pub(crate) const LOOK_AT_BUILD: Duration = Duration::from_secs(1);
 
-/// Bytes of the disk that builds leave free.
+/// Bytes of the disk that builds and images leave free.
 pub(crate) const DISK_LEFT_BYTES: u64 = 512 << 20;
 
 /// Bytes of an image, unpacked.
@@ -110,7 +116,7 @@ pub(crate) const IMAGE_BYTES_MAX: u64 = 16 << 30;
 /// Bytes of an image's layers, as they are pulled.
 pub(crate) const IMAGE_PULLED_BYTES_MAX: u64 = 8 << 30;
 
-/// Files, folders and links in all layers of an image.
+/// Files, folders and links in all layers of an image, and folders that are made for them.
 pub(crate) const IMAGE_FILES_MAX: u64 = 1_000_000;
 
 /// Layers of an image.
@@ -124,6 +130,24 @@ pub(crate) const IMAGE_PATH_BYTES_MAX: usize = 4_096;
 
 /// Folders inside one another in an image.
 pub(crate) const IMAGE_DEPTH_MAX: usize = 128;
+
+/// Bytes that are counted for each of these on the disk, and in an archive for its headers.
+pub(crate) const IMAGE_ENTRY_BYTES: u64 = 4_096;
+
+/// Bytes of the headers of one file in a layer: its names and its attributes, which are held in memory.
+pub(crate) const IMAGE_HEADERS_BYTES_MAX: u64 = 1 << 20;
+
+/// Bytes of what a registry gives to be let in with.
+pub(crate) const IMAGE_TOKEN_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes of what a registry says of why it gives nothing.
+pub(crate) const IMAGE_REFUSAL_BYTES_MAX: usize = 16 << 10;
+
+/// Without a word for so long, a registry is given up.
+pub(crate) const IMAGE_SILENCE: Duration = Duration::from_secs(30);
+
+/// How long pulling an image may take, all in all.
+pub(crate) const IMAGE_PULL_TIME_MAX: Duration = Duration::from_hours(1);
 
 /// How long one part of an answer of a registry may take.
 pub(crate) const IMAGE_PULL_TIMEOUT: Duration = Duration::from_mins(2);

@@ -2,50 +2,74 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 
 use crate::limits::{DISK_SPARED_BYTES, LOOK_AT_DISK_BYTES};
+
+/// How much of a disk is left to others. It is looked at now and then.
+#[derive(Debug)]
+pub(crate) struct Floor {
+    spared: u64,
+    /// Bytes that may be written until it is looked again.
+    left: u64,
+}
 
 /// A file that is written as long as there is room beyond what is spared.
 pub(crate) struct Sparing {
     file: File,
-    /// Bytes that may be written until it is looked again.
-    left: u64,
+    floor: Floor,
+}
+
+// === impl Floor ===
+
+impl Floor {
+    /// So many bytes stay free.
+    pub(crate) fn leaving(spared: u64) -> Self {
+        Self { spared, left: 0 }
+    }
+
+    /// Counts bytes that are written next to the disk of this file or folder.
+    ///
+    /// # Errors
+    /// When the disk has too little left for that.
+    pub(crate) fn take(&mut self, disk: impl AsFd, bytes: u64) -> io::Result<()> {
+        if self.left < bytes {
+            let disk = rustix::fs::fstatvfs(disk)?;
+            let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+            if free < self.spared.saturating_add(bytes) {
+                let spared = ringfence_types::format_size(self.spared);
+                let what = format!("the disk has less than {spared} left, which are not used for this");
+                return Err(io::Error::new(io::ErrorKind::StorageFull, what));
+            }
+            self.left = LOOK_AT_DISK_BYTES.max(bytes);
+        }
+        self.left -= bytes;
+        Ok(())
+    }
+
+    /// Writes as much as may be written at once.
+    pub(crate) fn write(&mut self, file: &mut File, bytes: &[u8]) -> io::Result<usize> {
+        let most = usize::try_from(LOOK_AT_DISK_BYTES).map_or(bytes.len(), |most| bytes.len().min(most));
+        self.take(&*file, most as u64)?;
+        file.write(&bytes[..most])
+    }
 }
 
 // === impl Sparing ===
 
 impl Sparing {
     pub(crate) fn new(file: File) -> Self {
-        Self { file, left: 0 }
+        Self { file, floor: Floor::leaving(DISK_SPARED_BYTES) }
     }
 
     pub(crate) fn into_inner(self) -> File {
         self.file
     }
-
-    /// Looks how much room there is.
-    fn look(&mut self) -> io::Result<()> {
-        let disk = rustix::fs::fstatvfs(&self.file)?;
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-        if free < DISK_SPARED_BYTES {
-            let spared = ringfence_types::format_size(DISK_SPARED_BYTES);
-            let what = format!("the disk has less than {spared} left, which are not used for this");
-            return Err(io::Error::new(io::ErrorKind::StorageFull, what));
-        }
-        self.left = LOOK_AT_DISK_BYTES;
-        Ok(())
-    }
 }
 
 impl Write for Sparing {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.left == 0 {
-            self.look()?;
-        }
-        let most = bytes.len().min(usize::try_from(self.left).unwrap_or(bytes.len()));
-        let written = self.file.write(&bytes[..most])?;
-        self.left -= written as u64;
-        Ok(written)
+        self.floor.write(&mut self.file, bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {

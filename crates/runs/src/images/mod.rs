@@ -10,19 +10,27 @@
 //! moved does not change what runs here. What is kept is named by its digest; nothing of it is changed after it is there.
 
 mod document;
+#[cfg(test)]
+mod hostile_tests;
+mod http;
 mod layer;
 mod place;
 mod pull;
+#[cfg(test)]
+mod registry_tests;
+mod room;
 mod store;
 #[cfg(test)]
 mod tests;
+mod until;
+mod work;
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use oci_client::Reference;
+use oci_spec::distribution::Reference;
 
 pub use self::store::Images;
 
@@ -126,4 +134,12 @@ impl fmt::Display for ImageName {
 pub(crate) fn is_digest(text: &str) -> bool {
     let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     text.strip_prefix("sha256:").is_some_and(|digits| digits.len() == 64 && digits.bytes().all(digit))
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
@@ -12,6 +12,7 @@ use rustix::fs::{
     unlinkat,
 };
 
+use super::room::Room;
 use crate::limits::{IMAGE_DEPTH_MAX, IMAGE_PATH_BYTES_MAX};
 
 /// The folder.
@@ -26,10 +27,10 @@ impl Place {
     }
 
     /// A folder; one that is there keeps what it holds.
-    pub(super) fn folder(&self, path: &Path, mode: u32) -> io::Result<()> {
+    pub(super) fn folder(&self, path: &Path, mode: u32, room: &mut Room) -> io::Result<()> {
         let names = names(path)?;
         let Some((name, above)) = names.split_last() else { return Ok(()) };
-        let parent = self.folders(above)?;
+        let parent = self.folders(above, room)?;
         if kind(&parent, name)? != Some(FileType::Directory) {
             remove(&parent, name, IMAGE_DEPTH_MAX)?;
             mkdirat(&parent, name.as_os_str(), Mode::from_raw_mode(0o700))?;
@@ -41,8 +42,8 @@ impl Place {
     }
 
     /// A new file.
-    pub(super) fn file(&self, path: &Path, mode: u32) -> io::Result<File> {
-        let (parent, name) = self.cleared(path)?;
+    pub(super) fn file(&self, path: &Path, mode: u32, room: &mut Room) -> io::Result<File> {
+        let (parent, name) = self.cleared(path, room)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         // No program of an image has the rights of its owner.
         let mode = Mode::from_raw_mode(mode & 0o777 | 0o400);
@@ -52,16 +53,16 @@ impl Place {
     }
 
     /// A symbolic link. It leads where it says, for whoever follows it inside.
-    pub(super) fn link(&self, path: &Path, leads_to: &Path) -> io::Result<()> {
+    pub(super) fn link(&self, path: &Path, leads_to: &Path, room: &mut Room) -> io::Result<()> {
         if leads_to.as_os_str().len() > IMAGE_PATH_BYTES_MAX {
             return Err(too_long());
         }
-        let (parent, name) = self.cleared(path)?;
+        let (parent, name) = self.cleared(path, room)?;
         Ok(symlinkat(leads_to, &parent, name.as_os_str())?)
     }
 
     /// Another name for a file that is there.
-    pub(super) fn same(&self, path: &Path, other: &Path) -> io::Result<()> {
+    pub(super) fn same(&self, path: &Path, other: &Path, room: &mut Room) -> io::Result<()> {
         let names = names(other)?;
         let (there, above) = names.split_last().ok_or(io::ErrorKind::InvalidInput)?;
         let from = self.resolved(above)?;
@@ -74,7 +75,7 @@ impl Place {
         if path == other {
             return Ok(());
         }
-        let (parent, name) = self.cleared(path)?;
+        let (parent, name) = self.cleared(path, room)?;
         Ok(linkat(&from, there.as_os_str(), &parent, name.as_os_str(), AtFlags::empty())?)
     }
 
@@ -99,22 +100,24 @@ impl Place {
     }
 
     /// The folder above, and the name, at which nothing is any more.
-    fn cleared(&self, path: &Path) -> io::Result<(OwnedFd, OsString)> {
+    fn cleared(&self, path: &Path, room: &mut Room) -> io::Result<(OwnedFd, OsString)> {
         let names = names(path)?;
         let (name, above) = names.split_last().ok_or(io::ErrorKind::InvalidInput)?;
-        let parent = self.folders(above)?;
+        let parent = self.folders(above, room)?;
         remove(&parent, name, IMAGE_DEPTH_MAX)?;
         Ok((parent, name.clone()))
     }
 
     /// A folder, made with those above it where they are not there.
-    fn folders(&self, names: &[OsString]) -> io::Result<OwnedFd> {
+    fn folders(&self, names: &[OsString], room: &mut Room) -> io::Result<OwnedFd> {
         match self.resolved(names) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             other => return other,
         }
         let (name, above) = names.split_last().ok_or(io::ErrorKind::NotFound)?;
-        let parent = self.folders(above)?;
+        let parent = self.folders(above, room)?;
+        // An archive need not name it, and so it has not been counted.
+        room.entry(&self.0)?;
         mkdirat(&parent, name.as_os_str(), Mode::from_raw_mode(0o755))?;
         self.resolved(names)
     }
@@ -126,6 +129,12 @@ impl Place {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         Ok(openat2(&self.0, path, flags, Mode::empty(), resolve)?)
+    }
+}
+
+impl AsFd for Place {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

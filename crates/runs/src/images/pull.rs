@@ -2,24 +2,18 @@
 //! the digest by which it was asked for, before it is read.
 
 use std::path::Path;
-use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
-use oci_client::client::{Client, ClientConfig, ClientProtocol};
-use oci_client::errors::OciDistributionError;
-use oci_client::manifest::OciDescriptor;
-use oci_client::secrets::RegistryAuth;
+use bytes::Bytes;
+use reqwest::Response;
 use tokio::io::AsyncWriteExt as _;
-use tokio::time::timeout;
-use tokio_stream::StreamExt as _;
 
 use super::document::{self, Config, Described, Document, INDEXES, MANIFESTS, Manifest, document};
-use super::store::hex;
-use super::{ImageError, ImageName};
-use crate::limits::{IMAGE_DOCUMENT_BYTES_MAX, IMAGE_PULL_TIMEOUT, IMAGE_PULLED_BYTES_MAX};
-
-/// Without a word for so long, a registry is given up.
-const SILENCE: Duration = Duration::from_secs(30);
+use super::http::Client;
+use super::until::Until;
+use super::{ImageError, ImageName, hex};
+use crate::limits::{IMAGE_DOCUMENT_BYTES_MAX, IMAGE_PULLED_BYTES_MAX};
+use crate::sparing::Floor;
 
 /// One image at its registry.
 pub(super) struct Registry<'a> {
@@ -35,25 +29,23 @@ pub(super) struct Found {
     pub(super) manifest: Manifest,
 }
 
+/// A part that comes, no more of it than it is said to be.
+struct Part<'a> {
+    registry: &'a Registry<'a>,
+    answer: Response,
+    context: Context,
+    left: u64,
+    digest: &'a str,
+}
+
 // === impl Registry ===
 
 impl<'a> Registry<'a> {
-    pub(super) fn of(name: &'a ImageName) -> Self {
-        // There is one source of cryptography in this program; who came first is the same.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let near = name.is_near().then(|| name.reference().resolve_registry().to_owned());
-        let config = ClientConfig {
-            protocol: match near {
-                // What goes over no network needs no TLS.
-                Some(host) => ClientProtocol::HttpsExcept(vec![host]),
-                None => ClientProtocol::Https,
-            },
-            read_timeout: Some(SILENCE),
-            connect_timeout: Some(SILENCE),
-            user_agent: concat!("ringfence/", env!("CARGO_PKG_VERSION")),
-            ..ClientConfig::default()
-        };
-        Self { client: Client::new(config), name }
+    pub(super) fn of(name: &'a ImageName, until: Until) -> Result<Self, ImageError> {
+        // What goes over no network needs no TLS.
+        let client = Client::new(name.reference().repository(), name.is_near(), until);
+        let refused = |why| ImageError::Pull { name: name.to_string(), why };
+        Ok(Self { client: client.map_err(refused)?, name })
     }
 
     /// What the name stands for: `pinned`, where that is known already.
@@ -68,12 +60,7 @@ impl<'a> Registry<'a> {
         };
         let pulled = manifest.layers.iter().try_fold(0_u64, |sum, layer| sum.checked_add(layer.bytes));
         if pulled.is_none_or(|sum| sum > IMAGE_PULLED_BYTES_MAX) {
-            let name = self.name.to_string();
-            return Err(ImageError::TooMuch {
-                name,
-                what: "more bytes of layers",
-                most: IMAGE_PULLED_BYTES_MAX,
-            });
+            return Err(self.too_much("more bytes of layers", IMAGE_PULLED_BYTES_MAX));
         }
         Ok(Found { digest, manifest })
     }
@@ -81,31 +68,40 @@ impl<'a> Registry<'a> {
     pub(super) async fn config(&self, manifest: &Manifest) -> Result<Config, ImageError> {
         let most = IMAGE_DOCUMENT_BYTES_MAX as u64;
         if manifest.config.bytes > most {
-            let name = self.name.to_string();
-            return Err(ImageError::TooMuch { name, what: "a larger configuration", most });
+            return Err(self.too_much("a larger configuration", most));
         }
-        let mut bytes = Vec::new();
-        self.blob(&manifest.config, &mut bytes).await?;
+        let (mut part, mut bytes) = (self.part(&manifest.config).await?, Vec::new());
+        while let Some(piece) = part.next().await? {
+            bytes.extend_from_slice(&piece);
+        }
         document::config(&bytes).map_err(|why| self.wrong(why))
     }
 
     /// Writes a layer to a file.
-    pub(super) async fn layer(&self, layer: &Described, path: &Path) -> Result<(), ImageError> {
+    pub(super) async fn layer(
+        &self,
+        layer: &Described,
+        path: &Path,
+        floor: &mut Floor,
+    ) -> Result<(), ImageError> {
         let disk = |source| ImageError::Disk { path: path.to_owned(), source };
         let mut file = tokio::fs::File::create(path).await.map_err(disk)?;
-        self.blob(layer, &mut file).await?;
+        let mut part = self.part(layer).await?;
+        while let Some(piece) = part.next().await? {
+            floor.take(&file, piece.len() as u64).map_err(disk)?;
+            file.write_all(&piece).await.map_err(disk)?;
+        }
         file.flush().await.map_err(disk)
     }
 
     async fn document(&self, digest: Option<&str>, lists: bool) -> Result<(String, Document), ImageError> {
-        let reference = match digest {
-            Some(digest) => self.name.reference().clone_with_digest(digest.to_owned()),
-            None => self.name.reference().clone(),
-        };
-        let mut accepted = MANIFESTS.to_vec();
-        accepted.extend(if lists { &INDEXES[..] } else { &[] });
-        let asked = self.client.pull_manifest_raw(&reference, &RegistryAuth::Anonymous, &accepted);
-        let (bytes, _) = self.in_time(asked).await?;
+        let reference = self.name.reference();
+        let meant = digest.or(reference.tag()).unwrap_or("latest");
+        let lists: &[&str] = if lists { &INDEXES[..] } else { &[] };
+        let accepted = [&MANIFESTS[..], lists].concat().join(", ");
+        let url = self.url("manifests", meant);
+        let asked = self.client.document(&url, &accepted, IMAGE_DOCUMENT_BYTES_MAX);
+        let bytes = asked.await.map_err(|why| self.refused(why))?;
         let own = digest_of(&bytes);
         if digest.is_some_and(|digest| digest != own) {
             return Err(self.wrong(format!("the registry gave {own} for it")));
@@ -113,53 +109,26 @@ impl<'a> Registry<'a> {
         Ok((own, document(&bytes).map_err(|why| self.wrong(why))?))
     }
 
-    /// Takes a part as it comes, no more of it than it is said to be.
-    async fn blob(
-        &self,
-        part: &Described,
-        mut into: impl tokio::io::AsyncWrite + Unpin,
-    ) -> Result<(), ImageError> {
-        let descriptor = OciDescriptor {
-            media_type: part.kind.clone(),
-            digest: part.digest.clone(),
-            size: part.bytes.cast_signed(),
-            ..OciDescriptor::default()
-        };
-        let mut stream =
-            self.in_time(self.client.pull_blob_stream(self.name.reference(), &descriptor)).await?.stream;
-        let (mut context, mut left) = (Context::new(&SHA256), part.bytes);
-        while let Some(piece) = self.within(stream.next()).await? {
-            let piece = piece.map_err(|error| self.refused(error.to_string()))?;
-            let count = piece.len() as u64;
-            left = left
-                .checked_sub(count)
-                .ok_or_else(|| self.wrong("a part is longer than it is said to be"))?;
-            context.update(&piece);
-            let written = into.write_all(&piece).await;
-            written.map_err(|source| ImageError::Disk { path: "the folder of images".into(), source })?;
-        }
-        let digest = format!("sha256:{}", hex(context.finish().as_ref()));
-        if left != 0 || digest != part.digest {
-            return Err(self.wrong(format!("{digest} came for {}", part.digest)));
-        }
-        Ok(())
+    async fn part<'b>(&'b self, part: &'b Described) -> Result<Part<'b>, ImageError> {
+        let answer = self.client.get(&self.url("blobs", &part.digest), None).await;
+        let answer = answer.map_err(|why| self.refused(why))?;
+        let context = Context::new(&SHA256);
+        Ok(Part { registry: self, answer, context, left: part.bytes, digest: &part.digest })
     }
 
-    async fn in_time<T>(
-        &self,
-        asked: impl Future<Output = Result<T, OciDistributionError>>,
-    ) -> Result<T, ImageError> {
-        self.within(asked).await?.map_err(|error| self.refused(said(&error)))
-    }
-
-    async fn within<T>(&self, asked: impl Future<Output = T>) -> Result<T, ImageError> {
-        timeout(IMAGE_PULL_TIMEOUT, asked)
-            .await
-            .map_err(|_| self.refused("the registry takes too long".to_owned()))
+    fn url(&self, kind: &str, meant: &str) -> String {
+        let reference = self.name.reference();
+        let scheme = if self.name.is_near() { "http" } else { "https" };
+        let (registry, repository) = (reference.resolve_registry(), reference.repository());
+        format!("{scheme}://{registry}/v2/{repository}/{kind}/{meant}")
     }
 
     fn refused(&self, why: String) -> ImageError {
         ImageError::Pull { name: self.name.to_string(), why }
+    }
+
+    fn too_much(&self, what: &'static str, most: u64) -> ImageError {
+        ImageError::TooMuch { name: self.name.to_string(), what, most }
     }
 
     pub(super) fn wrong(&self, why: impl Into<String>) -> ImageError {
@@ -167,15 +136,28 @@ impl<'a> Registry<'a> {
     }
 }
 
-/// With the causes below it: the outermost of a network's errors says only that there was one.
-fn said(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut below = error.source();
-    while let Some(cause) = below {
-        text = format!("{text}: {cause}");
-        below = cause.source();
+// === impl Part ===
+
+impl Part<'_> {
+    /// The next piece. There is no end before all of it came and is what it was named.
+    async fn next(&mut self) -> Result<Option<Bytes>, ImageError> {
+        let piece = self.registry.client.piece(&mut self.answer).await;
+        let Some(piece) = piece.map_err(|why| self.registry.refused(why))? else {
+            return self.judge().map(|()| None);
+        };
+        let left = self.left.checked_sub(piece.len() as u64);
+        self.left = left.ok_or_else(|| self.registry.wrong("a part is longer than it is said to be"))?;
+        self.context.update(&piece);
+        Ok(Some(piece))
     }
-    text
+
+    fn judge(&self) -> Result<(), ImageError> {
+        let digest = format!("sha256:{}", hex(self.context.clone().finish().as_ref()));
+        if self.left != 0 || digest != self.digest {
+            return Err(self.registry.wrong(format!("{digest} came for {}", self.digest)));
+        }
+        Ok(())
+    }
 }
 
 pub(super) fn digest_of(bytes: &[u8]) -> String {

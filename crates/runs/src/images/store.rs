@@ -1,28 +1,30 @@
 //! The images of a node, on its disk.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Write as _;
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use ringfence_json::{Limits, Object, Value, parse};
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::document::{Config, Described};
-use super::layer::{Room, unpack};
-use super::place::Place;
+use super::document::Config;
 use super::pull::{Found, Registry};
+use super::until::Until;
+use super::work::Work;
 use super::{Image, ImageError, ImageName, is_digest};
-use crate::limits::IMAGE_DOCUMENT_BYTES_MAX;
+use crate::limits::{IMAGE_DOCUMENT_BYTES_MAX, IMAGE_PULL_TIME_MAX};
 
 const PINS: &str = "pins.json";
-const ROOTFS: &str = "rootfs";
-const CONFIG: &str = "image.json";
+pub(super) const ROOTFS: &str = "rootfs";
+pub(super) const CONFIG: &str = "image.json";
 
-/// What is being made has no digest for a name, so that nobody takes it for whole.
+/// What is being made or removed has no digest for a name, so that nobody takes it for whole.
 const UNFINISHED: &str = "unfinished-";
 
 /// All images of a node. Cheap to clone; clones are the same.
@@ -32,10 +34,26 @@ pub struct Images(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     folder: PathBuf,
+    /// How long one may be pulled.
+    time_max: Duration,
     /// Images that are used, by digest.
     used: Mutex<HashMap<String, Weak<()>>>,
-    /// One is pulled at a time, and none is removed meanwhile.
-    one: tokio::sync::Mutex<()>,
+    /// Held, never for long, while it is looked at or changed what is there and what names mean.
+    shelf: Mutex<()>,
+    /// Those that are being pulled.
+    pulls: Mutex<HashMap<ImageName, Weak<Pull>>>,
+    /// How many folders were named so far.
+    folders: AtomicU64,
+}
+
+/// What became of a pull.
+type Pulled = Option<Result<Image, Arc<ImageError>>>;
+
+/// A pull under way. It is called off when everybody who waits for it has gone.
+#[derive(Debug)]
+struct Pull {
+    pulled: watch::Receiver<Pulled>,
+    _stop: DropGuard,
 }
 
 // === impl Images ===
@@ -50,7 +68,18 @@ impl Images {
                 let _ = fs::remove_dir_all(entry.path());
             }
         }
-        Self(Arc::new(Inner { folder, used: Mutex::default(), one: tokio::sync::Mutex::default() }))
+        Self::with_time(folder, IMAGE_PULL_TIME_MAX)
+    }
+
+    pub(super) fn with_time(folder: PathBuf, time_max: Duration) -> Self {
+        Self(Arc::new(Inner {
+            folder,
+            time_max,
+            used: Mutex::default(),
+            shelf: Mutex::default(),
+            pulls: Mutex::default(),
+            folders: AtomicU64::default(),
+        }))
     }
 
     /// The digest that a name stands for, where that is known.
@@ -61,30 +90,38 @@ impl Images {
         }
     }
 
-    /// An image, which is pulled if it is not there.
+    /// An image, which is pulled if it is not there. Who waits for one does not wait for any other.
     ///
     /// # Errors
     /// [`ImageError`]; nothing of it is kept then.
-    pub async fn get(&self, name: &ImageName) -> Result<Image, ImageError> {
-        let _one = self.0.one.lock().await;
-        let pinned = self.pinned(name);
-        if let Some(image) = pinned.as_deref().and_then(|digest| self.kept(digest)) {
+    pub async fn get(&self, name: &ImageName) -> Result<Image, Arc<ImageError>> {
+        if let Some(image) = self.there(name) {
             return Ok(image);
         }
-        let registry = Registry::of(name);
-        let found = registry.find(pinned.as_deref()).await?;
-        if self.kept(&found.digest).is_none() {
-            self.pull(name, &registry, &found).await?;
-        }
-        if name.digest().is_none() {
-            self.pin(name, &found.digest)?;
-        }
-        self.kept(&found.digest).ok_or_else(|| registry.wrong("it cannot be read again"))
+        let pull = self.join(name);
+        let mut pulled = pull.pulled.clone();
+        let pulled = pulled.wait_for(Option::is_some).await.map(|pulled| pulled.clone());
+        pulled.ok().flatten().unwrap_or_else(|| {
+            // Whoever pulled it has gone without a word.
+            Err(Arc::new(ImageError::Pull { name: name.to_string(), why: "it was called off".to_owned() }))
+        })
     }
 
     /// Removes all images that nobody uses, and no configuration names.
     pub async fn prune(&self, named: &[ImageName]) {
-        let _one = self.0.one.lock().await;
+        let away = self.put_away(named);
+        let removing = tokio::task::spawn_blocking(move || {
+            for folder in away {
+                // What cannot be removed now is at the next start.
+                let _ = fs::remove_dir_all(folder);
+            }
+        });
+        let _ = removing.await;
+    }
+
+    /// Takes images out of the way: nobody finds them any more.
+    fn put_away(&self, named: &[ImageName]) -> Vec<PathBuf> {
+        let _shelf = self.0.shelf.lock();
         let pins = self.pins();
         let stays: BTreeMap<String, String> = pins
             .into_iter()
@@ -92,19 +129,91 @@ impl Images {
             .collect();
         let digests: Vec<&str> =
             named.iter().filter_map(ImageName::digest).chain(stays.values().map(String::as_str)).collect();
+        let mut away = Vec::new();
         for entry in fs::read_dir(&self.0.folder).into_iter().flatten().flatten() {
             let Some(digest) = digest_in(&entry.file_name().to_string_lossy()) else { continue };
             let used = self.0.used.lock().get(&digest).is_some_and(|used| used.strong_count() > 0);
             if !used && !digests.contains(&digest.as_str()) {
-                // What cannot be removed now is tried again.
-                let _ = fs::remove_dir_all(entry.path());
+                let gone = self.unfinished();
+                // What cannot be moved now is tried again.
+                away.extend(fs::rename(entry.path(), &gone).is_ok().then_some(gone));
             }
         }
         // A pin that stays too long only keeps a name what it was.
         let _ = self.write_pins(&stays);
+        away
     }
 
-    /// One that is on the disk, whole.
+    /// The pull of this image: one that is under way, or a new one.
+    fn join(&self, name: &ImageName) -> Arc<Pull> {
+        let mut pulls = self.0.pulls.lock();
+        pulls.retain(|_, pull| pull.strong_count() > 0);
+        if let Some(pull) = pulls.get(name).and_then(Weak::upgrade) {
+            return pull;
+        }
+        let (tell, pulled) = watch::channel(None);
+        let stop = CancellationToken::new();
+        let pull = Arc::new(Pull { pulled, _stop: stop.clone().drop_guard() });
+        pulls.insert(name.clone(), Arc::downgrade(&pull));
+        let (images, name) = (self.clone(), name.clone());
+        tokio::spawn(async move {
+            let done = images.pull(&name, Until::new(stop, images.0.time_max)).await;
+            tell.send_replace(Some(done.map_err(Arc::new)));
+        });
+        pull
+    }
+
+    async fn pull(&self, name: &ImageName, until: Until) -> Result<Image, ImageError> {
+        let registry = Registry::of(name, until.clone())?;
+        let found = registry.find(self.pinned(name).as_deref()).await?;
+        if let Some(image) = self.shelved(name, &found.digest)? {
+            return Ok(image);
+        }
+        let work = Work::in_folder(self.unfinished())?;
+        let filled = work.fill(name, &registry, &found, &until).await;
+        let put = filled.and_then(|()| self.put(&work, &found.digest));
+        // Removing what came of a pull that failed takes a while.
+        let _ = tokio::task::spawn_blocking(move || drop(work)).await;
+        // Held, so that it is not removed before its name means it.
+        let _image = put?;
+        tracing::info!(image = %name, digest = %found.digest, "an image was pulled");
+        self.shelved(name, &found.digest)?.ok_or_else(|| registry.wrong("it cannot be read again"))
+    }
+
+    /// An image that is there by its name.
+    fn there(&self, name: &ImageName) -> Option<Image> {
+        let _shelf = self.0.shelf.lock();
+        self.kept(&self.pinned(name)?)
+    }
+
+    /// An image that is there, which its name means from now on.
+    fn shelved(&self, name: &ImageName, digest: &str) -> Result<Option<Image>, ImageError> {
+        let _shelf = self.0.shelf.lock();
+        let image = self.kept(digest);
+        if image.is_some() && name.digest().is_none() {
+            self.pin(name, digest)?;
+        }
+        Ok(image)
+    }
+
+    /// Gives what was made its name, unless another pull was faster.
+    fn put(&self, work: &Work, digest: &str) -> Result<Option<Image>, ImageError> {
+        let whole = self.0.folder.join(folder_of(digest).unwrap_or_default());
+        let _shelf = self.0.shelf.lock();
+        if let Some(image) = self.kept(digest) {
+            return Ok(Some(image));
+        }
+        fs::rename(work.path(), &whole).map_err(|source| ImageError::Disk { path: whole, source })?;
+        Ok(self.kept(digest))
+    }
+
+    /// A folder that is not there yet.
+    fn unfinished(&self) -> PathBuf {
+        let number = self.0.folders.fetch_add(1, Ordering::Relaxed);
+        self.0.folder.join(format!("{UNFINISHED}{number}"))
+    }
+
+    /// One that is on the disk, whole. Whoever asks holds the shelf.
     fn kept(&self, digest: &str) -> Option<Image> {
         let folder = self.0.folder.join(folder_of(digest)?);
         let value = read(&folder.join(CONFIG))?;
@@ -119,39 +228,6 @@ impl Images {
             used
         };
         Some(Image { digest: digest.to_owned(), rootfs: folder.join(ROOTFS), environment, used })
-    }
-
-    async fn pull(&self, name: &ImageName, registry: &Registry<'_>, found: &Found) -> Result<(), ImageError> {
-        let disk = |path: &Path| {
-            let path = path.to_owned();
-            move |source| ImageError::Disk { path, source }
-        };
-        let folder_name = folder_of(&found.digest).ok_or_else(|| registry.wrong("no digest"))?;
-        let work = self.0.folder.join(format!("{UNFINISHED}{folder_name}"));
-        // Not taken over from a pull that was given up: what it left is not known to be whole.
-        match fs::remove_dir_all(&work) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(disk(&work)(error)),
-            _ => {}
-        }
-        let unfinished = Unfinished(work.clone());
-        let mut folder = DirBuilder::new();
-        folder.recursive(true).mode(0o700).create(work.join(ROOTFS)).map_err(disk(&work))?;
-        let config = registry.config(&found.manifest).await?;
-        let mut room = Room::default();
-        for (index, layer) in found.manifest.layers.iter().enumerate() {
-            let blob = work.join("layer");
-            registry.layer(layer, &blob).await?;
-            let expected = config.unpacked.get(index).cloned();
-            room =
-                unpacked(&work, layer, expected, room).await.map_err(|error| failed(name, &work, error))?;
-        }
-        let _ = fs::remove_file(work.join("layer"));
-        write(&work.join(CONFIG), &described(name, found, &config)).map_err(disk(&work))?;
-        let whole = self.0.folder.join(folder_name);
-        fs::rename(&work, &whole).map_err(disk(&whole))?;
-        drop(unfinished);
-        tracing::info!(image = %name, digest = %found.digest, "an image was pulled");
-        Ok(())
     }
 
     fn pins(&self) -> BTreeMap<String, String> {
@@ -181,54 +257,8 @@ impl Images {
     }
 }
 
-/// The folder of an image that is being made; dropped before it got its name, it is removed.
-struct Unfinished(PathBuf);
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-/// Unpacks one layer, away from whoever serves.
-async fn unpacked(
-    work: &Path,
-    layer: &Described,
-    expected: Option<String>,
-    mut room: Room,
-) -> io::Result<Room> {
-    let (rootfs, blob) = (work.join(ROOTFS), work.join("layer"));
-    let zipped = match layer.kind.as_str() {
-        "application/vnd.oci.image.layer.v1.tar+gzip"
-        | "application/vnd.docker.image.rootfs.diff.tar.gzip" => true,
-        "application/vnd.oci.image.layer.v1.tar" => false,
-        kind => {
-            let what =
-                format!("a layer is of the kind {kind}; plain ones and those packed by gzip are taken");
-            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
-        }
-    };
-    let unpacking = tokio::task::spawn_blocking(move || {
-        let place = Place::open(&rootfs)?;
-        let digest = unpack(&place, File::open(blob)?, zipped, &mut room)?;
-        if expected.as_deref() != Some(&digest) {
-            let what = format!("a layer unpacks to {digest}, which is not what its configuration says");
-            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
-        }
-        Ok(room)
-    });
-    unpacking.await.map_err(io::Error::other)?
-}
-
-fn failed(name: &ImageName, work: &Path, error: io::Error) -> ImageError {
-    match error.raw_os_error() {
-        // The disk's, and not the archive's.
-        Some(_) => ImageError::Disk { path: work.to_owned(), source: error },
-        None => ImageError::Wrong { name: name.to_string(), why: error.to_string() },
-    }
-}
-
-fn described(name: &ImageName, found: &Found, config: &Config) -> Value {
+/// What is written beside an image.
+pub(super) fn described(name: &ImageName, found: &Found, config: &Config) -> Value {
     let environment = config.environment.iter();
     let environment =
         environment.fold(Object::new(), |all, (name, value)| all.with(name.as_str(), value.as_str()));
@@ -245,7 +275,7 @@ fn read(path: &Path) -> Option<Value> {
 }
 
 /// Whole or not at all, whenever the node goes down.
-fn write(path: &Path, value: &Value) -> io::Result<()> {
+pub(super) fn write(path: &Path, value: &Value) -> io::Result<()> {
     let new = path.with_extension("new");
     fs::write(&new, value.to_bytes())?;
     File::open(&new)?.sync_all()?;
@@ -259,12 +289,4 @@ fn folder_of(digest: &str) -> Option<String> {
 fn digest_in(folder: &str) -> Option<String> {
     let digest = folder.replacen('-', ":", 1);
     is_digest(&digest).then_some(digest)
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

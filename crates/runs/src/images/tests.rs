@@ -3,14 +3,26 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::time::Duration;
 
 use tar::{Builder, EntryType, Header};
+use tokio_util::sync::CancellationToken;
 
 use super::document::{Document, config, document};
-use super::layer::{Room, unpack};
+use super::layer::unpack;
 use super::place::Place;
 use super::pull::digest_of;
+use super::room::Room;
+use super::until::Until;
 use super::{ImageError, ImageName, Images, is_digest};
+
+fn ever() -> Until {
+    Until::new(CancellationToken::new(), Duration::from_hours(1))
+}
+
+fn room(bytes: u64, files: u64) -> Room {
+    Room { bytes, files, ..Room::default() }
+}
 
 /// A layer in the making; names and links are taken as they are.
 struct Layer(Builder<Vec<u8>>);
@@ -56,7 +68,7 @@ impl Layer {
     }
 
     fn onto(self, folder: &Path) -> std::io::Result<String> {
-        unpack(&Place::open(folder)?, &self.bytes()[..], false, &mut Room::default())
+        unpack(&Place::open(folder)?, &self.bytes()[..], false, &mut Room::default(), &ever())
     }
 }
 
@@ -75,7 +87,8 @@ fn a_layer_is_unpacked_and_hashed() {
     let (_scene, root, _) = scene();
     let layer = Layer::new().folder("./usr/").file("usr/a", "a").link("bin", "usr").same("b", "usr/a");
     let bytes = layer.bytes();
-    let digest = unpack(&Place::open(&root).unwrap(), &bytes[..], false, &mut Room::default()).unwrap();
+    let digest =
+        unpack(&Place::open(&root).unwrap(), &bytes[..], false, &mut Room::default(), &ever()).unwrap();
     assert_eq!(digest, digest_of(&bytes));
     assert_eq!(fs::read_to_string(root.join("bin/a")).unwrap(), "a");
     assert_eq!(fs::metadata(root.join("b")).unwrap().ino(), fs::metadata(root.join("usr/a")).unwrap().ino());
@@ -160,19 +173,19 @@ fn rights_of_owners_and_devices_are_dropped() {
 fn bounds_hold_while_it_is_unpacked() {
     let (_scene, root, _) = scene();
     let place = Place::open(&root).unwrap();
-    let put = |layer: Layer, mut room: Room| unpack(&place, &layer.bytes()[..], false, &mut room);
-    assert!(put(Layer::new().file("a", "12345"), Room { bytes: 4, files: 9 }).is_err());
-    assert!(put(Layer::new().file("a", "").file("b", ""), Room { bytes: 9, files: 1 }).is_err());
-    assert!(put(Layer::new().file("a", "12345").file("b", ""), Room { bytes: 5, files: 2 }).is_ok());
+    let put = |layer: Layer, mut room: Room| unpack(&place, &layer.bytes()[..], false, &mut room, &ever());
+    assert!(put(Layer::new().file("a", "12345"), room(4, 9)).is_err());
+    assert!(put(Layer::new().file("a", "").file("b", ""), room(9, 1)).is_err());
+    assert!(put(Layer::new().file("a", "12345").file("b", ""), room(5, 2)).is_ok());
     // Longer than what it holds: the rest is not read for ever.
     let whole = Layer::new().file("a", "x").bytes();
     let endless = std::io::Read::chain(&whole[..], std::io::repeat(0));
-    assert!(unpack(&place, endless, false, &mut Room { bytes: 9, files: 9 }).is_err());
+    assert!(unpack(&place, endless, false, &mut room(9, 9), &ever()).is_err());
     let deep = "d/".repeat(40);
     assert!(Layer::new().folder(&deep).onto(&root).is_ok());
     let place = Place::open(&root).unwrap();
-    assert!(place.folder(Path::new(&"a/".repeat(200)), 0o755).is_err());
-    assert!(place.file(Path::new(&"a".repeat(5_000)), 0o755).is_err());
+    assert!(place.folder(Path::new(&"a/".repeat(200)), 0o755, &mut room(9, 999)).is_err());
+    assert!(place.file(Path::new(&"a".repeat(5_000)), 0o755, &mut room(9, 9)).is_err());
 }
 
 #[test]
@@ -239,7 +252,7 @@ async fn what_is_there_is_not_pulled_again_and_a_name_stays_what_it_was() {
     );
     let other: ImageName = "127.0.0.1:1/b:1".parse().unwrap();
     assert!(images.pinned(&other).is_none(), "a pin that is no digest is none");
-    assert!(matches!(images.get(&other).await, Err(ImageError::Pull { .. })));
+    assert!(matches!(images.get(&other).await, Err(error) if matches!(*error, ImageError::Pull { .. })));
     assert!(
         fs::read_dir(folder.path())
             .unwrap()
