@@ -177,6 +177,24 @@ async fn a_package_that_is_not_what_its_hash_says_is_refused() {
     assert_eq!((place.builds().await[0]["exit_code"].as_u64() > Some(0), place.kept()), (true, 0));
 }
 
+/// Says what a package left that has a line which every Python with `site` runs, and whether modules are compiled.
+const LOOKS_AROUND: &str = "\
+import eager, os
+print(os.path.exists('/agent/python/ran'), os.path.exists(os.environ['EAGER']))
+print(os.path.exists(eager.__cached__))
+";
+
+#[tokio::test]
+async fn nothing_of_a_package_is_run_when_its_environment_is_built_and_it_is_compiled() {
+    let index = Index::start().await;
+    let requirements = index.requirement("eager") + &index.requirement("tide") + &index.requirement("moon");
+    let run = "command: [python, agent.py], python: FOLDER/requirements.txt, env: { EAGER: /tmp/ran }";
+    let files = [("requirements.txt", requirements), ("agent.py", LOOKS_AROUND.to_owned())];
+    let place = Place::open(Made { index: &index, run, files: &files, policy: POLICY, bounds: BOUNDS }).await;
+    // In the run it is the agent's own matter, and shows that the line is one that runs.
+    assert_eq!(place.run().await.expect(0).stdout, "False True\nTrue\n");
+}
+
 #[tokio::test]
 async fn a_package_without_a_wheel_is_refused_and_nothing_of_it_runs() {
     let index = Index::start().await;
@@ -335,6 +353,13 @@ wheels = [{{ url = \"{0}/files/{wheel}\", hash = \"sha256:{1}\", size = {2} }}]
     std::fs::write(place.files.path().join("uv.lock"), wrong).unwrap();
     let said = place.run().await.expect(1);
     assert!(said.stderr.contains("find out why"), "{said:?}");
+
+    let asked = index.asked();
+    let bare = lock.replace(&format!("hash = \"sha256:{}\", ", index.digest(wheel, "sha256")), "");
+    std::fs::write(place.files.path().join("uv.lock"), bare).unwrap();
+    let said = place.run().await.expect(1);
+    assert!(said.stderr.contains("`moon` of uv.lock has a wheel without a `hash`"), "{said:?}");
+    assert_eq!(index.asked(), asked, "nothing is fetched");
 }
 
 #[tokio::test]
@@ -367,4 +392,13 @@ async fn packages_for_node_are_found_by_modules_of_either_kind_and_their_scripts
     std::fs::write(place.files.path().join("package-lock.json"), wrong).unwrap();
     let said = place.run().await.expect(1);
     assert!(said.stderr.contains("is not what its `integrity` says"), "{said:?}");
+
+    let asked = index.asked();
+    let digest = format!("\"integrity\":\"sha512-{}\"", index.digest(tarball, "sha512"));
+    for none in ["\"integrity\":\"sha512-\"", "\"inBundle\":true"] {
+        std::fs::write(place.files.path().join("package-lock.json"), lock.replace(&digest, none)).unwrap();
+        let said = place.run().await.expect(1);
+        assert!(said.stderr.contains("`node_modules/comet` has no `integrity`"), "{said:?}");
+    }
+    assert_eq!(index.asked(), asked, "nothing is fetched");
 }

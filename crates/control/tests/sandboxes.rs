@@ -118,10 +118,12 @@ fn environments_come_from_the_public_indexes_unless_others_are_named() {
 #[test]
 fn what_an_environment_cannot_be_made_of_is_told_with_the_way_out() {
     let lock = r#"{"lockfileVersion":3,"packages":{"node_modules/a":{"resolved":"git+ssh://x"}}}"#;
+    let fine = format!("a==1 --hash=sha256:{}\n", "0".repeat(64));
+    let options = format!("--index-url https://x.example\n{fine}");
     let files = [
-        ("fine.txt", "a==1 --hash=sha256:00\n"),
+        ("fine.txt", fine.as_str()),
         ("bare.txt", "a==1\n"),
-        ("options.txt", "--index-url https://x.example\na==1 --hash=sha256:00\n"),
+        ("options.txt", options.as_str()),
         ("package-lock.json", lock),
         ("package.json", "{}"),
         ("uv.lock", "version = 1\n"),

@@ -1,9 +1,8 @@
 //! Building one environment: in a sandbox that reaches the index alone, and in which nothing of a package is run.
 
 use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +20,7 @@ use super::tools::Tools;
 use super::words::{self, Failure};
 use crate::limits::{DISK_LEFT_BYTES, ENVIRONMENT_FILES_MAX, LOOK_AT_BUILD};
 use crate::runs::Inner;
-use crate::tree::{Step, Walk};
+use crate::tree::{Step, Walk, real_folder};
 
 /// How environments are built, as the configuration has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,6 +105,7 @@ impl Order {
             tcp: sockets.tcp,
             udp: sockets.udp,
             rest: sockets.rest,
+            unseen: sockets.unseen,
         });
         let _mooring = inner.harbour.attach(Arc::clone(run), sockets.unwrap_or_default());
         let child = created.exec().await.map_err(|error| End::start(error.to_string()))?;
@@ -234,11 +234,10 @@ async fn step(kernel: &Kernel, run: &Run, step: RunStep) -> Result<(), End> {
     taken.map_err(|error| End::start(error.to_string()))
 }
 
-/// Bytes of all files in a folder, each counted once; `None` where there are too many. What goes while it is looked at does
-/// not count.
+/// Bytes of all files in a folder, each counted once; `None` where there are too many, or some that cannot be looked at. What
+/// goes while it is looked at does not count. Nothing is changed by that.
 fn bytes_in(folder: &Path) -> Option<u64> {
-    let mut walk =
-        File::open(folder).and_then(|root| Walk::new(OwnedFd::from(root), 2 * ENVIRONMENT_FILES_MAX));
+    let mut walk = real_folder(folder).and_then(|root| Walk::only_looking(root, 2 * ENVIRONMENT_FILES_MAX));
     let walk = walk.as_mut().ok()?;
     let (mut bytes, mut counted) = (0_u64, HashSet::new());
     loop {
@@ -248,7 +247,10 @@ fn bytes_in(folder: &Path) -> Option<u64> {
                     bytes = bytes.saturating_add(found.length());
                 }
             }
-            Ok(Some(Step::TooMany)) => return None,
+            Ok(Some(Step::TooMany | Step::TooDeep)) => return None,
+            Ok(Some(Step::Unreadable(error))) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return None;
+            }
             Ok(Some(_)) => {}
             // The end, or a folder that went away under the walk.
             Ok(None) | Err(_) => return Some(bytes),

@@ -18,13 +18,19 @@ const CERTIFICATES: &str = "/opt/ringfence/certificates.pem";
 const UV: &str = "/opt/ringfence/uv";
 
 /// What is run. Nothing of the configuration stands in it: what differs is in variables.
+///
+/// What is mounted read-only cannot be compiled when it is used, so it is compiled here, by the machine's Python: that of the
+/// environment would run what packages leave in `*.pth` files, and so would `uv`, which starts it. Some files of some packages
+/// cannot be compiled; nobody needs that.
 const REQUIREMENTS: &str = "exec 1>&2
 \"$UV\" venv --quiet --no-project --python \"$INTERPRETER\" /agent/python
 \"$UV\" pip install --quiet --python /agent/python/bin/python --require-hashes --only-binary :all: \
---requirements /agent/input/requirements.txt";
+--requirements /agent/input/requirements.txt
+\"$INTERPRETER\" -I -S -m compileall -qq /agent/python/lib || true";
 const UV_LOCK: &str = "exec 1>&2
 cd /agent/input
-\"$UV\" sync --quiet --frozen --no-build --no-dev --no-install-project --python \"$INTERPRETER\"";
+\"$UV\" sync --quiet --frozen --no-build --no-editable --no-dev --no-install-project --python \"$INTERPRETER\"
+\"$INTERPRETER\" -I -S -m compileall -qq /agent/python/lib || true";
 const PACKAGE_LOCK: &str = "exec 1>&2
 cd /agent/input
 npm ci --ignore-scripts --omit=dev --no-audit --no-fund --no-update-notifier --loglevel=error
@@ -90,14 +96,19 @@ impl Order {
                 ("UV_PYTHON_DOWNLOADS", "never"),
                 ("UV_NO_CONFIG", "1"),
                 ("UV_NO_PROGRESS", "1"),
-                // What is mounted read-only cannot be compiled when it is used. Nothing is run by that.
-                ("UV_COMPILE_BYTECODE", "1"),
+                ("UV_KEYRING_PROVIDER", "disabled"),
             ],
             Recipe::PackageLock(_) => &[
                 ("npm_config_registry", &self.settings.node_index),
                 ("npm_config_cache", "/agent/cache"),
                 ("npm_config_userconfig", "/agent/tmp/npmrc"),
                 ("npm_config_globalconfig", "/agent/tmp/global-npmrc"),
+                // Nothing starts these: no script is run and no package is from git. Should anything, it gets nowhere.
+                ("npm_config_git", "/bin/false"),
+                ("npm_config_script_shell", "/bin/false"),
+                // Where `npm` is Corepack's, it takes no other version for what package.json says, and fetches none.
+                ("COREPACK_ENABLE_PROJECT_SPEC", "0"),
+                ("COREPACK_ENABLE_NETWORK", "0"),
                 // It tries again what will not be otherwise, too.
                 ("npm_config_fetch_retry_factor", "2"),
                 ("npm_config_fetch_retry_mintimeout", "500"),

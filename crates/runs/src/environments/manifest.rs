@@ -1,15 +1,16 @@
 //! What an environment consists of, file by file, so that another one is not taken for it.
 
-use std::fs::File;
+use std::ffi::OsStr;
 use std::io::{self, Read as _};
-use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use ringfence_json::{Object, Value};
 use ringfence_types::{Digest, Hasher};
 
+use super::links;
 use crate::limits::{COPY_BYTES, ENVIRONMENT_FILES_MAX};
-use crate::tree::{Found, Step, Walk};
+use crate::tree::{Found, Step, Walk, real_folder};
 
 /// What a folder holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,12 +24,12 @@ pub(super) struct Manifest {
 // === impl Manifest ===
 
 impl Manifest {
-    /// Of a folder as it is now. Blocks for as long as it takes to read all of it.
+    /// Of a folder as it is now, of which nothing is changed. Blocks for as long as it takes to read all of it.
     ///
     /// # Errors
-    /// When something in it cannot be read, is no file, folder or link, or there is too much.
+    /// When it is a link, something in it cannot be read, is no file, folder or link that stays inside, or there is too much.
     pub(super) fn of(folder: &Path) -> io::Result<Self> {
-        let mut walk = Walk::new(OwnedFd::from(File::open(folder)?), ENVIRONMENT_FILES_MAX)?;
+        let mut walk = Walk::only_looking(real_folder(folder)?, ENVIRONMENT_FILES_MAX)?;
         let (mut lines, mut bytes, mut buffer) = (Vec::new(), 0_u64, vec![0; COPY_BYTES]);
         while let Some(step) = walk.next()? {
             let path = walk.path().escape_ascii().to_string();
@@ -41,8 +42,15 @@ impl Manifest {
                     line.with("mode", u64::from(found.permissions()))
                         .with("sha256", digest(&found, &mut buffer)?.to_string())
                 }
-                Step::Link(found) => line.with("link", found.target()?.escape_ascii().to_string()),
-                Step::Unreadable(error) => return Err(error),
+                Step::Link(found) => {
+                    let target = found.target()?;
+                    let at = |bytes| Path::new(OsStr::from_bytes(bytes));
+                    if !links::stays(at(walk.path()), at(&target)) {
+                        return Err(io::Error::other(format!("{path} is a link that leads out of it")));
+                    }
+                    line.with("link", target.escape_ascii().to_string())
+                }
+                Step::Unreadable(error) => return Err(io::Error::other(format!("{path}: {error}"))),
                 Step::Other(_) | Step::TooDeep => {
                     return Err(io::Error::other(format!(
                         "{path} is no file, folder or link that can be kept"
@@ -80,7 +88,7 @@ impl Manifest {
 }
 
 fn digest(found: &Found, buffer: &mut [u8]) -> io::Result<Digest> {
-    let (mut file, mut hasher) = (found.open_file()?, Hasher::new());
+    let (mut file, mut hasher) = (found.open_file_as_it_is()?, Hasher::new());
     loop {
         match file.read(buffer)? {
             0 => return Ok(hasher.finish()),
@@ -113,7 +121,7 @@ mod tests {
             &|| std::fs::create_dir(path("empty")).unwrap(),
             &|| {
                 std::fs::remove_file(path("lib64")).unwrap();
-                symlink("/usr/lib", path("lib64")).unwrap();
+                symlink("./lib", path("lib64")).unwrap();
             },
         ];
         let mut texts = vec![text];
@@ -122,6 +130,29 @@ mod tests {
             let now = Manifest::of(folder.path()).unwrap();
             assert!(texts.iter().all(|text| !now.is_said_by(text)));
             texts.push(now.to_text(Object::new()));
+        }
+    }
+
+    #[test]
+    fn nothing_is_followed_out_of_a_folder_and_nothing_in_it_is_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::create_dir_all(path("real/closed")).unwrap();
+        std::fs::set_permissions(path("real/closed"), std::fs::Permissions::from_mode(0o000)).unwrap();
+        // Who is root reads it all the same.
+        let _ = Manifest::of(&path("real"));
+        let mode = std::fs::metadata(path("real/closed")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0, "it has the mode it had");
+        std::fs::set_permissions(path("real/closed"), std::fs::Permissions::from_mode(0o700)).unwrap();
+        assert!(Manifest::of(&path("real")).is_ok());
+
+        symlink("real", path("link")).unwrap();
+        assert!(Manifest::of(&path("link")).is_err(), "the folder itself is a link");
+        for target in ["..", "/", "closed/../.."] {
+            symlink(target, path("real/out")).unwrap();
+            let said = Manifest::of(&path("real")).unwrap_err().to_string();
+            assert!(said.contains("out is a link that leads out of it"), "{said}");
+            std::fs::remove_file(path("real/out")).unwrap();
         }
     }
 }

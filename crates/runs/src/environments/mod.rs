@@ -6,17 +6,21 @@
 //!              has a digest)         └──▶ building ───────┘  a run of the node's own, once for all who wait
 //! ```
 //!
-//! Nothing of a package is run while it is built: `uv` takes wheels alone and `npm` runs no scripts. Whatever they do, they do
-//! it in a sandbox that reaches the index and nothing else.
+//! Nothing of a package is run while it is built: `uv` takes wheels alone, no Python of the environment is started once there
+//! is a package in it (it would run what `*.pth` files say), and `npm` runs no scripts. Whatever they do, they do it in a
+//! sandbox that reaches the index and nothing else; and what they leave is looked at as a stranger's.
 
 mod building;
 mod command;
+mod digests;
+mod links;
 mod manifest;
 mod package_lock;
 mod recipe;
 mod requirements;
 mod store;
 mod tools;
+mod uv_lock;
 mod words;
 
 pub use building::BuildSettings;
@@ -30,7 +34,6 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use ringfence_kernel::Run;
-use ringfence_sandbox::LayerName;
 use ringfence_types::{Builder, Digest};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -42,7 +45,7 @@ use store::{InUse, Store};
 use tools::Tools;
 
 /// Told anew when the same files would make another environment.
-const FORMAT: &str = "ringfence environment 1";
+const FORMAT: &str = "ringfence environment 2";
 
 /// All environments of a node.
 pub(crate) struct Environments {
@@ -114,7 +117,7 @@ impl Inner {
         };
         let (builder, found) = (recipe.builder(), look(recipe.clone()).await.map_err(failed)?);
         let (ingredients, tools) = found;
-        let key = key(recipe, &ingredients, &tools, &settings.require);
+        let key = key(recipe, &ingredients, &tools, settings);
         if let Some(in_use) = self.environments.get(key).await {
             return Ok(Ready { builder, in_use: Arc::new(in_use) });
         }
@@ -191,12 +194,21 @@ async fn look(recipe: Recipe) -> Result<(recipe::Ingredients, Tools), RecipeErro
     looked.await.unwrap_or_else(|_| Err(RecipeError::new("the node is ending", "start the run again")))
 }
 
-/// What tells an environment from all others: what it is made of, with what, for which machine, and behind which layers: who
-/// requires some is not given what was built without them.
-fn key(recipe: &Recipe, ingredients: &recipe::Ingredients, tools: &Tools, require: &[LayerName]) -> Digest {
+/// What tells an environment from all others: what it is made of, with what, from which index, for which machine, and behind
+/// which layers: who requires some is not given what was built without them.
+fn key(
+    recipe: &Recipe,
+    ingredients: &recipe::Ingredients,
+    tools: &Tools,
+    settings: &BuildSettings,
+) -> Digest {
     let digest = ingredients.digest().to_string();
-    let mut parts = vec![FORMAT, recipe.word(), &digest, &tools.identity, std::env::consts::ARCH];
-    let mut layers = require.to_vec();
+    let index = match recipe.builder() {
+        Builder::Python => &settings.python_index,
+        Builder::Node => &settings.node_index,
+    };
+    let mut parts = vec![FORMAT, recipe.word(), &digest, &tools.identity, index, std::env::consts::ARCH];
+    let mut layers = settings.require.clone();
     layers.sort_unstable();
     parts.extend(layers.iter().map(|layer| layer.as_str()));
     Digest::of(parts.join("\n").as_bytes())
@@ -204,6 +216,8 @@ fn key(recipe: &Recipe, ingredients: &recipe::Ingredients, tools: &Tools, requir
 
 #[cfg(test)]
 mod tests {
+    use ringfence_sandbox::LayerName;
+
     use super::*;
 
     #[test]
@@ -212,10 +226,22 @@ mod tests {
         let of = |text: &str| recipe::Ingredients { files: vec![("requirements.txt", text.into())] };
         let requirements = Recipe::Requirements("/a/requirements.txt".into());
         let lock = Recipe::UvLock("/a/uv.lock".into());
-        let key = |recipe: &Recipe, ingredients: &_, tools: &_| key(recipe, ingredients, tools, &[]);
+        let settings = |python: &str, node: &str, require: &[LayerName]| BuildSettings {
+            python_index: python.into(),
+            node_index: node.into(),
+            bytes_max: 1,
+            time_max: Duration::from_secs(1),
+            require: require.to_vec(),
+        };
+        let key = |recipe: &Recipe, ingredients: &_, tools: &_| {
+            key(recipe, ingredients, tools, &settings("https://a", "https://b", &[]))
+        };
         let one = key(&requirements, &of("1"), &tools("python 3.11"));
-        let behind =
-            |layers: &[LayerName]| super::key(&requirements, &of("1"), &tools("python 3.11"), layers);
+        let with =
+            |settings: &BuildSettings| super::key(&requirements, &of("1"), &tools("python 3.11"), settings);
+        assert_ne!(one, with(&settings("https://c", "https://b", &[])), "another index");
+        assert_eq!(one, with(&settings("https://a", "https://c", &[])), "an index that is not asked");
+        let behind = |layers: &[LayerName]| with(&settings("https://a", "https://b", layers));
         assert_ne!(one, behind(&[LayerName::Seccomp]));
         assert_eq!(
             behind(&[LayerName::Seccomp, LayerName::Landlock]),

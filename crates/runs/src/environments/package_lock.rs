@@ -1,79 +1,230 @@
-//! `package-lock.json`, as far as it is looked at before `npm` is: every package that is fetched has a digest.
+//! `package-lock.json`, as far as it is looked at before `npm` is given it: every package that is fetched has a digest.
+
+use std::collections::HashSet;
 
 use ringfence_json::{Limits, Object, Value, parse};
 
+use super::digests::{FROM_AN_INDEX, is_integrity, shown};
 use super::recipe::RecipeError;
 use crate::limits::LOCK_BYTES_MAX;
 
 /// Values in one file, of every kind.
 const VALUES_MAX: usize = 2_000_000;
 
-/// Digests that nobody can make another file for.
-const STRONG: [&str; 3] = ["sha512-", "sha384-", "sha256-"];
+/// Where packages are, and what separates one from those in it.
+const FOLDER: &str = "node_modules/";
 
-/// Looks whether each package that is fetched has a digest.
-pub(super) fn check(text: &[u8]) -> Result<(), RecipeError> {
-    let again = "write it anew with `npm install --package-lock-only` (npm 7 or newer)";
-    let bytes = usize::try_from(LOCK_BYTES_MAX).unwrap_or(usize::MAX);
-    let limits = Limits { bytes, values: VALUES_MAX, ..Limits::default() };
-    let lock = parse(text, &limits).map_err(|error| RecipeError::new(error.to_string(), again))?;
-    let packages = lock.as_object().and_then(|lock| lock.get("packages")).and_then(Value::as_object);
-    let packages = packages.ok_or_else(|| RecipeError::new("it has no `packages`", again))?;
-    for (place, package) in packages.iter() {
-        let Some(package) = package.as_object() else {
-            return Err(RecipeError::new(format!("`{}` is no object", shown(place)), again));
-        };
-        // The project itself, which is not installed, has the empty name.
-        if !place.is_empty() && is_fetched(place, package) && !has_digest(package) {
-            let what = format!("`{}` has no `integrity` by SHA-2", shown(place));
-            let way_out = "packages from git, folders or addresses cannot be part of an environment: take them from an index, \
-                           or put them among the agent's `files`";
-            return Err(RecipeError::new(what, way_out));
+const AGAIN: &str = "write it anew with `npm install --package-lock-only` (npm 7 or newer)";
+
+const OWN_LOCK: &str = "give the agent a package.json and a lock of its own, with packages from an index alone; what else it \
+                        takes from the project goes among its `files`";
+
+/// The digest of no file that anybody knows.
+const OF_NOTHING: &str =
+    "sha512-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==";
+
+/// Looks whether each package that is fetched has a digest; the lock as `npm` is given it: what was looked at and nothing else.
+///
+/// What is said to come in another package is not fetched. If that one turns out not to have it, `npm` would fetch it after
+/// all, whatever it is: so it is given a digest that nothing has.
+pub(super) fn checked(text: &[u8]) -> Result<Vec<u8>, RecipeError> {
+    let mut lock = object(text)?;
+    // As versions before 7 read it, beside what is looked at here.
+    lock.remove("dependencies");
+    let version = lock.get("lockfileVersion").and_then(Value::as_u64);
+    let packages = lock.get_mut("packages").and_then(Value::as_object_mut);
+    let packages = packages.ok_or_else(|| RecipeError::new("it has no `packages`", AGAIN))?;
+    if !matches!(version, Some(2 | 3)) {
+        return Err(RecipeError::new("its `lockfileVersion` is neither 2 nor 3", AGAIN));
+    }
+    let bundled = bundled(packages)?;
+    for (place, package) in packages.iter_mut() {
+        if let Some(package) = package.as_object_mut().filter(|_| bundled.contains(&place.to_string())) {
+            package.insert("integrity", OF_NOTHING);
         }
+    }
+    Ok(Value::Object(lock).to_bytes())
+}
+
+/// Looks at `package.json`: it is the agent's alone.
+pub(super) fn check_project(text: &[u8]) -> Result<(), RecipeError> {
+    if object(text)?.contains("workspaces") {
+        return Err(RecipeError::new(
+            "its package.json has `workspaces`, which are not there in a build",
+            OWN_LOCK,
+        ));
     }
     Ok(())
 }
 
-/// Links lead into the project, where nothing is; what is bundled comes in a package that has a digest.
-fn is_fetched(place: &str, package: &Object) -> bool {
-    let is = |name: &str| package.get(name).and_then(Value::as_bool) == Some(true);
-    let is_package = place.split('/').any(|part| part == "node_modules");
-    is_package && !is("link") && !is("inBundle")
+fn object(text: &[u8]) -> Result<Object, RecipeError> {
+    let bytes = usize::try_from(LOCK_BYTES_MAX).unwrap_or(usize::MAX);
+    let limits = Limits { bytes, values: VALUES_MAX, ..Limits::default() };
+    let value = parse(text, &limits).map_err(|error| RecipeError::new(error.to_string(), AGAIN))?;
+    value.into_object().ok_or_else(|| RecipeError::new("it is no object", AGAIN))
+}
+
+/// The places of those that come in another package. All others have a digest, or this is an error.
+fn bundled(packages: &Object) -> Result<HashSet<String>, RecipeError> {
+    let mut bundled = HashSet::new();
+    for (place, package) in packages.iter() {
+        let Some(package) = package.as_object() else {
+            return Err(RecipeError::new(format!("`{}` is no object", shown(place)), AGAIN));
+        };
+        // The project itself, which is not installed, has the empty name.
+        if place.is_empty() {
+            continue;
+        }
+        let refused =
+            |what: &str, way_out: &str| Err(RecipeError::new(format!("`{}` {what}", shown(place)), way_out));
+        if !is_place(place) {
+            return refused("is no package in `node_modules`", OWN_LOCK);
+        }
+        if is(package, "link") {
+            return refused("is a link into the project, which is not there in a build", OWN_LOCK);
+        }
+        if !has_digest(package) {
+            if !is_bundled(place, package, packages) {
+                return refused("has no `integrity` by SHA-2", FROM_AN_INDEX);
+            }
+            bundled.insert(place.to_string());
+        }
+        if !is_from_an_index(package) {
+            return refused("does not come from an index over http or https", FROM_AN_INDEX);
+        }
+        if is(package, "hasShrinkwrap") {
+            let way_out = "pin a version of it without one: what it names would be fetched without being looked at here";
+            return refused("comes with a lock of its own (`hasShrinkwrap`)", way_out);
+        }
+    }
+    Ok(bundled)
+}
+
+fn is(package: &Object, name: &str) -> bool {
+    package.get(name).and_then(Value::as_bool) == Some(true)
 }
 
 fn has_digest(package: &Object) -> bool {
-    package.text("integrity").is_some_and(|digests| {
-        digests.split_ascii_whitespace().any(|one| STRONG.iter().any(|s| one.starts_with(s)))
+    package.text("integrity").is_some_and(|digests| digests.split_ascii_whitespace().any(is_integrity))
+}
+
+/// Whether it comes in one that has a digest and says that it brings packages.
+fn is_bundled(place: &str, package: &Object, packages: &Object) -> bool {
+    let brings = |place: &str| {
+        packages.get(place).and_then(Value::as_object).is_some_and(|package| {
+            let list = package.get("bundleDependencies").and_then(Value::as_array);
+            has_digest(package) && list.is_some_and(|list| !list.is_empty())
+        })
+    };
+    let mut above = std::iter::successors(parent(place), |place| parent(place));
+    is(package, "inBundle") && above.any(brings)
+}
+
+/// The place of the package that one is in.
+fn parent(place: &str) -> Option<&str> {
+    place.rsplit_once("/node_modules/").map(|(parent, _)| parent)
+}
+
+/// Whether a place is `node_modules/NAME`, as often as it may be: nothing that leads elsewhere.
+fn is_place(place: &str) -> bool {
+    let Some(rest) = place.strip_prefix(FOLDER) else { return false };
+    rest.split("/node_modules/").all(|name| {
+        let name = match name.strip_prefix('@') {
+            Some(scoped) => scoped.split_once('/').filter(|(scope, _)| is_name(scope)).map(|(_, name)| name),
+            None => Some(name),
+        };
+        name.is_some_and(is_name)
     })
 }
 
-/// The start of a stranger's name, fit to be printed.
-fn shown(name: &str) -> String {
-    name.chars().take(120).flat_map(char::escape_debug).collect()
+fn is_name(name: &str) -> bool {
+    !matches!(name, "" | "node_modules") && !name.starts_with('.') && !name.contains(['/', '\\', '\0'])
+}
+
+/// Whether it is fetched as a file: by its address, or by its version from the index.
+fn is_from_an_index(package: &Object) -> bool {
+    let is_address = |text: &str| text.starts_with("https://") || text.starts_with("http://");
+    let is_version = |text: &str| {
+        text.starts_with(|first: char| first.is_ascii_digit())
+            && text.bytes().all(|one| one.is_ascii_alphanumeric() || matches!(one, b'.' | b'-' | b'+'))
+    };
+    let fits = |name: &str, fits: &dyn Fn(&str) -> bool| {
+        package.get(name).is_none_or(|value| value.as_str().is_some_and(fits))
+    };
+    fits("resolved", &is_address) && fits("version", &is_version)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn lock(packages: &str) -> Result<(), RecipeError> {
-        check(format!(r#"{{"lockfileVersion":3,"packages":{{{packages}}}}}"#).as_bytes())
+    const DIGEST: &str =
+        "sha512-BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB==";
+
+    fn lock(packages: &str) -> Result<String, RecipeError> {
+        let packages = packages.replace("DIGEST", &format!(r#""integrity":"{DIGEST}""#));
+        let text = format!(r#"{{"lockfileVersion":3,"packages":{{{packages}}},"dependencies":{{}}}}"#);
+        checked(text.as_bytes()).map(|bytes| String::from_utf8(bytes).unwrap())
     }
 
     #[test]
     fn every_package_that_is_fetched_needs_a_digest() {
-        let fine = r#""":{"name":"agent"},"node_modules/a":{"integrity":"sha512-x"},
-            "node_modules/a/node_modules/b":{"inBundle":true},"node_modules/c":{"link":true,"resolved":"c"},"c":{}"#;
-        assert_eq!(lock(fine), Ok(()));
-        for bad in [
-            r#""node_modules/a":{"resolved":"git+ssh://git@example.com/a.git#1"}"#,
-            r#""node_modules/a":{"integrity":"sha1-x"}"#,
-            r#""node_modules/a/node_modules/b":{"version":"1.0.0"}"#,
-            r#""node_modules/a":1"#,
+        let fine = r#""":{"name":"agent"},"node_modules/a":{"version":"1.0.0",DIGEST},
+            "node_modules/@b/c/node_modules/d":{"version":"1.0.0-x+1","resolved":"https://x.example/d.tgz",DIGEST}"#;
+        assert!(lock(fine).unwrap().contains(DIGEST));
+        for (bad, said) in [
+            (r#""node_modules/a":{"resolved":"git+ssh://git@example.com/a.git#1"}"#, "has no `integrity`"),
+            (r#""node_modules/a":{"integrity":"sha1-x"}"#, "has no `integrity`"),
+            (r#""node_modules/a":{"integrity":"sha512-"}"#, "has no `integrity`"),
+            (r#""node_modules/a":{"integrity":"sha512-?x"}"#, "has no `integrity`"),
+            (r#""node_modules/a":{"inBundle":true}"#, "has no `integrity`"),
+            (r#""node_modules/a/node_modules/b":{"version":"1.0.0"}"#, "has no `integrity`"),
+            (r#""node_modules/a":1"#, "is no object"),
+            (r#""node_modules/a":{"resolved":"git+https://x.example/a.git",DIGEST}"#, "from an index"),
+            (r#""node_modules/a":{"version":"git+https://x.example/a.git",DIGEST}"#, "from an index"),
+            (r#""node_modules/a":{"resolved":"file:node_modules/a.tgz",DIGEST}"#, "from an index"),
+            (r#""node_modules/a":{"link":true,"resolved":"a"}"#, "is a link"),
+            (r#""node_modules/a":{"hasShrinkwrap":true,DIGEST}"#, "hasShrinkwrap"),
+            (r#""a":{"version":"1.0.0"}"#, "is no package in"),
+            (r#""node_modules/a/../../../python":{DIGEST}"#, "is no package in"),
+            (r#""node_modules/.bin":{DIGEST}"#, "is no package in"),
+            (r#""node_modules/@a/node_modules/b":{DIGEST}"#, "is no package in"),
         ] {
-            assert!(lock(bad).unwrap_err().to_string().contains("node_modules/a"), "{bad}");
+            let told = lock(bad).unwrap_err().to_string();
+            assert!(
+                told.contains(said) && (told.contains("`node_modules/") || told.contains("`a`")),
+                "{bad}: {told}"
+            );
         }
-        assert!(check(br#"{"dependencies":{}}"#).unwrap_err().to_string().contains("no `packages`"));
-        assert!(check(b"{").is_err());
+        assert!(checked(br#"{"dependencies":{}}"#).unwrap_err().to_string().contains("no `packages`"));
+        assert!(checked(br#"{"lockfileVersion":1,"packages":{}}"#).is_err());
+        assert!(checked(b"{").is_err());
+    }
+
+    #[test]
+    fn what_comes_in_another_package_is_never_fetched_instead() {
+        let inside = r#""node_modules/a/node_modules/b":{"inBundle":true,"version":"1.0.0"},
+            "node_modules/a/node_modules/b/node_modules/c":{"inBundle":true}"#;
+        let given =
+            lock(&format!(r#""node_modules/a":{{"bundleDependencies":["b"],DIGEST}},{inside}"#)).unwrap();
+        assert_eq!((given.matches(DIGEST).count(), given.matches(OF_NOTHING).count()), (1, 2), "{given}");
+        assert!(is_integrity(OF_NOTHING) && !given.contains("dependencies\":{}"));
+        for alone in [r#""node_modules/a":{DIGEST}"#, r#""node_modules/a":{"bundleDependencies":[],DIGEST}"#]
+        {
+            let told = lock(&format!("{alone},{inside}")).unwrap_err().to_string();
+            assert!(told.contains("`node_modules/a/node_modules/b` has no `integrity`"), "{told}");
+        }
+        assert!(
+            lock(&format!(r#""node_modules/a":{{"inBundle":true,"bundleDependencies":["b"]}},{inside}"#))
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn a_project_of_several_is_refused() {
+        assert_eq!(check_project(br#"{"name":"agent","overrides":{}}"#), Ok(()));
+        let told = check_project(br#"{"workspaces":["a"]}"#).unwrap_err().to_string();
+        assert!(told.contains("`workspaces`") && told.contains("a lock of its own"), "{told}");
+        assert!(check_project(b"[]").is_err());
     }
 }

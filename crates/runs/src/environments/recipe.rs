@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use ringfence_types::{Builder, Digest};
 
-use super::{package_lock, requirements};
+use super::{package_lock, requirements, uv_lock};
 use crate::limits::LOCK_BYTES_MAX;
 
 /// What an environment is made of: a file that names every package, in one version, with the digest of what it is.
@@ -33,7 +33,7 @@ pub struct RecipeError {
 /// The files of a recipe, read.
 #[derive(Debug)]
 pub(crate) struct Ingredients {
-    /// By the names that the builder knows them by.
+    /// By the names that the builder knows them by. It is given these and no other file of the folder they are from.
     pub files: Vec<(&'static str, Vec<u8>)>,
 }
 
@@ -95,22 +95,19 @@ impl Recipe {
         let files = match self {
             Self::Requirements(_) => {
                 let text = read(path)?;
-                requirements::check(&String::from_utf8_lossy(&text))?;
+                requirements::check(&text)?;
                 vec![("requirements.txt", text)]
             }
             Self::UvLock(_) => {
-                vec![
-                    ("uv.lock", read(path)?),
-                    ("pyproject.toml", read(&path.with_file_name("pyproject.toml"))?),
-                ]
+                let (lock, project) = (read(path)?, read(&path.with_file_name("pyproject.toml"))?);
+                uv_lock::check(&lock, &project)?;
+                vec![("uv.lock", lock), ("pyproject.toml", project)]
             }
             Self::PackageLock(_) => {
-                let text = read(path)?;
-                package_lock::check(&text)?;
-                vec![
-                    ("package-lock.json", text),
-                    ("package.json", read(&path.with_file_name("package.json"))?),
-                ]
+                let lock = package_lock::checked(&read(path)?)?;
+                let project = read(&path.with_file_name("package.json"))?;
+                package_lock::check_project(&project)?;
+                vec![("package-lock.json", lock), ("package.json", project)]
             }
         };
         Ok(Ingredients { files })
@@ -194,10 +191,10 @@ mod tests {
         let recipe = Recipe::of(Builder::Python, lock).unwrap();
         assert!(recipe.check().unwrap_err().to_string().contains("pyproject.toml cannot be read"));
         let project = folder.path().join("pyproject.toml");
-        std::fs::write(&project, "one").unwrap();
+        std::fs::write(&project, "[project]\nname = 'one'\n").unwrap();
         let one = recipe.read().unwrap().digest();
         assert_eq!(one, recipe.read().unwrap().digest());
-        std::fs::write(&project, "two").unwrap();
+        std::fs::write(&project, "[project]\nname = 'two'\n").unwrap();
         assert_ne!(one, recipe.read().unwrap().digest());
     }
 }

@@ -1,55 +1,92 @@
 //! `requirements.txt`, as far as it is looked at before `uv` is: every package has a hash, and nothing in it leads elsewhere.
 
+use super::digests::{is_hexadecimal, shown};
 use super::recipe::RecipeError;
 
+const WITH_HASHES: &str =
+    "write them with `uv pip compile --generate-hashes requirements.in -o requirements.txt`";
+
+const ALONE: &str = "a file of an environment lists packages with their hashes and nothing else; where they come from stands in \
+                     `environments` of ringfence.yaml";
+
 /// Looks whether each requirement has a hash, and that there is nothing but requirements.
-pub(super) fn check(text: &str) -> Result<(), RecipeError> {
-    for (number, line) in logical_lines(text) {
-        let first = line.split_ascii_whitespace().next().unwrap_or_default();
+pub(super) fn check(text: &[u8]) -> Result<(), RecipeError> {
+    for (number, line) in logical_lines(readable(text)?)? {
+        let mut words = line.split_ascii_whitespace();
+        let first = words.next().unwrap_or_default();
         if first.starts_with('-') {
-            let what = format!("line {number} is the option `{}`", shown(first));
-            let way_out = "a file of an environment lists packages with their hashes and nothing else; where they come from \
-                           stands in `environments` of ringfence.yaml";
-            return Err(RecipeError::new(what, way_out));
+            return Err(RecipeError::new(format!("line {number} is the option `{}`", shown(first)), ALONE));
         }
-        if !line.split_ascii_whitespace().any(|word| word.starts_with("--hash=")) {
+        if !first.starts_with(|first: char| first.is_ascii_alphanumeric()) {
+            let what = format!("line {number}, `{}`, is no name of a package", shown(first));
+            return Err(RecipeError::new(what, ALONE));
+        }
+        let mut hashes = 0_usize;
+        for option in words.filter(|word| word.starts_with('-')) {
+            match option.strip_prefix("--hash=") {
+                Some(hash) if is_hexadecimal(hash) => hashes += 1,
+                Some(_) => {
+                    let what = format!("line {number}, `{}`, has a hash that is none by SHA-2", shown(first));
+                    return Err(RecipeError::new(what, WITH_HASHES));
+                }
+                None => {
+                    let what =
+                        format!("line {number}, `{}`, has the option `{}`", shown(first), shown(option));
+                    return Err(RecipeError::new(what, ALONE));
+                }
+            }
+        }
+        if hashes == 0 {
             let what = format!("line {number}, `{}`, has no hash", shown(first));
-            let way_out =
-                "write them with `uv pip compile --generate-hashes requirements.in -o requirements.txt`";
-            return Err(RecipeError::new(what, way_out));
+            return Err(RecipeError::new(what, WITH_HASHES));
         }
     }
     Ok(())
 }
 
+/// The text, if everybody sees the same lines in it: `uv` also takes other encodings, and ends lines at more than this does.
+fn readable(text: &[u8]) -> Result<&str, RecipeError> {
+    let plain = std::str::from_utf8(text).ok().filter(|text| {
+        let rest = text.replace("\r\n", "\n");
+        !rest.chars().any(|one| one == '\u{feff}' || (one.is_control() && !matches!(one, '\n' | '\t')))
+    });
+    let what = "it has bytes or control characters that are no plain text in UTF-8";
+    plain.ok_or_else(|| RecipeError::new(what, WITH_HASHES))
+}
+
 /// The lines as pip takes them: put together where one ends with a backslash, without comments; each with the number it
 /// begins at. Empty ones are left out.
-fn logical_lines(text: &str) -> Vec<(usize, String)> {
+fn logical_lines(text: &str) -> Result<Vec<(usize, String)>, RecipeError> {
     let mut lines = Vec::new();
     let mut open: Option<(usize, String)> = None;
     for (at, line) in text.lines().enumerate() {
+        let line = line.replace('\t', " ");
         let (number, mut whole) = open.take().unwrap_or_else(|| (at + 1, String::new()));
         if let Some(start) = line.strip_suffix('\\') {
+            // Some end the comment with its line, and some do not.
+            if comment(start).is_some() {
+                let what = format!("line {} is a comment that ends with a backslash", at + 1);
+                return Err(RecipeError::new(what, "take the backslash away"));
+            }
             whole.push_str(start);
             whole.push(' ');
             open = Some((number, whole));
             continue;
         }
-        whole.push_str(line);
+        whole.push_str(&line);
         lines.push((number, whole));
     }
     lines.extend(open);
     let without_comment = |(number, line): (usize, String)| {
-        let comment = if line.trim_start().starts_with('#') { Some(0) } else { line.find(" #") };
-        let line = comment.map_or(line.as_str(), |at| &line[..at]).trim();
+        let line = comment(&line).map_or(line.as_str(), |at| &line[..at]).trim();
         (!line.is_empty()).then(|| (number, line.to_owned()))
     };
-    lines.into_iter().filter_map(without_comment).collect()
+    Ok(lines.into_iter().filter_map(without_comment).collect())
 }
 
-/// The start of a stranger's word, fit to be printed.
-fn shown(word: &str) -> String {
-    word.chars().take(80).flat_map(char::escape_debug).collect()
+/// Where a comment begins.
+fn comment(line: &str) -> Option<usize> {
+    if line.trim_start().starts_with('#') { Some(0) } else { line.find(" #") }
 }
 
 #[cfg(test)]
@@ -58,20 +95,32 @@ mod tests {
 
     #[test]
     fn every_requirement_needs_a_hash() {
-        let fine = "# by uv\none==1.0 \\\n    --hash=sha256:00 \\\n    --hash=sha256:11\n    # via two\n\n\
-                    two==2.0 ; python_version < '4' --hash=sha256:22  # why\n";
+        let fine = "# by uv\none==1.0 \\\n    HASH \\\n    HASH\n    # via two\n\n\
+                    two==2.0 ; python_version < '4' HASH  # why\r\n";
+        let hash = format!("--hash=sha256:{}", "0".repeat(64));
+        let check = |text: &str| check(text.replace("HASH", &hash).as_bytes());
         assert_eq!(check(fine), Ok(()));
         assert_eq!(check(""), Ok(()));
         for (bad, said) in [
             ("one==1.0\n", "line 1, `one==1.0`, has no hash"),
-            ("one==1 --hash=sha256:00\n\ntwo # --hash=sha256:00\n", "line 3, `two`, has no hash"),
-            ("one==1 \\\n # --hash=sha256:00\n", "line 1, `one==1`, has no hash"),
+            ("one==1 HASH\n\ntwo # HASH\n", "line 3, `two`, has no hash"),
+            ("one==1\t# HASH\n", "line 1, `one==1`, has no hash"),
+            ("one==1 \\\n # HASH\n", "line 1, `one==1`, has no hash"),
+            ("one==1 --hash=sha256:00\n", "none by SHA-2"),
+            ("one==1 HASH --hash=md5:d41d8cd98f00b204e9800998ecf8427e\n", "none by SHA-2"),
+            ("one==1 HASH --no-binary :all:\n", "has the option `--no-binary`"),
             ("-r other.txt\n", "the option `-r`"),
             ("--index-url https://elsewhere.example\n", "the option `--index-url`"),
             ("-e .\n", "the option `-e`"),
+            ("./here HASH\n", "is no name of a package"),
+            ("# why \\\n-e .\n", "line 1 is a comment that ends"),
+            ("one==1 HASH # why \\\n-e .\n", "line 1 is a comment that ends"),
+            ("one==1 HASH\r-e .\n", "control characters"),
+            ("\u{feff}one==1 HASH\n", "control characters"),
         ] {
             let error = check(bad).unwrap_err().to_string();
             assert!(error.contains(said), "{bad}: {error}");
         }
+        assert!(super::check(b"\xff\xfeo\0n\0e\0").is_err());
     }
 }

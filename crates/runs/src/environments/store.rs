@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write as _};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,8 +12,10 @@ use std::time::{Duration, SystemTime};
 use parking_lot::Mutex;
 use ringfence_json::Object;
 use ringfence_types::Digest;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, openat2, renameat, statat};
 
 use super::manifest::Manifest;
+use crate::tree::{BENEATH, real_folder};
 
 /// The environment itself, in the folder of its key; and what it consists of.
 const TREE: &str = "tree";
@@ -107,7 +110,7 @@ impl Store {
         about: Object,
     ) -> io::Result<InUse> {
         let whole = self.draft(key)?;
-        fs::rename(draft.0.join(built), whole.0.join(TREE))?;
+        draft.give(built, &whole)?;
         let manifest = Manifest::of(&whole.0.join(TREE))?;
         let mut file = File::create_new(whole.0.join(MANIFEST))?;
         file.write_all(manifest.to_text(about).as_bytes())?;
@@ -201,6 +204,33 @@ impl Draft {
     pub(crate) fn path(&self) -> &Path {
         &self.0
     }
+
+    /// Moves what was built into another folder, as its tree. A stranger may have been at work here: what is no folder, or
+    /// leads anywhere by a link, is not moved.
+    fn give(&self, built: &Path, whole: &Self) -> io::Result<()> {
+        let refused = |why: &dyn std::fmt::Display| {
+            io::Error::other(format!("{} is no folder that was built there: {why}", built.display()))
+        };
+        let parent = self.folder(built.parent()).map_err(|error| refused(&error))?;
+        let name = built.file_name().ok_or_else(|| refused(&"it has no name"))?;
+        let found = statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW).map_err(|error| refused(&error))?;
+        if FileType::from_raw_mode(found.st_mode) != FileType::Directory {
+            return Err(refused(&"it is something else"));
+        }
+        Ok(renameat(&parent, name, real_folder(&whole.0)?, TREE)?)
+    }
+
+    /// A folder in it, over no link.
+    fn folder(&self, inside: Option<&Path>) -> io::Result<OwnedFd> {
+        let root = real_folder(&self.0)?;
+        match inside.filter(|inside| !inside.as_os_str().is_empty()) {
+            Some(inside) => {
+                let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                Ok(openat2(root.as_fd(), inside, flags, Mode::empty(), BENEATH)?)
+            }
+            None => Ok(root),
+        }
+    }
 }
 
 impl Drop for Draft {
@@ -212,6 +242,8 @@ impl Drop for Draft {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
     use super::*;
 
     fn key(text: &str) -> Digest {
@@ -281,6 +313,37 @@ mod tests {
         assert!(store.put(key("one"), &draft, Path::new("absent"), Object::new()).is_err());
         drop(draft);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_a_build_swapped_for_a_link_is_refused_and_nothing_behind_it_is_touched() {
+        let folder = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        let closed = outside.path().join("node_modules/closed");
+        fs::create_dir_all(&closed).unwrap();
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o100)).unwrap();
+        let store = Store::open(folder.path().to_owned());
+        for (link, target, built) in [
+            ("python", "node_modules", "python"),
+            ("input", "", "input/node_modules"),
+            ("python", "node_modules/closed", "python"),
+        ] {
+            let draft = store.draft(key("one")).unwrap();
+            symlink(outside.path().join(target), draft.path().join(link)).unwrap();
+            let said =
+                store.put(key("one"), &draft, Path::new(built), Object::new()).unwrap_err().to_string();
+            assert!(said.contains("is no folder that was built there"), "{said}");
+            assert!(store.get(key("one")).is_none());
+            let mode = fs::symlink_metadata(&closed).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o100, "it is where it was, as it was");
+        }
+        let draft = store.draft(key("one")).unwrap();
+        fs::create_dir(draft.path().join("python")).unwrap();
+        symlink(outside.path(), draft.path().join("python/lib")).unwrap();
+        assert!(store.put(key("one"), &draft, Path::new("python"), Object::new()).is_err());
+        drop(draft);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is kept");
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
     }
 
     #[test]

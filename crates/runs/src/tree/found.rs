@@ -4,6 +4,7 @@ use std::ffi::CStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, open, openat2, readlinkat};
 
@@ -51,6 +52,18 @@ impl Found {
         self.open(flags, 0o400).map(File::from)
     }
 
+    /// The regular file, to be read, if its mode lets it be: that stays as it is.
+    pub(crate) fn open_file_as_it_is(&self) -> io::Result<File> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        Ok(File::from(open(self.itself(), flags, Mode::empty())?))
+    }
+
+    /// The folder, to be listed, if its mode lets it be: that stays as it is.
+    pub(crate) fn open_folder_as_it_is(&self) -> io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(open(self.itself(), flags, Mode::empty())?)
+    }
+
     /// The folder, to be listed, whatever its mode says.
     pub(crate) fn open_folder(&self) -> io::Result<OwnedFd> {
         if self.permissions() & 0o500 != 0o500 {
@@ -80,6 +93,12 @@ impl Found {
     fn itself(&self) -> String {
         held_path(self.held.as_fd())
     }
+}
+
+/// The folder of this path, to be listed: the last name of it is no link.
+pub(crate) fn real_folder(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(open(path, flags, Mode::empty())?)
 }
 
 /// What a descriptor holds, as a path that leads nowhere else.

@@ -4,7 +4,7 @@ mod found;
 mod name;
 mod walk;
 
-pub(crate) use found::{Found, held_path, is_single_name, kind_in_words, seconds, set_mode};
+pub(crate) use found::{Found, held_path, is_single_name, kind_in_words, real_folder, seconds, set_mode};
 pub(crate) use name::{shown, shown_bytes};
 pub(crate) use walk::{Step, Walk};
 

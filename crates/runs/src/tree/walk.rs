@@ -35,6 +35,8 @@ pub(crate) struct Walk {
     path: Vec<u8>,
     /// Names that may still be looked at.
     left: u64,
+    /// Whether a folder that cannot be listed is given the mode for it.
+    opens: bool,
 }
 
 struct Level {
@@ -47,10 +49,15 @@ struct Level {
 // === impl Walk ===
 
 impl Walk {
+    /// As [`Walk::new`], changing nothing: what cannot be listed as it is, is told to be so.
+    pub(crate) fn only_looking(root: OwnedFd, names_max: u64) -> io::Result<Self> {
+        Ok(Self { opens: false, ..Self::new(root, names_max)? })
+    }
+
     /// Through the folder of this descriptor, over so many names at most.
     pub(crate) fn new(root: OwnedFd, names_max: u64) -> io::Result<Self> {
         let level = Level { names: Dir::read_from(&root)?, folder: root, path_bytes: 0 };
-        Ok(Self { levels: vec![level], path: Vec::new(), left: names_max })
+        Ok(Self { levels: vec![level], path: Vec::new(), left: names_max, opens: true })
     }
 
     /// The path of what was told last, in the names' own bytes.
@@ -111,7 +118,7 @@ impl Walk {
     }
 
     fn enter(&mut self, found: &Found) -> io::Result<()> {
-        let folder = found.open_folder()?;
+        let folder = if self.opens { found.open_folder()? } else { found.open_folder_as_it_is()? };
         let names = Dir::read_from(&folder)?;
         let path_bytes = self.path.len();
         self.levels.push(Level { folder, names, path_bytes });

@@ -12,12 +12,13 @@ from pathlib import Path
 folder = Path(sys.argv[1])
 
 
-def wheel(name, body):
+def wheel(name, body, more=None):
     info = f"{name}-1.0.dist-info"
     files = {
         f"{name}/__init__.py": body,
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        **(more or {}),
     }
     record = ""
     for path, text in files.items():
@@ -43,6 +44,7 @@ def archive(path, files):
 made = [
     wheel("moon", "phase = 'waxing'\n"),
     wheel("bulk", "data = '" + "x" * 4_000_000 + "'\n"),
+    wheel("eager", "mark = 1\n", {"eager.pth": "import os; open(os.environ.get('EAGER', '/agent/python/ran'), 'a').close()\n"}),
     wheel("tide", "import moon\nlevel = 'high, ' + moon.phase\n"),
     archive(
         folder / "sunny-1.0.tar.gz",
