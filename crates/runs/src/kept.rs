@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use ringfence_kernel::{Actor, EndedBy, FilesEvent, FilesOf, LedgerUnavailable, Run};
 use ringfence_sandbox::{Child, Command, Driver};
-use ringfence_types::Scope;
+use ringfence_types::{AgentName, RunId, Scope, WorkspaceName};
 
-use crate::artifacts::{Collected, Shelf, collect};
+use crate::artifacts::{Collected, Shelf, collect, on_disk};
 use crate::plan::{OUT, Plan, STATE};
 use crate::runs::{Inner, OUTPUT};
-use crate::state::{Left, StateError, Turn};
+use crate::state::{Left, NoTurn, StateError, Turn};
+use crate::supervise::STOPPED;
 
 /// One run, as far as its folders go.
 pub(crate) struct Keeper<'a> {
@@ -71,7 +72,9 @@ impl Keeper<'_> {
         let (store, workspace, agent) =
             (self.inner.states.clone(), self.run.workspace.clone(), self.run.agent.clone());
         let filled = tokio::task::spawn_blocking(move || store.fill((&workspace, &agent), &folder)).await;
-        let given = filled.map_err(|error| error.to_string())?.map_err(|error| self.not_given(&error))?;
+        let given = filled
+            .map_err(|error| error.to_string())?
+            .map_err(|error| not_given(&error, &self.run.workspace, &self.run.agent))?;
         let Some(version) = given else { return Ok(()) };
         let event = FilesEvent::StateGiven { version: version.number, digest: version.digest };
         self.inner
@@ -79,21 +82,6 @@ impl Keeper<'_> {
             .record_files(self.of(), event, &Actor::node())
             .await
             .map_err(|error| error.to_string())
-    }
-
-    fn not_given(&self, error: &StateError) -> String {
-        let (workspace, agent) = (&self.run.workspace, &self.run.agent);
-        let command = |word: &str| format!("`ringfence runs state {word} -w {workspace} --agent {agent}");
-        let way_out = match error {
-            StateError::NoRoom { .. } => "give it a larger `state: { size: … }`".to_owned(),
-            StateError::Damaged { .. } => format!(
-                "{} --version N` makes an earlier one the newest, {}` removes all",
-                command("restore"),
-                command("clear")
-            ),
-            _ => format!("{}` shows what there is", command("list")),
-        };
-        format!("what it keeps between runs cannot be given to it: {error}; {way_out}")
     }
 
     /// Why its turn can never come: it ends before who has it does.
@@ -107,20 +95,31 @@ impl Keeper<'_> {
         })
     }
 
-    /// Waits until no other run has what its agent keeps; `None` when there will be no turn any more.
-    pub(crate) async fn turn(&self) -> Option<Option<Turn>> {
+    /// Waits until no other run has what its agent keeps.
+    ///
+    /// # Errors
+    /// When there will be no turn, with how the run ends then.
+    pub(crate) async fn turn(&self) -> Result<Option<Turn>, (EndedBy, String)> {
         if self.plan.state_bytes.is_none() {
-            return Some(None);
+            return Ok(None);
         }
+        let (workspace, agent) = (&self.run.workspace, &self.run.agent);
+        let above: Vec<RunId> = self.run.above.iter().map(|ancestor| ancestor.run).collect();
         self.inner.awaits_state(self.run.id, true);
-        let turn = self.inner.turns.wait(&self.run.workspace, &self.run.agent, self.run.id).await;
+        let turn = self.inner.turns.wait(workspace, agent, self.run.id, above).await;
         self.inner.awaits_state(self.run.id, false);
-        turn.map(Some)
+        turn.map(Some).map_err(|none| match none {
+            NoTurn::Over => (EndedBy::Node, STOPPED.to_owned()),
+            NoTurn::Circle(holder) => {
+                let reason = format!("the state of {workspace}/{agent} is {holder}'s, and what that one started waits, itself or by others, for the state that a run above this one has: they would wait for one another; start an agent without that state");
+                (EndedBy::Start, reason)
+            }
+        })
     }
 
     /// Keeps what the run left, when nobody writes any more: how many bytes are on the disk of it, state aside.
     pub(crate) async fn keep(&self, volumes: Volumes, folder: &Path, why: EndedBy) -> u64 {
-        let mut bytes = std::fs::metadata(folder.join(OUTPUT)).map_or(0, |written| written.len());
+        let mut bytes = std::fs::metadata(folder.join(OUTPUT)).map_or(0, |written| on_disk(&written));
         if let (Some(out), Some(most)) = (volumes.out, self.plan.out_bytes) {
             bytes += self.keep_artifacts(out, folder, most).await;
         }
@@ -135,11 +134,11 @@ impl Keeper<'_> {
         let collecting = tokio::task::spawn_blocking(move || collect(out, &mut shelf, most));
         let lost = match collecting.await.unwrap_or_else(|error| Err(io::Error::other(error))) {
             Ok(Collected { files, left_out_count: 0, .. }) if files.is_empty() => return 0,
-            Ok(Collected { files, bytes, left_out, left_out_count }) => {
+            Ok(Collected { files, bytes, disk_bytes, left_out, left_out_count }) => {
                 let count = files.len() as u64;
                 let event = FilesEvent::Artifacts { count, bytes, files, left_out, left_out_count };
                 match self.record(event).await {
-                    Ok(()) => return bytes,
+                    Ok(()) => return disk_bytes,
                     Err(error) => error.to_string(),
                 }
             }
@@ -207,5 +206,40 @@ impl Keeper<'_> {
 
     fn scope(&self) -> Scope {
         self.run.scope()
+    }
+}
+
+/// Why a run is not given what its agent keeps, and what to do.
+fn not_given(error: &StateError, workspace: &WorkspaceName, agent: &AgentName) -> String {
+    let command = |word: &str| format!("`ringfence runs state {word} -w {workspace} --agent {agent}");
+    let way_out = match error {
+        StateError::NoRoom { .. } => "give it a larger `state: { size: … }`".to_owned(),
+        // A version that cannot be taken out is worth as little as one that is damaged.
+        StateError::Damaged { .. } | StateError::System(_) => format!(
+            "{} --version N` makes an earlier one the newest, {}` removes all",
+            command("restore"),
+            command("clear")
+        ),
+        _ => format!("{}` shows what there is", command("list")),
+    };
+    format!("what it keeps between runs cannot be given to it: {error}; {way_out}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_not_given_what_its_agent_keeps_is_told_the_way_out() {
+        let (workspace, agent) = (WorkspaceName::new("lab").unwrap(), AgentName::new("assistant").unwrap());
+        let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
+        for error in [StateError::System(denied()), StateError::Damaged { version: 2, cause: denied() }] {
+            let told = not_given(&error, &workspace, &agent);
+            for way in ["runs state restore -w lab --agent assistant --version", "runs state clear -w lab"] {
+                assert!(told.contains(way), "{told}");
+            }
+        }
+        let told = not_given(&StateError::NoRoom { version: 1, cause: denied() }, &workspace, &agent);
+        assert!(told.contains("a larger"), "{told}");
     }
 }

@@ -11,7 +11,7 @@ use ringfence_kernel::{Actor, FilesEvent, FilesOf};
 use ringfence_types::{RunId, WorkspaceName};
 
 use crate::Runs;
-use crate::artifacts::{FOLDER, forget_unused};
+use crate::artifacts::{FOLDER, forget_unused, on_disk};
 use crate::limits::{RUNS_BYTES_MAX, RUNS_DISK_PERCENT, RUNS_LEFT_PERCENT};
 use crate::runs::{Inner, OUTPUT, folders};
 
@@ -128,7 +128,7 @@ fn kept_in(workspace: &Path, known: &mut HashSet<u64>) -> Vec<Kept> {
         let files = [folder.clone(), folder.join(FOLDER)];
         let files = files.iter().flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
         let files = files.filter_map(|entry| entry.metadata().ok()).filter(fs::Metadata::is_file);
-        let bytes = files.filter(|file| known.insert(file.ino())).map(|file| file.blocks() * 512).sum();
+        let bytes = files.filter(|file| known.insert(file.ino())).map(|file| on_disk(&file)).sum();
         Kept { run, folder, ended, bytes }
     });
     kept.collect()
@@ -141,6 +141,7 @@ mod tests {
     use ringfence_types::Timestamp;
 
     use super::*;
+    use crate::limits::FILE_BYTES;
 
     fn run(number: u8) -> RunId {
         RunId::new(Timestamp::default(), [number; 10])
@@ -175,10 +176,11 @@ mod tests {
             fs::hard_link(lab.join(FOLDER).join("same"), folder.join(FOLDER).join("same")).unwrap();
         }
         let living = HashSet::from([run(2)]);
-        // 512 KiB in all: enough room, then not.
-        assert_eq!(remove_oldest(folder.path(), 520 << 10, &living), (512 << 10, 0, 0));
-        let (left, runs, bytes) = remove_oldest(folder.path(), 500 << 10, &living);
-        assert_eq!((left + bytes, runs), (512 << 10, 1));
+        // 512 KiB in six files: enough room, then not.
+        let all = (512 << 10) + 6 * FILE_BYTES;
+        assert_eq!(remove_oldest(folder.path(), 540 << 10, &living), (all, 0, 0));
+        let (left, runs, bytes) = remove_oldest(folder.path(), 524 << 10, &living);
+        assert_eq!((left + bytes, runs), (all, 1));
         assert!(!old.exists() && oldest_lives.exists() && newer.exists() && newest.exists());
         assert!(!lab.join(FOLDER).join("own").exists(), "nobody has it any more");
         assert!(lab.join(FOLDER).join("same").exists() && newest.join(FOLDER).join("same").exists());

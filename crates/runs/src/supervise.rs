@@ -24,6 +24,9 @@ use crate::reader::{Reader, Written};
 use crate::runs::Inner;
 use crate::state::Turn;
 
+/// Why a run ended that was to begin.
+pub(crate) const STOPPED: &str = "the node stopped before it began";
+
 /// Whoever looks after one run.
 pub(crate) struct Supervisor {
     inner: Arc<Inner>,
@@ -92,8 +95,9 @@ impl Supervisor {
             (why, reason) = self.ended_from_above() => return End::before_it_began(why, reason),
             place = self.place(waiting) => place,
         };
-        let Some((_place, turn)) = place else {
-            return End::before_it_began(EndedBy::Node, "the node stopped before it began".into());
+        let (_place, turn) = match place {
+            Ok(place) => place,
+            Err((why, reason)) => return End::before_it_began(why, reason),
         };
         self.turn = turn;
         if self
@@ -124,14 +128,14 @@ impl Supervisor {
     }
 
     /// A place to run in, once nothing above it is suspended: what may not begin keeps no place from others.
-    async fn place(&self, waiting: Waiting) -> Option<(Place, Option<Turn>)> {
+    async fn place(&self, waiting: Waiting) -> Result<(Place, Option<Turn>), (EndedBy, String)> {
         let may_begin = || self.inner.kernel.lease(&self.run, None).is_ok();
         loop {
             if may_begin() {
                 let turn = self.keeper().turn().await?;
-                let place = waiting.place().await?;
+                let place = waiting.place().await.ok_or_else(|| (EndedBy::Node, STOPPED.to_owned()))?;
                 if may_begin() {
-                    return Some((place, turn));
+                    return Ok((place, turn));
                 }
             }
             tokio::time::sleep(LOOK).await;

@@ -10,7 +10,8 @@ use ringfence_types::{Digest, format_size};
 use super::Shelf;
 use super::shelf::PutError;
 use crate::limits::{
-    ARTIFACT_NAMES_BYTES_MAX, ARTIFACTS_MAX, DEPTH_MAX, LEFT_OUT_MAX, LEFT_OUT_NAME_BYTES, NAMES_MAX,
+    ARTIFACT_NAMES_BYTES_MAX, ARTIFACTS_MAX, BLOCK_BYTES, DEPTH_MAX, LEFT_OUT_MAX, LEFT_OUT_NAME_BYTES,
+    NAMES_MAX,
 };
 use crate::tree::{Found, Step, Walk, kind_in_words, shown, shown_bytes};
 
@@ -21,6 +22,8 @@ pub(crate) struct Collected {
     pub files: Vec<Object>,
     /// Bytes of these.
     pub bytes: u64,
+    /// Bytes of the disk that they take.
+    pub disk_bytes: u64,
     /// What is not, and why, as far as it is named.
     pub left_out: Vec<Object>,
     /// How many names that were.
@@ -50,7 +53,7 @@ pub(crate) fn collect(root: OwnedFd, shelf: &mut Shelf, most: u64) -> io::Result
         left_out: Vec::new(),
         left_out_count: 0,
         known: HashMap::new(),
-        left: most,
+        left: in_blocks(most),
         most,
         names_left: ARTIFACT_NAMES_BYTES_MAX,
     };
@@ -104,7 +107,7 @@ impl Collector<'_> {
     fn read(&mut self, found: &Found) -> Result<(u64, Digest), String> {
         let too_much = || format!("with it, there are more than {}", format_size(self.most));
         // A file may say that it is long and hold nothing.
-        if found.length() > self.left {
+        if in_blocks(found.length()) > self.left {
             return Err(too_much());
         }
         let file = found.open_file().map_err(|error| format!("it cannot be read: {error}"))?;
@@ -113,7 +116,7 @@ impl Collector<'_> {
             PutError::Read(error) => format!("it cannot be read: {error}"),
             PutError::Write(error) => format!("it cannot be kept: {error}"),
         })?;
-        self.left -= bytes;
+        self.left = self.left.saturating_sub(in_blocks(bytes));
         if let Some(identity) = found.identity() {
             self.known.insert(identity, (bytes, digest));
         }
@@ -138,8 +141,14 @@ impl Collector<'_> {
         Ok(Collected {
             files: self.files.into_iter().map(object).collect(),
             bytes,
+            disk_bytes: self.shelf.taken(),
             left_out: self.left_out,
             left_out_count: self.left_out_count,
         })
     }
+}
+
+/// Bytes in whole blocks, as the disk and the run's own folder have them: many small files take more than they hold.
+fn in_blocks(bytes: u64) -> u64 {
+    bytes.div_ceil(BLOCK_BYTES).saturating_mul(BLOCK_BYTES)
 }

@@ -6,4 +6,4 @@ mod shelf;
 mod tests;
 
 pub(crate) use collect::{Collected, collect};
-pub(crate) use shelf::{FOLDER, Shelf, forget_unused, open_kept};
+pub(crate) use shelf::{FOLDER, Shelf, forget_unused, on_disk, open_kept};

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use ringfence_types::{Digest, Hasher};
 
-use crate::limits::{COPY_BYTES, SYNC_EACH_MAX};
+use crate::limits::{COPY_BYTES, FILE_BYTES, SYNC_EACH_MAX};
 use crate::sparing::Sparing;
 
 /// The name of the folder with them: of a run, and of a workspace.
@@ -27,6 +27,8 @@ pub(crate) struct Shelf {
     shared: PathBuf,
     /// What was put there.
     put: Vec<PathBuf>,
+    /// Bytes of the disk that are taken by it.
+    taken: u64,
 }
 
 /// Why a file is not kept.
@@ -46,7 +48,7 @@ impl Shelf {
     /// The shelf of the run with this folder.
     pub(crate) fn of(run: &Path) -> Self {
         let shared = run.parent().unwrap_or(run).join(FOLDER);
-        Self { own: run.join(FOLDER), shared, put: Vec::new() }
+        Self { own: run.join(FOLDER), shared, put: Vec::new(), taken: 0 }
     }
 
     /// Keeps a file of at most so many bytes: how many it has, and their digest.
@@ -72,16 +74,22 @@ impl Shelf {
     }
 
     /// Gives a whole file its name; one that is there already under it takes its place.
-    fn take_in(&self, unfinished: &Path, digest: &Digest) -> io::Result<PathBuf> {
+    fn take_in(&mut self, unfinished: &Path, digest: &Digest) -> io::Result<PathBuf> {
         let (own, shared) = (self.own.join(digest.to_string()), self.shared.join(digest.to_string()));
         if own.exists() || fs::hard_link(&shared, &own).is_ok() {
             fs::remove_file(unfinished)?;
         } else {
             fs::rename(unfinished, &own)?;
+            self.taken += on_disk(&fs::symlink_metadata(&own)?);
             // Where that cannot be, the next run with the same file keeps one of its own.
             let _ = fs::hard_link(&own, &shared);
         }
         Ok(own)
+    }
+
+    /// Bytes of the disk that are taken by what was put here, and was not there already.
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken
     }
 
     /// Makes everything durable that was put here.
@@ -104,6 +112,11 @@ impl Shelf {
         // What stays is removed with the run's folder.
         let _ = fs::remove_dir_all(&self.own);
     }
+}
+
+/// Bytes that are free when a file is gone. Also an empty one takes some: of those there could be any number otherwise.
+pub(crate) fn on_disk(file: &fs::Metadata) -> u64 {
+    (file.blocks() * 512).saturating_add(FILE_BYTES)
 }
 
 fn copy(from: &mut File, to: &Path, most: u64) -> Result<(u64, Digest), PutError> {

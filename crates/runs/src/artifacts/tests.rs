@@ -16,7 +16,7 @@ use rustix::fs::{RenameFlags, renameat_with};
 
 use super::shelf::PutError;
 use super::{Collected, FOLDER, Shelf, collect, forget_unused, open_kept};
-use crate::limits::{DEPTH_MAX, LEFT_OUT_MAX};
+use crate::limits::{BLOCK_BYTES, DEPTH_MAX, FILE_BYTES, LEFT_OUT_MAX};
 
 const MOST: u64 = 1 << 20;
 
@@ -133,16 +133,35 @@ fn what_is_too_much_is_left_out_and_a_file_that_says_it_is_long_costs_nothing() 
     sparse.set_len(300).unwrap();
     sparse.write_all_at(b"x", 299).unwrap();
     fs::create_dir_all(out.join(vec!["d"; DEPTH_MAX + 3].join("/"))).unwrap();
-    let collected = scene.collect("run_1", 1_000);
-    assert!(why(&collected, "a-terabyte").contains("more than 1000"), "{:?}", collected.left_out);
+    let collected = scene.collect("run_1", 3 * BLOCK_BYTES);
+    assert!(why(&collected, "a-terabyte").contains("more than 12Ki"), "{:?}", collected.left_out);
     assert_eq!(names(&collected.files), ["fits", "small", "sparse"]);
     assert_eq!(collected.bytes, 1_000);
     let deep = vec!["d"; DEPTH_MAX].join("/");
     assert!(why(&collected, &deep).contains("folders deep"));
     // What was read and then is too much leaves nothing.
-    let collected = scene.collect("run_2", 999);
+    let collected = scene.collect("run_2", 2 * BLOCK_BYTES);
     assert_eq!(collected.files.len(), 2);
     assert!(collected.bytes < 1_000 && !scene.run("run_2").join(FOLDER).join("unfinished").exists());
+}
+
+#[test]
+fn many_small_files_count_for_what_they_take_of_the_disk() {
+    let scene = Scene::new();
+    for number in 0..100 {
+        fs::write(scene.out().join(number.to_string()), number.to_string()).unwrap();
+    }
+    fs::write(scene.out().join("empty"), "").unwrap();
+    let collected = scene.collect("run_1", 40 * BLOCK_BYTES);
+    assert_eq!(collected.files.iter().filter(|file| file.text("name") != Some("empty")).count(), 40);
+    let on_disk = collected.disk_bytes;
+    assert!(on_disk >= 41 * FILE_BYTES + 40 * 512 && collected.bytes < 100, "{on_disk}");
+    // What is there already takes nothing.
+    let again = scene.collect("run_2", 40 * BLOCK_BYTES);
+    assert_eq!(again.files.len(), 41);
+    let known = names(&collected.files);
+    let new = names(&again.files).into_iter().filter(|name| !known.contains(name)).count() as u64;
+    assert!(again.disk_bytes <= new * (BLOCK_BYTES + FILE_BYTES), "{} for {new}", again.disk_bytes);
 }
 
 #[test]

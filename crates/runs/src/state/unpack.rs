@@ -1,14 +1,16 @@
 //! From an archive to a folder. Nothing is made outside of it, whatever the archive says.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt as _;
 
 use rustix::fs::{
-    AtFlags, CWD, Mode, OFlags, Timespec, Timestamps, futimens, linkat, mkdirat, openat, openat2, symlinkat,
+    AtFlags, CWD, Mode, OFlags, Timespec, Timestamps, fstat, futimens, linkat, mkdirat, openat, openat2,
+    symlinkat,
 };
+use rustix::io::Errno;
 
 use super::archive::{About, Extent, MAGIC, Tag, bytes, number, read_name};
 use super::pack::Packed;
@@ -128,11 +130,40 @@ impl Unpacker<'_> {
 
     /// Gives a file one more name. The path of the first leads over folders that were made here, and over no link.
     fn link(&self, name: &CString, path: &[u8]) -> io::Result<()> {
-        let path = CString::new(path).map_err(|_| damaged("it has a path with a NUL"))?;
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let held = openat2(self.root, path.as_c_str(), flags, Mode::empty(), BENEATH)?;
+        let held = reach(self.root, path)?;
         let itself = crate::tree::held_path(held.as_fd());
         Ok(linkat(CWD, itself.as_str(), self.here(), name.as_c_str(), AtFlags::SYMLINK_FOLLOW)?)
+    }
+}
+
+/// What stands under a path beneath a folder, over no link. Name by name: a path may be longer than the system takes at once.
+fn reach(root: &OwnedFd, path: &[u8]) -> io::Result<OwnedFd> {
+    let mut here: Option<OwnedFd> = None;
+    for name in path.split(|byte| *byte == b'/') {
+        if !is_single_name(name) {
+            return Err(damaged("it has a path that leads elsewhere"));
+        }
+        let name = CString::new(name).map_err(|_| damaged("it has a path with a NUL"))?;
+        here = Some(enter(here.as_ref().unwrap_or(root).as_fd(), &name)?);
+    }
+    here.ok_or_else(|| damaged("it has no path where there has to be one"))
+}
+
+/// What stands under a name in a folder, also where the folder has its own mode already and lets nobody in.
+fn enter(folder: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
+    let open = || {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        openat2(folder, name, flags, Mode::empty(), BENEATH)
+    };
+    match open() {
+        Err(Errno::ACCESS) => {
+            let mode = fstat(folder)?.st_mode & 0o777;
+            set_mode(folder, mode | 0o100)?;
+            let opened = open();
+            set_mode(folder, mode)?;
+            Ok(opened?)
+        }
+        opened => Ok(opened?),
     }
 }
 
