@@ -1,11 +1,15 @@
 //! Where a file goes.
 
+use std::borrow::Cow;
+use std::collections::hash_map::RandomState;
 use std::ffi::CString;
 use std::fs::File;
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use ringfence_types::Digest;
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, mkdirat, open, openat2, renameat, unlinkat};
 use rustix::io::Errno;
 
@@ -15,8 +19,15 @@ use crate::failure::Failure;
 const BENEATH: ResolveFlags =
     ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
 
-/// What the name of a file that is not whole ends with.
+/// What the name of a file that is not whole ends with. The rest of it is ours, and short: whose name it will have may be as
+/// long as names can be.
 const UNFINISHED: &str = ".unfinished";
+
+/// Bytes of the longest name that a folder takes.
+const NAME_BYTES_MAX: usize = 255;
+
+/// Digits of a digest that tell names apart which begin alike.
+const DIGITS: usize = 32;
 
 /// Where a file goes.
 pub enum Target {
@@ -80,6 +91,7 @@ fn beneath(folder: OwnedFd, name: &str) -> io::Result<Arriving> {
     let last = parts.pop().unwrap_or_default();
     let mut here = folder;
     for part in parts {
+        let part = &*short(part);
         match mkdirat(&here, part, Mode::RWXU | Mode::RGRP | Mode::XGRP | Mode::ROTH | Mode::XOTH) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(error) => return Err(error.into()),
@@ -87,7 +99,26 @@ fn beneath(folder: OwnedFd, name: &str) -> io::Result<Arriving> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         here = openat2(&here, part, flags, Mode::empty(), BENEATH)?;
     }
-    Arriving::create(here, last.as_bytes())
+    Arriving::create(here, short(last).as_bytes())
+}
+
+/// A name that a folder takes: where what is escaped in it has made it too long, its begin and a part of its digest. A
+/// backslash stands before that as before nothing else in such names, so that no other name comes to the same.
+fn short(name: &str) -> Cow<'_, str> {
+    if name.len() <= NAME_BYTES_MAX {
+        return Cow::Borrowed(name);
+    }
+    let digest = Digest::of(name.as_bytes()).to_string();
+    let rest = format!("\\~{}", &digest[..DIGITS]);
+    let begin = &name[..name.floor_char_boundary(NAME_BYTES_MAX - rest.len())];
+    Cow::Owned(format!("{}{rest}", begin.trim_end_matches('\\')))
+}
+
+/// A name that nobody else gives, for a file that is not whole.
+fn unfinished() -> String {
+    // Its keys are random, and others each time.
+    let random = RandomState::new().build_hasher().finish();
+    format!(".{random:016x}{UNFINISHED}")
 }
 
 // === impl Folder ===
@@ -113,10 +144,11 @@ impl Folder {
 impl Arriving {
     fn create(folder: OwnedFd, name: &[u8]) -> io::Result<Self> {
         let name = CString::new(name).map_err(io::Error::other)?;
-        let unfinished =
-            CString::new([name.to_bytes(), UNFINISHED.as_bytes()].concat()).map_err(io::Error::other)?;
-        // What an earlier one left, whatever it is, is not written through.
-        let _ = unlinkat(&folder, unfinished.as_c_str(), AtFlags::empty());
+        if name.as_bytes().len() > NAME_BYTES_MAX {
+            return Err(Errno::NAMETOOLONG.into());
+        }
+        let unfinished = CString::new(unfinished()).map_err(io::Error::other)?;
+        // Made here or nowhere: what stands there already is not written through.
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH;
         let file = openat2(&folder, unfinished.as_c_str(), flags, mode, BENEATH)?;
@@ -180,5 +212,35 @@ mod tests {
         drop(folder.file("given-up").unwrap().open().unwrap());
         let left = std::fs::read_dir(&into).unwrap().map(|entry| entry.unwrap().file_name());
         assert!(left.map(|name| name.to_string_lossy().into_owned()).all(|name| !name.contains("given-up")));
+    }
+
+    #[test]
+    fn names_as_long_as_a_folder_takes_arrive_and_longer_ones_cut_and_apart() {
+        let scene = tempfile::tempdir().unwrap();
+        let folder = Folder::open(scene.path()).unwrap();
+        let escaped = "\\u{202e}".repeat(60);
+        let long = [
+            "n".repeat(245),
+            "n".repeat(255),
+            format!("{escaped}a"),
+            format!("{escaped}b"),
+            format!("{}/{}", "\\\\".repeat(150), "ü".repeat(200)),
+        ];
+        for name in &long {
+            let mut arriving = folder.file(name).unwrap().open().unwrap();
+            arriving.file().write_all(name.as_bytes()).unwrap();
+            arriving.finish().unwrap();
+        }
+        let content = |name: &str| std::fs::read_to_string(scene.path().join(name)).unwrap();
+        for name in &long {
+            let parts: Vec<_> = name.split('/').map(short).collect();
+            assert!(parts.iter().all(|part| part.len() <= NAME_BYTES_MAX), "{parts:?}");
+            assert_eq!(content(&parts.join("/")), *name);
+        }
+        assert!(short(&long[2]).starts_with("\\u{202e}\\u{202e}") && short(&long[2]).contains("\\~"));
+        assert_eq!(std::fs::read_dir(scene.path()).unwrap().count(), 5, "nothing unfinished is left");
+        // What a person names has its own name or none.
+        assert!(Target::Named(scene.path().join("n".repeat(256))).open().is_err());
+        assert_eq!(std::fs::read_dir(scene.path()).unwrap().count(), 5);
     }
 }
