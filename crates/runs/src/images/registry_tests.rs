@@ -21,7 +21,7 @@ use crate::limits::IMAGE_DOCUMENT_BYTES_MAX;
 use crate::sparing::Floor;
 
 /// Nothing takes so long unless it hangs.
-const HANGS: Duration = Duration::from_secs(60);
+const HANGS: Duration = Duration::from_mins(1);
 
 #[derive(Clone)]
 enum Answer {
