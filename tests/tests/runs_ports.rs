@@ -102,14 +102,94 @@ async fn any_port_that_is_held_is_reached_and_any_other_is_refused_on_the_record
     let cleared = audit::at_least(&node, "intent", 2).await;
     let address = address.to_string();
     assert_eq!(places(&cleared), [(address.clone(), held.into()), ("db.example".to_owned(), 5_432)]);
-    let mut refused = places(&audit::at_least(&node, "refusal", 3).await);
+    let mut refused = places(&audit::at_least(&node, "refusal", 4).await);
     refused.sort();
-    let mut expected =
-        [(address, other.into()), ("198.51.100.7".to_owned(), 22), ("db.example".to_owned(), 5_433)];
+    let mut expected = [
+        (address.clone(), other.into()),
+        // What is held is TCP.
+        (address, held.into()),
+        ("198.51.100.7".to_owned(), 22),
+        ("db.example".to_owned(), 5_433),
+    ];
     expected.sort();
     assert_eq!(refused, expected);
     let outcomes = audit::at_least(&node, "outcome", 2).await;
     let statuses: Vec<_> = outcomes.iter().filter_map(|entry| entry["status"].as_str()).collect();
     assert_eq!(statuses, ["completed", "not_sent"], "{outcomes:?}");
+    audit::verify(&node).await;
+}
+
+/// Sends UDP to each, again and again, and says what became of it.
+const DATAGRAMS: &str = r"
+import socket
+def send(host, port, times):
+    said = set()
+    for _ in range(times):
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(family, kind) as s:
+            s.settimeout(10); s.connect(address)
+            try: s.send(b'x' * 1200); said.add(s.recv(9))
+            except OSError as error: said.add(type(error).__name__)
+    print(*said)
+
+send('held.example', 443, 40)
+send('198.51.100.7', 9999, 1)
+send('2001:db8::7', 443, 1)
+send('2001:db8::7', 9999, 1)
+send('127.0.0.1', 9999, 1)
+";
+
+#[tokio::test]
+async fn udp_is_refused_at_once_on_the_record_and_counted() {
+    let files = tempfile::tempdir().unwrap();
+    std::fs::write(files.path().join("agent.py"), DATAGRAMS).unwrap();
+    let config = format!(
+        "organization: acme
+workspaces:
+  lab:
+    environment: test
+    agents:
+      assistant:
+        egress: ['held.example:443', '198.51.100.7:9999']
+        run: {{ command: [python3, agent.py], files: '{}' }}
+    policy: [policy.yaml]
+",
+        files.path().display()
+    );
+    let policy = "rules:\n  - { name: everything, match: {}, decision: ALLOW }\n".to_owned();
+    let config = Config { files: vec![("ringfence.yaml", config), ("policy.yaml", policy)] };
+    let node = Node::start(&config).await;
+    let said = node.cli(&["run", "assistant", "-w", "lab"]).await.expect(0);
+    assert_eq!(said.stdout.lines().collect::<Vec<_>>(), ["ConnectionRefusedError"; 5], "{said:?}");
+
+    let counted = |entries: &[serde_json::Value]| {
+        let mut all = std::collections::BTreeMap::<(String, u64), u64>::new();
+        for entry in entries {
+            let place = (entry["host"].as_str().unwrap().to_owned(), entry["port"].as_u64().unwrap());
+            *all.entry(place).or_default() += entry["count"].as_u64().unwrap_or(1);
+        }
+        all
+    };
+    let expected = [
+        ("198.51.100.7", 9_999, 1),
+        ("2001:db8::7", 443, 1),
+        ("2001:db8::7", 9_999, 1),
+        ("held.example", 443, 40),
+    ]
+    .map(|(host, port, count)| ((host.to_owned(), port), count));
+    let mut refused = Vec::new();
+    // Those that repeat are counted, and written when they have stopped.
+    for _ in 0..600 {
+        refused = audit::at_least(&node, "refusal", 4).await;
+        if counted(&refused).values().sum::<u64>() >= 43 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert_eq!(counted(&refused).into_iter().collect::<Vec<_>>(), expected, "{refused:?}");
+    assert!(refused.iter().all(|entry| entry["code"] == "not_granted"), "{refused:?}");
+    assert!(
+        refused.iter().all(|entry| entry["reason"].as_str().is_some_and(|reason| reason.contains("UDP")))
+    );
     audit::verify(&node).await;
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use common::{Node, dana, limits, workspace};
 use ringfence_kernel::{EgressGrants, Harbour as _, Mint, Minted, RunSockets};
 use ringfence_sandbox::{
-    Child, Command, Network, Root, Spawner, SpawnerProgram, become_spawner_if_asked, start_spawner,
+    Child, Command, Network, Root, Sockets, Spawner, SpawnerProgram, become_spawner_if_asked, start_spawner,
 };
 use ringfence_types::AgentName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -58,10 +58,8 @@ async fn says(node: &Node, spawner: &Spawner, script: &str) -> String {
     let command =
         Command::new("/bin/sh").argument("-c").argument(script).root(root).network(Network::Gateway);
     let mut child = spawner.spawn(&command).await.unwrap();
-    let sockets = child.take_sockets().unwrap();
-    let mooring = node
-        .gateway
-        .attach(Arc::clone(&run), RunSockets { tcp: sockets.tcp, udp: sockets.udp, rest: sockets.rest });
+    let Sockets { tcp, udp, rest, unseen } = child.take_sockets().unwrap();
+    let mooring = node.gateway.attach(Arc::clone(&run), RunSockets { tcp, udp, rest, unseen });
     let Child { mut process, stdin, mut stdout, stderr, .. } = child;
     drop(stdin);
     let mut said = String::new();

@@ -1,6 +1,7 @@
 //! What a run's sandbox has of the world: sockets, which are handed to whoever answers on them.
 
 use std::net::{TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use crate::Run;
@@ -16,6 +17,9 @@ pub struct RunSockets {
     /// Gets the connections to every other port, each with the port that was dialled as its own; `None` where the machine
     /// cannot catch them.
     pub rest: Option<TcpListener>,
+    /// Gets messages of the kernel's log of packets (nfnetlink_log) about those that it refused inside; `None` where it
+    /// tells of none.
+    pub unseen: Option<OwnedFd>,
 }
 
 /// Whoever answers the sockets of runs. `runs` brings them; the gateway answers: neither knows the other.

@@ -318,7 +318,7 @@ impl End {
 }
 
 fn run_sockets(sockets: Sockets) -> RunSockets {
-    RunSockets { tcp: sockets.tcp, udp: sockets.udp, rest: sockets.rest }
+    RunSockets { tcp: sockets.tcp, udp: sockets.udp, rest: sockets.rest, unseen: sockets.unseen }
 }
 
 /// The driver, the image and the layers as they stand in the log.

@@ -67,6 +67,18 @@ pub const UDP_PORTS: [u16; 1] = [53];
 /// The port at which the socket listens that all other TCP is caught by: one that no program inside may take.
 pub const CATCH_PORT: u16 = 1;
 
+/// The kernel's log of packets that [`crate::Sockets::unseen`] hears, in each network of its own.
+pub const UNSEEN_GROUP: u16 = 1;
+
+/// Bytes of one such packet that are told: the heads, those of IPv6 that lie between included.
+pub const UNSEEN_BYTES: u32 = 128;
+
+/// Packets a second that are told, and at once; more are refused all the same.
+pub const UNSEEN_PER_SECOND: u32 = 100;
+
+/// Bytes of one message about them: a packet and what the kernel says of it.
+pub const UNSEEN_MESSAGE_BYTES: u32 = 512;
+
 /// Connections that wait to be accepted at one of [`crate::Sockets`].
 pub const BACKLOG: i32 = 1_024;
 
@@ -130,6 +142,30 @@ pub const RUNTIME_STATE_BYTES: u64 = 32 * 1_024 * 1_024;
 
 /// How often a home is looked at that is a folder on the disk.
 pub const HOME_LOOK: Duration = Duration::from_secs(1);
+
+/// How often the free room of that disk is looked at, which takes no time.
+pub const HOME_GLANCE: Duration = Duration::from_millis(100);
+
+/// Bytes of that disk that no home takes: below, its program ends, whoever took the others.
+pub const HOME_LEFT_BYTES: u64 = 64 * 1_024 * 1_024;
+
+/// How long the spawner, which others wait for, removes one home.
+pub const HOME_REMOVAL: Duration = Duration::from_secs(1);
+
+/// How long the first process of a program does that, which nobody else waits for.
+pub const HOME_OWN_REMOVAL: Duration = Duration::from_mins(10);
+
+/// Folders in folders of such a home.
+pub const HOME_FOLDERS_DEEP: usize = 128;
+
+/// Descriptors of all threads below a home's program that are looked at; more are as good as hidden.
+pub const HOME_DESCRIPTORS_MAX: usize = 200_000;
+
+/// Times that the processes are listed in one look, until none is new.
+pub const HOME_ROUNDS: usize = 8;
+
+/// Looks in a row after which what processes hold unseen ends them.
+pub const HOME_UNSEEN: u32 = 3;
 
 /// Files and folders in such a home.
 pub const HOME_FILES_MAX: u64 = 100_000;

@@ -1,6 +1,7 @@
 //! What a child can reach.
 
 use std::net::{TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
 
 /// What a child can reach.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +33,10 @@ pub struct Sockets {
     /// What catches TCP to every other port at which nobody inside listens, loopback excepted: the port that was dialled
     /// is the local one of each connection. `None` where the layer [`crate::LayerName::TransparentProxy`] is missing.
     pub rest: Option<TcpListener>,
+    /// Where the kernel tells of packets that are neither TCP nor a question about a name nor for anybody inside, which
+    /// it refuses: messages of nfnetlink_log with the heads of the packets, up to [`crate::limits::UNSEEN_PER_SECOND`].
+    /// `None` where it tells of none, which then stands in the text of the layer [`crate::LayerName::TransparentProxy`].
+    pub unseen: Option<OwnedFd>,
 }
 
 // === impl Network ===

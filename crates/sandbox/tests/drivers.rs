@@ -292,7 +292,103 @@ async fn without_namespaces_a_home_that_grows_too_large_ends_its_program() {
     assert!(eventually(|| child.stderr.tail().contains("its home holds more than 8388608 bytes")));
 }
 
+/// What a program in a home of 16 MiB does with 48 MiB, until it is ended; and what it is told then.
+async fn is_ended(script: &str) -> String {
+    let script = format!(
+        "import os, mmap, socket, time, sys\n\
+         os.chdir(os.environ['HOME'])\n\
+         def fill(fd):\n\
+         \x20   for _ in range(8): os.write(fd, bytes(1 << 20))\n\
+         \x20   return fd\n\
+         def new(name): return fill(os.open(name, os.O_CREAT | os.O_RDWR))\n\
+         {script}\n\
+         print('full', flush=True)\n\
+         time.sleep(20); print('still alive', flush=True)"
+    );
+    let limits = Limits { home_bytes: 16 << 20, ..Limits::default() };
+    let spawner = spawner(&[]);
+    let driver = spawner.driver(DriverName::Restricted).await.unwrap();
+    let mut child = begin(&*driver, python(&script).limits(limits), Root::system()).await.unwrap();
+    let said = said(&mut child).await;
+    assert_eq!(child.process.exited().await, ExitStatus::Killed, "{said}{}", child.stderr.tail());
+    assert!(!said.contains("alive"), "{said}");
+    assert!(eventually(|| child.stderr.tail().contains("it is ended")));
+    child.stderr.tail()
+}
+
+const TOO_MUCH: &str = "its home holds more than 16777216 bytes";
+
+#[tokio::test]
+async fn without_namespaces_files_that_have_lost_their_names_count_while_they_are_open() {
+    let open = "held = []\nfor i in range(6): held.append(new('x')); os.unlink('x')";
+    let said = is_ended(open).await;
+    assert!(said.contains(TOO_MUCH), "{said}");
+    let unnamed = "held = [fill(os.open('.', os.O_TMPFILE | os.O_RDWR)) for _ in range(6)]";
+    let said = is_ended(unnamed).await;
+    assert!(said.contains(TOO_MUCH), "{said}");
+    // Each of its processes holds less than it may.
+    let children = "for i in range(6):\n\
+                    \x20   if os.fork() == 0: fd = new('x%d' % i); os.unlink('x%d' % i); time.sleep(30); os._exit(0)";
+    let said = is_ended(children).await;
+    assert!(said.contains(TOO_MUCH), "{said}");
+}
+
+#[tokio::test]
+async fn without_namespaces_paths_that_are_too_long_to_be_named_hide_nothing() {
+    let deep =
+        "for _ in range(30): os.mkdir('n' * 200); os.chdir('n' * 200)\nfor i in range(6): new('x%d' % i)";
+    let said = is_ended(deep).await;
+    assert!(said.contains(TOO_MUCH), "{said}");
+    let deeper = "for _ in range(3000): os.mkdir('n'); os.chdir('n')";
+    let said = is_ended(deeper).await;
+    assert!(said.contains("more than 128 deep"), "{said}");
+}
+
+#[tokio::test]
+async fn without_namespaces_a_folder_that_cannot_be_looked_into_hides_nothing() {
+    // Root can look into it, and counts.
+    let why =
+        if rustix::process::geteuid().is_root() { TOO_MUCH } else { "folders that cannot be looked into" };
+    let said = is_ended("os.mkdir('d', 0o300)\nfor i in range(6): new('d/x%d' % i)").await;
+    assert!(said.contains(why), "{said}");
+}
+
+#[tokio::test]
+async fn without_namespaces_what_is_mapped_alone_or_on_its_way_hides_nothing() {
+    let mapped = "held = []\n\
+                  for i in range(6):\n\
+                  \x20   fd = new('x'); os.unlink('x'); held.append(mmap.mmap(fd, 1 << 20, trackfd=False) if sys.version_info >= (3, 13) else None)\n\
+                  \x20   os.close(fd) if held[-1] else None";
+    let said = is_ended(mapped).await;
+    assert!(said.contains("cannot be looked at") || said.contains(TOO_MUCH), "{said}");
+    let sent = "a, b = socket.socketpair()\n\
+                for i in range(6): fd = new('x'); os.unlink('x'); socket.send_fds(a, [b'x'], [fd]); os.close(fd)";
+    let said = is_ended(sent).await;
+    assert!(said.contains("cannot be looked at"), "{said}");
+}
+
+#[tokio::test]
+async fn without_namespaces_what_takes_nothing_of_the_disk_is_not_ended() {
+    // Memory without a name, a file that has lost its name, and a home of some depth: each as many programs have it.
+    let script = "import os, time\n\
+                  os.chdir(os.environ['HOME'])\n\
+                  memory = os.memfd_create('m'); os.write(memory, bytes(24 << 20))\n\
+                  fd = os.open('x', os.O_CREAT | os.O_RDWR); os.write(fd, bytes(4 << 20)); os.unlink('x')\n\
+                  for _ in range(40): os.mkdir('d'); os.chdir('d')\n\
+                  for _ in range(300):\n\
+                  \x20   pid = os.fork()\n\
+                  \x20   if pid == 0: os._exit(0)\n\
+                  \x20   os.waitpid(pid, 0); time.sleep(0.01)\n\
+                  time.sleep(2); print('done')";
+    let limits = Limits { home_bytes: 16 << 20, ..Limits::default() };
+    let spawner = spawner(&[]);
+    let driver = spawner.driver(DriverName::Restricted).await.unwrap();
+    let mut child = begin(&*driver, python(script).limits(limits), Root::system()).await.unwrap();
+    assert_eq!(said(&mut child).await, "done\n", "{}", child.stderr.tail());
+    assert_eq!(child.process.exited().await, ExitStatus::Exited(0));
+}
+
 #[test]
 fn all_of_this_holds_for_an_ordinary_user_too() {
-    common::as_nobody(12);
+    common::as_nobody(17);
 }

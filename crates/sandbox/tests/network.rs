@@ -149,6 +149,86 @@ async fn a_port_that_is_used_again_at_once_is_caught_again() {
     assert_eq!(served.await.unwrap(), [9_000; 3]);
 }
 
+/// Where a packet was to, by a message of the kernel's: what is told of it last begins with the head of IP.
+fn to(message: &[u8]) -> (IpAddr, u16) {
+    let mut rest = &message[20..];
+    loop {
+        let (length, kind) = (usize::from(u16::from_ne_bytes([rest[0], rest[1]])), rest[2]);
+        if kind == 9 {
+            let head = &rest[4..length];
+            let is_v4 = head[0] >> 4 == 4;
+            let address = if is_v4 {
+                IpAddr::from(<[u8; 4]>::try_from(&head[16..20]).unwrap())
+            } else {
+                IpAddr::from(<[u8; 16]>::try_from(&head[24..40]).unwrap())
+            };
+            let udp = if is_v4 { 20 } else { 40 };
+            return (address, u16::from_be_bytes([head[udp + 2], head[udp + 3]]));
+        }
+        rest = &rest[length.next_multiple_of(4)..];
+    }
+}
+
+/// Everything that the kernel has told.
+fn heard(unseen: &std::os::fd::OwnedFd) -> Vec<(IpAddr, u16)> {
+    let mut buffer = [0; 4_096];
+    let mut all = Vec::new();
+    while let Ok((length, _)) = rustix::net::recv(unseen, &mut buffer, rustix::net::RecvFlags::DONTWAIT) {
+        all.push(to(&buffer[..length]));
+    }
+    all
+}
+
+/// Sends datagrams to the addresses that are its arguments and says what became of each.
+const SENDS: &str = "import socket
+def send(host, port):
+    s = socket.socket(socket.AF_INET6 if ':' in host else socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(10)
+    try: s.connect((host, port)); s.send(b'x' * 900); print(s.recv(9).decode())
+    except OSError as e: print(e.strerror)
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn datagrams_that_nobody_takes_are_refused_at_once_and_told() {
+    let spawner = spawner(&[]);
+    let script = format!(
+        "{SENDS}\
+         own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); own.bind(('0.0.0.0', 7000))\n\
+         for host, port in [('93.184.216.34', 443), ('2001:db8::7', 9999), ('127.0.0.1', 9998), ('::1', 9997)]: send(host, port)\n\
+         a = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); a.sendto(b'to itself', ('10.9.8.7', 7000)); print(own.recv(9).decode())\n\
+         q = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); q.sendto(b'question', ('8.8.8.8', 53)); print(q.recv(9).decode())"
+    );
+    let command = python(&script).network(Network::Gateway).require(LayerName::TransparentProxy);
+    let mut child = spawner.spawn(&command).await.unwrap();
+    let sockets = child.take_sockets().unwrap();
+    let unseen = sockets.unseen.unwrap();
+    let answered = tokio::task::spawn_blocking(move || answer_one(&sockets.udp[0].1));
+    let refused = "Connection refused";
+    let (said, status) = said(child).await;
+    assert_eq!(said.lines().collect::<Vec<_>>(), [refused, refused, refused, refused, "to itself", "answer"]);
+    assert_eq!(status, ExitStatus::Exited(0));
+    answered.await.unwrap();
+    let expected: [(IpAddr, u16); 2] =
+        [("93.184.216.34".parse().unwrap(), 443), ("2001:db8::7".parse().unwrap(), 9_999)];
+    // Not what is its own, nor names.
+    assert_eq!(heard(&unseen), expected);
+}
+
+#[tokio::test]
+async fn a_flood_of_datagrams_is_refused_whole_and_told_in_part() {
+    let spawner = spawner(&[]);
+    let script = "import socket\n\
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
+        for i in range(20000):\n\
+        \x20 try: s.sendto(b'x', ('192.0.2.1', 443))\n\
+        \x20 except OSError: pass";
+    let mut child = spawner.spawn(&python(script).network(Network::Gateway)).await.unwrap();
+    let unseen = child.take_sockets().unwrap().unseen.unwrap();
+    assert_eq!(said(child).await.1, ExitStatus::Exited(0));
+    let told = heard(&unseen).len();
+    // As many as there may be at once; a slow machine takes some seconds for all.
+    assert!((50..10_000).contains(&told), "{told}");
+}
+
 /// Receives a datagram and answers it. The kernel wants to say to which address it was sent: here is no room for
 /// that, and it says that it had no room.
 fn answer_one(socket: &UdpSocket) -> IpAddr {
@@ -287,5 +367,5 @@ async fn names_are_looked_up_and_addresses_listed_without_rights_over_the_networ
 
 #[test]
 fn all_of_this_holds_for_an_ordinary_user_too() {
-    common::as_nobody(11);
+    common::as_nobody(13);
 }

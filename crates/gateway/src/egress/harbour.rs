@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 
 use super::berth::Berth;
 use super::tls::authority::{Authority, AuthorityError};
-use super::{connect, dns};
+use super::{connect, dns, unseen};
 use crate::Gateway;
 use crate::gate::Gate;
 
@@ -77,6 +77,14 @@ pub(crate) fn moor(berth: &Arc<Berth>, sockets: RunSockets) {
             }
             Err(error) => tracing::error!(%error, port, "a sandbox's socket cannot be used"),
         }
+    }
+    if let Some(socket) = sockets.unseen {
+        let berth = Arc::clone(berth);
+        tokio::spawn(async move {
+            if let Err(error) = unseen::hear(berth, socket).await {
+                tracing::error!(%error, "what a sandbox sends besides TCP cannot be put on record");
+            }
+        });
     }
     for (port, socket) in sockets.udp {
         let berth = Arc::clone(berth);

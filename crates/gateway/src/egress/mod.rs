@@ -11,6 +11,7 @@
 //!               │    ──▶ :3128  proxy ───▶ one of these
 //!               │    ──▶ :53    dns
 //!               └──▶ gateway:80 ─────────▶ as the agents' listener, without a token
+//!        ──▶ no TCP and no name ────▶ refused inside by the kernel, which tells `unseen`
 //! ```
 //!
 //! What is dialled outside is what this node resolves itself ([`resolve`]). Reading order: [`harbour`], [`berth`],
@@ -32,6 +33,7 @@ mod resolve;
 mod sniff;
 mod tls;
 mod tunnel;
+mod unseen;
 mod web;
 
 #[cfg(test)]

@@ -10,10 +10,12 @@ use rustix::time::Timespec;
 
 use super::container::Container;
 use super::home::Watched;
+use super::restricted::Cage;
 use super::{Descriptors, END_SIGNAL, PASS_SIGNAL, Prepared, Setup, container, descendants, execute};
 use crate::layer::Layer;
-use crate::limits::HOLD_TIMEOUT;
+use crate::limits::{HOLD_TIMEOUT, HOME_OWN_REMOVAL};
 use crate::oci::Kind;
+use crate::server::empty::empty_home;
 use crate::status::ExitStatus;
 use crate::system::{Namespaces, Received, next_signal};
 use crate::wire::{Failure, Report, Step, receive, send_or_without, send_surely};
@@ -46,7 +48,10 @@ fn run_program(setup: &Setup<'_>, descriptors: Descriptors, prepared: Prepared) 
         if cage.is_some() {
             let errors = descriptors.error.try_clone();
             let errors = errors.map_err(|error| Failure::setup("copying the pipes", &error))?;
-            watched = Some(Watched::new(setup.home, setup.order.limits.home_bytes, errors));
+            let bytes = setup.order.limits.home_bytes;
+            let user = cage.as_ref().and_then(Cage::user);
+            let looked = Watched::new(setup.home, bytes, user, errors);
+            watched = Some(looked.map_err(|error| Failure::setup("looking at the home", &error))?);
         }
         let program = match container {
             Some(container) => container::start(&container, descriptors)?,
@@ -64,9 +69,14 @@ fn run_program(setup: &Setup<'_>, descriptors: Descriptors, prepared: Prepared) 
             return 1;
         }
     };
+    let is_watched = watched.is_some();
     let status = await_end(program, alone, kernel, watched);
     if alone {
         descendants::end_all();
+    }
+    if is_watched {
+        // Here, where it takes the time of nobody else, however much there is. What stays is left to the spawner.
+        let _ = empty_home(setup.home, HOME_OWN_REMOVAL);
     }
     tell(&report, &Report::Exited(status));
     0

@@ -25,6 +25,7 @@ mod restricted;
 mod routes;
 mod seccomp;
 mod tree;
+mod unseen;
 mod waiting;
 
 use std::fs::File;

@@ -37,6 +37,11 @@ impl Netlink {
         Ok(Self(socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol)?))
     }
 
+    /// The way itself, to be listened on.
+    pub(super) fn into_socket(self) -> OwnedFd {
+        self.0
+    }
+
     /// Sends messages, one of which is to be acknowledged, and reads what the kernel answers, which it has ready when the
     /// sending returns.
     ///

@@ -9,6 +9,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, ipproto, listen,
 use super::catch;
 use super::found::Found;
 use super::routes::{self, Family};
+use super::unseen;
 use crate::layer::LayerName;
 use crate::limits::{BACKLOG, CATCH_PORT, TCP_PORTS, UDP_PORTS};
 use crate::network::Network;
@@ -16,7 +17,8 @@ use crate::system::{Namespaces, switch_on};
 use crate::wire::Failure;
 
 /// Sets up the network that was ordered; the sockets to hand out, in the order of [`TCP_PORTS`] and [`UDP_PORTS`],
-/// then what catches the rest, if something does.
+/// then what catches the rest, if something does, and what hears
+/// of other packets, if something does.
 ///
 /// # Errors
 /// When it cannot be: a child that must not reach the machine's network is not started with it.
@@ -53,17 +55,25 @@ pub(super) fn prepare(
         },
     );
     match catch_rest(families) {
-        Ok(socket) => {
+        Ok((socket, unseen)) => {
             sockets.push(socket);
-            found.in_force(LayerName::TransparentProxy, "every TCP port of every address but loopback");
+            let what = "every TCP port of every address but loopback";
+            let others = match unseen {
+                Ok(unseen) => {
+                    sockets.push(unseen);
+                    "refused packets of other protocols are on record".to_owned()
+                }
+                Err(error) => format!("other protocols are refused unseen: {error}"),
+            };
+            found.in_force(LayerName::TransparentProxy, format!("{what}; {others}"));
         }
         Err(error) => found.missing(LayerName::TransparentProxy, format!("catching other ports: {error}")),
     }
     Ok(sockets)
 }
 
-/// The socket that catches TCP to every other port.
-fn catch_rest(family: Family) -> io::Result<OwnedFd> {
+/// The socket that catches TCP to every other port, and the one that hears of other packets, or why there is none.
+fn catch_rest(family: Family) -> io::Result<(OwnedFd, io::Result<OwnedFd>)> {
     let socket = unbound(family, SocketType::STREAM)?;
     // Before it is bound: to have connections that are to other addresses and ports than its own.
     match family {
@@ -72,8 +82,11 @@ fn catch_rest(family: Family) -> io::Result<OwnedFd> {
     }
     bind_to(&socket, family, CATCH_PORT)?;
     listen(&socket, BACKLOG)?;
-    catch::all_ports()?;
-    Ok(socket)
+    let unseen = unseen::listen().and_then(|unseen| catch::all_ports(true).map(|()| unseen));
+    if unseen.is_err() {
+        catch::all_ports(false)?;
+    }
+    Ok((socket, unseen))
 }
 
 fn listen_all(family: Family) -> io::Result<Vec<OwnedFd>> {

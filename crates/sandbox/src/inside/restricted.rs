@@ -84,6 +84,11 @@ pub(super) fn close(setup: &Setup<'_>, root: &Root, found: &mut Found) -> Result
 // === impl Cage ===
 
 impl Cage {
+    /// Whom the program is, where the node is root.
+    pub(super) fn user(&self) -> Option<u32> {
+        self.user
+    }
+
     /// Puts everything around this process, which becomes the program.
     pub(super) fn enter(self, setup: &Setup<'_>) -> io::Result<()> {
         let failed = |what: &str, why: String| io::Error::other(format!("{what}: {why}"));
@@ -311,7 +316,7 @@ fn say(cage: &Cage, found: &mut Found) {
     );
     found.missing(
         LayerName::PrivateHome,
-        "a folder of its own on the machine's disk, removed at the end: its size is looked at every second, and not bound",
+        "a folder of its own on the machine's disk, removed at the end: its size is looked at every second, and not bound by the kernel",
     );
     found.in_force(LayerName::ReadOnlyKernel, "by Landlock");
     found.in_force(LayerName::PrivateDevices, "by Landlock: null, zero, full, random and urandom alone");

@@ -175,24 +175,28 @@ fn name_handed(
     let listens = command.network == Network::Gateway;
     let catches = listens && layers.in_force(LayerName::TransparentProxy);
     let sockets = if listens { TCP_PORTS.len() + UDP_PORTS.len() + usize::from(catches) } else { 0 };
-    if handed.len() != sockets + command.volumes.len() {
+    let least = sockets + command.volumes.len();
+    // Of descriptors either all arrive or none, so that one more is the one that not every kernel gives.
+    let hears = catches && handed.len() == least + 1;
+    if handed.len() != least + usize::from(hears) {
         let why = "its sockets and volumes did not arrive; too many files are open, or programs of this user hold \
                    too many descriptors on their way";
         return Err(SpawnError::Setup(why.to_owned()));
     }
     let mut handed = handed.into_iter();
-    let sockets = listens.then(|| name_sockets(&mut handed, catches));
+    let sockets = listens.then(|| name_sockets(&mut handed, catches, hears));
     let volumes = command.volumes.iter().map(|volume| volume.target.clone()).zip(handed).collect();
     Ok((sockets, volumes))
 }
 
-fn name_sockets(handed: &mut impl Iterator<Item = OwnedFd>, catches: bool) -> Sockets {
+fn name_sockets(handed: &mut impl Iterator<Item = OwnedFd>, catches: bool, hears: bool) -> Sockets {
     let tcp =
         TCP_PORTS.into_iter().zip(handed.by_ref()).map(|(port, socket)| (port, socket.into())).collect();
     let udp =
         UDP_PORTS.into_iter().zip(handed.by_ref()).map(|(port, socket)| (port, socket.into())).collect();
     let rest = if catches { handed.next().map(Into::into) } else { None };
-    Sockets { tcp, udp, rest }
+    let unseen = if hears { handed.next() } else { None };
+    Sockets { tcp, udp, rest, unseen }
 }
 
 pub(super) async fn await_answer(

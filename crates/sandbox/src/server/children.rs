@@ -1,7 +1,6 @@
 //! The children of a spawner: watched until nothing of them is left.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
@@ -11,11 +10,12 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 use rustix::time::Timespec;
 
+use super::empty::empty_home;
 use super::measure;
 use super::watch::{Watch, Woken};
 use crate::cgroup::Cgroup;
 use crate::inside::{END_SIGNAL, PASS_SIGNAL};
-use crate::limits::{REPORT_BYTES_MAX, STOP_TIMEOUT};
+use crate::limits::{HOME_REMOVAL, REPORT_BYTES_MAX, STOP_TIMEOUT};
 use crate::stats::Stats;
 use crate::status::ExitStatus;
 use crate::system::send_signal_with;
@@ -277,7 +277,8 @@ impl Child {
         let _ =
             rustix::io::retry_on_intr(|| waitid(WaitId::PidFd(self.handle.as_fd()), WaitIdOptions::EXITED));
         if let Some(home) = self.home.take() {
-            let _ = fs::remove_dir_all(home);
+            // As a rule the first process has done so. What cannot be removed is left to the next spawner.
+            let _ = empty_home(&home, HOME_REMOVAL);
         }
     }
 

@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use rustix::rand::{GetRandomFlags, getrandom};
 
+use super::empty::empty_home;
+use crate::limits::HOME_REMOVAL;
+
 const PREFIX: &str = "ringfence-home-";
 const UNLOCKED_PREFIX: &str = "ringfence-new-";
 
@@ -51,7 +54,7 @@ impl Homes {
 
     /// Removes the folder; what cannot be removed is left to the next spawner.
     pub(crate) fn remove(&self) {
-        let _ = fs::remove_dir_all(&self.path);
+        let _ = empty_home(&self.path, HOME_REMOVAL);
     }
 }
 
@@ -67,7 +70,7 @@ fn remove_leftovers(temporary: &Path, user: u32) {
         let Some(folder) = named.then(|| open(&entry.path()).ok()).flatten() else { continue };
         let owned = folder.metadata().is_ok_and(|metadata| metadata.uid() == user);
         if owned && flock(&folder, FlockOperation::NonBlockingLockExclusive).is_ok() {
-            let _ = fs::remove_dir_all(entry.path());
+            let _ = empty_home(&entry.path(), HOME_REMOVAL);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The spawner: a small process with one thread that starts children, watches them and tells the node.
 
 mod children;
+pub(crate) mod empty;
 mod homes;
 mod launch;
 mod measure;

@@ -14,7 +14,7 @@ use crate::limits::{MESSAGE_BYTES_MAX, SHORTAGE_PAUSE, TCP_PORTS, UDP_PORTS, VOL
 
 /// Descriptors in one packet: a child's listening sockets and volumes on the way out; on the way in its standard input,
 /// output and error, which are fewer.
-const DESCRIPTORS_MAX: usize = TCP_PORTS.len() + UDP_PORTS.len() + 1 + VOLUMES_MAX;
+const DESCRIPTORS_MAX: usize = TCP_PORTS.len() + UDP_PORTS.len() + 2 + VOLUMES_MAX;
 
 /// One packet as it came.
 pub(crate) struct Packet {

@@ -8,3 +8,4 @@ mod proxying;
 mod requests;
 mod speed;
 mod support;
+mod unseen;

@@ -94,6 +94,7 @@ impl Quarters {
             tcp: sockets.tcp,
             udp: sockets.udp,
             rest: sockets.rest,
+            unseen: sockets.unseen,
         });
         residence.mooring = Some(harbour.attach(Arc::clone(&residence.run), sockets.unwrap_or_default()));
         let child = created.exec().await?;
