@@ -210,6 +210,49 @@ async fn a_run_whose_state_one_above_it_has_says_so_instead_of_waiting_for_ever(
 }
 
 #[tokio::test]
+async fn two_that_want_each_others_state_do_not_wait_for_one_another_for_ever() {
+    let signs = tempfile::tempdir().unwrap();
+    let script = |other: &str| {
+        format!(
+            "until test -e /signs/go; do sleep 0.05; done; curl -sS -H content-type:application/json -d {{\\\"agent\\\":\\\"{other}\\\"}} http://gateway/api/v1/runs; sleep 1000"
+        )
+    };
+    let (left, right) = (script("right"), script("left"));
+    let mut config = config(&[("left", "1Mi", &left), ("right", "1Mi", &right)]);
+    let text = &mut config.files[0].1;
+    for (name, other) in [("left", "right"), ("right", "left")] {
+        *text =
+            text.replace(&format!("      {name}:\n"), &format!("      {name}:\n        spawn: [{other}]\n"));
+    }
+    let mounts = format!("mounts: [{{ source: '{}', target: /signs }}], state:", signs.path().display());
+    *text = text.replace("state:", &mounts);
+    let node = Node::start(&config).await;
+    let both = [begin(&node, "left").await, begin(&node, "right").await];
+    for run in &both {
+        until(&node, run, "running").await;
+    }
+    std::fs::write(signs.path().join("go"), "").unwrap();
+    // Each has started one of the other agent: one waits, and the one that would have closed the circle has ended.
+    let children = eventually(EFFECT, "one of those that they started has ended", async || {
+        let runs = node.api("/api/v1/runs").await.json()["runs"].as_array().unwrap().clone();
+        let children: Vec<Value> = runs.into_iter().filter(|run| run["parent"].is_string()).collect();
+        (children.len() == 2 && children.iter().any(|run| run["state"] == "ended")).then_some(children)
+    })
+    .await;
+    let (ended, waits): (Vec<&Value>, Vec<&Value>) = children.iter().partition(|run| run["state"] == "ended");
+    assert_eq!((ended.len(), waits.len()), (1, 1), "{children:?}");
+    assert_eq!(ended[0]["ended_by"], "start");
+    let because = ended[0]["ended_because"].as_str().unwrap();
+    assert!(because.contains("they would wait for one another"), "{because}");
+    assert!(waits[0]["waits_for"].is_string(), "{}", waits[0]);
+    // When those above are stopped, nothing of it stays.
+    for run in &both {
+        node.cli(&["runs", "stop", run]).await.expect(0);
+        until(&node, run, "ended").await;
+    }
+}
+
+#[tokio::test]
 async fn an_earlier_version_is_the_newest_again_and_all_can_be_removed() {
     let node = Node::start(&config(&[("counter", "1Mi", COUNTER)])).await;
     for count in 1..=3 {
