@@ -2,6 +2,8 @@
 
 mod agents;
 mod chores;
+#[cfg(test)]
+mod past_tests;
 mod reload;
 mod start;
 mod watch;
