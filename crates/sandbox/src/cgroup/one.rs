@@ -25,6 +25,8 @@ pub(crate) struct Cgroup {
     unified: Option<PathBuf>,
     memory: Option<(PathBuf, Version)>,
     processes: Option<(PathBuf, Version)>,
+    /// The bound on processes once the program runs, where there may be more before.
+    processes_then: Option<u64>,
     freezer: Option<(PathBuf, Version)>,
     time: Option<(PathBuf, Version)>,
 }
@@ -57,8 +59,7 @@ impl Cgroup {
                 set(&folder, "memory.max", &value.to_string())?;
                 let _ = set(&folder, "memory.swap.max", "0");
             }
-            // The sandbox's first process counts as well.
-            (Controller::Processes, _) => set(&folder, "pids.max", &value.saturating_add(1).to_string())?,
+            (Controller::Processes, _) => set(&folder, "pids.max", &with_first(value))?,
             (Controller::Cpu, Version::Old) => {
                 // A new cgroup has this period already.
                 set(&folder, "cpu.cfs_quota_us", &share(value).to_string())?;
@@ -90,6 +91,19 @@ impl Cgroup {
 
     pub(super) fn account(&mut self, base: &Base, version: Version) {
         self.time = self.folder(base, version).ok().map(|folder| (folder, version));
+    }
+
+    /// Has fewer processes be allowed once the program runs: what starts it needs some itself, and has gone then.
+    pub(crate) const fn lowers_processes(&mut self, then: u64) {
+        self.processes_then = Some(then);
+    }
+
+    /// The program runs. Processes that are too many by now stay, and there are no more of them.
+    pub(crate) fn started(&self) {
+        if let (Some((folder, _)), Some(most)) = (&self.processes, self.processes_then) {
+            // It could be set before. One that has ended in the meantime has nothing that could be bounded.
+            let _ = set(folder, "pids.max", &with_first(most));
+        }
     }
 
     /// What the child's first process enters.
@@ -180,6 +194,11 @@ impl Cgroup {
         }
         Ok(folder)
     }
+}
+
+/// The sandbox's first process counts as well.
+fn with_first(processes: u64) -> String {
+    processes.saturating_add(1).to_string()
 }
 
 fn share(percent: u64) -> u64 {

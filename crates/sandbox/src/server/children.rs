@@ -258,6 +258,7 @@ impl Child {
                 }
                 Ok(Report::Started(layers)) => {
                     self.started = true;
+                    self.cgroup.started();
                     let notice = Notice::Spawned { id, pid, layers };
                     started = Some(Telling { notice, descriptors: said.descriptors });
                 }

@@ -250,20 +250,24 @@ impl Launcher {
         {
             return (Cgroup::default(), Vec::new());
         }
-        let processes = limits.processes.or(boxed.then_some(PROCESSES_DEFAULT));
-        // A runtime's own tasks are counted with those of its program.
-        let tasks = match &order.confinement {
-            Confinement::Container(runtime) => runtime.kind.tasks(),
-            Confinement::Local | Confinement::Restricted => 0,
+        let ordered = limits.processes.or(boxed.then_some(PROCESSES_DEFAULT));
+        // A runtime's own tasks are counted with those of its program, for as long as there are some.
+        let (tasks, stay) = match &order.confinement {
+            Confinement::Container(runtime) => (runtime.kind.tasks(), runtime.kind.is_kernel()),
+            Confinement::Local | Confinement::Restricted => (0, true),
         };
-        let processes = processes.map(|processes| processes.saturating_add(tasks));
-        let (cgroup, mut layers) = self.cgroups.make(limits, processes);
+        let processes = ordered.map(|processes| processes.saturating_add(tasks));
+        let (mut cgroup, mut layers) = self.cgroups.make(limits, processes);
+        if let Some(ordered) = ordered.filter(|_| !stay) {
+            cgroup.lowers_processes(ordered);
+        }
         let counted = layers.iter_mut().find(|layer| layer.name == LayerName::ProcessLimit);
         if let (Some(Layer { state, .. }), Some(processes)) = (counted, processes) {
             let bare = order.confinement == Confinement::Restricted;
             *state = self.counted_by_user(state, processes, namespaces, bare);
             if let (LayerState::InForce(how), 1..) = (state, tasks) {
-                *how = format!("{how}, {tasks} of them for the runtime");
+                let long = if stay { "" } else { " until the program runs" };
+                *how = format!("{how}, {tasks} of them for the runtime{long}");
             }
         }
         (cgroup, layers)
