@@ -22,7 +22,8 @@ workspaces:
 
 /// A run that began and ended here three hours ago, on the disk.
 async fn long_ago(options: &NodeOptions) -> RunId {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap() - Duration::from_hours(3);
+    let then = SystemTime::now().checked_sub(Duration::from_hours(3)).unwrap();
+    let since = then.duration_since(SystemTime::UNIX_EPOCH).unwrap();
     let start = Timestamp::from_micros(u64::try_from(since.as_micros()).unwrap());
     let compiled = crate::compile(load(&options.config).unwrap(), &[]).unwrap();
     prepare_folder(&options.data).unwrap();
