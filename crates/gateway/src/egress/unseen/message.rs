@@ -83,7 +83,7 @@ impl Packet {
     fn v4(head: &[u8]) -> Option<Self> {
         let to = IpAddr::V4(Ipv4Addr::from(bytes::<4>(head, 16)?));
         let protocol = *head.get(9)?;
-        let is_first = u16::from_be_bytes(bytes(head, 6)?) & 0x1fff == 0;
+        let is_first = u16::from_be_bytes(bytes(head, 6)?) << 3 == 0;
         let words = usize::from(head.first()? & 0xf);
         let transport = is_first.then(|| head.get(words * 4..)).flatten();
         Some(Self { to, protocol, port: port(protocol, transport) })
@@ -146,7 +146,7 @@ pub(in crate::egress) mod tests {
     }
 
     pub(in crate::egress) fn v4(protocol: u8, to: [u8; 4], port: u16) -> Vec<u8> {
-        let mut head = vec![0; 20];
+        let mut head = [0; 20];
         head[0] = 0x45;
         head[9] = protocol;
         head[16..20].copy_from_slice(&to);
@@ -154,7 +154,7 @@ pub(in crate::egress) mod tests {
     }
 
     pub(in crate::egress) fn v6(to: Ipv6Addr, first: u8, rest: &[u8]) -> Vec<u8> {
-        let mut head = vec![0; 40];
+        let mut head = [0; 40];
         head[0] = 0x60;
         head[6] = first;
         head[24..].copy_from_slice(&to.octets());

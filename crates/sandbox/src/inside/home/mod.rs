@@ -28,6 +28,8 @@ pub(super) struct Watched {
     home: PathBuf,
     folder: OwnedFd,
     bytes: u64,
+    /// Bytes of the disk that it leaves free.
+    least: u64,
     /// Whom the program is, where the node is root.
     user: Option<u32>,
     /// The program's standard error, to say why it ends.
@@ -71,7 +73,8 @@ impl Watched {
         let folder = named::open(rustix::fs::CWD, &home)?;
         let free = free_bytes(&folder)?;
         let errors = errors.into();
-        Ok(Self { home, folder, bytes, user, errors, looked: Instant::now(), free, unseen: 0 })
+        let (least, looked) = (HOME_LEFT_BYTES, Instant::now());
+        Ok(Self { home, folder, bytes, least, user, errors, looked, free, unseen: 0 })
     }
 
     /// Between two glances.
@@ -92,7 +95,7 @@ impl Watched {
                              of programs that nobody may look at"
                     .to_owned()
             }
-            Over::Disk => format!("the disk that its home is on has less than {HOME_LEFT_BYTES} bytes left"),
+            Over::Disk => format!("the disk that its home is on has less than {} bytes left", self.least),
         };
         // Nobody need read it.
         let _ = writeln!(self.errors, "ringfence: {why}; it is ended");
@@ -101,7 +104,7 @@ impl Watched {
 
     fn glance(&mut self) -> Result<(), Over> {
         let free = free_bytes(&self.folder).map_err(|_| Over::Unreadable)?;
-        if free < HOME_LEFT_BYTES {
+        if free < self.least {
             return Err(Over::Disk);
         }
         let has_fallen = self.free.saturating_sub(free) > self.bytes;
@@ -172,4 +175,24 @@ impl Left {
 fn free_bytes(folder: &OwnedFd) -> io::Result<u64> {
     let found = rustix::fs::fstatvfs(folder)?;
     Ok(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_is_short_ends_it_at_once_and_one_that_fills_fast_has_it_looked_at() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join("file"), vec![1; 300_000]).unwrap();
+        let (_read, write) = rustix::pipe::pipe().unwrap();
+        let mut watched = Watched::new(home.path(), 100_000, None, write).unwrap();
+        // Whatever others write meanwhile.
+        watched.free = 0;
+        assert_eq!(watched.glance(), Ok(()), "it is not time yet");
+        watched.least = u64::MAX;
+        assert_eq!(watched.glance(), Err(Over::Disk));
+        (watched.least, watched.free) = (0, u64::MAX);
+        assert_eq!(watched.glance(), Err(Over::Most));
+    }
 }
