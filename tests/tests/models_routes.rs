@@ -79,6 +79,8 @@ async fn a_cheaper_route_says_what_it_saved() {
     assert_eq!(asked(&first), "dear-mock", "{}", first.text);
     let second = say(&scene, "dear", "mock:tokens=10").await;
     assert_eq!((second.status, asked(&second).as_str()), (200, "small-mock"), "{}", second.text);
+    // An outcome is in the index a moment after its answer.
+    scene.settled().await;
     let entries = scene.node.cli(&["audit", "query", "--kind", "outcome", "--json"]).await.expect(0).lines();
     let saved: Vec<u64> =
         entries.iter().filter_map(|entry| entry["charge"]["saved_nanos"].as_u64()).collect();

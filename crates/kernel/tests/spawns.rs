@@ -10,9 +10,9 @@ use bytes::Bytes;
 use common::{Node, crash_copy, dana, dollars, json, model, open_at, proposal, server, start, workspace};
 use ringfence_json::Object;
 use ringfence_kernel::{
-    Account, Actor, Admission, Begin, BreakerSetup, Clock, Demand, EgressCall, EgressGrants, EgressProposal,
-    EgressProtocol, EndedBy, Grants, ModelCall, ModelProposal, Outcome, Phase, Run, RunStep,
-    RunView, Setup, SpawnCall, SpawnClearance, SpawnProposal, Suspend,
+    Account, Actor, Admission, Begin, Clock, Demand, EgressCall, EgressGrants, EgressProposal,
+    EgressProtocol, EndedBy, Grants, ModelCall, ModelProposal, Outcome, Phase, Run, RunStep, RunView, Setup,
+    SpawnCall, SpawnClearance, SpawnProposal, Suspend,
 };
 use ringfence_types::{
     AgentName, Budget, Code, ConversationName, Decision, HostName, ModelName, Refusal, RunId, Scope,

@@ -133,14 +133,8 @@ fn set_id_modes_do_not_come_back_and_neither_do_fifos_and_sockets() {
     fs::create_dir(&from).unwrap();
     fs::write(from.join("tool"), "x").unwrap();
     fs::set_permissions(from.join("tool"), fs::Permissions::from_mode(0o6755)).unwrap();
-    rustix::fs::mknodat(
-        rustix::fs::CWD,
-        from.join("fifo"),
-        rustix::fs::FileType::Fifo,
-        Mode::RUSR,
-        0,
-    )
-    .unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, from.join("fifo"), rustix::fs::FileType::Fifo, Mode::RUSR, 0)
+        .unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(from.join("socket")).unwrap();
     let left = Left { at: Timestamp::default(), run: None, why: "program".into(), from: None };
     let (_, packed) = scene.store.keep(scene.whose(), root(&from), 1 << 20, left).unwrap();
