@@ -89,6 +89,15 @@ pub(crate) const RUNS_LEFT_PERCENT: u64 = 90;
 /// Bytes of a file that an environment is made of.
 pub(crate) const LOCK_BYTES_MAX: u64 = 32 << 20;
 
+/// Packages of one environment whose code runs while it is built.
+pub(crate) const NAMED_MAX: usize = 64;
+
+/// Places where packages of these names are: words of a command.
+pub(crate) const PLACES_MAX: usize = 256;
+
+/// How long removing what a build left may take, before it is left to the next start.
+pub(crate) const REMOVAL: Duration = Duration::from_mins(2);
+
 /// Files, folders and links of one environment.
 pub(crate) const ENVIRONMENT_FILES_MAX: u64 = 400_000;
 
@@ -103,6 +112,9 @@ pub(crate) const BUILD_CPU_PERCENT: u32 = 100;
 
 /// Processes and threads of one build.
 pub(crate) const BUILD_PROCESSES: u64 = 512;
+
+/// How long it may take until nothing of a build that was ended is left.
+pub(crate) const BUILD_GONE: Duration = Duration::from_secs(10);
 
 /// How often it is looked how much of the disk a build takes.
 pub(crate) const LOOK_AT_BUILD: Duration = Duration::from_secs(1);

@@ -54,6 +54,7 @@ pub use node::{
     become_spawner_if_asked, probe, start_spawner,
 };
 pub use root::Root;
+pub use server::empty::empty_home as remove_folder;
 pub use stats::Stats;
 pub use status::ExitStatus;
 pub use trial::try_program;

@@ -1,4 +1,5 @@
-//! Building one environment: in a sandbox that reaches the index alone, and in which nothing of a package is run.
+//! Building one environment: in a sandbox that reaches the index alone, and in which nothing of a package is run but of those
+//! that the configuration names.
 
 use std::collections::HashSet;
 use std::fs;
@@ -9,18 +10,21 @@ use std::time::Duration;
 
 use ringfence_json::Object;
 use ringfence_kernel::{Actor, EndedBy, Exit, Kernel, Run, RunSockets, RunStep};
-use ringfence_sandbox::{Child, ExitStatus, LayerName, Spawner};
+use ringfence_sandbox::{BoundedStderr, Child, ExitStatus, LayerName, Process, Spawner};
 use ringfence_types::{Digest, WorkspaceName, format_duration, format_size};
-use tokio::time::{Instant, interval, sleep_until};
+use tokio::time::{Instant, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::recipe::{Ingredients, Recipe};
+use super::recipe::{Ingredients, Kind, Recipe};
 use super::store::{Draft, InUse, Store};
 use super::tools::Tools;
 use super::words::{self, Failure};
-use crate::limits::{DISK_LEFT_BYTES, ENVIRONMENT_FILES_MAX, LOOK_AT_BUILD};
+use crate::limits::{BUILD_GONE, DISK_LEFT_BYTES, ENVIRONMENT_FILES_MAX, LOOK_AT_BUILD};
 use crate::runs::Inner;
 use crate::tree::{Step, Walk, real_folder};
+
+/// Bytes of what a disk's blocks are counted in: stat(2).
+const BLOCK: u64 = 512;
 
 /// How environments are built, as the configuration has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,9 +101,24 @@ impl Order {
         run: &Arc<Run>,
     ) -> Result<(End, InUse), End> {
         step(&inner.kernel, run, RunStep::Starting).await?;
-        let draft =
-            self.draft(store).map_err(|error| End::start(format!("there is no room for it: {error}")))?;
-        let command = self.command(&draft);
+        let draft = self.draft(store).map(Arc::new);
+        let draft = draft.map_err(|error| End::start(format!("there is no room for it: {error}")))?;
+        let built = self.in_draft(inner, spawner, store, stop, run, &draft).await;
+        // Code of packages may have left more than is removed in a moment.
+        let _ = tokio::task::spawn_blocking(move || drop(draft)).await;
+        built
+    }
+
+    async fn in_draft(
+        &self,
+        inner: &Arc<Inner>,
+        spawner: &Spawner,
+        store: &Arc<Store>,
+        stop: &CancellationToken,
+        run: &Arc<Run>,
+        draft: &Arc<Draft>,
+    ) -> Result<(End, InUse), End> {
+        let command = self.command(draft);
         let mut created = spawner.create(&command).await.map_err(|error| End::start(error.to_string()))?;
         let sockets = created.take_sockets().map(|sockets| RunSockets {
             tcp: sockets.tcp,
@@ -112,19 +131,19 @@ impl Order {
         let layers =
             child.process.layers().told().fold(Object::new(), |all, (name, how)| all.with(name, how));
         step(&inner.kernel, run, RunStep::Running { layers }).await?;
-        let end = self.watch(inner, child, &draft, run, stop).await?;
+        let end = self.watch(inner, child, draft, run, stop).await?;
         // It may have been faster than anybody looked.
         if let Some(reason) = self.takes_too_much(draft.path().to_owned()).await {
             return Err(End { exit: end.exit, ..End::new(EndedBy::Output, &reason) });
         }
-        let in_use = self.take_in(store, draft).await.map_err(|error| End {
+        let in_use = self.take_in(store, Arc::clone(draft)).await.map_err(|error| End {
             exit: end.exit,
             ..End::start(format!("what was built cannot be kept: {error}"))
         })?;
         Ok((end, in_use))
     }
 
-    /// Waits until it has succeeded. Whatever else happens, everything in its sandbox is killed: the child is dropped.
+    /// Waits until it has succeeded and nothing in its sandbox lives. Whatever else happens, everything in there is killed.
     async fn watch(
         &self,
         inner: &Inner,
@@ -135,6 +154,24 @@ impl Order {
     ) -> Result<End, End> {
         let Child { mut process, stderr, stdin, stdout: _stdout, .. } = child;
         drop(stdin);
+        let end = self.until_it_ends(inner, &mut process, &stderr, draft, run, stop).await;
+        if end.is_err() {
+            process.kill();
+            // What still runs would go on writing where it is removed.
+            let _ = timeout(BUILD_GONE, process.exited()).await;
+        }
+        end
+    }
+
+    async fn until_it_ends(
+        &self,
+        inner: &Inner,
+        process: &mut Process,
+        stderr: &BoundedStderr,
+        draft: &Draft,
+        run: &Arc<Run>,
+        stop: &CancellationToken,
+    ) -> Result<End, End> {
         let deadline = Instant::now() + self.settings.time_max;
         let mut look = interval(LOOK_AT_BUILD);
         loop {
@@ -169,7 +206,11 @@ impl Order {
             ExitStatus::Killed => Exit::Signal(9),
         };
         if status.success() {
-            let reason = format!("it was built from {}", self.recipe.name());
+            let ran = match self.recipe.named() {
+                [] => String::new(),
+                named => format!(", and code ran of {}", named.join(", ")),
+            };
+            let reason = format!("it was built from {}{ran}", self.recipe.name());
             return Ok(End { exit: Some(exit), ..End::new(EndedBy::Program, &reason) });
         }
         let Failure { told, said } = words::failed(&self.recipe, &status.to_string(), said);
@@ -201,15 +242,19 @@ impl Order {
         Ok(draft)
     }
 
-    async fn take_in(&self, store: &Arc<Store>, draft: Draft) -> io::Result<InUse> {
+    async fn take_in(&self, store: &Arc<Store>, draft: Arc<Draft>) -> io::Result<InUse> {
         let about = Object::new()
             .with("format", 1_u64)
             .with("made_of", self.recipe.word())
             .with("files_of", self.ingredients.digest().to_string())
             .with("with", self.tools.identity.as_str());
-        let built = match self.recipe {
-            Recipe::Requirements(_) | Recipe::UvLock(_) => "python",
-            Recipe::PackageLock(_) => "input/node_modules",
+        let about = match self.recipe.named() {
+            [] => about,
+            named => about.with("running", named.to_vec()),
+        };
+        let built = match self.recipe.kind() {
+            Kind::Requirements | Kind::UvLock => "python",
+            Kind::PackageLock => "input/node_modules",
         };
         let (store, key) = (Arc::clone(store), self.key);
         let put = tokio::task::spawn_blocking(move || store.put(key, &draft, Path::new(built), about));
@@ -234,8 +279,9 @@ async fn step(kernel: &Kernel, run: &Run, step: RunStep) -> Result<(), End> {
     taken.map_err(|error| End::start(error.to_string()))
 }
 
-/// Bytes of all files in a folder, each counted once; `None` where there are too many, or some that cannot be looked at. What
-/// goes while it is looked at does not count. Nothing is changed by that.
+/// Bytes that all files in a folder say they hold, or that the disk has for them, where that is more; each counted once. `None`
+/// where there are too many, or some that cannot be looked at. What goes while it is looked at does not count. Nothing is
+/// changed by that.
 fn bytes_in(folder: &Path) -> Option<u64> {
     let mut walk = real_folder(folder).and_then(|root| Walk::only_looking(root, 2 * ENVIRONMENT_FILES_MAX));
     let walk = walk.as_mut().ok()?;
@@ -244,16 +290,17 @@ fn bytes_in(folder: &Path) -> Option<u64> {
         match walk.next() {
             Ok(Some(Step::File(found))) => {
                 if found.identity().is_none_or(|file| counted.insert(file)) {
-                    bytes = bytes.saturating_add(found.length());
+                    let on_disk = u64::try_from(found.stat.st_blocks).unwrap_or(0).saturating_mul(BLOCK);
+                    bytes = bytes.saturating_add(found.length().max(on_disk));
                 }
             }
             Ok(Some(Step::TooMany | Step::TooDeep)) => return None,
             Ok(Some(Step::Unreadable(error))) if error.kind() == io::ErrorKind::PermissionDenied => {
                 return None;
             }
-            Ok(Some(_)) => {}
-            // The end, or a folder that went away under the walk.
-            Ok(None) | Err(_) => return Some(bytes),
+            // Who makes a folder go away under the walk does not end it.
+            Ok(Some(_)) | Err(_) => {}
+            Ok(None) => return Some(bytes),
         }
     }
 }

@@ -3,7 +3,7 @@
 use ringfence_sandbox::{Command, LayerName, Limits, Network, Root, Trust};
 
 use super::building::Order;
-use super::recipe::Recipe;
+use super::recipe::Kind;
 use super::store::Draft;
 use crate::limits::{BUILD_CPU_PERCENT, BUILD_MEMORY_BYTES, BUILD_PROCESSES};
 
@@ -17,34 +17,60 @@ const PROXY: &str = "http://gateway:3128";
 const CERTIFICATES: &str = "/opt/ringfence/certificates.pem";
 const UV: &str = "/opt/ringfence/uv";
 
-/// What is run. Nothing of the configuration stands in it: what differs is in variables.
+/// What is run. Nothing of the configuration stands in it: what differs is in variables, and in `$@` the packages whose code
+/// runs. Without any, none does.
 ///
 /// What is mounted read-only cannot be compiled when it is used, so it is compiled here, by the machine's Python: that of the
 /// environment would run what packages leave in `*.pth` files, and so would `uv`, which starts it. Some files of some packages
 /// cannot be compiled; nobody needs that.
+///
+/// What is named is built last, without isolation, by what the same file has and was installed by its digest before: in an
+/// environment of its own `uv` would put whatever the index has today.
 const REQUIREMENTS: &str = "exec 1>&2
 \"$UV\" venv --quiet --no-project --python \"$INTERPRETER\" /agent/python
-\"$UV\" pip install --quiet --python /agent/python/bin/python --require-hashes --only-binary :all: \
---requirements /agent/input/requirements.txt
+install() {
+\"$UV\" pip install --quiet --python /agent/python/bin/python --require-hashes --only-binary :all: \"$@\"
+}
+if [ $# -gt 0 ]; then
+if [ -s \"$WITHOUT_NAMED\" ]; then install --no-deps --requirements \"$WITHOUT_NAMED\"; fi
+for name do shift; set -- \"$@\" \"--no-binary=$name\"; done
+set -- --no-build-isolation \"$@\"
+fi
+install --requirements /agent/input/requirements.txt \"$@\"
 \"$INTERPRETER\" -I -S -m compileall -qq /agent/python/lib || true";
 const UV_LOCK: &str = "exec 1>&2
 cd /agent/input
-\"$UV\" sync --quiet --frozen --no-build --no-editable --no-dev --no-install-project --python \"$INTERPRETER\"
+sync() {
+\"$UV\" sync --quiet --frozen --no-build --no-editable --no-dev --no-install-project --python \"$INTERPRETER\" \"$@\"
+}
+without_named() {
+for name do shift; set -- \"$@\" \"--no-install-package=$name\"; done
+sync \"$@\"
+}
+if [ $# -gt 0 ]; then
+without_named \"$@\"
+for name do shift; set -- \"$@\" \"--no-binary-package=$name\"; done
+set -- --no-build-isolation \"$@\"
+fi
+sync \"$@\"
 \"$INTERPRETER\" -I -S -m compileall -qq /agent/python/lib || true";
 const PACKAGE_LOCK: &str = "exec 1>&2
 cd /agent/input
 npm ci --ignore-scripts --omit=dev --no-audit --no-fund --no-update-notifier --loglevel=error
-mkdir -p node_modules";
+mkdir -p node_modules
+if [ $# -gt 0 ]; then
+npm_config_script_shell=/bin/sh npm rebuild --foreground-scripts --no-audit --no-fund --no-update-notifier --loglevel=error \"$@\"
+fi";
 
 // === impl Order ===
 
 impl Order {
     /// What is run, in what.
     pub(super) fn command(&self, draft: &Draft) -> Command {
-        let script = match self.recipe {
-            Recipe::Requirements(_) => REQUIREMENTS,
-            Recipe::UvLock(_) => UV_LOCK,
-            Recipe::PackageLock(_) => PACKAGE_LOCK,
+        let script = match self.recipe.kind() {
+            Kind::Requirements => REQUIREMENTS,
+            Kind::UvLock => UV_LOCK,
+            Kind::PackageLock => PACKAGE_LOCK,
         };
         let mut root = Root::system().writable(draft.path(), INSIDE);
         if let Some(uv) = &self.tools.uv {
@@ -63,7 +89,8 @@ impl Order {
             ..Limits::default()
         };
         let command = Command::new("/bin/sh")
-            .arguments(["-euc", script])
+            .arguments(["-euc", script, "build"])
+            .arguments(&self.ingredients.running)
             .root(root)
             .network(Network::Gateway)
             .limits(limits);
@@ -85,9 +112,10 @@ impl Order {
             all.push(("SSL_CERT_FILE", CERTIFICATES.into()));
             all.push(("NODE_EXTRA_CA_CERTS", CERTIFICATES.into()));
         }
-        let own: &[(&str, &str)] = match self.recipe {
-            Recipe::Requirements(_) | Recipe::UvLock(_) => &[
+        let own: &[(&str, &str)] = match self.recipe.kind() {
+            Kind::Requirements | Kind::UvLock => &[
                 ("UV", UV),
+                ("WITHOUT_NAMED", "/agent/input/without-named.txt"),
                 ("UV_DEFAULT_INDEX", &self.settings.python_index),
                 ("UV_CACHE_DIR", "/agent/cache"),
                 // Cache and environment are in one file system: a file is there once.
@@ -98,14 +126,17 @@ impl Order {
                 ("UV_NO_PROGRESS", "1"),
                 ("UV_KEYRING_PROVIDER", "disabled"),
             ],
-            Recipe::PackageLock(_) => &[
+            Kind::PackageLock => &[
                 ("npm_config_registry", &self.settings.node_index),
                 ("npm_config_cache", "/agent/cache"),
                 ("npm_config_userconfig", "/agent/tmp/npmrc"),
                 ("npm_config_globalconfig", "/agent/tmp/global-npmrc"),
-                // Nothing starts these: no script is run and no package is from git. Should anything, it gets nowhere.
+                // Nothing starts these: no script is run before those that are named, and no package is from git. Should
+                // anything, it gets nowhere.
                 ("npm_config_git", "/bin/false"),
                 ("npm_config_script_shell", "/bin/false"),
+                // Which scripts run is the operator's statement, and not what package.json allows.
+                ("npm_config_dangerously_allow_all_scripts", "true"),
                 // Where `npm` is Corepack's, it takes no other version for what package.json says, and fetches none.
                 ("COREPACK_ENABLE_PROJECT_SPEC", "0"),
                 ("COREPACK_ENABLE_NETWORK", "0"),
@@ -116,6 +147,8 @@ impl Order {
             ],
         };
         all.extend(own.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        // What compiles against Node would fetch its headers from elsewhere, and be refused.
+        all.extend(self.tools.headers().map(|folder| ("npm_config_nodedir", folder.display().to_string())));
         all
     }
 }

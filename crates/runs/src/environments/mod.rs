@@ -7,14 +7,16 @@
 //! ```
 //!
 //! Nothing of a package is run while it is built: `uv` takes wheels alone, no Python of the environment is started once there
-//! is a package in it (it would run what `*.pth` files say), and `npm` runs no scripts. Whatever they do, they do it in a
-//! sandbox that reaches the index and nothing else; and what they leave is looked at as a stranger's.
+//! is a package in it (it would run what `*.pth` files say), and `npm` runs no scripts. What cannot be installed so is named
+//! (`named`), and then its code runs. Whatever happens, it happens in a sandbox that reaches the index and nothing else; and
+//! what is left is looked at as a stranger's, when nothing in there lives any more.
 
 mod building;
 mod command;
 mod digests;
 mod links;
 mod manifest;
+mod named;
 mod package_lock;
 mod recipe;
 mod requirements;
@@ -223,9 +225,12 @@ mod tests {
     #[test]
     fn a_key_depends_on_all_that_an_environment_depends_on() {
         let tools = |identity: &str| Tools { interpreter: "/x".into(), uv: None, identity: identity.into() };
-        let of = |text: &str| recipe::Ingredients { files: vec![("requirements.txt", text.into())] };
-        let requirements = Recipe::Requirements("/a/requirements.txt".into());
-        let lock = Recipe::UvLock("/a/uv.lock".into());
+        let of = |text: &str| recipe::Ingredients {
+            files: vec![("requirements.txt", text.into())],
+            running: Vec::new(),
+        };
+        let python = |path: &str| Recipe::of(Builder::Python, path.into()).unwrap();
+        let (requirements, lock) = (python("/a/requirements.txt"), python("/a/uv.lock"));
         let settings = |python: &str, node: &str, require: &[LayerName]| BuildSettings {
             python_index: python.into(),
             node_index: node.into(),
@@ -247,7 +252,7 @@ mod tests {
             behind(&[LayerName::Seccomp, LayerName::Landlock]),
             behind(&[LayerName::Landlock, LayerName::Seccomp])
         );
-        let elsewhere = Recipe::Requirements("/b/other.txt".into());
+        let elsewhere = python("/b/other.txt");
         assert_eq!(one, key(&elsewhere, &of("1"), &tools("python 3.11")), "the place does not count");
         for other in [
             key(&requirements, &of("2"), &tools("python 3.11")),

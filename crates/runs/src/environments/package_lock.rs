@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use ringfence_json::{Limits, Object, Value, parse};
 
 use super::digests::{FROM_AN_INDEX, is_integrity, shown};
+use super::named::{is_plain, unknown};
 use super::recipe::RecipeError;
-use crate::limits::LOCK_BYTES_MAX;
+use crate::limits::{LOCK_BYTES_MAX, PLACES_MAX};
 
 /// Values in one file, of every kind.
 const VALUES_MAX: usize = 2_000_000;
@@ -24,10 +25,11 @@ const OF_NOTHING: &str =
     "sha512-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==";
 
 /// Looks whether each package that is fetched has a digest; the lock as `npm` is given it: what was looked at and nothing else.
+/// With it the places of the packages of these names, whose scripts run.
 ///
 /// What is said to come in another package is not fetched. If that one turns out not to have it, `npm` would fetch it after
 /// all, whatever it is: so it is given a digest that nothing has.
-pub(super) fn checked(text: &[u8]) -> Result<Vec<u8>, RecipeError> {
+pub(super) fn checked(text: &[u8], named: &[String]) -> Result<(Vec<u8>, Vec<String>), RecipeError> {
     let mut lock = object(text)?;
     // As versions before 7 read it, beside what is looked at here.
     lock.remove("dependencies");
@@ -38,12 +40,65 @@ pub(super) fn checked(text: &[u8]) -> Result<Vec<u8>, RecipeError> {
         return Err(RecipeError::new("its `lockfileVersion` is neither 2 nor 3", AGAIN));
     }
     let bundled = bundled(packages)?;
+    let places = places_of(packages, named)?;
     for (place, package) in packages.iter_mut() {
-        if let Some(package) = package.as_object_mut().filter(|_| bundled.contains(&place.to_string())) {
+        let Some(package) = package.as_object_mut() else { continue };
+        if bundled.contains(&place.to_string()) {
             package.insert("integrity", OF_NOTHING);
         }
+        if places.iter().any(|named| named.as_str() == place.as_str()) {
+            // Without this, `npm` does not look whether there is a script.
+            package.insert("hasInstallScript", true);
+        }
     }
-    Ok(Value::Object(lock).to_bytes())
+    Ok((Value::Object(lock).to_bytes(), places))
+}
+
+/// Where the packages of these names are: each of them is somewhere.
+fn places_of(packages: &Object, names: &[String]) -> Result<Vec<String>, RecipeError> {
+    let mut places = Vec::new();
+    for name in names {
+        let before = places.len();
+        let found = installed(packages).filter(|(place, package)| name_of(place, package) == name);
+        places.extend(found.map(|(place, _)| place.to_owned()));
+        if places.len() == before {
+            let scripts = installed(packages).filter(|(_, package)| is(package, "hasInstallScript"));
+            let known = scripts.map(|(place, package)| name_of(place, package).to_owned()).collect();
+            return Err(unknown(
+                name,
+                "package-lock.json, of those that are installed by themselves,",
+                known,
+            ));
+        }
+    }
+    if places.len() > PLACES_MAX {
+        let what = format!("what is named is installed {} times; at most {PLACES_MAX}", places.len());
+        return Err(RecipeError::new(what, "`npm dedupe`, or name fewer packages"));
+    }
+    let is_odd = |place: &&String| !place.split('/').all(|part| is_plain(part.trim_start_matches('@')));
+    match places.iter().find(is_odd) {
+        Some(place) => {
+            let what = format!("the scripts of `{}` cannot be run where it is", shown(place));
+            Err(RecipeError::new(
+                what,
+                "give it a plain name in package.json: letters, digits, `-`, `_`, `.`",
+            ))
+        }
+        None => Ok(places),
+    }
+}
+
+/// Those that are fetched and installed: no development dependencies, and nothing that comes in another package, which `npm`
+/// leaves to that one.
+fn installed(packages: &Object) -> impl Iterator<Item = (&str, &Object)> {
+    let all = packages.iter().filter_map(|(place, package)| Some((place.as_str(), package.as_object()?)));
+    all.filter(|(place, package)| !place.is_empty() && !is(package, "dev") && !is(package, "inBundle"))
+}
+
+/// What a package is called, which may be installed under another name.
+fn name_of<'l>(place: &'l str, package: &'l Object) -> &'l str {
+    let folder = place.rsplit_once(FOLDER).map_or(place, |(_, name)| name);
+    package.text("name").unwrap_or(folder)
 }
 
 /// Looks at `package.json`: it is the agent's alone.
@@ -164,7 +219,15 @@ mod tests {
     fn lock(packages: &str) -> Result<String, RecipeError> {
         let packages = packages.replace("DIGEST", &format!(r#""integrity":"{DIGEST}""#));
         let text = format!(r#"{{"lockfileVersion":3,"packages":{{{packages}}},"dependencies":{{}}}}"#);
-        checked(text.as_bytes()).map(|bytes| String::from_utf8(bytes).unwrap())
+        checked(text.as_bytes(), &[]).map(|(bytes, _)| String::from_utf8(bytes).unwrap())
+    }
+
+    fn places(names: &[&str], packages: &str) -> Result<(Vec<String>, String), String> {
+        let packages = packages.replace("DIGEST", &format!(r#""version":"1.0.0","integrity":"{DIGEST}""#));
+        let text = format!(r#"{{"lockfileVersion":3,"packages":{{{packages}}}}}"#);
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let found = checked(text.as_bytes(), &names).map_err(|error| error.to_string());
+        found.map(|(bytes, places)| (places, String::from_utf8(bytes).unwrap()))
     }
 
     #[test]
@@ -196,9 +259,9 @@ mod tests {
                 "{bad}: {told}"
             );
         }
-        assert!(checked(br#"{"dependencies":{}}"#).unwrap_err().to_string().contains("no `packages`"));
-        assert!(checked(br#"{"lockfileVersion":1,"packages":{}}"#).is_err());
-        assert!(checked(b"{").is_err());
+        assert!(checked(br#"{"dependencies":{}}"#, &[]).unwrap_err().to_string().contains("no `packages`"));
+        assert!(checked(br#"{"lockfileVersion":1,"packages":{}}"#, &[]).is_err());
+        assert!(checked(b"{", &[]).is_err());
     }
 
     #[test]
@@ -218,6 +281,29 @@ mod tests {
             lock(&format!(r#""node_modules/a":{{"inBundle":true,"bundleDependencies":["b"]}},{inside}"#))
                 .is_err()
         );
+    }
+
+    #[test]
+    fn scripts_run_wherever_a_package_of_that_name_is_and_nowhere_else() {
+        let all = r#""":{"name":"b"},"node_modules/a":{DIGEST},"node_modules/b":{DIGEST,"hasInstallScript":true},
+            "node_modules/a/node_modules/b":{DIGEST},"node_modules/other":{"name":"b",DIGEST},
+            "node_modules/c/node_modules/b":{DIGEST,"dev":true},"node_modules/@s/b":{DIGEST},
+            "node_modules/d":{"bundleDependencies":["b"],DIGEST},"node_modules/d/node_modules/b":{"inBundle":true},
+            "node_modules/e":{"name":"f",DIGEST},"node_modules/x y":{"name":"g",DIGEST}"#;
+        let (found, lock) = places(&["b"], all).unwrap();
+        let of_b = ["node_modules/b", "node_modules/a/node_modules/b", "node_modules/other"];
+        assert_eq!(found, of_b);
+        assert_eq!(lock.matches("hasInstallScript").count(), 3, "{lock}");
+        assert_eq!(places(&["@s/b", "f"], all).unwrap().0, ["node_modules/@s/b", "node_modules/e"]);
+        assert_eq!(places(&[], all).unwrap().0, Vec::<String>::new());
+        for absent in ["e", "other", "h"] {
+            let told = places(&[absent], all).unwrap_err();
+            assert!(told.contains(&format!("no package `{absent}`")) && told.contains("such as b"), "{told}");
+        }
+        assert!(places(&["g"], all).unwrap_err().contains("cannot be run where it is"));
+        let many = (0..=PLACES_MAX).map(|at| format!(r#""node_modules/m{at}/node_modules/a":{{DIGEST}}"#));
+        let told = places(&["a"], &many.collect::<Vec<_>>().join(",")).unwrap_err();
+        assert!(told.contains("at most"), "{told}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `requirements.txt`, as far as it is looked at before `uv` is: every package has a hash, and nothing in it leads elsewhere.
 
 use super::digests::{is_hexadecimal, shown};
+use super::named::{normal, unknown};
 use super::recipe::RecipeError;
 
 const WITH_HASHES: &str =
@@ -42,6 +43,24 @@ pub(super) fn check(text: &[u8]) -> Result<(), RecipeError> {
         }
     }
     Ok(())
+}
+
+/// The same without the packages of these names, line by line: what is installed while nothing of a package runs.
+pub(super) fn without(text: &[u8], names: &[String]) -> Result<Vec<u8>, RecipeError> {
+    let lines = logical_lines(readable(text)?)?;
+    let (named, others): (Vec<_>, Vec<_>) =
+        lines.into_iter().map(|(_, line)| (name_of(&line), line)).partition(|(name, _)| names.contains(name));
+    if let Some(name) = names.iter().find(|name| named.iter().all(|(found, _)| found != *name)) {
+        return Err(unknown(name, "the file", others.into_iter().map(|(name, _)| name).collect()));
+    }
+    let text: String = others.into_iter().flat_map(|(_, line)| [line, "\n".to_owned()]).collect();
+    Ok(text.into_bytes())
+}
+
+/// Whose requirement a line is.
+fn name_of(line: &str) -> String {
+    let is_of_name = |one: char| one.is_ascii_alphanumeric() || matches!(one, '.' | '-' | '_');
+    normal(line.split(|one| !is_of_name(one)).next().unwrap_or_default())
 }
 
 /// The text, if everybody sees the same lines in it: `uv` also takes other encodings, and ends lines at more than this does.
@@ -122,5 +141,20 @@ mod tests {
             assert!(error.contains(said), "{bad}: {error}");
         }
         assert!(super::check(b"\xff\xfeo\0n\0e\0").is_err());
+    }
+
+    #[test]
+    fn what_is_named_is_left_for_later_whatever_its_spelling() {
+        let text = b"one==1 \\\n  --hash=a # why\nTwo.X[y]==2 ; python_version < '4' --hash=b\ntwo_x==3\n\nthree>=1\n";
+        let rest_of = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+            without(text, &names).map(|text| String::from_utf8(text).unwrap())
+        };
+        let rest = rest_of(&["two-x"]).unwrap();
+        assert_eq!(rest.split_whitespace().collect::<Vec<_>>(), ["one==1", "--hash=a", "three>=1"]);
+        assert_eq!(rest.lines().count(), 2);
+        assert_eq!(rest_of(&["one", "three", "two-x"]).unwrap(), "");
+        let told = rest_of(&["one", "thre"]).unwrap_err().to_string();
+        assert!(told.contains("no package `thre`") && told.contains("two-x, three"), "{told}");
     }
 }

@@ -4,17 +4,19 @@ use std::collections::{HashMap, HashSet};
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 use ringfence_json::Object;
+use ringfence_sandbox::remove_folder;
 use ringfence_types::Digest;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, openat2, renameat, statat};
 
 use super::manifest::Manifest;
+use crate::limits::REMOVAL;
 use crate::tree::{BENEATH, real_folder};
 
 /// The environment itself, in the folder of its key; and what it consists of.
@@ -59,7 +61,7 @@ impl Store {
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
                 // What cannot be removed has a name that is never looked for.
-                let _ = fs::remove_dir_all(entry.path());
+                remove(&entry.path());
             }
         }
         Arc::new(Self { folder, state: Mutex::default() })
@@ -141,7 +143,7 @@ impl Store {
                 if !state.used.contains_key(&key) {
                     let away = self.rename_away(key);
                     drop(state);
-                    away.inspect(|path| drop(fs::remove_dir_all(path)));
+                    away.inspect(|path| remove(path));
                 }
             }
         }
@@ -156,7 +158,7 @@ impl Store {
     fn put_away(&self, key: Digest) {
         if let Some(away) = self.rename_away(key) {
             // What cannot be removed now is at the next start.
-            let _ = fs::remove_dir_all(away);
+            remove(&away);
         }
     }
 
@@ -168,6 +170,13 @@ impl Store {
     fn place(&self, key: Digest) -> PathBuf {
         self.folder.join(key.to_string())
     }
+}
+
+/// Removes a folder with all that is in it, as deep and as closed as a package's code may have made it.
+fn remove(folder: &Path) {
+    // The folder itself was made here, and is no link.
+    let _ = fs::set_permissions(folder, fs::Permissions::from_mode(0o700));
+    let _ = remove_folder(folder, REMOVAL);
 }
 
 /// Whether what is in a folder is what its manifest says.
@@ -236,13 +245,15 @@ impl Draft {
 impl Drop for Draft {
     fn drop(&mut self) {
         // What cannot be removed now is at the next start; what became an environment has another name.
-        let _ = fs::remove_dir_all(&self.0);
+        remove(&self.0);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::os::unix::fs::symlink;
+
+    use rustix::fs::{chmodat, mkdirat};
 
     use super::*;
 
@@ -344,6 +355,31 @@ mod tests {
         drop(draft);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is kept");
         fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
+    }
+
+    #[test]
+    fn what_a_build_left_goes_however_deep_and_closed_it_is_and_takes_nothing_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        fs::write(outside.path().join("kept"), "x").unwrap();
+        let store = Store::open(folder.path().join("environments"));
+        let draft = store.draft(key("one")).unwrap();
+        symlink(outside.path(), draft.path().join("out")).unwrap();
+        fs::hard_link(outside.path().join("kept"), draft.path().join("again")).unwrap();
+        // Far deeper than what is walked into.
+        let mut at = real_folder(draft.path()).unwrap();
+        for _ in 0..1_500 {
+            mkdirat(&at, "d", Mode::RWXU).unwrap();
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            at = rustix::fs::openat(&at, "d", flags, Mode::empty()).unwrap();
+        }
+        mkdirat(&at, "closed", Mode::RWXU).unwrap();
+        chmodat(&at, "closed", Mode::empty(), AtFlags::empty()).unwrap();
+        drop(at);
+        fs::set_permissions(draft.path(), fs::Permissions::from_mode(0o000)).unwrap();
+        drop(draft);
+        assert_eq!(fs::read_dir(folder.path().join("environments")).unwrap().count(), 0);
+        assert_eq!(fs::read(outside.path().join("kept")).unwrap(), b"x");
     }
 
     #[test]

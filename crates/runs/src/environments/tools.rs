@@ -52,6 +52,14 @@ impl Tools {
             }
         }
     }
+
+    /// Where the headers of Node are, if it is Node and they are there: the folder that has `include/node`.
+    pub(crate) fn headers(&self) -> Option<PathBuf> {
+        let real = self.interpreter.canonicalize().ok()?;
+        let is_node = self.interpreter.file_name().is_some_and(|name| name == "node");
+        let folder = real.parent()?.parent().filter(|_| is_node)?;
+        folder.join("include/node/common.gypi").is_file().then(|| folder.to_owned())
+    }
 }
 
 /// A program as a sandbox has it.
@@ -122,5 +130,26 @@ mod tests {
         assert_eq!(one, identity(&path));
         std::fs::write(&path, "another").unwrap();
         assert_ne!(one, identity(&path));
+    }
+
+    #[test]
+    fn headers_are_looked_for_beside_the_node_that_is_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().canonicalize().unwrap();
+        for name in ["local/bin", "local/include/node", "bin"] {
+            std::fs::create_dir_all(folder.join(name)).unwrap();
+        }
+        for name in ["local/bin/node", "local/bin/python3"] {
+            std::fs::write(folder.join(name), "").unwrap();
+        }
+        std::os::unix::fs::symlink("../local/bin/node", folder.join("bin/node")).unwrap();
+        let headers = |name: &str| {
+            let tools = Tools { interpreter: folder.join(name), uv: None, identity: String::new() };
+            tools.headers()
+        };
+        assert_eq!(headers("bin/node"), None, "they are not installed");
+        std::fs::write(folder.join("local/include/node/common.gypi"), "").unwrap();
+        assert_eq!(headers("bin/node"), Some(folder.join("local")));
+        assert_eq!(headers("local/bin/python3"), None);
     }
 }

@@ -4,6 +4,7 @@
 use toml::{Table, Value};
 
 use super::digests::{FROM_AN_INDEX, is_hexadecimal, shown};
+use super::named::{normal, unknown};
 use super::recipe::RecipeError;
 
 const AGAIN: &str = "write it anew with `uv lock`";
@@ -20,10 +21,7 @@ pub(super) fn check(lock: &[u8], project: &[u8]) -> Result<(), RecipeError> {
     }
     let own = project.get("project").and_then(|project| project.get("name")).and_then(Value::as_str);
     let own = own.map(normal);
-    let none = Vec::new();
-    let packages = lock.get("package").map_or(Some(&none), Value::as_array);
-    let packages = packages.ok_or_else(|| RecipeError::new("`package` of uv.lock is no list", AGAIN))?;
-    for package in packages {
+    for package in packages(&lock)? {
         let name = package.get("name").and_then(Value::as_str);
         let name = name.ok_or_else(|| RecipeError::new("a `package` of uv.lock has no `name`", AGAIN))?;
         if let Err((what, way_out)) =
@@ -33,6 +31,43 @@ pub(super) fn check(lock: &[u8], project: &[u8]) -> Result<(), RecipeError> {
         }
     }
     Ok(())
+}
+
+/// Looks whether there is a source distribution with a digest of each of these, which are built.
+pub(super) fn check_named(lock: &[u8], names: &[String]) -> Result<(), RecipeError> {
+    let lock = table(lock, "uv.lock")?;
+    let packages = packages(&lock)?;
+    let name_of = |package: &Value| package.get("name").and_then(Value::as_str).map(normal);
+    for name in names {
+        let mut found = packages.iter().filter(|package| name_of(package).as_ref() == Some(name)).peekable();
+        if found.peek().is_none() {
+            let sources = packages.iter().filter(|package| package.get("sdist").is_some());
+            return Err(unknown(name, "uv.lock", sources.filter_map(name_of).collect()));
+        }
+        if let Some((what, way_out)) = found.find_map(|package| check_source(package).err()) {
+            return Err(RecipeError::new(format!("`{name}` of uv.lock {what}"), way_out));
+        }
+    }
+    Ok(())
+}
+
+fn check_source(package: &Value) -> Result<(), Wrong> {
+    if !matches!(origin(package), Some(Origin::File)) {
+        return Err(("is the project itself, which is not installed", "leave its name out"));
+    }
+    let hash = package.get("sdist").and_then(|file| file.get("hash")).and_then(Value::as_str);
+    if !hash.is_some_and(is_hexadecimal) {
+        return Err((
+            "has no source distribution with a `hash` by SHA-2",
+            "leave its name out: only packages that are built from their source are named",
+        ));
+    }
+    Ok(())
+}
+
+fn packages(lock: &Table) -> Result<&[Value], RecipeError> {
+    let packages = lock.get("package").map_or(Some(&[][..]), |all| all.as_array().map(Vec::as_slice));
+    packages.ok_or_else(|| RecipeError::new("`package` of uv.lock is no list", AGAIN))
 }
 
 fn table(text: &[u8], name: &str) -> Result<Table, RecipeError> {
@@ -93,12 +128,6 @@ fn check_files(package: &Value) -> Result<(), Wrong> {
         return Err(("has a source distribution with a `hash` that is not by SHA-2", AGAIN));
     }
     Ok(())
-}
-
-/// A name of a package as all of its spellings have it (PEP 503).
-fn normal(name: &str) -> String {
-    let parts = name.split(['-', '_', '.']).filter(|part| !part.is_empty());
-    parts.collect::<Vec<_>>().join("-").to_ascii_lowercase()
 }
 
 #[cfg(test)]
@@ -164,5 +193,25 @@ mod tests {
             assert!(check(bad).unwrap_err().to_string().contains("`uv lock`"), "{bad}");
         }
         assert!(super::check(b"version = 1\n", b"=").is_err());
+    }
+
+    #[test]
+    fn what_is_built_has_a_source_with_a_digest() {
+        let digest = format!("sha256:{}", "0".repeat(64));
+        let named = |name: &str, package: &str| {
+            let package = package.replace("DIGEST", &format!("hash = \"{digest}\""));
+            let lock = format!("version = 1\n[[package]]\nname = 'The.One'\n{package}\n");
+            check_named(lock.as_bytes(), &[name.to_owned()]).map_err(|error| error.to_string())
+        };
+        let index = "source = { registry = 'https://x' }";
+        assert_eq!(named("the-one", &format!("{index}\nsdist = {{ DIGEST }}")), Ok(()));
+        let told = named("the", &format!("{index}\nsdist = {{ DIGEST }}")).unwrap_err();
+        assert!(told.contains("no package `the`") && told.contains("such as the-one"), "{told}");
+        for source in ["sdist = { url = 'x' }", "sdist = { hash = 'md5:00' }", "wheels = [{ DIGEST }]"] {
+            let told = named("the-one", &format!("{index}\n{source}")).unwrap_err();
+            assert!(told.contains("no source distribution with a `hash`"), "{source}: {told}");
+        }
+        let told = named("the-one", "source = { virtual = '.' }\nsdist = { DIGEST }").unwrap_err();
+        assert!(told.contains("the project itself"), "{told}");
     }
 }

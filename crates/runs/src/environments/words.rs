@@ -62,6 +62,10 @@ fn way_out(recipe: &Recipe, said: &str) -> &'static str {
         Builder::Python if has("ash mismatch") || has("Hash mismatch") => {
             "a package is not what its hash says: find out why before you write another hash"
         }
+        Builder::Python if has("ModuleNotFoundError") || has("No module named") => {
+            "what builds a package has to be in the same file, with its version and hashes (such as `setuptools==… --hash=…`): \
+             nothing else is fetched for it"
+        }
         Builder::Python
             if has("no usable wheels")
                 || has("no wheels")
@@ -71,7 +75,11 @@ fn way_out(recipe: &Recipe, said: &str) -> &'static str {
                 || has("source distribution") =>
         {
             "only wheels are installed, because nothing of a package is run while an environment is built: pin a version that \
-             has a wheel for this machine"
+             has a wheel for this machine, or let its code run by name, `python: { lock: …, build: [NAME] }`"
+        }
+        Builder::Node if has("gyp ERR!") && has("nodejs.org") => {
+            "what compiles against Node needs its headers, which are not fetched: install them with Node, as \
+             include/node beside its bin"
         }
         Builder::Node if has("EINTEGRITY") => {
             "a package is not what its `integrity` says: find out why before you write another"
@@ -91,9 +99,13 @@ fn way_out(recipe: &Recipe, said: &str) -> &'static str {
 mod tests {
     use super::*;
 
+    fn recipe(builder: Builder, name: &str) -> Recipe {
+        Recipe::of(builder, name.into()).unwrap()
+    }
+
     #[test]
     fn the_last_words_are_bounded_and_command_no_terminal() {
-        let recipe = Recipe::Requirements("requirements.txt".into());
+        let recipe = recipe(Builder::Python, "requirements.txt");
         let said = format!("{}\nthe end\u{1b}[31m\n\n", "x\n".repeat(5_000));
         let failure = failed(&recipe, "exited with code 2", &said);
         assert!(failure.told.chars().count() < 400, "{}", failure.told);
@@ -103,11 +115,13 @@ mod tests {
 
     #[test]
     fn the_way_out_fits_what_went_wrong() {
-        let python = Recipe::Requirements("requirements.txt".into());
+        let python = recipe(Builder::Python, "requirements.txt");
         let told = |recipe: &Recipe, said: &str| failed(recipe, "exited with code 1", said).told;
         assert!(told(&python, "error: Hash mismatch for `one==1.0`").contains("find out why"));
         assert!(told(&python, "one has no usable wheels").contains("only wheels"));
-        let node = Recipe::PackageLock("package-lock.json".into());
+        assert!(told(&python, "ModuleNotFoundError: No module named 'x'").contains("in the same file"));
+        let node = recipe(Builder::Node, "package-lock.json");
         assert!(told(&node, "npm error code EINTEGRITY").contains("`integrity`"));
+        assert!(told(&node, "gyp ERR! stack from https://nodejs.org/x").contains("include/node"));
     }
 }

@@ -17,7 +17,10 @@ const AT_ONCE: usize = 1_024;
 /// Removes a folder with all that is in it, whatever its modes. Folders in folders are moved up before they are emptied, so
 /// that however deep they are, it takes neither a path nor a descriptor nor room on the stack for each. When it takes longer than it
 /// may, what is left stays.
-pub(crate) fn empty_home(path: &Path, within: Duration) -> io::Result<()> {
+///
+/// # Errors
+/// When something stays.
+pub fn empty_home(path: &Path, within: Duration) -> io::Result<()> {
     let until = Instant::now() + within;
     let top = open(CWD, path)?;
     let mut moved = 0;
