@@ -116,6 +116,62 @@ fn environments_come_from_the_public_indexes_unless_others_are_named() {
 }
 
 #[test]
+fn whose_code_runs_while_an_environment_is_built_is_named_one_by_one_and_told_of() {
+    let digest = "A".repeat(86);
+    let package = format!(r#"{{"version":"1.0.0","integrity":"sha512-{digest}==","hasInstallScript":true}}"#);
+    let lock = format!(
+        r#"{{"lockfileVersion":3,"packages":{{"node_modules/a":{package},"node_modules/@b/c":{package}}}}}"#
+    );
+    let requirements = format!("one==1 --hash=sha256:{0}\ntwo==2 --hash=sha256:{0}\n", "0".repeat(64));
+    let files = [
+        ("requirements.txt", requirements.as_str()),
+        ("package-lock.json", lock.as_str()),
+        ("package.json", "{}"),
+    ];
+    let run = |written: &str| format!("{{ command: [python, agent.py], {written} }}");
+    let read = |written: &str| read("", "", &run(written), &files).unwrap();
+    let named = |loaded: &Loaded| {
+        let run = loaded.config.workspaces[0].agents[0].run.as_ref().unwrap();
+        run.recipes[0].named().join(" ")
+    };
+    for (written, names, part) in [
+        ("python: requirements.txt", "", ""),
+        ("python: { lock: requirements.txt }", "", ""),
+        ("node: { lock: package-lock.json, scripts: [] }", "", ""),
+        (
+            "python: { lock: requirements.txt, build: [two] }",
+            "two",
+            "code of `two` runs, and of what builds it, while",
+        ),
+        (
+            "node: { lock: package-lock.json, scripts: [a, '@b/c'] }",
+            "a @b/c",
+            "install scripts of `a`, `@b/c` run while the environment of `node` is built",
+        ),
+    ] {
+        let loaded = read(written);
+        assert_eq!(named(&loaded), names, "{written}");
+        let told = warnings(&loaded);
+        assert_eq!(told.contains("can change all of it"), !names.is_empty(), "{written}: {told}");
+        assert!(told.contains(part), "{written}: {told}");
+    }
+    for (written, part) in [
+        ("python: { lock: requirements.txt, build: [tow] }", "no package `tow` in the file"),
+        ("python: { lock: requirements.txt, build: ['two==2'] }", "is no name of a package"),
+        ("python: { lock: requirements.txt, build: two }", "`build` must be a list"),
+        ("python: { lock: requirements.txt, scripts: [two] }", "scripts"),
+        ("python: { build: [two] }", "lock"),
+        ("python: { lock: package-lock.json, build: [a] }", "neither a requirements.txt nor a uv.lock"),
+        ("node: { lock: package-lock.json, scripts: [b] }", "such as a, @b/c"),
+        ("node: { lock: package-lock.json, scripts: ['*'] }", "is no name of a package"),
+        ("node: [package-lock.json]", "must be"),
+    ] {
+        let said = rejected("", "", &run(written), &files);
+        assert!(said.contains(part), "{written}: {said}");
+    }
+}
+
+#[test]
 fn what_an_environment_cannot_be_made_of_is_told_with_the_way_out() {
     let lock = r#"{"lockfileVersion":3,"packages":{"node_modules/a":{"resolved":"git+ssh://x"}}}"#;
     let fine = format!("a==1 --hash=sha256:{}\n", "0".repeat(64));

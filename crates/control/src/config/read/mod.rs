@@ -14,6 +14,7 @@ mod policy;
 mod price;
 mod prices;
 mod provider;
+mod recipe;
 mod remark;
 mod route;
 mod run;

@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use ringfence_document::{Fields, Node, Report, Scalar};
-use ringfence_runs::{Recipe, RecipeError};
 use ringfence_sandbox::LayerName;
 use ringfence_types::Builder;
 
 use super::super::RunConfig;
 use super::Origin;
 use super::driver::{self, Place};
-use super::sandbox::{mounts, there, there_or};
+use super::recipe;
+use super::sandbox::{mounts, there};
 use super::value::mapping;
 
 /// Reads it.
@@ -24,7 +24,7 @@ pub(super) fn read(node: &Node, origin: Origin<'_>, report: &mut Report) -> Opti
     let state = fields.get("state").and_then(|node| state(node, report));
     let require = fields.get("require").map(|node| layers(node, report)).unwrap_or_default();
     let mut recipe = |key: &'static str, builder: Builder| {
-        fields.get(key).and_then(|node| recipe(node, key, builder, origin, report))
+        fields.get(key).and_then(|node| recipe::read(node, key, builder, origin, report))
     };
     let recipes = [recipe("python", Builder::Python), recipe("node", Builder::Node)];
     let Place { driver, rootfs } = driver::read(&mut fields, origin, report);
@@ -35,29 +35,6 @@ pub(super) fn read(node: &Node, origin: Origin<'_>, report: &mut Report) -> Opti
         RunConfig { command, files, mounts, recipes, environment, stdin, state, require, driver, rootfs };
     driver::fits(&run, node, report);
     Some(run)
-}
-
-/// A file that an environment of packages is made of.
-fn recipe(
-    node: &Node,
-    key: &str,
-    builder: Builder,
-    origin: Origin<'_>,
-    report: &mut Report,
-) -> Option<Recipe> {
-    let way_out = match builder {
-        Builder::Python => {
-            "`uv pip compile --generate-hashes requirements.in -o requirements.txt` makes one of a list of packages"
-        }
-        Builder::Node => "`npm install --package-lock-only` makes one beside a package.json",
-    };
-    let path = there_or(node, &format!("the file of `{key}`"), way_out, origin, report)?;
-    let recipe = Recipe::of(builder, path).and_then(|recipe| recipe.check().map(|()| recipe));
-    recipe
-        .inspect_err(|RecipeError { what, way_out }| {
-            report.error_with_hint(node.place, format!("`{key}`: {what}"), way_out.clone());
-        })
-        .ok()
 }
 
 fn command(node: &Node, report: &mut Report) -> Option<Vec<String>> {
