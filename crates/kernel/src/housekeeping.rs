@@ -8,7 +8,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::cancel::CutOff;
 use crate::kernel::Inner;
-use crate::limits::{CLOCK_JUMP, HOUSEKEEPING, OVERDUE};
+use crate::limits::{CLOCK_JUMP, FORGETTING_ROUNDS, HOUSEKEEPING, OVERDUE};
 use crate::record::{Answer, Record};
 use crate::state::State;
 use crate::{Actor, Kernel};
@@ -19,17 +19,21 @@ impl Kernel {
     pub async fn housekeeping(self) {
         let mut ticks = interval(HOUSEKEEPING);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
+        for round in (0..FORGETTING_ROUNDS).cycle() {
             ticks.tick().await;
             if self.0.state.lock().stopping {
                 return;
             }
-            self.tend().await;
+            self.look_around(round == 0).await;
         }
     }
 
-    /// One round of housekeeping.
+    /// One round of housekeeping, with everything that belongs to it.
     pub async fn tend(&self) {
+        self.look_around(true).await;
+    }
+
+    async fn look_around(&self, forgets: bool) {
         if let Err(error) = self.0.rejoin() {
             tracing::error!(%error, "the log cannot be rejoined; nothing is admitted");
             return;
@@ -42,7 +46,9 @@ impl Kernel {
             self.0.cut_leases(&mut state);
             self.0.write_due_refusals(&mut state, false);
             self.0.watch_clock(&mut state);
-            self.0.forget(&mut state);
+            if forgets {
+                self.0.forget(&mut state);
+            }
         }
         self.0.snapshot_if_due().await;
         self.0.prune_if_due().await;

@@ -93,6 +93,10 @@ pub(crate) const EGRESS_TIME_MAX: Duration = Duration::from_hours(24);
 /// How often housekeeping looks around.
 pub(crate) const HOUSEKEEPING: Duration = Duration::from_millis(250);
 
+/// In one of so many rounds what decides nothing any more is forgotten: that looks at every run that is known, four milliseconds
+/// for 100,000.
+pub(crate) const FORGETTING_ROUNDS: u32 = 8;
+
 /// What is added to the tokens counted of an answer that the provider did not report to the end: a share, and so many
 /// tokens, because it may have written more than arrived here: as many as a fast model writes in a quarter of a second.
 pub(crate) const COUNTED_MARGIN_PERCENT: u64 = 5;
