@@ -89,7 +89,11 @@ pub fn explain(compiled: &Compiled, tools: &[KnownTool], call: &Object) -> Resul
     let config = &compiled.loaded.config;
     let asked = asked(config, tools, call, &nothing)?;
     let policy = compiled.policies.get(&asked.workspace.name).ok_or(ExplainError::Missing("workspace"))?;
-    Ok(with_request(config, &asked, |request| explanation(policy, request, &asked)))
+    let explained = with_request(config, &asked, |request| explanation(policy, request, &asked));
+    Ok(match &asked.on {
+        On::Host { call, .. } => explained.with("reached", host::reached(&config.egress, &asked.by, call)),
+        _ => explained,
+    })
 }
 
 /// What the policy decides on a call, without the reasons; for replaying recorded traffic.

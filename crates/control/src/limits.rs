@@ -11,6 +11,18 @@ pub const FILE_BYTES_MAX: u64 = 16 << 20;
 /// Files with prices.
 pub const PRICES_FILES_MAX: usize = 16;
 
+/// Files with authorities.
+pub const AUTHORITIES_FILES_MAX: usize = 16;
+
+/// Length of one file with authorities, in bytes: all that the web trusts take a quarter of it.
+pub const AUTHORITIES_BYTES_MAX: u64 = 1 << 20;
+
+/// Names that the configuration leads somewhere.
+pub const NAMES_LED_MAX: usize = 1_000;
+
+/// Addresses that one of them leads to.
+pub const ADDRESSES_OF_NAME_MAX: usize = 16;
+
 /// Policy files of one workspace.
 pub const POLICY_FILES_MAX: usize = 100;
 

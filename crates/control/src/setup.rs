@@ -158,7 +158,8 @@ fn server_setup(server: &ServerConfig) -> ServerSetup {
 pub fn gateway_table(compiled: &Compiled) -> Result<Table, SetupError> {
     let cache = compiled.loaded.config.cache;
     let cache = CacheBounds { memory: cache.memory, disk: cache.disk };
-    let mut table = Table { cache, ..Table::default() };
+    let world = Arc::new(compiled.loaded.config.egress.world());
+    let mut table = Table { cache, world, ..Table::default() };
     for workspace in &compiled.loaded.config.workspaces {
         let mut servers = HashMap::new();
         for server in &workspace.servers {

@@ -18,8 +18,11 @@ pub mod targets;
 
 pub use crate::http::guard::Doors;
 pub use crate::http::stall::Impatient;
-pub use egress::World;
+pub use egress::leads::{Lead, LeadAddressError, LeadName, LeadNameError, Leads};
 pub use egress::limits::EgressLimits;
+pub use egress::tls::machine_authorities;
+pub use egress::trusted::{Trusted, TrustedError};
+pub use egress::world::World;
 pub use limits::Limits;
 pub use mcp::discovery::{DiscoverError, Discovered};
 pub use mcp::upstream::children::ChildView;

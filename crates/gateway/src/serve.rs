@@ -1,6 +1,7 @@
 //! The gateway as the binary sees it.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,8 +11,8 @@ use ringfence_types::{ServerName, WorkspaceName};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::egress::Outside;
 use crate::egress::harbour::Authorities;
-use crate::egress::{Outside, World};
 use crate::gate::Gate;
 use crate::http::accept;
 use crate::http::loads::Loads;
@@ -59,23 +60,23 @@ impl Gateway {
         doors: Doors,
         limits: Limits,
     ) -> Result<Self, StartError> {
-        Self::in_world(kernel, targets, spawner, doors, limits, World::default())
+        Self::beside(kernel, targets, spawner, doors, limits, &[])
     }
 
-    /// As [`Gateway::new`], where the configuration says more of the world outside.
+    /// As [`Gateway::new`], on a node that listens on these addresses: no grant of a host leads there.
     ///
     /// # Errors
-    /// As there, and when an authority that is to be trusted is none.
-    pub fn in_world(
+    /// As there.
+    pub fn beside(
         kernel: Kernel,
         targets: Targets,
         spawner: Option<Spawner>,
         doors: Doors,
         limits: Limits,
-        world: World,
+        listeners: &[SocketAddr],
     ) -> Result<Self, StartError> {
         let wires = Wires::new(&limits).map_err(StartError::Authorities)?;
-        let outside = Outside::new(world, &limits.egress).map_err(StartError::Authorities)?;
+        let outside = Outside::new(listeners, &limits.egress).map_err(StartError::Authorities)?;
         Ok(Self(Arc::new_cyclic(|gate| Gate {
             kernel,
             targets,

@@ -19,6 +19,7 @@ use http::{HeaderName, Uri};
 use ringfence_sandbox::{LayerName, Root};
 use ringfence_types::{Digest, ModelName, ServerName, WorkspaceName};
 
+use crate::egress::world::World;
 pub use crate::llm::provider::{
     FailureSaid, Part, Recorder, Recording, RecordingError, ResultWhen, Script, ScriptAnswer, ScriptRule,
     ScriptWhen, Speech, Stop, UsageSaid,
@@ -57,6 +58,8 @@ pub struct Table {
     pub models: HashMap<WorkspaceName, HashMap<ModelName, Arc<ModelTarget>>>,
     /// How much of what models answer may be kept.
     pub cache: CacheBounds,
+    /// Where names lead for what leaves sandboxes, and whom hosts may be vouched for by.
+    pub world: Arc<World>,
 }
 
 /// One tool server. Clones are cheap.
@@ -199,6 +202,12 @@ impl Targets {
     ) -> Option<Arc<ModelTarget>> {
         let tables = self.0.load();
         tables.of(config)?.model(workspace, model)
+    }
+
+    /// The world outside as the configuration has it that decided a call. One of which nothing is said where that
+    /// configuration is not known any more.
+    pub fn world_of_config(&self, config: Digest) -> Arc<World> {
+        self.0.load().of(config).map(|kept| Arc::clone(&kept.table.world)).unwrap_or_default()
     }
 
     /// How much of what models answer may be kept, as it is now.

@@ -21,7 +21,6 @@ use clap::Parser;
 use ringfence_sandbox::{SpawnerBootstrap, SpawnerProgram};
 
 use crate::cli::{Cli, Command, Global};
-use crate::command::doctor::Doctor;
 use crate::command::status::Status;
 use crate::command::up::Up;
 use crate::failure::Failure;
@@ -70,7 +69,7 @@ fn run(global: &Global, command: Command) -> Result<(), Failure> {
         Command::Init(init) => init.run(global),
         Command::Check(check) => check.run(global),
         Command::Prices(prices) => prices.run(global),
-        Command::Doctor(Doctor {}) => Doctor::run(global),
+        Command::Doctor(doctor) => doctor.run(global),
         Command::Completions(completions) => completions.run(global),
         other => wait_for(ask(global, other)),
     }

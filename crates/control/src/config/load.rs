@@ -49,7 +49,7 @@ pub struct Rejected {
     pub sources: Vec<SourceText>,
 }
 
-/// Reads the file at `path`, and the files with prices and policies that it names.
+/// Reads the file at `path`, and the files with prices, authorities and policies that it names.
 ///
 /// # Errors
 /// When a file cannot be read, or with everything that is wrong in the configuration.
@@ -122,6 +122,7 @@ fn with_policies(
         policies.insert(workspace.name.clone(), texts);
     }
     diagnostics.extend(super::mounts::check(&config, &sources, &name));
+    diagnostics.extend(super::outside::remarks(&config, &name));
     if diagnostics.iter().any(Diagnostic::is_error) {
         // What the configuration itself says first, then the files it names.
         diagnostics.sort_by_key(|diagnostic| (diagnostic.source.as_str() != name, diagnostic.place));
@@ -143,16 +144,22 @@ fn digest_of(sources: &[SourceText]) -> Digest {
 
 /// Reads a text file of bounded length.
 pub(super) fn read_text(path: &Path) -> std::io::Result<String> {
+    let bytes = read_bytes(path, FILE_BYTES_MAX)?;
+    String::from_utf8(bytes).map_err(|_| std::io::Error::other("it is no text in UTF-8"))
+}
+
+/// Reads a file of at most so many bytes.
+pub(super) fn read_bytes(path: &Path, bytes_max: u64) -> std::io::Result<Vec<u8>> {
     let file = std::fs::File::open(path)?;
     if file.metadata()?.is_dir() {
         return Err(std::io::Error::other("it is a folder"));
     }
-    let mut text = String::new();
-    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > FILE_BYTES_MAX {
-        return Err(std::io::Error::other(format!("it is longer than {FILE_BYTES_MAX} bytes")));
+    let mut bytes = Vec::new();
+    file.take(bytes_max + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(std::io::Error::other(format!("it is longer than {bytes_max} bytes")));
     }
-    Ok(text)
+    Ok(bytes)
 }
 
 // === impl Rejected ===

@@ -8,6 +8,7 @@ mod load;
 mod model;
 mod models;
 mod mounts;
+mod outside;
 mod read;
 mod runs;
 mod secret;
@@ -25,6 +26,7 @@ pub use models::{
     CacheConfig, EndpointConfig, ModelApi, ModelConfig, ProviderConfig, ResponseCacheConfig, RouteConfig,
     RouteWhen, ServedConfig,
 };
+pub use outside::{AddressConfig, AuthoritiesFile, OutsideConfig};
 pub use runs::{MountConfig, RunConfig, SandboxLimits};
 pub use secret::{Secret, SecretError, SecretSource, SecretSourceError};
 pub use spend::{BudgetsConfig, LoopsConfig, RunBudgetConfig};

@@ -15,8 +15,8 @@ use ringfence_types::{
 use smol_str::SmolStr;
 
 use super::{
-    BudgetsConfig, CacheConfig, EnvironmentsConfig, LoopsConfig, ModelConfig, MountConfig, RunBudgetConfig,
-    RunConfig, SandboxLimits, SecretSource, ServerUrl,
+    BudgetsConfig, CacheConfig, EnvironmentsConfig, LoopsConfig, ModelConfig, MountConfig, OutsideConfig,
+    RunBudgetConfig, RunConfig, SandboxLimits, SecretSource, ServerUrl,
 };
 
 /// The whole file.
@@ -36,6 +36,8 @@ pub struct Config {
     pub cache: CacheConfig,
     /// Where packages come from, and how their environments are built and kept.
     pub environments: EnvironmentsConfig,
+    /// What sandboxes find in the world outside.
+    pub egress: OutsideConfig,
 }
 
 /// One of the people.

@@ -1,11 +1,12 @@
 //! Questions about hosts.
 
+use ringfence_gateway::Lead;
 use ringfence_json::{Object, Value};
-use ringfence_kernel::{EgressCall, EgressProtocol};
+use ringfence_kernel::{EgressCall, EgressGrants, EgressProtocol};
 use ringfence_types::{AgentName, HostName, Principal};
 
 use super::{By, ExplainError, On, agent, server, text};
-use crate::config::WorkspaceConfig;
+use crate::config::{OutsideConfig, WorkspaceConfig};
 
 /// The port where a call names none.
 const PORT: u64 = 443;
@@ -31,6 +32,33 @@ pub(super) fn asked<'a>(name: &str, call: &Object) -> Result<On<'a>, ExplainErro
     let call = EgressCall { host, port, protocol, method: method.map(Into::into), path };
     let arguments = call.arguments();
     Ok(On::Host { call, arguments })
+}
+
+/// How a host is reached where the rules allow it: where its name leads, and who holds its certificate against whom.
+pub(super) fn reached(outside: &OutsideConfig, by: &By<'_>, call: &EgressCall) -> Object {
+    let grants = EgressGrants::parse(by.egress().iter().map(String::as_str)).unwrap_or_default();
+    let leads = outside.leads();
+    let entry = leads.entry_of(&call.host);
+    let addresses = match (call.host.address(), entry) {
+        (Some(address), _) => Some(vec![address]),
+        (None, Some((_, Lead::Fixed(addresses)))) => Some(addresses.clone()),
+        (None, _) => None,
+    };
+    let texts = addresses.map(|all| all.iter().map(|one| Value::from(one.to_string())).collect::<Vec<_>>());
+    let is_named = call.host.address().is_some() && grants.names(&call.host);
+    let reached = Object::new()
+        .with_some("entry", entry.map(|(name, _)| name.to_string()))
+        .with_some("addresses", texts)
+        // Whether it may be in a private network.
+        .with("private", is_named || entry.is_some());
+    if !matches!(call.protocol, EgressProtocol::Tls | EgressProtocol::Https) {
+        return reached;
+    }
+    let ends = grants.wants_requests(&call.host, call.port);
+    let more: usize = outside.authorities.iter().map(|file| file.certificates.count()).sum();
+    reached
+        .with("tls", if ends { "ends_at_gateway" } else { "passes_through" })
+        .with_some("authorities", ends.then_some(more as u64))
 }
 
 fn port(call: &Object) -> Result<u16, ExplainError> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use ringfence_gateway::targets::Targets;
-use ringfence_gateway::{Doors, Gateway, Limits, StartError, World};
+use ringfence_gateway::{Doors, Gateway, Limits, StartError};
 use ringfence_kernel::Kernel;
 use ringfence_sandbox::Spawner;
 use tokio::net::TcpListener;
@@ -42,7 +42,7 @@ impl AgentsSide {
         targets: &Targets,
         spawner: Option<Spawner>,
         data: &Path,
-        listeners: Vec<SocketAddr>,
+        listeners: &[SocketAddr],
     ) -> Result<Self, AgentsSideError> {
         let missing =
             spawner.iter().flat_map(|spawner| spawner.layers().missing().cloned().collect::<Vec<_>>());
@@ -55,9 +55,8 @@ impl AgentsSide {
                 (layer.name.to_string(), why)
             })
             .collect();
-        let world = World { listeners, ..World::default() };
         let (doors, limits) = (Doors::default(), Limits::default());
-        let gateway = Gateway::in_world(kernel.clone(), targets.clone(), spawner, doors, limits, world)?;
+        let gateway = Gateway::beside(kernel.clone(), targets.clone(), spawner, doors, limits, listeners)?;
         gateway.keep_answers_under(data);
         let sandboxes = data.join(SANDBOXES);
         // What a node that went down in just that moment has left there; what cannot be removed is in nobody's way.

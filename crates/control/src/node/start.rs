@@ -147,8 +147,9 @@ impl Node {
         })?;
         let gateway = listen(gateway).await?;
         let own = [&gateway, &control].map(TcpListener::local_addr).into_iter().collect::<io::Result<_>>();
-        let own = own.map_err(|cause| StartError::Listen { address: "its own address".into(), cause })?;
-        let mut agents = AgentsSide::new(&kernel, &targets, options.spawner.clone(), &options.data, own)?;
+        let own: Vec<_> =
+            own.map_err(|cause| StartError::Listen { address: "its own address".into(), cause })?;
+        let mut agents = AgentsSide::new(&kernel, &targets, options.spawner.clone(), &options.data, &own)?;
         let at_once = RunOptions {
             directory: options.data.join(RUNS),
             states: options.data.join(STATES),

@@ -23,8 +23,34 @@ const V4_SPECIAL: &[([u8; 4], u8)] = &[
     ([224, 0, 0, 0], 3),     // multicast, reserved, broadcast
 ];
 
-/// The metadata of one cloud has an address that looks like any other.
-const V4_METADATA: &[[u8; 4]] = &[[168, 63, 129, 16]];
+/// Where clouds keep what a machine is and may do, beside link-local: an address that looks like any other, one for protocols,
+/// and one among those shared by carriers.
+const V4_METADATA: &[[u8; 4]] = &[[168, 63, 129, 16], [192, 0, 0, 192], [100, 100, 100, 200]];
+
+/// The same of IPv6, among the addresses that are for everybody's own use.
+const V6_METADATA: &[([u16; 8], u8)] = &[
+    ([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0], 32),
+    ([0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42], 128),
+    ([0xfd20, 0xce, 0, 0, 0, 0, 0, 0], 64),
+];
+
+/// What networks of one's own are made of: private addresses (RFC 1918) and those shared by carriers (RFC 6598), which overlay
+/// networks use.
+const V4_PRIVATE: &[([u8; 4], u8)] =
+    &[([10, 0, 0, 0], 8), ([100, 64, 0, 0], 10), ([172, 16, 0, 0], 12), ([192, 168, 0, 0], 16)];
+
+/// The same of IPv6 (RFC 4193).
+const V6_PRIVATE: ([u16; 8], u8) = ([0xfc00, 0, 0, 0, 0, 0, 0, 0], 7);
+
+/// Where no host is: this network, link-local, multicast, reserved, broadcast.
+const V4_NO_HOST: &[([u8; 4], u8)] = &[([0, 0, 0, 0], 8), ([169, 254, 0, 0], 16), ([224, 0, 0, 0], 3)];
+
+/// The same of IPv6.
+const V6_NO_HOST: &[([u16; 8], u8)] =
+    &[([0; 8], 128), ([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10), ([0xff00, 0, 0, 0, 0, 0, 0, 0], 8)];
+
+/// IPv4 in the last four bytes of IPv6: translated (RFC 6052), or compatible in a way that is no more.
+const V6_ENDS_IN_V4: &[([u16; 8], u8)] = &[([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96), ([0; 8], 96)];
 
 /// Ranges within [`V6_GLOBAL`] that are not the internet, or that lead to IPv4 in ways of their own.
 const V6_SPECIAL: &[([u16; 8], u8)] = &[
@@ -47,18 +73,57 @@ pub(crate) fn is_public(address: IpAddr) -> bool {
 }
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
-    let bits = u32::from(address);
-    let within =
-        |base: &[u8; 4], prefix: u8| (bits ^ u32::from_be_bytes(*base)) >> (32 - u32::from(prefix)) == 0;
-    !V4_SPECIAL.iter().any(|(base, prefix)| within(base, *prefix)) && !V4_METADATA.contains(&address.octets())
+    !is_within_v4(address, V4_SPECIAL) && !V4_METADATA.contains(&address.octets())
 }
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
+    is_within_v6(address, &[V6_GLOBAL]) && !is_within_v6(address, V6_SPECIAL) && !is_isatap(address)
+}
+
+fn is_within_v4(address: Ipv4Addr, ranges: &[([u8; 4], u8)]) -> bool {
+    let bits = u32::from(address);
+    ranges.iter().any(|(base, prefix)| (bits ^ u32::from_be_bytes(*base)) >> (32 - u32::from(*prefix)) == 0)
+}
+
+fn is_within_v6(address: Ipv6Addr, ranges: &[([u16; 8], u8)]) -> bool {
     let bits = u128::from(address);
-    let within = |(base, prefix): &([u16; 8], u8)| {
-        (bits ^ u128::from(Ipv6Addr::from(*base))) >> (128 - u32::from(*prefix)) == 0
+    ranges
+        .iter()
+        .any(|(base, prefix)| (bits ^ u128::from(Ipv6Addr::from(*base))) >> (128 - u32::from(*prefix)) == 0)
+}
+
+/// Whether an address is of a network of somebody's own, where names may lead if the configuration says so.
+pub(crate) fn is_private(address: IpAddr) -> bool {
+    let is_own = match address {
+        IpAddr::V4(address) => is_within_v4(address, V4_PRIVATE),
+        IpAddr::V6(address) => is_within_v6(address, &[V6_PRIVATE]) && !is_isatap(address),
     };
-    within(&V6_GLOBAL) && !V6_SPECIAL.iter().any(within) && !is_isatap(address)
+    is_own && !is_off_limits(address)
+}
+
+/// Whether no name leads there, whatever the configuration says: link-local, the metadata of clouds, and what is no host's.
+pub(crate) fn is_off_limits(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => is_within_v4(address, V4_NO_HOST) || V4_METADATA.contains(&address.octets()),
+        // The machine itself looks like IPv4 in IPv6.
+        IpAddr::V6(Ipv6Addr::LOCALHOST) => false,
+        IpAddr::V6(address) => {
+            is_within_v6(address, V6_NO_HOST)
+                || is_within_v6(address, V6_METADATA)
+                || v4_inside(address).is_some_and(|inside| is_off_limits(inside.into()))
+        }
+    }
+}
+
+/// The IPv4 address that what is sent to this one ends at.
+fn v4_inside(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    if is_within_v6(address, V6_ENDS_IN_V4) || is_isatap(address) {
+        let [.., a, b, c, d] = address.octets();
+        return Some(Ipv4Addr::new(a, b, c, d));
+    }
+    // 6to4 (RFC 3056).
+    let [0x20, 0x02, a, b, c, d, ..] = address.octets() else { return None };
+    Some(Ipv4Addr::new(a, b, c, d))
 }
 
 /// An interface identifier that carries an IPv4 address (RFC 5214).
@@ -103,6 +168,7 @@ mod tests {
             "240.0.0.1",
             "255.255.255.255",
             "168.63.129.16",
+            "100.100.100.200",
             "::",
             "::1",
             "::127.0.0.1",
@@ -162,6 +228,58 @@ mod tests {
         }
     }
 
+    #[test]
+    fn networks_of_ones_own_are_private_and_what_is_off_limits_is_not_in_whatever_form_it_is_written() {
+        let at = |text: &str| text.parse::<IpAddr>().unwrap();
+        for own in
+            ["10.0.0.1", "100.64.0.1", "100.127.255.255", "172.16.0.1", "172.31.255.255", "192.168.1.1"]
+                .into_iter()
+                .chain(["fc00::1", "fd00::1", "fd00:ec3::1", "fd20:ce:0:1::1", "fdff:ffff::1"])
+        {
+            assert!(is_private(at(own)) && !is_off_limits(at(own)) && !is_public(at(own)), "{own}");
+        }
+        for never in [
+            "0.0.0.0",
+            "0.1.2.3",
+            "169.254.0.1",
+            "169.254.169.254",
+            "168.63.129.16",
+            "192.0.0.192",
+            "100.100.100.200",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::",
+            "fe80::1",
+            "fe80::a9fe:a9fe",
+            "febf::1",
+            "ff02::1",
+            "fd00:ec2::254",
+            "fd00:42::42",
+            "fd20:ce::254",
+            "::ffff:169.254.169.254",
+            "::169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+            "2002:a9fe:a9fe::1",
+            "2600::5efe:a9fe:a9fe",
+            "fd00::5efe:a9fe:a9fe",
+        ] {
+            assert!(is_off_limits(at(never)) && !is_private(at(never)) && !is_public(at(never)), "{never}");
+        }
+        // Reached if they are written, and by no name's own resolution.
+        for other in [
+            "127.0.0.1",
+            "::1",
+            "192.0.2.1",
+            "198.18.0.1",
+            "203.0.113.9",
+            "64:ff9b::a00:1",
+            "fd00::5efe:a00:1",
+        ] {
+            assert!(!is_off_limits(at(other)) && !is_private(at(other)) && !is_public(at(other)), "{other}");
+        }
+        assert!(!is_off_limits(at("1.1.1.1")) && !is_private(at("1.1.1.1")));
+    }
+
     proptest! {
         #[test]
         fn nothing_that_the_standard_library_calls_special_is_public(bits: u32, wide: u128) {
@@ -173,6 +291,10 @@ mod tests {
             let special = v6.is_loopback() || v6.is_multicast() || v6.is_unique_local()
                 || v6.is_unicast_link_local() || v6.is_unspecified() || v6.to_ipv4_mapped().is_some();
             prop_assert!(!(special && is_public(v6.into())));
+            for address in [IpAddr::from(v4), v6.into()] {
+                let kinds = [is_public(address), is_private(address), is_off_limits(address)];
+                prop_assert!(kinds.into_iter().filter(|is| *is).count() <= 1, "{address} is {kinds:?}");
+            }
         }
     }
 }

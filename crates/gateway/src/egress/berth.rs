@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 use ringfence_kernel::{Admission, EgressCall, EgressClearance, EgressProposal, Holds, Outcome, Run};
-use ringfence_types::{Code, HostName, Refusal};
+use ringfence_types::{Code, Digest, HostName, Refusal};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +15,7 @@ use super::dial::dial;
 use super::limits::EgressLimits;
 use super::names::Names;
 use super::tls::authority::{Authority, AuthorityError};
+use super::world::World;
 use crate::gate::Gate;
 
 /// One run's place.
@@ -59,7 +60,10 @@ pub(crate) enum Unreached {
     #[error("the host does not answer on this port")]
     Silent,
     /// It does not prove who it is, or does not speak TLS.
-    #[error("the host's certificate is not trusted, or it does not speak TLS as it should")]
+    #[error(
+        "the host's certificate is not trusted, or it does not speak TLS as it should; authorities that the web does not know stand \
+         under `egress: authorities` of the configuration"
+    )]
     Untrusted,
 }
 
@@ -145,11 +149,21 @@ impl Berth {
         }
     }
 
+    /// The world as the configuration has it that cleared something; if that is not known any more, one of which nothing is said.
+    pub(crate) fn world(&self, config: Digest) -> Arc<World> {
+        self.gate.targets.world_of_config(config)
+    }
+
     /// A connection to a host that was cleared, to an address of our own finding.
-    pub(crate) async fn reach(&self, host: &HostName, port: u16) -> Result<TcpStream, Unreached> {
+    pub(crate) async fn reach(
+        &self,
+        world: &World,
+        host: &HostName,
+        port: u16,
+    ) -> Result<TcpStream, Unreached> {
         let named = self.grants(|holds| holds.names_host(host));
         let outside = &self.gate.outside;
-        let addresses: Vec<IpAddr> = outside.resolver.resolve(host, named, &self.lookups).await?;
+        let addresses: Vec<IpAddr> = outside.resolver.resolve(world, host, named, &self.lookups).await?;
         #[cfg(test)]
         let port = self.ports.lock().get(&port).copied().unwrap_or(port);
         if addresses.iter().any(|address| outside.is_this_node(*address, port)) {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use http::StatusCode;
 use ringfence_json::{Object, Value};
 use ringfence_kernel::{Cancel, CancelledBy, CutOff, EgressClearance, Failure, Outcome};
-use ringfence_types::{ActionId, Code};
+use ringfence_types::{ActionId, Code, Digest};
 use tokio::time::Instant;
 
 /// Bytes that went either way. Clones count together.
@@ -33,6 +33,8 @@ pub(crate) enum Way {
 pub(crate) struct Fare {
     clearance: Option<EgressClearance>,
     pub(crate) action: ActionId,
+    /// The configuration that decided: what is reached is reached as it says.
+    pub(crate) config: Digest,
     pub(crate) counts: Counts,
     pub(crate) cancel: Cancel,
     pub(crate) deadline: Instant,
@@ -91,6 +93,7 @@ impl Fare {
     pub(crate) fn new(clearance: EgressClearance) -> Self {
         Self {
             action: clearance.action(),
+            config: clearance.config(),
             counts: Counts::default(),
             cancel: clearance.cancel().clone(),
             deadline: clearance.deadline(),

@@ -14,7 +14,8 @@
 //!        ──▶ no TCP and no name ────▶ refused inside by the kernel, which tells `unseen`
 //! ```
 //!
-//! What is dialled outside is what this node resolves itself ([`resolve`]). Reading order: [`harbour`], [`berth`],
+//! What is dialled outside is what this node resolves itself ([`resolve`]), near as well where the configuration says so ([`world`],
+//! [`leads`]). Reading order: [`harbour`], [`berth`],
 //! [`connect`], [`fare`], then the rest.
 
 mod addresses;
@@ -25,45 +26,35 @@ mod dial;
 mod dns;
 mod fare;
 pub(crate) mod harbour;
+pub(crate) mod leads;
 pub(crate) mod limits;
 pub(crate) mod names;
 mod proxy;
 mod pump;
 mod resolve;
 mod sniff;
-mod tls;
+pub(crate) mod tls;
+pub(crate) mod trusted;
 mod tunnel;
 mod unseen;
 mod web;
+pub(crate) mod world;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use ringfence_types::HostName;
-use rustls::ClientConfig;
-use rustls::pki_types::CertificateDer;
+use rustls::RootCertStore;
 use tokio::sync::Semaphore;
 
 use limits::EgressLimits;
 use resolve::{Resolver, is_this_machine};
+use world::{Trust, World};
 
 use crate::http::accept;
-
-/// What the configuration says of the world outside.
-#[derive(Debug, Clone, Default)]
-pub struct World {
-    /// Names that have these addresses, whatever anybody else says; the addresses may be anywhere.
-    pub addresses: HashMap<HostName, Vec<IpAddr>>,
-    /// Certificates of authorities that are trusted beside the machine's.
-    pub authorities: Vec<CertificateDer<'static>>,
-    /// Where this node listens: no grant leads there.
-    pub listeners: Vec<SocketAddr>,
-}
 
 /// What all runs' ways out share.
 #[derive(Debug)]
@@ -71,9 +62,8 @@ pub(crate) struct Outside {
     resolver: Resolver,
     /// Ports of this node's own listeners.
     own_ports: Vec<u16>,
-    /// How hosts are spoken to in TLS: for HTTP/1.1 alone, and for HTTP/2 as well.
-    http1: Arc<ClientConfig>,
-    http2: Arc<ClientConfig>,
+    /// Whom the machine trusts.
+    roots: RootCertStore,
     /// Places of connections.
     places: Arc<Semaphore>,
 }
@@ -81,25 +71,25 @@ pub(crate) struct Outside {
 // === impl Outside ===
 
 impl Outside {
-    /// The world as the configuration has it. The machine's certificate authorities are read once.
+    /// The world for a node that listens there: no grant leads to its listeners. The machine's certificate authorities are read
+    /// once.
     ///
     /// # Errors
-    /// When they cannot be read, or one that is configured is none.
-    pub(crate) fn new(world: World, limits: &EgressLimits) -> io::Result<Self> {
-        let config = tls::client(world.authorities)?;
-        let with = |protocols: &[&[u8]]| {
-            let mut config = config.clone();
-            config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-            Arc::new(config)
-        };
+    /// When they cannot be read.
+    pub(crate) fn new(listeners: &[SocketAddr], limits: &EgressLimits) -> io::Result<Self> {
         Ok(Self {
-            resolver: Resolver::new(world.addresses, limits),
-            own_ports: world.listeners.iter().map(SocketAddr::port).collect(),
-            http1: with(&[b"http/1.1"]),
-            http2: with(&[b"h2", b"http/1.1"]),
+            resolver: Resolver::new(limits),
+            own_ports: listeners.iter().map(SocketAddr::port).collect(),
+            roots: tls::machine_roots()?,
             // Half as many as agents' other connections: for each, too, one goes on.
             places: Arc::new(Semaphore::new(limits.connections.min(accept::connections_within_files() / 2))),
         })
+    }
+
+    /// How hosts are spoken to in TLS, as that world has it. `None` where one of its authorities is none, which is refused where
+    /// they are read: then nobody is trusted.
+    pub(crate) fn trust<'a>(&self, world: &'a World) -> Option<&'a Trust> {
+        world.trust(&self.roots)
     }
 
     /// Whether this is a listener of this node. Agents have their way to it, and none to the operators' side.

@@ -2,8 +2,8 @@
 //!
 //! A name is resolved once and keeps its addresses for a while; what was checked is what is dialled. Addresses that are
 //! not on the internet, or this machine's own, are not dialled: whoever answers for a name must not be able to lead an agent
-//! to the machine, its network or its cloud. Only the configuration can name such a place: as an address in a grant, or by
-//! giving a name its addresses.
+//! to the machine, its network or its cloud. Only the configuration can name such a place: as an address in a grant, by
+//! giving a name its addresses, or by saying of a name that its own may be in a private network ([`World`]).
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,16 +17,17 @@ use ringfence_types::HostName;
 use tokio::sync::Semaphore;
 
 use super::addresses::is_public;
+use super::leads::Lead;
 use super::limits::EgressLimits;
+use super::world::World;
 
 /// Addresses of one name, at most.
 const ADDRESSES_MAX: usize = 16;
 
 /// Finds the addresses of names.
 pub(crate) struct Resolver {
+    /// What was found, whatever of it may be dialled.
     pinned: Mutex<HashMap<HostName, Pin>>,
-    /// Names whose addresses the configuration gives.
-    given: HashMap<HostName, Vec<IpAddr>>,
     turns: Arc<Semaphore>,
     limits: EgressLimits,
     #[cfg(test)]
@@ -47,9 +48,16 @@ pub(crate) enum ResolveError {
     Unknown,
     /// It leads to where agents may not go.
     #[error(
-        "it leads to an address that is not on the internet; grant the address itself if that is what is wanted"
+        "it leads to an address that is not on the internet; if that is what is wanted, grant the address itself, or write the name \
+         under `egress: addresses` of the configuration"
     )]
     NotPublic,
+    /// It may lead into a private network, and leads elsewhere.
+    #[error(
+        "it leads to an address that is neither on the internet nor in a private network: this machine itself, link-local, a cloud's \
+         metadata or nobody's; a service of this machine is led to by its address under `egress: addresses` of the configuration"
+    )]
+    OffLimits,
     /// It takes too long.
     #[error("the name was not resolved in time")]
     TooSlow,
@@ -58,11 +66,10 @@ pub(crate) enum ResolveError {
 // === impl Resolver ===
 
 impl Resolver {
-    /// A resolver that asks the machine's own, except for names whose addresses are given.
-    pub(crate) fn new(given: HashMap<HostName, Vec<IpAddr>>, limits: &EgressLimits) -> Self {
+    /// A resolver that asks the machine's own.
+    pub(crate) fn new(limits: &EgressLimits) -> Self {
         Self {
             pinned: Mutex::default(),
-            given,
             turns: Arc::new(Semaphore::new(limits.lookups)),
             limits: limits.clone(),
             #[cfg(test)]
@@ -70,27 +77,29 @@ impl Resolver {
         }
     }
 
-    /// The addresses to dial for a host. `named`: the configuration grants exactly this host; if that is an address, it may
-    /// be any. `turns` are those of the run.
+    /// The addresses to dial for a host, as that world has it. `named`: the configuration grants exactly this host; if that is
+    /// an address, it may be any. `turns` are those of the run.
     pub(crate) async fn resolve(
         &self,
+        world: &World,
         host: &HostName,
         named: bool,
         turns: &Arc<Semaphore>,
     ) -> Result<Vec<IpAddr>, ResolveError> {
         if let Some(address) = host.address() {
-            return if named { Ok(vec![address]) } else { permitted(vec![address]) };
+            return if named { Ok(vec![address]) } else { permitted(vec![address], None) };
         }
-        if let Some(given) = self.given.get(host) {
-            return Ok(given.clone());
+        let lead = world.leads().of(host);
+        if let Some(Lead::Fixed(given)) = lead {
+            return permitted(given.clone(), lead);
         }
         if let Some(found) = self.pinned(host) {
-            return permitted(found);
+            return permitted(found, lead);
         }
         let asking = self.ask(host, turns);
         let found = tokio::time::timeout(self.limits.lookup_time, asking).await;
         let found = found.map_err(|_| ResolveError::TooSlow)??;
-        permitted(self.pin(host, found))
+        permitted(self.pin(host, found), lead)
     }
 
     fn pinned(&self, host: &HostName) -> Option<Vec<IpAddr>> {
@@ -152,10 +161,17 @@ impl fmt::Debug for Resolver {
     }
 }
 
-/// Those that may be dialled.
-fn permitted(mut found: Vec<IpAddr>) -> Result<Vec<IpAddr>, ResolveError> {
-    found.retain(|address| is_public(*address) && !is_this_machine(*address));
-    if found.is_empty() { Err(ResolveError::NotPublic) } else { Ok(found) }
+/// Those that may be dialled. `lead`: what the configuration says of the name they were found for.
+fn permitted(mut found: Vec<IpAddr>, lead: Option<&Lead>) -> Result<Vec<IpAddr>, ResolveError> {
+    found.retain(|address| match lead {
+        Some(lead) => lead.allows(*address),
+        None => is_public(*address) && !is_this_machine(*address),
+    });
+    match (found.is_empty(), lead) {
+        (false, _) => Ok(found),
+        (true, None) => Err(ResolveError::NotPublic),
+        (true, Some(_)) => Err(ResolveError::OffLimits),
+    }
 }
 
 /// Whether an address is one of this machine's, however it is written: what is sent there would leave from that very address.
@@ -179,6 +195,8 @@ pub(crate) fn is_this_machine(address: IpAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::leads::{LeadName, Leads};
+    use super::super::trusted::Trusted;
     use super::*;
 
     fn host(text: &str) -> HostName {
@@ -189,14 +207,35 @@ mod tests {
         let known = known.iter().map(|(name, found)| {
             (host(name), found.iter().map(|address| address.parse().unwrap()).collect())
         });
-        Resolver {
-            stand_in: Some(known.collect()),
-            ..Resolver::new(HashMap::new(), &EgressLimits::default())
-        }
+        Resolver { stand_in: Some(known.collect()), ..Resolver::new(&EgressLimits::default()) }
     }
 
     async fn resolve(resolver: &Resolver, name: &str, named: bool) -> Result<Vec<IpAddr>, ResolveError> {
-        resolver.resolve(&host(name), named, &Arc::new(Semaphore::new(1))).await
+        resolve_in(&World::default(), resolver, name, named).await
+    }
+
+    async fn resolve_in(
+        world: &World,
+        resolver: &Resolver,
+        name: &str,
+        named: bool,
+    ) -> Result<Vec<IpAddr>, ResolveError> {
+        resolver.resolve(world, &host(name), named, &Arc::new(Semaphore::new(1))).await
+    }
+
+    /// A world in which names lead so; nothing after the name is wherever the resolver says.
+    fn world(entries: &[(&str, &[&str])]) -> World {
+        let mut leads = Leads::default();
+        for (name, addresses) in entries {
+            let fixed = addresses.iter().map(|address| address.parse().unwrap()).collect();
+            let lead = if addresses.is_empty() { Lead::System } else { Lead::Fixed(fixed) };
+            assert!(leads.add(LeadName::parse(name).unwrap(), lead));
+        }
+        World::new(leads, Trusted::default())
+    }
+
+    fn all(addresses: &[&str]) -> Vec<IpAddr> {
+        addresses.iter().map(|address| address.parse().unwrap()).collect()
     }
 
     #[tokio::test]
@@ -219,6 +258,59 @@ mod tests {
         let address: IpAddr = "10.0.0.1".parse().unwrap();
         assert_eq!(resolve(&resolver, "10.0.0.1", true).await, Ok(vec![address]));
         assert_eq!(resolve(&resolver, "10.0.0.1", false).await, Err(ResolveError::NotPublic));
+    }
+
+    #[tokio::test]
+    async fn a_name_leads_into_a_private_network_only_where_the_configuration_says_so_and_never_to_metadata()
+    {
+        let own = "10.1.2.3";
+        let resolver = resolver(&[
+            ("git.corp", &[own, "1.1.1.1", "127.0.0.1", "169.254.169.254", "fd12::1", "fd00:ec2::254"]),
+            ("other.example", &[own]),
+            ("loop.corp", &["127.0.0.1", "::1", "0.0.0.0"]),
+            ("link.corp", &["169.254.169.254", "fe80::1", "100.100.100.200", "::ffff:169.254.169.254"]),
+            ("metadata.google.internal", &[own]),
+        ]);
+        let world = world(&[("*.corp", &[]), ("*.internal", &[])]);
+        let allowed = Ok(all(&[own, "1.1.1.1", "fd12::1"]));
+        // The grant that names the name changes nothing: the world is the operator's.
+        for named in [false, true] {
+            assert_eq!(resolve_in(&world, &resolver, "git.corp", named).await, allowed);
+            for (name, expected) in [
+                ("other.example", ResolveError::NotPublic),
+                ("metadata.google.internal", ResolveError::NotPublic),
+                ("loop.corp", ResolveError::OffLimits),
+                ("link.corp", ResolveError::OffLimits),
+                ("none.corp", ResolveError::Unknown),
+                // An address is nobody's name.
+                (own, ResolveError::NotPublic),
+            ] {
+                if named && name == own {
+                    continue;
+                }
+                assert_eq!(resolve_in(&world, &resolver, name, named).await, Err(expected), "{name}");
+            }
+        }
+        // What was found is kept for all; what of it may be dialled, each configuration says.
+        assert_eq!(resolve(&resolver, "git.corp", false).await, Ok(all(&["1.1.1.1"])));
+    }
+
+    #[tokio::test]
+    async fn a_name_whose_addresses_are_given_leads_there_and_nobody_is_asked() {
+        let resolver = resolver(&[("git.corp", &["1.1.1.1"])]);
+        let world = world(&[
+            ("git.corp", &["10.1.2.3", "10.1.2.4"]),
+            ("near.corp", &["127.0.0.1"]),
+            // As it cannot be read from a configuration.
+            ("link.corp", &["169.254.169.254"]),
+        ]);
+        assert_eq!(
+            resolve_in(&world, &resolver, "git.corp", false).await,
+            Ok(all(&["10.1.2.3", "10.1.2.4"]))
+        );
+        assert_eq!(resolve_in(&world, &resolver, "near.corp", false).await, Ok(all(&["127.0.0.1"])));
+        assert_eq!(resolve_in(&world, &resolver, "link.corp", true).await, Err(ResolveError::OffLimits));
+        assert_eq!(resolve(&resolver, "git.corp", false).await, Ok(all(&["1.1.1.1"])));
     }
 
     #[tokio::test]

@@ -182,11 +182,12 @@ async fn reach(
     port: u16,
     fare: Fare,
 ) -> Result<(TcpStream, Fare), Option<Unreached>> {
+    let world = berth.world(fare.config);
     let (end, unreached) = tokio::select! {
         biased;
         cut = fare.cancel.cancelled() => (End::Cut(cut), None),
         () = tokio::time::sleep_until(fare.deadline) => (End::Deadline, None),
-        reached = berth.reach(host, port) => match reached {
+        reached = berth.reach(&world, host, port) => match reached {
             Ok(outside) => return Ok((outside, fare)),
             Err(unreached) => (End::Unreachable(unreached.to_string()), Some(unreached)),
         },

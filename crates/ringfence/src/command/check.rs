@@ -69,7 +69,8 @@ fn summary(compiled: &Compiled) -> String {
         servers += workspace.servers.len();
         models += workspace.models.len();
     }
-    let policies = compiled.loaded.sources.len().saturating_sub(1 + config.prices.len());
+    let others = 1 + config.prices.len() + config.egress.authorities.len();
+    let policies = compiled.loaded.sources.len().saturating_sub(others);
     format!(
         "ok: {}, {}, {}, {}, {}; {}",
         count(config.workspaces.len(), "workspace"),

@@ -2,7 +2,10 @@
 
 mod drivers;
 mod machine;
+mod outside;
 mod packages;
+
+use std::path::PathBuf;
 
 use clap::Args;
 use ringfence_json::{Object, Value};
@@ -17,8 +20,12 @@ use crate::show::add;
 ///
 /// Exit status 1 when something that a node needs is missing.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  ringfence doctor")]
-pub struct Doctor {}
+#[command(after_help = "Example:\n  ringfence doctor\n  ringfence doctor -c ringfence.yaml")]
+pub struct Doctor {
+    /// Try as well what this configuration says of hosts: where the names under `egress` lead from here
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
 
 /// How something stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,12 +54,13 @@ pub struct Finding {
 }
 
 impl Doctor {
-    pub fn run(global: &Global) -> Result<(), Failure> {
+    pub fn run(self, global: &Global) -> Result<(), Failure> {
         let folder = global.folder()?;
         let mut findings = machine::findings(&folder);
         findings.extend(layers());
         findings.extend(drivers::findings());
         findings.extend(packages::findings());
+        findings.extend(outside::findings(self.config.as_deref()));
         let output = global.output();
         if output.is_json() {
             findings.iter().try_for_each(|finding| output.document(&document(finding)))?;

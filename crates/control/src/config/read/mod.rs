@@ -9,6 +9,7 @@ mod endpoint;
 mod environments;
 mod limits;
 mod model;
+mod outside;
 mod people;
 mod policy;
 mod price;
@@ -29,7 +30,7 @@ use ringfence_document::{Diagnostic, Fields, Node, Report};
 use ringfence_types::OrganizationName;
 
 use super::load::SourceText;
-use super::{Config, PricesFile};
+use super::{Config, OutsideConfig, PricesFile};
 
 /// How long a call waits for a person, unless something else is written.
 const APPROVAL_WAIT_DEFAULT_SECONDS: u64 = 50;
@@ -57,11 +58,11 @@ pub(crate) struct Reading {
     pub config: Option<Config>,
     /// Everything that is to be said of it.
     pub diagnostics: Vec<Diagnostic>,
-    /// The files with prices that it names.
+    /// The files with prices and with authorities that it names.
     pub texts: Vec<SourceText>,
 }
 
-/// Reads the text of a configuration file, and the files with prices that it names.
+/// Reads the text of a configuration file, and the files with prices and with authorities that it names.
 pub(crate) fn read(text: &str, origin: Origin<'_>) -> Reading {
     let root = match ringfence_document::parse(origin.source, text) {
         Ok(root) => root,
@@ -70,11 +71,13 @@ pub(crate) fn read(text: &str, origin: Origin<'_>) -> Reading {
     let mut report = Report::new(origin.source);
     let prices = root.get("prices").map(|node| prices::read_all(node, origin, &mut report));
     let mut prices = prices.unwrap_or_default();
+    let outside = root.get("egress").map(|node| outside::read(node, origin, &mut report));
+    let outside = outside.unwrap_or_default();
     let config = root_mapping(&root, Origin { prices: &prices.files, ..origin }, &mut report);
-    let config = config.map(|config| Config { prices: prices.files, ..config });
+    let config = config.map(|config| Config { prices: prices.files, egress: outside.config, ..config });
     let mut diagnostics = report.into_diagnostics();
     diagnostics.append(&mut prices.diagnostics);
-    Reading { config, diagnostics, texts: prices.texts }
+    Reading { config, diagnostics, texts: [prices.texts, outside.texts].concat() }
 }
 
 fn root_mapping(root: &Node, origin: Origin<'_>, report: &mut Report) -> Option<Config> {
@@ -93,6 +96,7 @@ fn root_mapping(root: &Node, origin: Origin<'_>, report: &mut Report) -> Option<
     let workspaces = fields.require("workspaces", report);
     let workspaces = workspaces.map(|node| workspace::read_all(node, origin, report)).unwrap_or_default();
     fields.get("prices");
+    fields.get("egress");
     let cache = fields.get("cache").map(|node| cache::read(node, report)).unwrap_or_default();
     let environments = fields.get("environments").map(|node| environments::read(node, report));
     let environments = environments.unwrap_or_default();
@@ -109,5 +113,6 @@ fn root_mapping(root: &Node, origin: Origin<'_>, report: &mut Report) -> Option<
         prices: Vec::new(),
         cache,
         environments,
+        egress: OutsideConfig::default(),
     })
 }

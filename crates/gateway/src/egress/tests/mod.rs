@@ -8,4 +8,5 @@ mod proxying;
 mod requests;
 mod speed;
 mod support;
+mod turning;
 mod unseen;

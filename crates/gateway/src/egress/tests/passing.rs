@@ -191,9 +191,9 @@ async fn no_grant_leads_to_where_the_node_itself_listens() {
     .await;
     for named in ["127.0.0.1", "127.0.0.9", "0.0.0.0", "near.example"] {
         let names = [("near.example", NEAR)];
-        let listeners = vec![std::net::SocketAddr::new(NEAR, port)];
-        let world = crate::egress::World { listeners, ..world(&names, Vec::new()) };
-        let mut sandbox = Sandbox::start_in(&[&format!("{named}:{port}")], world, limits()).await;
+        let listeners = [std::net::SocketAddr::new(NEAR, port)];
+        let (held, world) = (format!("{named}:{port}"), world(&names, Vec::new()));
+        let mut sandbox = Sandbox::start_beside(&listeners, &[&held], world, limits()).await;
         let mut stream = sandbox.dial(named, port).await;
         say(&mut stream, "hello").await;
         assert!(read_all(&mut stream).await.is_empty());

@@ -348,17 +348,37 @@ async fn many_streams_of_one_connection_are_many_actions() {
     assert_eq!(sandbox.entries("intent", 50).await.len(), 50);
 }
 
+/// Whether a whole head of a request is in it.
+fn holds_a_request(bytes: &[u8], http2: bool) -> bool {
+    if !http2 {
+        return bytes.ends_with(b"\r\n\r\n");
+    }
+    // Frames after the preface (RFC 9113 §4.1), HEADERS among them.
+    let mut rest = bytes.get(24..).unwrap_or_default();
+    while let [a, b, c, kind, ..] = *rest {
+        if kind == 1 {
+            return true;
+        }
+        rest = rest.get(9 + u32::from_be_bytes([0, a, b, c]) as usize..).unwrap_or_default();
+    }
+    false
+}
+
 #[tokio::test]
 async fn nothing_of_a_run_is_left_when_it_is_over() {
     for http2 in [false, true] {
         let theirs = authority();
         let config = theirs.host(&host("api.example")).unwrap();
+        let (heard, mut hears) = tokio::sync::mpsc::unbounded_channel();
         let port = a_host(move |stream| {
-            let config = Arc::clone(&config);
+            let (config, heard) = (Arc::clone(&config), heard.clone());
             async move {
                 let Ok(mut stream) = tokio_rustls::TlsAcceptor::from(config).accept(stream).await else {
                     return;
                 };
+                let mut bytes = Vec::new();
+                while !holds_a_request(&bytes, http2) && stream.read_buf(&mut bytes).await.unwrap_or(0) > 0 {}
+                let _ = heard.send(());
                 // It never answers.
                 read_all(&mut stream).await;
             }
@@ -374,7 +394,7 @@ async fn nothing_of_a_run_is_left_when_it_is_over() {
         let stream = secure(stream, "api.example", ours.as_bytes(), alpn).await.unwrap();
         let mut client = Client::new(stream, http2).await;
         let asking = tokio::spawn(async move { client.ask("GET", "/").await });
-        sandbox.entries("intent", 1).await;
+        hears.recv().await.unwrap();
         let berth = Arc::downgrade(&sandbox.berth);
         sandbox.berth.stop.cancel();
         assert_eq!(sandbox.outcome(1).await, "cancelled");
@@ -425,13 +445,13 @@ async fn a_program_that_does_not_trust_the_runs_authority_is_told_of_in_the_log(
 
 /// A client of HTTP/1.1 or HTTP/2.
 #[derive(Clone)]
-enum Client {
+pub(super) enum Client {
     Http1(Arc<tokio::sync::Mutex<hyper::client::conn::http1::SendRequest<Full<Bytes>>>>),
     Http2(hyper::client::conn::http2::SendRequest<Full<Bytes>>),
 }
 
 impl Client {
-    async fn new<S>(stream: S, http2: bool) -> Self
+    pub(super) async fn new<S>(stream: S, http2: bool) -> Self
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -447,7 +467,7 @@ impl Client {
         Self::Http1(Arc::new(tokio::sync::Mutex::new(sender)))
     }
 
-    async fn ask(&mut self, method: &str, path: &str) -> (u16, String) {
+    pub(super) async fn ask(&mut self, method: &str, path: &str) -> (u16, String) {
         let request = Request::builder().method(method);
         let response = match self {
             Self::Http1(sender) => {

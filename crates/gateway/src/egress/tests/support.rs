@@ -18,10 +18,11 @@ use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::egress::World;
 use crate::egress::berth::Berth;
 use crate::egress::harbour::moor;
+use crate::egress::leads::{Lead, LeadName, Leads};
 use crate::egress::tls::authority::Authority;
+use crate::egress::world::World;
 use crate::targets::{Table, Targets};
 use crate::{Doors, EgressLimits, Gateway, Limits};
 
@@ -36,6 +37,7 @@ rules:
 /// A node, and the sandbox of one run.
 pub(super) struct Sandbox {
     pub(super) kernel: Kernel,
+    targets: Targets,
     pub(super) gateway: Gateway,
     pub(super) minted: Minted,
     pub(super) run: Arc<Run>,
@@ -95,8 +97,11 @@ fn dana() -> Actor {
 
 /// What there is in the world of a test: names on this machine, and an authority for them.
 pub(super) fn world(names: &[(&str, IpAddr)], authorities: Vec<CertificateDer<'static>>) -> World {
-    let addresses = names.iter().map(|(name, address)| (host(name), vec![*address])).collect();
-    World { addresses, authorities, ..World::default() }
+    let mut leads = Leads::default();
+    for (name, address) in names {
+        leads.add(LeadName::One(host(name)), Lead::Fixed(vec![*address]));
+    }
+    World::new(leads, authorities.into())
 }
 
 pub(super) const NEAR: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -109,6 +114,16 @@ impl Sandbox {
     }
 
     pub(super) async fn start_in(egress: &[&str], world: World, limits: Limits) -> Self {
+        Self::start_beside(&[], egress, world, limits).await
+    }
+
+    /// As there, on a node that listens on these addresses.
+    pub(super) async fn start_beside(
+        listeners: &[SocketAddr],
+        egress: &[&str],
+        world: World,
+        limits: Limits,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let options = Options {
             node: NodeName::new("test").unwrap(),
@@ -116,14 +131,20 @@ impl Sandbox {
             segment_bytes: Some(1 << 20),
         };
         let (kernel, _) = Kernel::open(folder.path(), options, setup(egress)).await.unwrap();
-        let targets = Targets::new(Table::default());
+        let targets = Targets::new(Table { world: Arc::new(world), ..Table::default() });
         let gateway =
-            Gateway::in_world(kernel.clone(), targets, None, Doors::default(), limits, world).unwrap();
+            Gateway::beside(kernel.clone(), targets.clone(), None, Doors::default(), limits, listeners)
+                .unwrap();
         let minted = mint(&kernel).await;
         let run = kernel.authenticate(minted.token.reveal()).unwrap();
         let authority = Authority::new(kernel.now(), run.expires_at, 16).unwrap();
         let berth = Arc::new(Berth::new(Arc::clone(gateway.gate()), Arc::clone(&run), Some(authority)));
-        Self { kernel, gateway, minted, run, berth, ports: HashMap::new(), _folder: folder }
+        Self { kernel, targets, gateway, minted, run, berth, ports: HashMap::new(), _folder: folder }
+    }
+
+    /// Has another world hold from now on.
+    pub(super) fn turn(&self, world: World) {
+        self.targets.replace(Table { world: Arc::new(world), ..Table::default() });
     }
 
     /// Opens a listener that stands for this port on every address inside.

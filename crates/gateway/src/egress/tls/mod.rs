@@ -7,26 +7,37 @@ pub(crate) mod hello;
 use std::io;
 use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 
-/// How hosts are spoken to: trusted as the machine trusts them, or by one of these.
+/// Whom the machine trusts.
 ///
 /// # Errors
-/// When the machine's authorities cannot be read, or one of these is none.
-pub(crate) fn client(more: Vec<CertificateDer<'static>>) -> io::Result<ClientConfig> {
+/// When its authorities cannot be read, or there are none.
+pub(crate) fn machine_roots() -> io::Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     let found = rustls_native_certs::load_native_certs();
     let (added, _) = roots.add_parsable_certificates(found.certs);
-    if added == 0 && more.is_empty() {
+    if added == 0 {
         let why = found.errors.first().map_or_else(|| "there are none".to_owned(), ToString::to_string);
         return Err(io::Error::other(why));
     }
-    for certificate in more {
-        roots.add(certificate).map_err(io::Error::other)?;
-    }
+    Ok(roots)
+}
+
+/// How many authorities the machine trusts.
+///
+/// # Errors
+/// When they cannot be read, or there are none.
+pub fn machine_authorities() -> io::Result<usize> {
+    machine_roots().map(|roots| roots.len())
+}
+
+/// How hosts are spoken to that one of these authorities vouches for.
+///
+/// # Errors
+/// When the cryptography at hand speaks no version of TLS.
+pub(crate) fn client(roots: RootCertStore) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider);
-    let builder = builder.with_safe_default_protocol_versions().map_err(io::Error::other)?;
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }

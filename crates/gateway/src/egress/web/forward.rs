@@ -47,6 +47,7 @@ async fn execute(
     request::strip(&mut parts.headers, websocket);
     let upload = Upload::new(body, &fare);
     let limits = visit.berth.limits();
+    let world = visit.berth.world(fare.config);
     let end = tokio::select! {
         biased;
         cut = fare.cancel.cancelled() => End::Cut(cut),
@@ -54,7 +55,7 @@ async fn execute(
         () = pump::silence(&fare.counts, limits.answer_time) => {
             End::Host(Failure::Timeout, "the host did not answer in time")
         }
-        sent = visit.upstream.send(Request::from_parts(parts, upload)) => match sent {
+        sent = visit.upstream.send(&world, Request::from_parts(parts, upload)) => match sent {
             Ok((response, connection)) => {
                 return answered(visit, response, connection, websocket.then_some(inside), fare);
             }

@@ -21,6 +21,7 @@ use super::body::Upload;
 use super::request::address;
 use crate::egress::berth::{Berth, Unreached};
 use crate::egress::tunnel::Stream;
+use crate::egress::world::World;
 
 /// Idle connections kept.
 const IDLE_MAX: usize = 8;
@@ -42,7 +43,8 @@ enum Shared {
     Unknown,
     /// The host does not speak it.
     None,
-    Open(http2::SendRequest<Upload>, Arc<Driver>),
+    /// In a world that said the same.
+    Open(http2::SendRequest<Upload>, Arc<Driver>, Arc<World>),
 }
 
 /// A connection that an answer is read from.
@@ -54,6 +56,8 @@ pub(crate) enum Connection {
 /// A connection of HTTP/1.1: one request at a time.
 pub(crate) struct Http1 {
     sender: http1::SendRequest<Upload>,
+    /// Where the host was found, and by whom it was trusted.
+    world: Arc<World>,
     _driver: Driver,
 }
 
@@ -85,13 +89,14 @@ impl Upstream {
         Self { berth, site, http2, idle: Arc::default(), shared: tokio::sync::Mutex::default() }
     }
 
-    /// Sends a request and waits for the head of the answer.
+    /// Sends a request that was cleared in that world and waits for the head of the answer.
     pub(crate) async fn send(
         &self,
+        world: &Arc<World>,
         mut request: Request<Upload>,
     ) -> Result<(Response<Incoming>, Connection), SendError> {
         if self.http2
-            && let Some((mut sender, driver)) = self.shared().await?
+            && let Some((mut sender, driver)) = self.shared(world).await?
         {
             let request = self.addressed(request, true)?;
             sender.ready().await.map_err(|_| SendError::Broken)?;
@@ -100,11 +105,11 @@ impl Upstream {
         }
         request = self.addressed(request, false)?;
         loop {
-            let idle = self.take_idle();
+            let idle = self.take_idle(world);
             let fresh = idle.is_none();
             let mut connection = match idle {
                 Some(connection) => connection,
-                None => match self.open(false).await? {
+                None => match self.open(world, false).await? {
                     Opened::Http1(connection) => connection,
                     Opened::Http2(..) => return Err(SendError::Malformed),
                 },
@@ -129,58 +134,64 @@ impl Upstream {
         Ok(Request::from_parts(parts, body))
     }
 
-    fn take_idle(&self) -> Option<Http1> {
+    /// One that is still open and leads where it would now.
+    fn take_idle(&self, world: &Arc<World>) -> Option<Http1> {
         let mut idle = self.idle.lock();
         loop {
             let connection = idle.pop()?;
-            if connection.sender.is_ready() {
+            if connection.sender.is_ready() && connection.world.says_the_same(world) {
                 return Some(connection);
             }
         }
     }
 
     /// The connection of HTTP/2, if the host speaks it.
-    async fn shared(&self) -> Result<Option<(http2::SendRequest<Upload>, Arc<Driver>)>, SendError> {
+    async fn shared(
+        &self,
+        world: &Arc<World>,
+    ) -> Result<Option<(http2::SendRequest<Upload>, Arc<Driver>)>, SendError> {
         let mut shared = self.shared.lock().await;
         match &*shared {
             Shared::None => return Ok(None),
-            Shared::Open(sender, driver) if !sender.is_closed() => {
+            Shared::Open(sender, driver, opened) if !sender.is_closed() && opened.says_the_same(world) => {
                 return Ok(Some((sender.clone(), Arc::clone(driver))));
             }
             Shared::Open(..) | Shared::Unknown => {}
         }
-        match self.open(true).await? {
+        match self.open(world, true).await? {
             Opened::Http1(connection) => {
                 *shared = Shared::None;
                 self.idle.lock().push(connection);
                 Ok(None)
             }
             Opened::Http2(sender, driver) => {
-                *shared = Shared::Open(sender.clone(), Arc::clone(&driver));
+                *shared = Shared::Open(sender.clone(), Arc::clone(&driver), Arc::clone(world));
                 Ok(Some((sender, driver)))
             }
         }
     }
 
-    async fn open(&self, http2: bool) -> Result<Opened, SendError> {
-        let stream = self.berth.reach(&self.site.host, self.site.port).await.map_err(SendError::Unreached)?;
+    async fn open(&self, world: &Arc<World>, http2: bool) -> Result<Opened, SendError> {
+        let reaching = self.berth.reach(world, &self.site.host, self.site.port);
+        let stream = reaching.await.map_err(SendError::Unreached)?;
         if !self.site.secure {
-            return self.speak_http1(stream).await;
+            return self.speak_http1(world, stream).await;
         }
-        let stream = self.secure(stream, http2).await.map_err(SendError::Unreached)?;
+        let stream = self.secure(world, stream, http2).await.map_err(SendError::Unreached)?;
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
             return self.speak_http2(stream).await;
         }
-        self.speak_http1(stream).await
+        self.speak_http1(world, stream).await
     }
 
     async fn secure(
         &self,
+        world: &World,
         stream: TcpStream,
         http2: bool,
     ) -> Result<tokio_rustls::client::TlsStream<TcpStream>, Unreached> {
-        let outside = &self.berth.gate.outside;
-        let config = if http2 { &outside.http2 } else { &outside.http1 };
+        let trust = self.berth.gate.outside.trust(world).ok_or(Unreached::Untrusted)?;
+        let config = if http2 { &trust.http2 } else { &trust.http1 };
         let name = match self.site.host.address() {
             Some(address) => ServerName::from(address),
             None => ServerName::try_from(self.site.host.to_string()).map_err(|_| Unreached::Untrusted)?,
@@ -196,7 +207,7 @@ impl Upstream {
         }
     }
 
-    async fn speak_http1<S: Stream>(&self, stream: S) -> Result<Opened, SendError> {
+    async fn speak_http1<S: Stream>(&self, world: &Arc<World>, stream: S) -> Result<Opened, SendError> {
         let bytes_max = self.berth.limits().head_bytes.max(64 << 10);
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(bytes_max)
@@ -205,7 +216,7 @@ impl Upstream {
             .await
             .map_err(|_| SendError::Unreached(Unreached::Silent))?;
         let driver = self.drive(connection.with_upgrades());
-        Ok(Opened::Http1(Http1 { sender, _driver: driver }))
+        Ok(Opened::Http1(Http1 { sender, world: Arc::clone(world), _driver: driver }))
     }
 
     async fn speak_http2<S: Stream>(&self, stream: S) -> Result<Opened, SendError> {

@@ -87,6 +87,9 @@ fn render(answer: &Object, output: Output) -> String {
             ),
         );
     }
+    if let Some(reached) = answer.get("reached").and_then(Value::as_object) {
+        text.push_str(&host::reached(reached));
+    }
     text.push_str("rules:\n");
     for rule in objects(answer, "rules") {
         text.push_str(&rule_line(rule, colour));

@@ -1,9 +1,10 @@
 //! A host that is asked about.
 
 use clap::Args;
-use ringfence_json::Object;
+use ringfence_json::{Object, Value};
 
 use crate::failure::Failure;
+use crate::show::texts;
 
 /// A host, who would reach it, and how.
 #[derive(Debug, Args)]
@@ -44,6 +45,42 @@ impl Asked {
             .with_some("method", self.method)
             .with_some("path", self.path))
     }
+}
+
+/// How it would be reached: where its name leads, and what becomes of TLS.
+pub fn reached(reached: &Object) -> String {
+    let entry = reached.text("entry").map(crate::safe);
+    let is_private = reached.get("private").and_then(Value::as_bool) == Some(true);
+    let addresses = reached.get("addresses").map(|_| texts(reached, "addresses"));
+    let leads = match (entry, addresses) {
+        (Some(entry), Some(addresses)) => {
+            format!("leads to {addresses}, by `{entry}` under `egress: addresses`")
+        }
+        (Some(entry), None) => format!(
+            "leads where this machine's resolver says, on the internet or in a private network, by `{entry}` under `egress: addresses`"
+        ),
+        (None, Some(_)) if is_private => "is dialled as it is: the grant names the address".to_owned(),
+        (None, Some(_)) => {
+            "is dialled if it is on the internet: no grant names the address itself".to_owned()
+        }
+        (None, None) => "leads where this machine's resolver says, if that is on the internet".to_owned(),
+    };
+    let authorities = reached.get("authorities").and_then(Value::as_u64).unwrap_or(0);
+    let tls = match (reached.text("tls"), authorities) {
+        (Some("ends_at_gateway"), 0) => {
+            "  TLS ends at the gateway, which trusts whom this machine trusts\n".to_owned()
+        }
+        (Some("ends_at_gateway"), more) => {
+            format!(
+                "  TLS ends at the gateway, which trusts whom this machine trusts and {more} of `egress: authorities`\n"
+            )
+        }
+        (Some(_), _) => {
+            "  TLS passes through: the program itself holds the host to its certificate\n".to_owned()
+        }
+        (None, _) => String::new(),
+    };
+    format!("  {leads}\n{tls}")
 }
 
 /// An IPv6 address has colons of its own; one with a port stands in brackets.
