@@ -12,6 +12,9 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior,
 /// # Errors
 /// What the kernel said; a node should not start then.
 pub fn harden_process() -> io::Result<()> {
+    // Asked for the first time, it is read below /proc where the kernel is older than 6.4, and afterwards nobody but
+    // root may. What is started from here by fork finds it as well.
+    let _ = rustix::param::page_size();
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     Ok(())

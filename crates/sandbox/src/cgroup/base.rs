@@ -4,10 +4,9 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
-use rustix::process::{getpid, getppid};
 use rustix::rand::{GetRandomFlags, getrandom};
 
-use super::hierarchies::Controller;
+use super::handing::{Handed, hand_out};
 use super::{Version, folders, set};
 
 /// How often a folder is made, where other spawners take it for left over.
@@ -18,17 +17,12 @@ const BESIDE_MAX: usize = 1_024;
 
 const PREFIX: &str = "ringfence-";
 
-/// Where the node and its spawner go, so that their own cgroup (v2) may hand out controllers.
-const NODE: &str = "ringfence_node";
-
 /// A spawner's own folder in one hierarchy, locked while it lives.
 #[derive(Debug)]
 pub(super) struct Base {
     pub(super) path: PathBuf,
-    /// Controllers that folders below have (v2).
-    pub(super) controllers: Vec<Controller>,
-    /// Why not more of them (v2).
-    pub(super) without: Option<String>,
+    /// What folders below have (v2).
+    pub(super) handed: Handed,
     _lock: File,
 }
 
@@ -42,9 +36,9 @@ impl Base {
             let made =
                 locked(parent).map_err(|error| format!("no cgroup in {}: {error}", parent.display()))?;
             if let Some((path, lock)) = made {
-                let mut base = Self { path, controllers: Vec::new(), without: None, _lock: lock };
+                let mut base = Self { path, handed: Handed::default(), _lock: lock };
                 if version == Version::Unified {
-                    base.hand_out(parent);
+                    base.handed = hand_out(parent, &base.path).inspect_err(|_| base.remove())?;
                 }
                 return Ok(base);
             }
@@ -55,30 +49,6 @@ impl Base {
     /// Removes the folder and what is left in it.
     pub(super) fn remove(&self) {
         remove_tree(&self.path);
-    }
-
-    /// Has the controllers of the parent handed to the folders below this one.
-    fn hand_out(&mut self, parent: &Path) {
-        let available = fs::read_to_string(parent.join("cgroup.controllers")).unwrap_or_default();
-        let known =
-            [("memory", Controller::Memory), ("pids", Controller::Processes), ("cpu", Controller::Cpu)];
-        for (name, controller) in known {
-            if !available.split_whitespace().any(|one| one == name) {
-                self.without = Some(format!("the cgroup {} has no controller {name}", parent.display()));
-                continue;
-            }
-            let grant = format!("+{name}");
-            let handed = set(parent, "cgroup.subtree_control", &grant)
-                .or_else(|why| {
-                    make_way(parent).map_err(|also| format!("{why}; {also}"))?;
-                    set(parent, "cgroup.subtree_control", &grant)
-                })
-                .and_then(|()| set(&self.path, "cgroup.subtree_control", &grant));
-            match handed {
-                Ok(()) => self.controllers.push(controller),
-                Err(why) => self.without = Some(why),
-            }
-        }
     }
 }
 
@@ -92,24 +62,6 @@ fn locked(parent: &Path) -> std::io::Result<Option<(PathBuf, File)>> {
     // Whoever holds it removes the folder and lets go.
     flock(&lock, FlockOperation::LockExclusive)?;
     Ok(path.exists().then_some((path, lock)))
-}
-
-/// A cgroup with processes in it hands out no controllers. If these are the node and this spawner alone, they move
-/// into a folder of their own; other people's processes are not moved.
-fn make_way(parent: &Path) -> Result<(), String> {
-    let inside = fs::read_to_string(parent.join("cgroup.procs")).map_err(|error| error.to_string())?;
-    let own = [Some(getpid()), getppid()].map(|pid| pid.map_or(0, |pid| pid.as_raw_nonzero().get()));
-    if inside.lines().any(|line| line.parse().map_or(true, |pid: i32| !own.contains(&pid))) {
-        return Err("other processes are in the node's cgroup".to_owned());
-    }
-    let aside = parent.join(NODE);
-    if !aside.exists() {
-        fs::create_dir(&aside).map_err(|error| error.to_string())?;
-    }
-    for pid in inside.lines() {
-        set(&aside, "cgroup.procs", pid)?;
-    }
-    Ok(())
 }
 
 fn open(path: &Path) -> std::io::Result<File> {
@@ -162,15 +114,9 @@ mod tests {
         // The parent grants; the new folder is none of the kernel's and has no file to grant with.
         let granted = fs::read_to_string(parent.path().join("cgroup.subtree_control")).unwrap();
         assert!(granted.starts_with("+cpu"), "{granted}");
-        assert_eq!(base.controllers, []);
-        assert!(
-            base.without.as_ref().unwrap().starts_with("cgroup.subtree_control in "),
-            "{:?}",
-            base.without
-        );
-        fs::write(parent.path().join("cgroup.controllers"), "").unwrap();
-        let base = Base::make(parent.path(), Version::Unified).unwrap();
-        assert!(base.without.as_ref().unwrap().contains("has no controller"), "{:?}", base.without);
+        assert_eq!(base.handed.controllers, []);
+        let without = base.handed.without.unwrap();
+        assert!(without.starts_with("cgroup.subtree_control in "), "{without}");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! The lock on a spawner's folder says that it lives; without one it is left over, and removed by the next spawner.
 
 mod base;
+mod handing;
 mod hierarchies;
 mod one;
 
@@ -58,7 +59,7 @@ impl Cgroups {
 
     fn on(found: Hierarchies) -> Self {
         let unified = found.unified.ok_or_else(|| "no cgroup v2 here".to_owned());
-        let unified = unified.and_then(|folder| Base::make(&folder, Version::Unified));
+        let unified = unified.and_then(|folder| Base::make(handing::roomy(&folder), Version::Unified));
         // What v2 gives is not needed twice.
         let given = [Controller::Freezer, Controller::CpuTime];
         let mut old = Vec::new();
@@ -117,7 +118,7 @@ impl Cgroups {
         if let Ok(base) = &self.unified {
             // Freezing and accounts of time come with every cgroup v2.
             let given = matches!(wanted, Controller::Freezer | Controller::CpuTime);
-            if given || base.controllers.contains(&wanted) {
+            if given || base.handed.controllers.contains(&wanted) {
                 return Ok((base, Version::Unified));
             }
         }
@@ -126,7 +127,7 @@ impl Cgroups {
             Some((Ok(base), _)) => Ok((base, Version::Old)),
             Some((Err(why), _)) => Err(why.clone()),
             None => Err(match &self.unified {
-                Ok(base) => base.without.clone().unwrap_or_else(|| "no such cgroup here".to_owned()),
+                Ok(base) => base.handed.without.clone().unwrap_or_else(|| "no such cgroup here".to_owned()),
                 Err(why) => why.clone(),
             }),
         }
