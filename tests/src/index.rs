@@ -115,8 +115,17 @@ impl Index {
 
     /// A package as `requirements.txt` names it.
     pub fn requirement(&self, name: &str) -> String {
-        let end = if name == "sunny" { "-1.0.tar.gz" } else { "-1.0-py3-none-any.whl" };
+        let end = if ["sunny", "clay"].contains(&name) { "-1.0.tar.gz" } else { "-1.0-py3-none-any.whl" };
         format!("{name}==1.0 --hash=sha256:{}\n", self.digest(&format!("{name}{end}"), "sha256"))
+    }
+
+    /// A package as `package-lock.json` has it at one place, with more of its own.
+    pub fn locked(&self, place: &str, package: &str, more: &str) -> String {
+        let (url, file) = (&self.url, format!("{package}-1.0.0.tgz"));
+        let digest = self.digest(&file, "sha512");
+        format!(
+            r#""{place}":{{"version":"1.0.0","resolved":"{url}/files/{file}","integrity":"sha512-{digest}"{more}}}"#
+        )
     }
 
     /// A digest of a file.

@@ -3,7 +3,7 @@
 //! - [`node`]: a Ringfence node in a folder of its own, its command line, and its sudden death
 //! - [`disk`], [`wall_clock`]: a disk that is small, and a clock that can be set
 //! - [`upstream`]: the tool servers of these tests; [`everything`] and the stdio servers come from [`parts`]
-//! - [`index`]: an index of packages, with packages made for it
+//! - [`index`], [`environments`]: an index of packages, with packages made for it, and a node that builds environments of them
 //! - [`mcp`]: a strict client for both eras, down to raw bytes
 //! - [`models`]: a node in front of a stand-in for the providers of models, and its money added up from the log
 //! - [`agents`], [`lives`], [`remains`]: programs for sandboxes, the lives of runs as the log has them, and what they leave on the machine
@@ -24,6 +24,7 @@ pub mod cli;
 pub mod config;
 pub mod differences;
 pub mod disk;
+pub mod environments;
 pub mod everything;
 pub mod index;
 pub mod limits;

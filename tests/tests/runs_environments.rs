@@ -5,96 +5,13 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use ringfence_tests::audit;
-use ringfence_tests::cli::{self, Said};
-use ringfence_tests::config::Config;
+use ringfence_tests::cli;
+use ringfence_tests::environments::{BOUNDS, Made, POLICY, Place};
 use ringfence_tests::index::Index;
 use ringfence_tests::limits::EFFECT;
-use ringfence_tests::node::{Node, Surroundings};
-use ringfence_tests::parts;
 use ringfence_tests::patience::{eventually, within};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
-
-/// Nothing is allowed: where builds go is the operator's statement.
-const POLICY: &str =
-    "rules:\n  - { name: never, match: { kind: egress, host: never.example }, decision: DENY }\n";
-
-/// A node whose agent is `agent`, in the folder of that name, with an environment made of `files`.
-struct Place {
-    node: Node,
-    files: tempfile::TempDir,
-}
-
-/// What a place is made of.
-struct Made<'a> {
-    index: &'a Index,
-    /// The `run` of the agent.
-    run: &'a str,
-    files: &'a [(&'a str, String)],
-    policy: &'a str,
-    /// What a build may take.
-    bounds: &'a str,
-}
-
-const BOUNDS: &str = "size: 64Mi, timeout: 2m";
-
-impl Place {
-    async fn open(made: Made<'_>) -> Self {
-        let files = tempfile::tempdir().unwrap();
-        for (name, text) in made.files {
-            std::fs::write(files.path().join(name), text).unwrap();
-        }
-        let folder = files.path().display();
-        let url = &made.index.url;
-        let config = format!(
-            "organization: acme
-environments: {{ python: {{ index: '{url}/simple' }}, node: {{ index: '{url}' }}, {} }}
-workspaces:
-  lab:
-    environment: test
-    agents:
-      assistant:
-        run: {{ files: '{folder}', {} }}
-    policy: [policy.yaml]
-",
-            made.bounds,
-            made.run.replace("FOLDER", &folder.to_string())
-        );
-        let config =
-            Config { files: vec![("ringfence.yaml", config), ("policy.yaml", made.policy.to_owned())] };
-        let path = format!("{}:/usr/local/bin:/usr/bin:/bin", parts::tools().display());
-        let surroundings =
-            Surroundings { environment: vec![("PATH", PathBuf::from(path))], ..Surroundings::default() };
-        Self { node: Node::start_in(surroundings, &config).await, files }
-    }
-
-    async fn python(index: &Index, requirements: String, agent: &str) -> Self {
-        let run = "command: [python, agent.py], python: FOLDER/requirements.txt";
-        let files = [("requirements.txt", requirements), ("agent.py", agent.to_owned())];
-        Self::open(Made { index, run, files: &files, policy: POLICY, bounds: BOUNDS }).await
-    }
-
-    async fn run(&self) -> Said {
-        self.node.cli(&["run", "assistant", "-w", "lab"]).await
-    }
-
-    /// The runs in which something was built, as the log has their ends.
-    async fn builds(&self) -> Vec<Value> {
-        let life = audit::entries(&self.node, "run").await;
-        let is_build =
-            |entry: &Value| entry["agent"].as_str().is_some_and(|agent| agent.starts_with("build:"));
-        life.into_iter().filter(|entry| is_build(entry) && entry["event"] == "ended").collect()
-    }
-
-    /// What is kept of environments on the disk.
-    fn kept(&self) -> usize {
-        std::fs::read_dir(self.node.data().join("environments")).map_or(0, Iterator::count)
-    }
-
-    async fn refused(&self) -> Vec<Value> {
-        audit::entries(&self.node, "refusal").await
-    }
-}
 
 const SAYS_WHERE: &str = "\
 import os, sys, tide
