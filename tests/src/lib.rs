@@ -3,6 +3,7 @@
 //! - [`node`]: a Ringfence node in a folder of its own, its command line, and its sudden death
 //! - [`disk`], [`wall_clock`]: a disk that is small, and a clock that can be set
 //! - [`upstream`]: the tool servers of these tests; [`everything`] and the stdio servers come from [`parts`]
+//! - [`company`]: an authority and a service that are not on the internet
 //! - [`index`], [`environments`]: an index of packages, with packages made for it, and a node that builds environments of them
 //! - [`mcp`]: a strict client for both eras, down to raw bytes
 //! - [`models`]: a node in front of a stand-in for the providers of models, and its money added up from the log
@@ -21,6 +22,7 @@ pub mod agents;
 pub mod audit;
 pub mod chance;
 pub mod cli;
+pub mod company;
 pub mod config;
 pub mod differences;
 pub mod disk;
