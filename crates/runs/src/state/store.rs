@@ -177,11 +177,8 @@ impl Store {
             folder.ancestors().skip(1).take(3).try_for_each(|above| File::open(above)?.sync_all())?;
         }
         let mut index = Index::read(&folder)?;
-        let key = match self.key(whose.0)? {
-            Some(key) => key,
-            None if index.versions.is_empty() => Key::make(&self.keys, whose.0)?,
-            None => return Err(self.no_key(whose.0)),
-        };
+        let key = Key::to_seal_with(&self.keys, whose.0, index.versions.is_empty())?;
+        let key = key.ok_or_else(|| self.no_key(whose.0))?;
         let number = index.next;
         let written = write_version(&folder, &key, place(whose, number), fill);
         if written.is_err() {

@@ -463,3 +463,34 @@ fn a_file_with_a_path_longer_than_the_system_takes_comes_back_with_all_its_names
     File::from(read).read_to_string(&mut content).unwrap();
     assert_eq!(content, "content");
 }
+
+/// As when the runs of several agents of a workspace that kept nothing yet end at once.
+#[test]
+fn first_versions_that_agents_of_one_workspace_leave_at_once_are_all_kept_and_readable() {
+    const AGENTS: usize = 8;
+    let scene = Scene::new();
+    let from = scene.one("content");
+    for number in 0..20 {
+        let workspace = WorkspaceName::new(&format!("lab{number}")).unwrap();
+        let agents: Vec<_> = (0..AGENTS).map(|agent| AgentName::new(&format!("a{agent}")).unwrap()).collect();
+        let begin = std::sync::Barrier::new(AGENTS);
+        std::thread::scope(|scope| {
+            for agent in &agents {
+                scope.spawn(|| {
+                    let left =
+                        Left { at: Timestamp::default(), run: None, why: "program".into(), from: None };
+                    begin.wait();
+                    scene.store.keep((&workspace, agent), root(&from), 1 << 30, left).unwrap();
+                });
+            }
+        });
+        for agent in &agents {
+            let into = scene.path(&format!("into/{workspace}/{agent}"));
+            fs::create_dir_all(&into).unwrap();
+            assert!(scene.store.fill((&workspace, agent), &root(&into)).unwrap().is_some());
+            assert_eq!(fs::read_to_string(into.join("file")).unwrap(), "content");
+        }
+    }
+    let left = fs::read_dir(scene.path("keys/state")).unwrap().count();
+    assert_eq!(left, 20, "a key for each workspace, and nothing else");
+}
