@@ -23,6 +23,7 @@ use ringfence_sandbox::{SpawnerBootstrap, SpawnerProgram};
 use crate::cli::{Cli, Command, Global};
 use crate::command::status::Status;
 use crate::command::up::Up;
+use crate::demo::Demo;
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -62,6 +63,7 @@ fn run(global: &Global, command: Command) -> Result<(), Failure> {
             let spawner = spawner(&[&folder])?;
             serve(up, folder, global.output(), spawner)
         }
+        Command::Demo(demo) if demo.is_agent() => wait_for(Demo::play()),
         Command::Demo(demo) => {
             let spawner = spawner(&[])?;
             wait_for(demo.run(global.output(), spawner))

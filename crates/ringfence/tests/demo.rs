@@ -16,6 +16,7 @@ fn the_demo_lives_through_all_decisions_and_ends_well() {
     let told = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
     for line in [
+        "Ringfence demo: agents in sandboxes,",
         "Allowed by reads.",
         "/pages narrowed to 3 by fetch-limits",
         "Refused by mail-stays-inside: not sent.",

@@ -14,7 +14,7 @@ pub use wire::Secret;
 use crate::failure::Failure;
 
 /// A node, seen from the command line. Each request has a connection of its own.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Client {
     address: Address,
     token: Option<Secret>,

@@ -1,16 +1,18 @@
 //! An agent that asks a model, as any OpenAI client does.
 
-use std::net::SocketAddr;
-
 use ringfence_json::{Object, Value};
 
-use super::message::{MessageError, post};
+use super::message::{MessageError, Way, post};
 
-/// An agent with a run token and a conversation.
-pub struct Chat {
-    gateway: SocketAddr,
-    token: String,
-    model: &'static str,
+/// The model it asks.
+const MODEL: &str = "planner";
+
+/// Tokens that an answer may have.
+const LIMIT: u64 = 1_000;
+
+/// A conversation.
+pub struct Chat<'w> {
+    way: &'w Way,
     messages: Vec<Value>,
 }
 
@@ -21,14 +23,10 @@ pub struct Said {
 
 // === impl Chat ===
 
-impl Chat {
-    pub fn new(gateway: SocketAddr, token: String, model: &'static str) -> Self {
-        Self { gateway, token, model, messages: Vec::new() }
-    }
-
-    /// The user says something.
-    pub fn user(&mut self, text: &str) {
-        self.messages.push(Object::new().with("role", "user").with("content", text).into());
+impl<'w> Chat<'w> {
+    /// One that begins with what a user says.
+    pub fn new(way: &'w Way, says: &str) -> Self {
+        Self { way, messages: vec![Object::new().with("role", "user").with("content", says).into()] }
     }
 
     /// A tool answers the call that the model asked for last.
@@ -42,19 +40,17 @@ impl Chat {
         self.messages.extend([asked.into(), answered.into()]);
     }
 
-    /// Asks the model to go on. `limit`: tokens that the answer may have.
-    pub async fn ask(&self, limit: u64) -> Result<Said, MessageError> {
+    /// Asks the model to go on.
+    pub async fn ask(&self) -> Result<Said, MessageError> {
         let tool = Object::new()
             .with("type", "function")
             .with("function", Object::new().with("name", "query").with("parameters", Object::new()));
         let request = Object::new()
-            .with("model", self.model)
-            .with("max_tokens", limit)
+            .with("model", MODEL)
+            .with("max_tokens", LIMIT)
             .with("messages", self.messages.clone())
             .with("tools", vec![Value::from(tool)]);
-        let authorization = format!("Bearer {}", self.token);
-        let headers = [("authorization", authorization.as_str())];
-        let body = post(self.gateway, "/openai/v1/chat/completions", &headers, &request).await?;
+        let body = post(self.way, "/openai/v1/chat/completions", &[], &request).await?;
         Ok(Said { body })
     }
 }

@@ -1,7 +1,6 @@
 //! The chapter on sandboxes: a program as an agent tries to get out.
 
-use ringfence_json::{Object, Value};
-
+use super::cast::run;
 use super::story::{Stage, expect};
 use crate::client::Client;
 use crate::failure::Failure;
@@ -19,9 +18,7 @@ impl Stage<'_> {
     pub(super) async fn tries_to_get_out(&mut self, client: &Client) -> Result<(), Failure> {
         let step = "tries to get out of its sandbox";
         self.book.skip_to_end();
-        let body = Object::new().with("workspace", "demo").with("agent", "prisoner");
-        let run = field(&client.post("/api/v1/runs", body).await?, "run");
-        let (shut, open) = tried(client, &run).await?;
+        let (shut, open) = tried(client, step).await?;
         let begun = loop {
             let entry = self.entry(step, "run").await?;
             match entry.text("event") {
@@ -50,19 +47,15 @@ impl Stage<'_> {
 const NO_SANDBOX: &str = "Refused: no sandbox here (ringfence doctor).";
 
 /// How many ways were shut, and which were open.
-async fn tried(client: &Client, run: &str) -> Result<(usize, Vec<String>), Failure> {
-    let mut lines = client.lines(&format!("/api/v1/runs/{run}/output?follow=true")).await?;
-    let (mut shut, mut open) = (0, Vec::new());
-    while let Some(line) = lines.next().await? {
-        let text = line.get("text").and_then(Value::as_str).unwrap_or_default();
-        shut += usize::from(text.starts_with(SHUT));
-        open.extend(text.strip_prefix(OPEN).map(str::to_owned));
-    }
+async fn tried(client: &Client, step: &str) -> Result<(usize, Vec<String>), Failure> {
+    let (run, lines) = run(client, "prisoner", None).await?;
+    let shut = lines.iter().filter(|line| line.starts_with(SHUT)).count();
+    let open: Vec<String> =
+        lines.iter().filter_map(|line| line.strip_prefix(OPEN)).map(str::to_owned).collect();
     if shut == 0 && open.is_empty() {
         // Where there is no sandbox, nothing was tried.
         let view = client.get(&format!("/api/v1/runs/{run}")).await?;
-        let began = field(&view, "ended_by") != "start";
-        expect("tries to get out of its sandbox", !began, "the program tried nothing")?;
+        expect(step, field(&view, "ended_by") == "start", "the program tried nothing")?;
     }
     Ok((shut, open))
 }

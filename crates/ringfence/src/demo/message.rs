@@ -1,6 +1,4 @@
-//! HTTP with a JSON body, on loopback: what both ends of the demo need.
-
-use std::net::SocketAddr;
+//! HTTP with a JSON body: what both ends of the demo need.
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -8,10 +6,18 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use ringfence_json::{Limits, Object, Value, parse};
+use ringfence_kernel::RunToken;
 use tokio::net::TcpStream;
 
 /// The largest message of the demo, in bytes.
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
+
+/// The way to the gateway.
+pub struct Way {
+    address: String,
+    /// None where the connection says whose it is.
+    token: Option<RunToken>,
+}
 
 /// Why a message did not come through.
 #[derive(Debug, thiserror::Error)]
@@ -33,18 +39,35 @@ pub enum MessageError {
     },
 }
 
+// === impl Way ===
+
+impl Way {
+    /// From inside a sandbox.
+    pub fn of_a_sandbox() -> Self {
+        Self { address: "gateway:80".to_owned(), token: None }
+    }
+
+    /// From outside of any, with a token.
+    pub fn with_token(address: String, token: RunToken) -> Self {
+        Self { address, token: Some(token) }
+    }
+}
+
 /// Posts an object and reads the answer's; an event stream's last message counts as the answer.
 pub async fn post(
-    address: SocketAddr,
+    way: &Way,
     path: &str,
     headers: &[(&str, &str)],
     body: &Object,
 ) -> Result<Object, MessageError> {
-    let stream = TcpStream::connect(address).await?;
+    let stream = TcpStream::connect(&way.address).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
     let mut request =
-        Request::post(path).header("host", address.to_string()).header("content-type", "application/json");
+        Request::post(path).header("host", &way.address).header("content-type", "application/json");
+    if let Some(token) = &way.token {
+        request = request.header("authorization", format!("Bearer {}", token.reveal()));
+    }
     for (name, value) in headers {
         request = request.header(*name, *value);
     }

@@ -1,10 +1,12 @@
 //! `ringfence demo`: everything at once, with no configuration, no network and no keys.
 //!
-//! `servers` are the tools, `agent` speaks MCP to the gateway and `chat` asks a model, `story`, `money` and `escape` are what happens; each line that is printed is made
-//! from the log entry that it names (`book`), and a step that did not go as told ends the demo with exit status 1.
+//! `servers` are the tools, `agent` is the program of the agents, which speaks MCP to the gateway and asks a model (`chat`), `cast` runs it
+//! in sandboxes; `story`, `money` and `escape` are what happens; each line that is printed is made from the log entry that it names (`book`), and
+//! a step that did not go as told ends the demo with exit status 1.
 
 mod agent;
 mod book;
+mod cast;
 mod chat;
 mod escape;
 mod message;
@@ -18,6 +20,7 @@ use std::time::Instant;
 
 use clap::Args;
 use ringfence_control::{Node, NodeOptions};
+use ringfence_json::Value;
 use ringfence_sandbox::{Spawner, SpawnerBootstrap};
 use ringfence_types::NodeName;
 
@@ -33,6 +36,9 @@ const DEMO_POLICY: &str = include_str!("../../../../examples/demo-policy.yaml");
 /// What the demo's model answers.
 const SCRIPT: &str = include_str!("../../../../examples/demo-script.yaml");
 
+/// Where the agents' sandboxes have this program.
+const PROGRAM: &str = "/opt/ringfence";
+
 /// See it work: a node, four tool servers, an agent and a person, no configuration
 ///
 /// Everything runs on free loopback ports with data in a temporary folder, which is removed at the end.
@@ -47,6 +53,9 @@ pub struct Demo {
     /// Decide by this policy instead of the demo's; steps that do not go as told are shown
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    /// Be one of its agents, which reads what to do on standard input
+    #[arg(long, hide = true)]
+    as_agent: bool,
 }
 
 /// A folder that is removed when the demo ends, unless the user named it.
@@ -58,6 +67,16 @@ struct Folder {
 // === impl Demo ===
 
 impl Demo {
+    /// Whether this is an agent of the demo, and not the demo.
+    pub fn is_agent(&self) -> bool {
+        self.as_agent
+    }
+
+    /// What an agent does.
+    pub async fn play() -> Result<(), Failure> {
+        agent::play().await
+    }
+
     pub async fn run(self, output: Output, spawner: SpawnerBootstrap) -> Result<(), Failure> {
         let started = Instant::now();
         let spawner = spawner.into_async().map_err(|error| failed("start the spawner", &error))?;
@@ -66,8 +85,9 @@ impl Demo {
             servers::Servers::start().await.map_err(|error| failed("start the tool servers", &error))?;
         let policies = policies(self.policy.as_deref())?;
         let config = write_configuration(&folder.path, servers.port(), &policies)?;
+        let layers = spawner.run_layers().clone();
         let node = start_node(&config, &folder.path.join("data"), spawner).await?;
-        let told = story::tell(output, &node, &servers, &folder.path, started).await;
+        let told = story::tell(output, &node, &servers, &folder.path, &layers, started).await;
         let log = folder.path.join("data/ledger");
         node.stop().await;
         told?;
@@ -104,10 +124,16 @@ fn write_configuration(folder: &Path, port: u16, policies: &[(String, String)]) 
     std::fs::create_dir(&files).map_err(|error| failed("write the demo's files", &error))?;
     write("prisoner/escape.sh", escape::SCRIPT)?;
     let names: Vec<&str> = policies.iter().map(|(name, _)| name.as_str()).collect();
-    write("ringfence.yaml", &configuration(port, &names.join(", ")))
+    let program = std::env::current_exe().map_err(|error| failed("find this program", &error))?;
+    let program = Value::from(program.to_string_lossy().into_owned()).to_string();
+    write("ringfence.yaml", &configuration(port, &program, &names.join(", ")))
 }
 
-fn configuration(port: u16, policies: &str) -> String {
+/// `program`: this one, as a word of YAML.
+fn configuration(port: u16, program: &str, policies: &str) -> String {
+    let run = format!(
+        "run: {{ command: [{PROGRAM}, demo, --as-agent], stdin: true, mounts: [{{ source: {program}, target: {PROGRAM} }}] }}"
+    );
     format!(
         "organization: acme
 workspaces:
@@ -122,9 +148,9 @@ workspaces:
     models:
       planner: {{ provider: scripted, script: demo-script.yaml, floor: 1000, price: {{ input: 1.25, output: 10 }} }}
     agents:
-      assistant: {{ tools: [database/*, web/*, mail/*, cluster/*] }}
-      planner: {{ models: [planner] }}
-      spender: {{ models: [planner], budget: {{ usd: 0.05 }} }}
+      assistant: {{ tools: [database/*, web/*, mail/*, cluster/*], {run} }}
+      planner: {{ models: [planner], {run} }}
+      spender: {{ models: [planner], budget: {{ usd: 0.05 }}, {run} }}
       prisoner: {{ run: {{ command: [sh, escape.sh], files: prisoner }} }}
     policy: [{policies}]
 "

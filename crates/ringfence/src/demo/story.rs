@@ -1,17 +1,18 @@
 //! What happens in the demo. Every line is made from the log entry that it names; a step that did not go as told is an
 //! error.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ringfence_control::Node;
 use ringfence_json::Object;
-use ringfence_kernel::{Actor, Kernel, Mint, Suspend};
-use ringfence_types::{AgentName, PersonName, Role, Scope, ServerName, Timestamp, UserName, WorkspaceName};
+use ringfence_kernel::{Actor, Kernel, Suspend};
+use ringfence_sandbox::Layers;
+use ringfence_types::{PersonName, Role, Scope, ServerName, Timestamp};
 
-use super::agent::{Agent, Given};
+use super::agent::{Done, Order};
 use super::book::{Book, Entry};
+use super::cast::Cast;
 use super::failed;
 use super::servers::Servers;
 use crate::client::{Address, Client};
@@ -23,14 +24,17 @@ pub(super) struct Stage<'a> {
     output: Output,
     pub(super) kernel: &'a Kernel,
     servers: &'a Servers,
-    agent: Agent,
+    pub(super) cast: Cast,
     pub(super) book: Book,
-    pub(super) dana: Actor,
+    dana: Actor,
 }
 
 /// Columns of what the agent does, and of what Ringfence says to it: with the entry's number, a line has 100.
 const AGENT_WIDTH: usize = 43;
 const SAYS_WIDTH: usize = 48;
+
+/// The agent that uses tools.
+const AGENT: &str = "assistant";
 
 /// A step did not go as told.
 pub(super) fn not_as_told(step: &str, found: impl AsRef<str>) -> Failure {
@@ -44,54 +48,51 @@ pub async fn tell(
     node: &Node,
     servers: &Servers,
     folder: &Path,
+    layers: &Layers,
     started: Instant,
 ) -> Result<(), Failure> {
-    let gateway = node.addresses().gateway.clone();
+    let client = Client::new(Address::in_folder(&folder.join("data")), None);
+    let mut stage = Stage::set(output, node, servers, client.clone(), layers)?;
+    let (agents, said) = if stage.cast.is_sandboxed() {
+        ("agents in sandboxes", "")
+    } else {
+        ("agents", "No sandbox can be made here (ringfence doctor): the agents hold tokens instead.\n")
+    };
     output.text(&format!(
-        "Ringfence demo: agents, four tool servers, a model, one person (Dana), one policy, one log.\n\
-         The node was up on {gateway} after {} ms; its data is in\n{}.\n\n",
+        "Ringfence demo: {agents}, tool servers, a model, one person (Dana), one policy, one log.\n\
+         The node was up on {} after {} ms; its data is in\n{}.\n{said}\n",
+        node.addresses().gateway,
         started.elapsed().as_millis(),
         folder.display()
     ))?;
-    let mut stage = Stage::set(output, node, servers, &gateway).await?;
     stage.reads().await?;
     stage.is_narrowed().await?;
     stage.falls_for_an_injection().await?;
     stage.is_denied().await?;
     stage.waits_for_dana().await?;
     stage.meets_a_changed_tool().await?;
-    let address = address_of(&gateway)?;
-    stage.goes_round_in_circles(address).await?;
-    stage.spends(address).await?;
-    let client = Client::new(Address::in_folder(&folder.join("data")), None);
+    stage.goes_round_in_circles().await?;
+    stage.spends().await?;
     stage.tries_to_get_out(&client).await?;
     stage.is_suspended_in_mid_call().await
 }
 
 impl<'a> Stage<'a> {
-    async fn set(
+    fn set(
         output: Output,
         node: &'a Node,
         servers: &'a Servers,
-        gateway: &str,
+        client: Client,
+        layers: &Layers,
     ) -> Result<Self, Failure> {
-        let address = address_of(gateway)?;
         let dana = Actor {
             person: name(PersonName::new("dana"))?,
             roles: vec![name(Role::new("approver"))?],
             owner: false,
         };
-        let mint = Mint {
-            workspace: name(WorkspaceName::new("demo"))?,
-            agent: name(AgentName::new("assistant"))?,
-            user: Some(name(UserName::new("erin"))?),
-            conversation: None,
-            ttl: Duration::from_mins(10),
-        };
-        let minted = node.kernel().mint(mint, &dana).await.map_err(|error| failed("mint a token", &error))?;
-        let agent = Agent::new(address, minted.token.reveal().to_owned());
+        let cast = Cast::new(node, &dana, client, layers);
         let book = Book::at_the_end(node.kernel().ledger());
-        Ok(Self { output, kernel: node.kernel(), servers, agent, book, dana })
+        Ok(Self { output, kernel: node.kernel(), servers, cast, book, dana })
     }
 
     pub(super) fn line(&self, agent: &str, ringfence: &str, entry: &Entry) -> Result<(), Failure> {
@@ -99,9 +100,8 @@ impl<'a> Stage<'a> {
         self.output.line(&format!("  {agent:<AGENT_WIDTH$} {ringfence:<SAYS_WIDTH$} #{}", entry.id))
     }
 
-    async fn call(&self, step: &str, server: &str, tool: &str, arguments: Object) -> Result<Given, Failure> {
-        let answer = self.agent.call(server, tool, arguments).await;
-        answer.map_err(|error| not_as_told(step, error.to_string()))
+    async fn call(&self, step: &str, server: &str, tool: &str, arguments: Object) -> Result<Done, Failure> {
+        call(&self.cast, step, server, tool, arguments).await
     }
 
     pub(super) async fn entry(&mut self, step: &str, kind: &str) -> Result<Entry, Failure> {
@@ -113,7 +113,7 @@ impl<'a> Stage<'a> {
         let step = "reads the open orders";
         let given = self.call(step, "database", "query", Object::new().with("table", "orders")).await?;
         let intent = self.entry(step, "intent").await?;
-        expect(step, !given.is_error && intent.text("decision") == "ALLOW", intent.text("decision"))?;
+        expect(step, !given.is_error() && intent.text("decision") == "ALLOW", intent.text("decision"))?;
         self.line("The agent reads the open orders.", &format!("Allowed by {}.", intent.rule()), &intent)
     }
 
@@ -124,7 +124,7 @@ impl<'a> Stage<'a> {
         let intent = self.entry(step, "intent").await?;
         let narrowed = intent.narrowed().join(", ");
         let as_told =
-            !given.is_error && intent.text("decision") == "ALLOW_WITH_CONSTRAINTS" && narrowed == "/pages";
+            !given.is_error() && intent.text("decision") == "ALLOW_WITH_CONSTRAINTS" && narrowed == "/pages";
         expect(step, as_told, intent.text("decision"))?;
         let sent = self.book.sent(&intent).get("pages").map(ToString::to_string).unwrap_or_default();
         let says = format!("Allowed: {narrowed} narrowed to {sent} by {}.", intent.rule());
@@ -138,8 +138,8 @@ impl<'a> Stage<'a> {
         let given = self.call(step, "mail", "send", arguments).await?;
         let refusal = self.entry(step, "refusal").await?;
         let as_told =
-            given.is_error && refusal.rule() == "mail-stays-inside" && self.servers.reached() == before;
-        expect(step, as_told, &given.text)?;
+            given.is_error() && refusal.rule() == "mail-stays-inside" && self.servers.reached() == before;
+        expect(step, as_told, given.text())?;
         let says = format!("Refused by {}: not sent.", refusal.rule());
         self.line("A page tells it to mail all customers away.", &says, &refusal)
     }
@@ -148,16 +148,15 @@ impl<'a> Stage<'a> {
         let step = "drops a table";
         let given = self.call(step, "database", "drop_table", Object::new().with("table", "orders")).await?;
         let refusal = self.entry(step, "refusal").await?;
-        expect(step, given.is_error && refusal.text("code") == "denied_by_policy", refusal.text("code"))?;
+        expect(step, given.is_error() && refusal.text("code") == "denied_by_policy", refusal.text("code"))?;
         self.line("It wants to drop a table.", &format!("Denied by {}.", refusal.rule()), &refusal)
     }
 
     async fn waits_for_dana(&mut self) -> Result<(), Failure> {
         let step = "deploys 50 replicas to production";
         let arguments = Object::new().with("name", "shop").with("namespace", "app").with("replicas", 50_u64);
-        let (agent, kernel, dana) = (&self.agent, self.kernel, &self.dana);
-        let book = &mut self.book;
-        let calling = agent.call("cluster", "deploy_app", arguments);
+        let (kernel, dana, book) = (self.kernel, &self.dana, &mut self.book);
+        let calling = call(&self.cast, step, "cluster", "deploy_app", arguments);
         let answering = async {
             let pending = book.next("pending").await?;
             let approval = pending.text("approval").parse().ok()?;
@@ -168,14 +167,14 @@ impl<'a> Stage<'a> {
             Some((pending, shown, answer, intent))
         };
         let (given, answered) = tokio::join!(calling, answering);
-        let given = given.map_err(|error| not_as_told(step, error.to_string()))?;
+        let given = given?;
         let Some((pending, shown, answer, intent)) = answered else {
             return Err(not_as_told(step, "nobody was asked"));
         };
         let sent = self.book.sent(&intent).get("replicas").map(ToString::to_string).unwrap_or_default();
-        let deployed = given.text.contains(&format!("with {sent} replicas"));
-        let as_told = !given.is_error && deployed && intent.has("approval") && shown == sent;
-        expect(step, as_told, &given.text)?;
+        let deployed = given.text().contains(&format!("with {sent} replicas"));
+        let as_told = !given.is_error() && deployed && intent.has("approval") && shown == sent;
+        expect(step, as_told, given.text())?;
         let says = format!("Waits for a person, by {}.", pending.rule());
         self.line("It deploys 50 replicas to production.", &says, &pending)?;
         let who = format!("{} sees {shown} replicas and approves.", answer.person("approver"));
@@ -186,13 +185,14 @@ impl<'a> Stage<'a> {
     async fn meets_a_changed_tool(&mut self) -> Result<(), Failure> {
         let step = "uses a tool whose definition changed";
         self.servers.rewrite_definition();
-        let shown = self.agent.tools("web").await.map_err(|error| not_as_told(step, error.to_string()))?;
+        let order = Order::Tools { server: "web".to_owned() };
+        let (_, shown) = self.cast.play(step, AGENT, &order).await?;
         let incident = self.entry(step, "incident").await?;
         let arguments = Object::new().with("url", "https://shop.example").with("pages", 1_u64);
         let given = self.call(step, "web", "fetch", arguments).await?;
         let refusal = self.entry(step, "refusal").await?;
-        let as_told = shown.is_empty()
-            && given.is_error
+        let as_told = shown.tools() == 0
+            && given.is_error()
             && incident.text("event") == "definition_changed"
             && refusal.text("code") == "definition_changed";
         expect(step, as_told, refusal.text("code"))?;
@@ -207,9 +207,9 @@ impl<'a> Stage<'a> {
 
     async fn is_suspended_in_mid_call(&mut self) -> Result<(), Failure> {
         let step = "is suspended while it exports a table";
-        let (agent, kernel, dana) = (&self.agent, self.kernel, &self.dana);
-        let book = &mut self.book;
-        let calling = agent.call("database", "export", Object::new().with("table", "customers"));
+        let (kernel, dana, book) = (self.kernel, &self.dana, &mut self.book);
+        let table = Object::new().with("table", "customers");
+        let calling = call(&self.cast, step, "database", "export", table);
         let suspending = async {
             book.next("intent").await?;
             tokio::time::sleep(Duration::from_millis(300)).await;
@@ -218,10 +218,10 @@ impl<'a> Stage<'a> {
             kernel.suspend(request, dana).await.ok()
         };
         let (given, _) = tokio::join!(calling, suspending);
-        let given = given.map_err(|error| not_as_told(step, error.to_string()))?;
+        let given = given?;
         let suspension = self.entry(step, "suspension").await?;
         let outcome = self.entry(step, "outcome").await?;
-        expect(step, given.is_error && outcome.text("code") == "suspended", &given.text)?;
+        expect(step, given.is_error() && outcome.text("code") == "suspended", given.text())?;
         let (who, what) = (suspension.person("by"), suspension.text("server"));
         let says = format!("{who} suspends the {what}.");
         self.line("It exports all customers, which takes long.", &says, &suspension)?;
@@ -230,15 +230,16 @@ impl<'a> Stage<'a> {
         self.book.skip_to_end();
         let given = self.call(step, "database", "query", Object::new().with("table", "orders")).await?;
         let refusal = self.entry(step, "refusal").await?;
-        expect(step, given.is_error && refusal.text("code") == "suspended", refusal.text("code"))?;
+        expect(step, given.is_error() && refusal.text("code") == "suspended", refusal.text("code"))?;
         self.line("It tries again.", &format!("Refused, until {who} lifts it."), &refusal)?;
         self.output
             .line(&format!("\n  {} entries tell all of it, refusals like successes.", self.book.size()))
     }
 }
 
-fn address_of(gateway: &str) -> Result<SocketAddr, Failure> {
-    gateway.trim_start_matches("http://").parse().map_err(|error| failed("read the node's address", &error))
+async fn call(cast: &Cast, step: &str, server: &str, tool: &str, arguments: Object) -> Result<Done, Failure> {
+    let order = Order::Call { server: server.to_owned(), tool: tool.to_owned(), arguments };
+    cast.play(step, AGENT, &order).await.map(|(_, done)| done)
 }
 
 pub(super) fn expect(step: &str, as_told: bool, found: &str) -> Result<(), Failure> {
