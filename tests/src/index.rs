@@ -115,7 +115,8 @@ impl Index {
 
     /// A package as `requirements.txt` names it.
     pub fn requirement(&self, name: &str) -> String {
-        let end = if ["sunny", "clay"].contains(&name) { "-1.0.tar.gz" } else { "-1.0-py3-none-any.whl" };
+        let end =
+            if ["sunny", "clay", "brick"].contains(&name) { "-1.0.tar.gz" } else { "-1.0-py3-none-any.whl" };
         format!("{name}==1.0 --hash=sha256:{}\n", self.digest(&format!("{name}{end}"), "sha256"))
     }
 

@@ -203,10 +203,11 @@ async fn who_is_not_named_is_not_built_and_nothing_is_fetched_to_build_who_is() 
     assert!(said.contains("only wheels are installed") && said.contains("sunny"), "{said}");
 
     // What would build it is not in the file, although the index has it.
-    let without = index.requirement("moon") + &index.requirement("clay");
-    let place = of_python(&index, without, "clay", "").await;
+    let (brick, kiln) = (index.requirement("brick"), index.requirement("kiln"));
+    let place = of_python(&index, brick.clone(), "brick", "").await;
     let said = place.run().await.expect(1).stderr;
     assert!(said.contains("has to be in the same file"), "{said}");
+    of_python(&index, brick + &kiln, "brick", "import brick\n").await.run().await.expect(0);
 
     let wrong = index.requirement("moon") + &index.requirement("kiln");
     let wrong = wrong + &format!("clay==1.0 --hash=sha256:{}\n", "0".repeat(64));

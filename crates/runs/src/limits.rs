@@ -119,6 +119,9 @@ pub(crate) const BUILD_GONE: Duration = Duration::from_secs(10);
 /// How often it is looked how much of the disk a build takes.
 pub(crate) const LOOK_AT_BUILD: Duration = Duration::from_secs(1);
 
+/// How often it is looked whether a build fills the disk.
+pub(crate) const GLANCE_AT_BUILD: Duration = Duration::from_millis(100);
+
 /// Bytes of the disk that builds and images leave free.
 pub(crate) const DISK_LEFT_BYTES: u64 = 512 << 20;
 

@@ -1,7 +1,6 @@
 //! Building one environment: in a sandbox that reaches the index alone, and in which nothing of a package is run but of those
 //! that the configuration names.
 
-use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,19 +11,16 @@ use ringfence_json::Object;
 use ringfence_kernel::{Actor, EndedBy, Exit, Kernel, Run, RunSockets, RunStep};
 use ringfence_sandbox::{BoundedStderr, Child, ExitStatus, LayerName, Process, Spawner};
 use ringfence_types::{Digest, WorkspaceName, format_duration, format_size};
-use tokio::time::{Instant, interval, sleep_until, timeout};
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::recipe::{Ingredients, Kind, Recipe};
+use super::room::{free_bytes, holds_at_most};
 use super::store::{Draft, InUse, Store};
 use super::tools::Tools;
 use super::words::{self, Failure};
-use crate::limits::{BUILD_GONE, DISK_LEFT_BYTES, ENVIRONMENT_FILES_MAX, LOOK_AT_BUILD};
+use crate::limits::{BUILD_GONE, DISK_LEFT_BYTES, GLANCE_AT_BUILD, LOOK_AT_BUILD};
 use crate::runs::Inner;
-use crate::tree::{Step, Walk, real_folder};
-
-/// Bytes of what a disk's blocks are counted in: stat(2).
-const BLOCK: u64 = 512;
 
 /// How environments are built, as the configuration has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -172,29 +168,42 @@ impl Order {
         run: &Arc<Run>,
         stop: &CancellationToken,
     ) -> Result<End, End> {
-        let deadline = Instant::now() + self.settings.time_max;
-        let mut look = interval(LOOK_AT_BUILD);
+        tokio::select! {
+            biased;
+            status = process.exited() => self.judge(status, &stderr.tail()),
+            (why, reason) = inner.kernel.run_over(run) => Err(End::new(why, &reason)),
+            () = inner.shutdown.cancelled() => Err(End::new(EndedBy::Node, "the node stopped")),
+            () = stop.cancelled() => Err(End::new(EndedBy::Idle, "nobody waited for it any more")),
+            () = sleep(self.settings.time_max) => {
+                let most = format_duration(self.settings.time_max);
+                let reason = format!("it took more than {most}; write a larger `environments: {{ timeout: … }}`");
+                Err(End::new(EndedBy::Deadline, &reason))
+            }
+            reason = self.leaves_too_little(draft.path()) => Err(End::new(EndedBy::Output, &reason)),
+            reason = self.comes_to_take_too_much(draft.path()) => Err(End::new(EndedBy::Output, &reason)),
+        }
+    }
+
+    /// Comes back with the reason when the disk is nearly full, whoever filled it: with what nobody counts, too.
+    async fn leaves_too_little(&self, folder: &Path) -> String {
+        let mut glance = every(GLANCE_AT_BUILD);
         loop {
-            tokio::select! {
-                biased;
-                status = process.exited() => return self.judge(status, &stderr.tail()),
-                (why, reason) = inner.kernel.run_over(run) => return Err(End::new(why, &reason)),
-                () = inner.shutdown.cancelled() => {
-                    return Err(End::new(EndedBy::Node, "the node stopped"));
-                }
-                () = stop.cancelled() => {
-                    return Err(End::new(EndedBy::Idle, "nobody waited for it any more"));
-                }
-                () = sleep_until(deadline) => {
-                    let most = format_duration(self.settings.time_max);
-                    let reason = format!("it took more than {most}; write a larger `environments: {{ timeout: … }}`");
-                    return Err(End::new(EndedBy::Deadline, &reason));
-                }
-                _ = look.tick() => {
-                    if let Some(reason) = self.takes_too_much(draft.path().to_owned()).await {
-                        return Err(End::new(EndedBy::Output, &reason));
-                    }
-                }
+            glance.tick().await;
+            let folder = folder.to_owned();
+            let free = tokio::task::spawn_blocking(move || free_bytes(&folder)).await;
+            if free.is_ok_and(|free| free < DISK_LEFT_BYTES) {
+                return "the disk is nearly full; make room in the data folder".to_owned();
+            }
+        }
+    }
+
+    /// Comes back with the reason when it takes too much. However long a look takes, nobody waits for it.
+    async fn comes_to_take_too_much(&self, folder: &Path) -> String {
+        let mut look = every(LOOK_AT_BUILD);
+        loop {
+            look.tick().await;
+            if let Some(reason) = self.takes_too_much(folder.to_owned()).await {
+                return reason;
             }
         }
     }
@@ -220,15 +229,13 @@ impl Order {
     /// Why it may not go on, if it takes too much of the disk.
     async fn takes_too_much(&self, folder: PathBuf) -> Option<String> {
         let most = self.settings.bytes_max;
-        let measured = tokio::task::spawn_blocking(move || (bytes_in(&folder), free_bytes(&folder)));
-        let (bytes, free) = measured.await.ok()?;
-        if bytes.is_none_or(|bytes| bytes > most) {
-            let most = format_size(most);
-            return Some(format!(
+        let fits = tokio::task::spawn_blocking(move || holds_at_most(&folder, most)).await.ok()?;
+        let most = format_size(most);
+        (!fits).then(|| {
+            format!(
                 "it takes more than {most} of the disk, or too many files; write a larger `environments: {{ size: … }}`"
-            ));
-        }
-        (free < DISK_LEFT_BYTES).then(|| "the disk is nearly full; make room in the data folder".to_owned())
+            )
+        })
     }
 
     fn draft(&self, store: &Store) -> io::Result<Draft> {
@@ -279,33 +286,9 @@ async fn step(kernel: &Kernel, run: &Run, step: RunStep) -> Result<(), End> {
     taken.map_err(|error| End::start(error.to_string()))
 }
 
-/// Bytes that all files in a folder say they hold, or that the disk has for them, where that is more; each counted once. `None`
-/// where there are too many, or some that cannot be looked at. What goes while it is looked at does not count. Nothing is
-/// changed by that.
-fn bytes_in(folder: &Path) -> Option<u64> {
-    let mut walk = real_folder(folder).and_then(|root| Walk::only_looking(root, 2 * ENVIRONMENT_FILES_MAX));
-    let walk = walk.as_mut().ok()?;
-    let (mut bytes, mut counted) = (0_u64, HashSet::new());
-    loop {
-        match walk.next() {
-            Ok(Some(Step::File(found))) => {
-                if found.identity().is_none_or(|file| counted.insert(file)) {
-                    let on_disk = u64::try_from(found.stat.st_blocks).unwrap_or(0).saturating_mul(BLOCK);
-                    bytes = bytes.saturating_add(found.length().max(on_disk));
-                }
-            }
-            Ok(Some(Step::TooMany | Step::TooDeep)) => return None,
-            Ok(Some(Step::Unreadable(error))) if error.kind() == io::ErrorKind::PermissionDenied => {
-                return None;
-            }
-            // Who makes a folder go away under the walk does not end it.
-            Ok(Some(_)) | Err(_) => {}
-            Ok(None) => return Some(bytes),
-        }
-    }
-}
-
-/// Bytes that are free where a folder is; as many as can be where that cannot be told.
-fn free_bytes(folder: &Path) -> u64 {
-    rustix::fs::statvfs(folder).map_or(u64::MAX, |space| space.f_bavail.saturating_mul(space.f_frsize))
+/// Ticks, of which none is made up for.
+fn every(period: Duration) -> Interval {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }

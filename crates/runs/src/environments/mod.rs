@@ -20,6 +20,7 @@ mod named;
 mod package_lock;
 mod recipe;
 mod requirements;
+mod room;
 mod store;
 mod tools;
 mod uv_lock;

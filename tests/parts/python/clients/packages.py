@@ -39,6 +39,18 @@ def package(name, scripts, files, **more):
     return archive(folder / f"{name}-1.0.0.tgz", {f"package/{path}": text for path, text in files.items()})
 
 
+def source(name, make):
+    """A source distribution that `kiln` builds."""
+    return archive(
+        folder / f"{name}-1.0.tar.gz",
+        {
+            f"{name}-1.0/PKG-INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+            f"{name}-1.0/pyproject.toml": "[build-system]\nrequires = ['kiln']\nbuild-backend = 'kiln'\n",
+            f"{name}-1.0/make.py": make,
+        },
+    )
+
+
 def archive(path, files):
     with tarfile.open(path, "w:gz") as packed:
         for name, text in files.items():
@@ -157,14 +169,8 @@ made = [
         },
     ),
     wheel("kiln", KILN),
-    archive(
-        folder / "clay-1.0.tar.gz",
-        {
-            "clay-1.0/PKG-INFO": "Metadata-Version: 2.1\nName: clay\nVersion: 1.0\n",
-            "clay-1.0/pyproject.toml": "[build-system]\nrequires = ['kiln']\nbuild-backend = 'kiln'\n",
-            "clay-1.0/make.py": CLAY,
-        },
-    ),
+    source("clay", CLAY),
+    source("brick", "files = {'brick/__init__.py': ''}\n"),
     package(
         "comet",
         {"postinstall": "node -e \"require('fs').writeFileSync('ran', 'it ran')\""},
