@@ -274,6 +274,9 @@ pub(crate) fn standing(
     if known.phase() == Some(Phase::Stopping) {
         return Err(Objection::new(Code::Suspended, "This run is being ended."));
     }
+    if setup.holder(run).is_none() {
+        return Err(Objection::new(Code::NotGranted, "The agent of this run is configured no more."));
+    }
     if wall_end(state, setup, run).is_some_and(|end| now >= end) {
         return Err(Objection::new(Code::Deadline, "This run's time is up. Finish with what you have."));
     }

@@ -4,11 +4,12 @@
 mod common;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use common::{Node, crash_copy, dana, open, open_at, workspace};
 use ringfence_json::Object;
-use ringfence_kernel::{Actor, Begin, EndedBy, Exit, MintError, Phase, Run, RunError, RunStep};
-use ringfence_types::{AgentName, Code, UserName};
+use ringfence_kernel::{Actor, Begin, EndedBy, Exit, MintError, Phase, Run, RunError, RunStep, Suspend};
+use ringfence_types::{AgentName, Code, Scope, UserName};
 
 fn begin(agent: &str) -> Begin {
     Begin {
@@ -118,4 +119,42 @@ async fn a_run_that_is_killed_acts_no_more_and_ends_when_its_program_has() {
     assert_eq!(phase(&node, &run), Phase::Ended);
     assert_eq!(node.refused(&run, "query", r#"{"q":"z"}"#).await.code, Code::Suspended);
     assert!(node.kernel.kill(run.id, "again", &dana()).await.is_err());
+}
+
+#[tokio::test]
+async fn time_runs_out_while_a_run_is_suspended_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut limits = common::limits();
+    limits.wall = Some(Duration::from_mins(2));
+    let node = common::open_with(folder.path(), common::POLICY, limits).await;
+    let run = queued(&node).await;
+    step(&node, &run, RunStep::Starting).await.unwrap();
+    step(&node, &run, running()).await.unwrap();
+    let scope = Scope { agent: Some(run.agent.clone()), workspace: Some(workspace()), ..Scope::default() };
+    let suspend = Suspend { scope, reason: "to look".into(), duration: None };
+    node.kernel.suspend(suspend, &dana()).await.unwrap();
+    let over =
+        async |millis| tokio::time::timeout(Duration::from_millis(millis), node.kernel.run_over(&run)).await;
+    assert!(over(300).await.is_err(), "what is suspended may be let go on");
+    node.clock.advance(Duration::from_mins(2));
+    assert_eq!(over(5_000).await.unwrap().0, EndedBy::Deadline);
+}
+
+#[tokio::test]
+async fn a_run_whose_agent_is_configured_no_more_has_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = open(folder.path()).await;
+    let run = queued(&node).await;
+    step(&node, &run, RunStep::Starting).await.unwrap();
+    step(&node, &run, running()).await.unwrap();
+    let (kernel, living) = (node.kernel.clone(), Arc::clone(&run));
+    let over = tokio::spawn(async move { kernel.run_over(&living).await });
+    tokio::task::yield_now().await;
+    let mut without = common::setup(common::POLICY, common::limits());
+    without.workspaces.get_mut(&workspace()).unwrap().agents.remove(&run.agent);
+    node.kernel.apply(without, &dana()).await.unwrap();
+    node.kernel.tend().await;
+    let (why, reason) = tokio::time::timeout(Duration::from_secs(5), over).await.unwrap().unwrap();
+    assert_eq!((why, &*reason), (EndedBy::Person, "its agent was taken out of the configuration"));
+    assert_eq!(node.refused(&run, "query", r#"{"q":"x"}"#).await.code, Code::NotGranted);
 }

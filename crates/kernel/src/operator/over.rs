@@ -9,12 +9,12 @@ use super::{LedgerUnavailable, RunError};
 use crate::fold::Phase;
 use crate::limits::{LOOK, STEP_PAUSES_MS};
 use crate::record::{EndedBy, RunStep};
-use crate::spawn::PARENT_ENDED;
+use crate::spawn::{PARENT_ENDED, time_left};
 use crate::{Actor, Kernel, Run};
 
 impl Kernel {
     /// Returns when a run that was started here is to end: a person has stopped or killed it, its time is up, or nothing is known
-    /// of it any more. What is only suspended may be let go on.
+    /// of it or of its agent any more. What is only suspended may be let go on.
     pub async fn run_over(&self, run: &Arc<Run>) -> (EndedBy, String) {
         loop {
             let code = match self.lease(run, None) {
@@ -52,8 +52,19 @@ impl Kernel {
                 Some((why, life.reason.unwrap_or_else(|| "it was stopped".into())))
             }
             _ if self.is_orphaned(run) => Some((EndedBy::Parent, PARENT_ENDED.into())),
-            _ if cut == Code::Deadline => Some((EndedBy::Deadline, "its time was up".into())),
+            // Also where it is suspended, which is what it is told first.
+            _ if cut == Code::Deadline || self.has_no_time(run) => {
+                Some((EndedBy::Deadline, "its time was up".into()))
+            }
+            _ if self.0.setup.load().holder(run).is_none() => {
+                Some((EndedBy::Person, "its agent was taken out of the configuration".into()))
+            }
             _ => None,
         }
+    }
+
+    fn has_no_time(&self, run: &Run) -> bool {
+        let (setup, now) = (self.0.setup.load(), self.0.clock.now());
+        time_left(&self.0.state.lock(), &setup, run, now).is_zero()
     }
 }
