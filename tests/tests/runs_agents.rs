@@ -41,7 +41,12 @@ struct Agent {
     environment: String,
     /// How its model is called.
     way: &'static str,
+    /// Where its tools are, and how the tool is named for its model.
+    tools: (&'static str, &'static str),
 }
+
+/// Tools of all servers at one address.
+const EVERYTHING: (&str, &str) = ("http://gateway/mcp", "papers__search");
 
 /// With a Python environment.
 fn python(environment: &str, script: &str, way: &'static str) -> Agent {
@@ -51,6 +56,7 @@ fn python(environment: &str, script: &str, way: &'static str) -> Agent {
         mounts: mounts(environment),
         environment: "PYTHONDONTWRITEBYTECODE: '1'".to_owned(),
         way,
+        tools: EVERYTHING,
     }
 }
 
@@ -65,6 +71,7 @@ fn node(script: &str, way: &'static str) -> Agent {
         mounts: format!("{{ source: '{}', target: {MODULES}/node_modules }}", modules.display()),
         environment: format!("RINGFENCE_TEST_MODULES: {MODULES}"),
         way,
+        tools: EVERYTHING,
     }
 }
 
@@ -90,8 +97,9 @@ async fn works(agent: Agent) {
         ..Setup::default()
     };
     let scene = Scene::start_with(setup).await;
-    let prompt = "Look for papers about tides. mock:tokens=9,chunks=3,tool=papers__search,args=query:tides";
-    let arguments = ["http://gateway/mcp", "gpt", prompt, agent.way];
+    let (mcp, tool) = agent.tools;
+    let prompt = format!("Look for papers about tides. mock:tokens=9,chunks=3,tool={tool},args=query:tides");
+    let arguments = [mcp, "gpt", &prompt, agent.way];
     let mut command = vec!["run", "assistant", "-w", "lab", "--user", "robin", "--"];
     command.extend(arguments);
     let said = scene.node.cli(&command).await.expect(0);
@@ -118,4 +126,19 @@ async fn langgraph_in_a_sandbox() {
 async fn node_with_the_sdk_of_the_protocol_in_a_sandbox() {
     works(node("whole_mcp_sdk.cjs", "plain")).await;
     works(node("whole_mcp_sdk.cjs", "stream")).await;
+}
+
+#[tokio::test]
+async fn pydantic_ai_in_a_sandbox() {
+    works(python("agents", "whole_pydantic_ai.py", "responses")).await;
+}
+
+#[tokio::test]
+async fn claude_agent_sdk_in_a_sandbox() {
+    let mut agent = python("agents", "whole_claude_agent.py", "anthropic");
+    agent
+        .environment
+        .push_str(", ANTHROPIC_SMALL_FAST_MODEL: claude, CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1'");
+    agent.tools = ("http://gateway/mcp/papers", "mcp__papers__search");
+    works(agent).await;
 }
