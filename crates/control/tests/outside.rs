@@ -135,6 +135,26 @@ fn what_cannot_be_used_is_told_with_its_place_and_a_way_out() {
 }
 
 #[test]
+fn no_sandbox_can_change_whom_the_node_trusts() {
+    let folder = folder();
+    std::fs::create_dir(folder.path().join("certs")).unwrap();
+    write(&folder.path().join("certs"), "ca.pem", &pem().0);
+    let text = |writable: &str| {
+        format!(
+            "organization: acme\negress: {{ authorities: certs/ca.pem }}\nworkspaces:\n  lab:\n    agents:\n      a:\n        \
+             egress: ['git.corp GET /*']\n        run: {{ command: [sh], mounts: [{{ source: certs, target: /certs{writable} }}] }}\n    \
+             policy: policy.yaml\n"
+        )
+    };
+    let path = folder.path().join("ringfence.yaml");
+    write(folder.path(), "ringfence.yaml", &text(""));
+    load(&path).unwrap_or_else(|rejected| panic!("{}", rejected.render()));
+    write(folder.path(), "ringfence.yaml", &text(", writable: true"));
+    let shown = load(&path).unwrap_err().render();
+    assert!(shown.contains("ca.pem, which decides what agents may do"), "{shown}");
+}
+
+#[test]
 fn what_is_for_nobody_or_for_too_many_is_told() {
     let folder = folder();
     let told = |world: &str, egress: &str| {

@@ -292,7 +292,10 @@ impl Target {
 
 #[cfg(test)]
 mod tests {
+    use ringfence_types::HostName;
+
     use super::*;
+    use crate::{Lead, LeadName, Leads, Trusted};
 
     fn names() -> (WorkspaceName, ServerName) {
         (WorkspaceName::new("research").unwrap(), ServerName::new("search").unwrap())
@@ -345,6 +348,24 @@ mod tests {
         targets.prepare(digest("old"), Table::default());
         targets.switch(digest("old"));
         assert_eq!((now(), of("old"), of("new")), ("nowhere".into(), "nowhere".into(), NEW.into()));
+    }
+
+    #[test]
+    fn the_world_outside_is_that_of_the_configuration_that_decided_and_else_one_of_which_nothing_is_said() {
+        let world = |address: &str| {
+            let mut leads = Leads::default();
+            leads.add(LeadName::parse("git.corp").unwrap(), Lead::Fixed(vec![address.parse().unwrap()]));
+            Table { world: Arc::new(World::new(leads, Trusted::default())), ..Table::default() }
+        };
+        let targets = Targets::of(digest("old"), world("10.0.0.1"));
+        targets.prepare(digest("new"), world("10.0.0.2"));
+        targets.switch(digest("new"));
+        let led = |config: &str| {
+            let world = targets.world_of_config(digest(config));
+            world.leads().of(&HostName::new("git.corp").unwrap()).cloned()
+        };
+        let to = |address: &str| Some(Lead::Fixed(vec![address.parse().unwrap()]));
+        assert_eq!((led("old"), led("new"), led("unheard of")), (to("10.0.0.1"), to("10.0.0.2"), None));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use ringfence_json::{Object, Value};
 use ringfence_kernel::{Cancel, CancelledBy, CutOff, EgressClearance, Failure, Outcome};
 use ringfence_types::{ActionId, Code, Digest};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// Bytes that went either way. Clones count together.
 #[derive(Debug, Clone, Default)]
@@ -41,6 +42,8 @@ pub(crate) struct Fare {
     /// Bytes that a rule lets the host answer with.
     pub(crate) bytes_max: Option<u64>,
     ends_with_run: bool,
+    /// Cancelled when the run is over, and its connections to hosts with it.
+    over: CancellationToken,
     status: Option<StatusCode>,
 }
 
@@ -90,7 +93,8 @@ impl Counts {
 // === impl Fare ===
 
 impl Fare {
-    pub(crate) fn new(clearance: EgressClearance) -> Self {
+    /// Of a run that is over when `over` is cancelled.
+    pub(crate) fn new(clearance: EgressClearance, over: &CancellationToken) -> Self {
         Self {
             action: clearance.action(),
             config: clearance.config(),
@@ -99,6 +103,7 @@ impl Fare {
             deadline: clearance.deadline(),
             bytes_max: clearance.obligations().max_result_bytes,
             ends_with_run: clearance.ends_with_run(),
+            over: over.clone(),
             status: None,
             clearance: Some(clearance),
         }
@@ -142,6 +147,8 @@ impl Fare {
             End::Deadline if self.ends_with_run => Outcome::Cancelled { by: CancelledBy::Deadline },
             End::Deadline => self.failed(Failure::Timeout, "its time was up"),
             End::Inside => Outcome::Cancelled { by: CancelledBy::Client },
+            // It was not the host that broke off.
+            End::Host(..) if self.over.is_cancelled() => Outcome::Cancelled { by: CancelledBy::Client },
             End::Host(failure, how) => self.failed(failure, how),
             End::Unreachable(message) => Outcome::Unreachable { message },
             End::NotSent(message) => Outcome::NotSent { message },

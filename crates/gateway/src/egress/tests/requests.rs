@@ -399,7 +399,8 @@ async fn nothing_of_a_run_is_left_when_it_is_over() {
         sandbox.berth.stop.cancel();
         assert_eq!(sandbox.outcome(1).await, "cancelled");
         drop(sandbox);
-        assert!(asking.await.is_err());
+        // It hears that there is no answer, if it still hears anything.
+        assert!(asking.await.map_or(true, |(status, _)| status == 502));
         for _ in 0..100 {
             if berth.strong_count() == 0 {
                 break;
