@@ -8,6 +8,7 @@ mod place;
 mod program;
 mod soak;
 mod test;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -70,6 +71,16 @@ enum Chore {
         #[arg(value_enum)]
         phases: Vec<test::Phase>,
     },
+    /// Run the sandbox's tests under Debian's kernel and cgroup v2 alone, in QEMU. docs/soak.md has the last results.
+    ///
+    /// Example: cargo xtask vm bounds escape
+    Vm {
+        /// Only these files of crates/sandbox/tests.
+        tests: Vec<String>,
+        /// Another kernel, as the package of a distribution (.deb).
+        #[arg(long)]
+        kernel: Option<std::path::PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -82,6 +93,7 @@ fn main() -> ExitCode {
         Chore::Install => install::everything(&place),
         Chore::Soak { parts } => soak::run(&place, &parts),
         Chore::Test { phases } => test::run(&place, &phases),
+        Chore::Vm { tests, kernel } => vm::run_tests(&place, kernel.as_deref(), &tests),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -15,9 +15,9 @@ mod common;
 use std::process::{Command as HostCommand, Stdio};
 use std::time::Duration;
 
-use common::spawner;
+use common::{drivers, spawner};
+use ringfence_sandbox::SpawnError;
 use ringfence_sandbox::{Command, Driver, DriverName, ExitStatus, LayerName, Limits, Network, Root};
-use ringfence_sandbox::{SpawnError, Spawner};
 use tokio::io::AsyncReadExt;
 
 #[test]
@@ -88,18 +88,6 @@ try:
     while made < 64 << 20: made += os.write(1, b'x' * 65536)
 except BlockingIOError: pass
 os.write(2, f'\\n{made}\\n'.encode())";
-
-async fn drivers(spawner: &Spawner) -> Vec<Box<dyn Driver>> {
-    let mut all = Vec::new();
-    for name in DriverName::ALL {
-        match spawner.driver(name).await {
-            Err(SpawnError::NoRuntime { .. }) if std::env::var_os("CI").is_none() => {}
-            other => all.push(other.unwrap()),
-        }
-    }
-    assert!(all.len() > 1);
-    all
-}
 
 /// The control: how much it gets of the machine.
 fn outside(bomb: &str) -> u64 {

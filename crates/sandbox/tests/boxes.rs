@@ -360,7 +360,7 @@ async fn ordinary_programs_run_without_namespaces_too() {
         ("ls", "ls /tmp 2>/dev/null || ls $TMPDIR | wc -l | sed s/0/1/"),
     ];
     let spawner = spawner(&[]);
-    let driver = spawner.driver(DriverName::Restricted).await.unwrap();
+    let Some(driver) = common::driver(&spawner, DriverName::Restricted).await else { return };
     for (program, script) in scripts {
         let folders = ["/usr/bin", "/usr/local/bin"];
         if !folders.iter().any(|folder| Path::new(folder).join(program).exists()) {
@@ -387,10 +387,7 @@ async fn ordinary_programs_run_without_namespaces_too() {
 async fn a_driver_is_of_use_where_programs_can_look_at_files_and_is_said_not_to_be_where_not() {
     let spawner = spawner(&[]);
     for name in DriverName::ALL {
-        let driver = match spawner.driver(name).await {
-            Err(SpawnError::NoRuntime { .. }) if std::env::var_os("CI").is_none() => continue,
-            other => other.unwrap(),
-        };
+        let Some(driver) = common::driver(&spawner, name).await else { continue };
         let network = if name.has_network() { Network::Gateway } else { Network::None };
         let command = Command::new("sh").argument("-c").argument("stat /usr >/dev/null 2>&1; echo $?");
         let mut child = driver.spawn(&command.root(Root::system()).network(network)).await.unwrap();

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::process::{Command as HostCommand, Stdio};
 
 use common::{Host, run, spawner};
-use ringfence_sandbox::{Command, Driver, DriverName, Network, Root, SpawnError, Spawner};
+use ringfence_sandbox::{Command, Driver, DriverName, Network, Root, Spawner};
 use rustix::io::{FdFlags, fcntl_setfd};
 use tokio::io::AsyncReadExt;
 
@@ -170,16 +170,10 @@ fn network_of(driver: DriverName) -> Network {
     if driver.has_network() { Network::Gateway } else { Network::None }
 }
 
-/// Tries everything in a driver's sandbox. A runtime that is not installed says so and is not tried: `cargo xtask install`
-/// installs all three.
+/// Tries everything in a driver's sandbox, if there is one.
 async fn try_all(name: DriverName) {
     let (bait, spawner) = (Bait::lay(), spawner(&[]));
-    let driver = match spawner.driver(name).await {
-        Err(SpawnError::NoRuntime { .. }) if std::env::var_os("CI").is_none() => {
-            return eprintln!("{name} is not installed: nothing was tried in it");
-        }
-        other => other.unwrap(),
-    };
+    let Some(driver) = common::driver(&spawner, name).await else { return };
     let mut wrong = BTreeMap::new();
     for (attempt, _) in attempts() {
         let here = bait.inside_of(&*driver, attempt).await;

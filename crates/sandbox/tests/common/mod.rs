@@ -13,7 +13,8 @@ use std::path::Path;
 use std::process::{Command as HostCommand, Stdio};
 use std::time::{Duration, Instant};
 
-use ringfence_sandbox::{Child, Command, ExitStatus, Spawner, SpawnerProgram, start_spawner};
+use ringfence_sandbox::{Child, Command, Driver, DriverName, ExitStatus, LayerName, SpawnError, Spawner};
+use ringfence_sandbox::{SpawnerProgram, start_spawner};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt};
 
 /// Long enough for a loaded machine; nothing is measured by it.
@@ -25,6 +26,36 @@ pub fn program() -> SpawnerProgram {
 
 pub fn spawner(hidden: &[&Path]) -> Spawner {
     start_spawner(&program(), hidden).unwrap().into_async().unwrap()
+}
+
+/// A driver, if this machine has it: the runtime is installed (`cargo xtask install`), and for the one without namespaces the
+/// kernel is new enough. Where all are to be tried, none may lack.
+pub async fn driver(spawner: &Spawner, name: DriverName) -> Option<Box<dyn Driver>> {
+    let lacks = |error: &SpawnError| {
+        let landlock = matches!(error, SpawnError::LayerMissing { name: LayerName::Landlock, .. });
+        matches!(error, SpawnError::NoRuntime { .. }) || (landlock && name == DriverName::Restricted)
+    };
+    let found = match spawner.driver(name).await {
+        Ok(driver) if name == DriverName::Restricted => driver.probe().await.map(|_| driver),
+        other => other,
+    };
+    match found {
+        Err(error) if lacks(&error) && std::env::var_os("CI").is_none() => {
+            eprintln!("nothing is tried in {name}: {error}");
+            None
+        }
+        other => Some(other.unwrap()),
+    }
+}
+
+/// All drivers that this machine has.
+pub async fn drivers(spawner: &Spawner) -> Vec<Box<dyn Driver>> {
+    let mut all = Vec::new();
+    for name in DriverName::ALL {
+        all.extend(driver(spawner, name).await);
+    }
+    assert!(!all.is_empty());
+    all
 }
 
 /// What a child said and how it ended.
