@@ -218,8 +218,8 @@ impl LayerName {
             Self::Seccomp => "a kernel with CONFIG_SECCOMP_FILTER",
             Self::TimeNamespace => "Linux 5.6 or newer (CONFIG_TIME_NS), and user namespaces as above",
             Self::MemoryLimit | Self::CpuLimit => {
-                "a bound in `limits`, and a cgroup that the node may write to: run it as a systemd service with \
-                 `Delegate=yes`, or as root"
+                "a bound in `limits`, and a cgroup of its own that the node may write to: run it as a systemd service \
+                 with `Delegate=yes`"
             }
             Self::ProcessLimit => {
                 "a bound in `limits`, and a cgroup that the node may write to (a systemd service with `Delegate=yes`) or a \
