@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -43,7 +43,7 @@ pub fn empty_home(path: &Path, within: Duration) -> io::Result<()> {
 
 /// Empties a folder; the folders in it come to be beside it.
 fn empty(top: &OwnedFd, name: &CString, moved: &mut u64, until: Instant) -> io::Result<()> {
-    chmodat(top, name, Mode::RWXU, AtFlags::empty())?;
+    unlock(top, name)?;
     let folder = open(top, name)?;
     loop {
         if Instant::now() > until {
@@ -56,13 +56,22 @@ fn empty(top: &OwnedFd, name: &CString, moved: &mut u64, until: Instant) -> io::
         for (name, is_folder) in some {
             if is_folder {
                 // Who moves a folder changes it: it says what is above it.
-                chmodat(&folder, &name, Mode::RWXU, AtFlags::empty())?;
+                unlock(&folder, &name)?;
                 move_up(folder.as_fd(), &name, top, moved)?;
             } else {
                 gone(unlinkat(&folder, &name, AtFlags::empty()))?;
             }
         }
     }
+}
+
+/// Lets its owner into a folder. Should somebody live after all and put a link in its place, what that leads to stays as it is.
+fn unlock(at: impl AsFd, name: &CString) -> io::Result<()> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let folder = openat(at, name, flags, Mode::empty())?;
+    // Modes are not changed by such a descriptor itself.
+    let path = format!("/proc/self/fd/{}", folder.as_raw_fd());
+    Ok(chmodat(CWD, path, Mode::RWXU, AtFlags::empty())?)
 }
 
 fn move_up(folder: BorrowedFd<'_>, name: &CString, top: &OwnedFd, moved: &mut u64) -> io::Result<()> {
@@ -104,6 +113,8 @@ fn open(at: impl AsFd, name: impl Arg) -> io::Result<OwnedFd> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use rustix::fs::mkdirat;
 
     use super::*;
@@ -139,5 +150,17 @@ mod tests {
         empty_home(&home, Duration::from_hours(1)).unwrap();
         assert!(!home.exists());
         assert_eq!(fs::read(other.join("kept")).unwrap(), b"x");
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_a_folder_leads_nowhere() {
+        let around = tempfile::tempdir().unwrap();
+        let other = around.path().join("other");
+        fs::create_dir(&other).unwrap();
+        fs::set_permissions(&other, fs::Permissions::from_mode(0o755)).unwrap();
+        std::os::unix::fs::symlink(&other, around.path().join("link")).unwrap();
+        let top = open(CWD, around.path()).unwrap();
+        assert!(empty(&top, &c"link".to_owned(), &mut 0, Instant::now() + Duration::from_hours(1)).is_err());
+        assert_eq!(fs::metadata(&other).unwrap().permissions().mode() & 0o777, 0o755);
     }
 }
