@@ -12,6 +12,7 @@ mod program;
 use std::fmt::Write as _;
 
 use program::{Place, json};
+use ringfence_json::Value;
 
 #[test]
 fn what_init_writes_passes_check() {
@@ -165,6 +166,11 @@ fn policies_are_explained_tested_and_compared_offline() {
     let host = ["policy", "explain", "-c", "ringfence.yaml", "-w", "main", "--host", "registry.npmjs.org"];
     let held = place.run(&[&host[..], &["--server", "files"]].concat()).expect(0).stdout;
     assert!(held.starts_with("ALLOW by rule `npx-finds-the-server`"), "{held}");
+    assert!(
+        held.contains("  leads where this machine's resolver says, if that is on the internet\n"),
+        "{held}"
+    );
+    assert!(held.contains("  TLS passes through: the program itself"), "{held}");
     let other =
         place.run(&[&host[..], &["--agent", "assistant", "--method", "GET"]].concat()).expect(0).stdout;
     assert!(other.starts_with("ALLOW by rule `reads`") && other.contains("it does not hold this"), "{other}");
@@ -241,12 +247,27 @@ fn completions_are_for_every_shell() {
 #[test]
 fn the_doctor_tries_things_out() {
     let place = Place::new();
-    let said = place.run(&["doctor", "--json"]);
+    place.write(
+        "ringfence.yaml",
+        "organization: acme\negress: { addresses: { git.corp: 10.1.2.3, localhost: system } }\nworkspaces: { main: {} }\n",
+    );
+    let said = place.run(&["doctor", "--json", "-c", "ringfence.yaml"]);
     let findings: Vec<_> = said.stdout.lines().map(json).collect();
     let named = |name: &str| {
         findings.iter().any(|finding| finding.get("name").and_then(|name| name.as_str()) == Some(name))
     };
-    for name in ["open files", "disk", "sync to disk", "clock", "landlock", "process-namespace"] {
+    for name in
+        ["open files", "disk", "sync to disk", "clock", "landlock", "process-namespace", "whom TLS trusts"]
+    {
         assert!(named(name), "{name}: {}", said.stdout);
+    }
+    // Where names lead from here, and that this machine itself is none of those places.
+    for (name, state, detail) in
+        [("git.corp", "good", "leads to 10.1.2.3"), ("localhost", "less", "no name is led by `system`")]
+    {
+        let text = |finding: &Value, key: &str| finding.get(key).and_then(Value::as_str).map(str::to_owned);
+        let finding = findings.iter().find(|one| text(one, "name").as_deref() == Some(name)).unwrap();
+        assert_eq!(text(finding, "state").as_deref(), Some(state));
+        assert!(text(finding, "detail").unwrap().contains(detail), "{}", said.stdout);
     }
 }
