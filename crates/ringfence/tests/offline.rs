@@ -71,8 +71,8 @@ fn a_bad_configuration_is_shown_line_by_line() {
     let said = place.run(&["check"]).expect(2);
     insta::assert_snapshot!(said.stderr);
     let diagnostics = place.run(&["check", "--json"]).expect(2).json();
-    assert_eq!(diagnostics.pointer("/ok").and_then(ringfence_json::Value::as_bool), Some(false));
-    assert_eq!(diagnostics.pointer("/diagnostics/0/line").and_then(ringfence_json::Value::as_u64), Some(4));
+    assert_eq!(diagnostics.pointer("/ok").and_then(Value::as_bool), Some(false));
+    assert_eq!(diagnostics.pointer("/diagnostics/0/line").and_then(Value::as_u64), Some(4));
     let up = place.run(&["up", "--data", "data"]).expect(2);
     assert!(up.stderr.contains("agnets"), "{}", up.stderr);
 }
@@ -142,7 +142,7 @@ fn errors_have_a_cause_and_a_way_out() {
 fn a_person_gets_a_token_whose_hash_is_accepted() {
     let place = Place::new();
     let made = place.run(&["token", "person", "dana", "--json"]).expect(0).json();
-    let text = |name: &str| made.get(name).and_then(ringfence_json::Value::as_str).unwrap().to_owned();
+    let text = |name: &str| made.get(name).and_then(Value::as_str).unwrap().to_owned();
     assert!(text("token").starts_with("rfp_"));
     place.run(&["init"]).expect(0);
     let path = place.path().join("ringfence.yaml");
