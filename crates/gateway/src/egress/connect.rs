@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringfence_types::{Code, Principal};
+use ringfence_types::{Code, HostName, Principal};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -64,14 +64,18 @@ fn place(berth: &Berth) -> Option<Place> {
     Some(Place { _of_run: of_run, _of_all: of_all })
 }
 
-fn crowded(berth: &Berth, dialled: Dialled, port: u16) {
-    let host = match dialled {
+/// What was dialled, as it stands in the log.
+pub(crate) fn host(dialled: Dialled) -> HostName {
+    match dialled {
         Dialled::Gateway => gateway(),
         Dialled::Host(host) => host,
-    };
+    }
+}
+
+fn crowded(berth: &Berth, dialled: Dialled, port: u16) {
     let reason =
         "This run, or all of them together, has as many connections open as it may. Close one first.";
-    berth.turn_away(&host, port, Code::Overloaded, reason);
+    berth.turn_away(&host(dialled), port, Code::Overloaded, reason);
 }
 
 /// Takes one connection where it wants to go.
@@ -80,9 +84,9 @@ async fn take(berth: &Arc<Berth>, stream: TcpStream, dialled: Dialled, port: u16
     let _ = stream.set_nodelay(true);
     match (dialled, port) {
         // Whatever the address: resolvers that are configured into a program are ours too.
-        (_, DNS) => {
+        (dialled, DNS) => {
             let _place = place;
-            dns::serve::tcp(berth, stream).await;
+            dns::serve::tcp(berth, stream, &host(dialled)).await;
         }
         (Dialled::Gateway, HTTP) => {
             // As on the agents' listener; that it cannot be set is no reason to refuse.

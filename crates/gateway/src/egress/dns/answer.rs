@@ -16,40 +16,57 @@ struct Said {
     why: Option<String>,
 }
 
-/// Answers a message, or does not.
-pub(crate) fn answer(berth: &Berth, message: &[u8]) -> Option<Vec<u8>> {
-    let query = match Query::parse(message) {
-        Ok(query) => query,
-        Err(Unanswerable::Silence) => return None,
-        Err(Unanswerable::Error(id, rcode)) => return Some(bare_error(id, rcode)),
-    };
-    let said = say(berth, &query);
-    Some(query.answer(said.rcode, &said.records, said.why.as_deref()))
+/// Answers a message to this server, or does not. What is asked and not answered is on record, whatever it is.
+pub(crate) fn answer(berth: &Berth, server: &HostName, message: &[u8]) -> Option<Vec<u8>> {
+    match Query::parse(message) {
+        Ok(query) => {
+            let said = say(berth, server, &query);
+            Some(query.answer(said.rcode, &said.records, said.why.as_deref()))
+        }
+        Err(unanswerable) => {
+            no_question(berth, server);
+            match unanswerable {
+                Unanswerable::Silence => None,
+                Unanswerable::Error(id, rcode) => Some(bare_error(id, rcode)),
+            }
+        }
+    }
 }
 
-fn say(berth: &Berth, query: &Query) -> Said {
+/// Puts on record that something else than a question came in.
+pub(crate) fn no_question(berth: &Berth, server: &HostName) {
+    let reason =
+        "What was sent to port 53 is not one question about a name, and nothing else is answered there.";
+    berth.turn_away(server, DNS, Code::InvalidInput, reason);
+}
+
+fn say(berth: &Berth, server: &HostName, query: &Query) -> Said {
     if !berth.may_ask() {
-        let name = query.name.as_deref().and_then(|name| HostName::new(name).ok());
         let reason = "This run asks for names faster than it may. Wait a second.";
-        return refuse(berth, name.as_ref(), Code::RateLimited, reason);
-    }
-    match query.kind {
-        Kind::Meta | Kind::Any => return Said::error(Rcode::Refused),
-        Kind::Ptr => return pointer(berth, query),
-        Kind::A | Kind::Aaaa | Kind::Other => {}
+        return refuse(berth, &on_record(query, server), Code::RateLimited, reason);
     }
     let Some(host) = query.name.as_deref().and_then(|name| HostName::new(name).ok()) else {
         // Nothing that could be dialled has such a name.
-        return Said::error(Rcode::NxDomain);
+        let reason = "This is no name of a host. What such a name cannot have stands here as `_`, or the server that was asked.";
+        return missing(berth, &on_record(query, server), reason);
     };
+    if query.kind == Kind::Ptr
+        && let Some(address) = reversed(host.as_str())
+    {
+        return pointer(berth, &host, address);
+    }
     if host.as_str() != GATEWAY
         && let Some(said) = unknown(berth, &host, query.label_bytes)
     {
         return said;
     }
+    if matches!(query.kind, Kind::Meta | Kind::Any) {
+        let reason = "Everything of a name, whole zones and other classes than IN are not answered. Ask for A or AAAA.";
+        return refuse(berth, &host, Code::InvalidInput, reason);
+    }
     let Ok(addresses) = berth.names.addresses(&host) else {
         let reason = "This run has looked up as many names as it may.";
-        return refuse(berth, Some(&host), Code::RateLimited, reason);
+        return refuse(berth, &host, Code::RateLimited, reason);
     };
     let records = match query.kind {
         Kind::A => vec![Data::A(addresses.v4)],
@@ -60,6 +77,11 @@ fn say(berth: &Berth, query: &Query) -> Said {
     Said { rcode: Rcode::NoError, records, why: None }
 }
 
+/// The name that was asked for, as it can stand in the log: there only hosts have a place. The server where it cannot.
+fn on_record(query: &Query, server: &HostName) -> HostName {
+    HostName::new(&query.shown).unwrap_or_else(|_| server.clone())
+}
+
 /// Says no where the agent's grants could not match a name, or where the name carries something.
 fn unknown(berth: &Berth, host: &HostName, label_bytes: usize) -> Option<Said> {
     let (knows, names) = berth.grants(|holds| (holds.knows_host(host), holds.names_host(host)));
@@ -68,30 +90,35 @@ fn unknown(berth: &Berth, host: &HostName, label_bytes: usize) -> Option<Said> {
         let reason = format!(
             "A label of this name has more than {most} bytes, as if it carried something. Grant the whole name if it is a host's."
         );
-        return Some(refuse(berth, Some(host), Code::TooLarge, &reason));
+        return Some(refuse(berth, host, Code::TooLarge, &reason));
     }
     if knows {
         return None;
     }
     let reason = format!("{} may not reach {host}. Use one of the hosts it was given.", berth.run.called());
-    let said = refuse(berth, Some(host), Code::NotGranted, &reason);
-    Some(Said { rcode: Rcode::NxDomain, ..said })
+    Some(missing(berth, host, &reason))
 }
 
-fn refuse(berth: &Berth, host: Option<&HostName>, code: Code, reason: &str) -> Said {
-    if let Some(host) = host {
-        berth.turn_away(host, DNS, code, reason);
-    }
-    Said { why: Some(reason.to_owned()), ..Said::error(Rcode::Refused) }
+fn refuse(berth: &Berth, host: &HostName, code: Code, reason: &str) -> Said {
+    berth.turn_away(host, DNS, code, reason);
+    Said { rcode: Rcode::Refused, records: Vec::new(), why: Some(reason.to_owned()) }
 }
 
-/// The name of an address that was given out. Others have none, and it is no offence to ask.
-fn pointer(berth: &Berth, query: &Query) -> Said {
-    let address = query.name.as_deref().and_then(reversed);
-    match address.map(|address| (address, berth.names.dialled(address))) {
-        Some((_, Dialled::Gateway)) => Said::names(GATEWAY),
-        Some((_, Dialled::Host(host))) if host.address().is_none() => Said::names(host.as_str()),
-        _ => Said::error(Rcode::NxDomain),
+/// As [`refuse`], where there is no such name for the agent.
+fn missing(berth: &Berth, host: &HostName, reason: &str) -> Said {
+    Said { rcode: Rcode::NxDomain, ..refuse(berth, host, Code::NotGranted, reason) }
+}
+
+/// The name of an address that was given out. Others have none; `asked` is the name that stands for the address.
+fn pointer(berth: &Berth, asked: &HostName, address: IpAddr) -> Said {
+    match berth.names.dialled(address) {
+        Dialled::Gateway => Said::names(GATEWAY),
+        Dialled::Host(host) if host.address().is_none() => Said::names(host.as_str()),
+        Dialled::Host(_) => {
+            let reason =
+                format!("No name was given the address {address} in here, and nobody outside is asked.");
+            missing(berth, asked, &reason)
+        }
     }
 }
 
@@ -112,10 +139,6 @@ fn reversed(name: &str) -> Option<IpAddr> {
 // === impl Said ===
 
 impl Said {
-    fn error(rcode: Rcode) -> Self {
-        Self { rcode, records: Vec::new(), why: None }
-    }
-
     fn names(name: &str) -> Self {
         Self { rcode: Rcode::NoError, records: vec![Data::Ptr(name.to_owned())], why: None }
     }

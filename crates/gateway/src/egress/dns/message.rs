@@ -51,6 +51,8 @@ pub(crate) struct Query {
     edns: bool,
     /// The name, with dots between its labels and no final one; `None` when it has bytes that no host's name has.
     pub(crate) name: Option<String>,
+    /// The same for the record, with an underscore for each such byte.
+    pub(crate) shown: String,
     /// Bytes of its longest label.
     pub(crate) label_bytes: usize,
     /// What is asked for.
@@ -130,7 +132,8 @@ impl Query {
             question,
             edns: additional == 1,
             label_bytes: name.label_bytes,
-            name: name.text,
+            name: name.is_plain.then(|| name.text.clone()),
+            shown: name.text,
             kind,
         })
     }
@@ -236,8 +239,25 @@ fn labels(name: &str) -> Vec<u8> {
 struct Reader<'a>(&'a [u8]);
 
 struct Name {
-    text: Option<String>,
+    /// With an underscore for each byte that no host's name has.
+    text: String,
+    is_plain: bool,
     label_bytes: usize,
+}
+
+// === impl Name ===
+
+impl Name {
+    fn push(&mut self, label: &[u8]) {
+        let fits = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        self.is_plain &= label.iter().all(fits);
+        self.label_bytes = self.label_bytes.max(label.len());
+        if !self.text.is_empty() {
+            self.text.push('.');
+        }
+        let shown = |byte: &u8| if fits(byte) { char::from(byte.to_ascii_lowercase()) } else { '_' };
+        self.text.extend(label.iter().map(shown));
+    }
 }
 
 // === impl Reader ===
@@ -254,26 +274,19 @@ impl<'a> Reader<'a> {
     }
 
     fn name(&mut self) -> Option<Name> {
-        let (mut text, mut label_bytes, mut bytes, mut plain) = (String::new(), 0, 1, true);
+        let mut name = Name { text: String::new(), is_plain: true, label_bytes: 0 };
+        let mut bytes = 1;
         loop {
             let length = usize::from(self.take(1)?[0]);
             if length == 0 {
-                return Some(Name { text: plain.then_some(text), label_bytes });
+                return Some(name);
             }
             bytes += length + 1;
             // Longer ones are pointers, which a question does not need.
             if length > LABEL_BYTES_MAX || bytes > NAME_BYTES_MAX {
                 return None;
             }
-            let label = self.take(length)?;
-            plain &= label.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
-            label_bytes = label_bytes.max(length);
-            if plain {
-                if !text.is_empty() {
-                    text.push('.');
-                }
-                text.extend(label.iter().map(|byte| char::from(byte.to_ascii_lowercase())));
-            }
+            name.push(self.take(length)?);
         }
     }
 

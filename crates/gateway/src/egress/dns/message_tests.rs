@@ -61,7 +61,8 @@ fn what_is_no_plain_question_is_an_error_or_nothing() {
     ] {
         assert_eq!(Query::parse(&message), Err(expected), "{message:02x?}");
     }
-    assert_eq!(Query::parse(&query("sp ace.example", 1, false)).unwrap().name, None);
+    let spaced = Query::parse(&query("Sp ace.\u{e9}.example", 1, false)).unwrap();
+    assert_eq!((spaced.name, spaced.shown.as_str()), (None, "sp_ace.__.example"));
     assert_eq!(Query::parse(&query("x.example", 255, false)).unwrap().kind, Kind::Any);
     assert_eq!(Query::parse(&query("x.example", 65, false)).unwrap().kind, Kind::Other);
     assert_eq!(Query::parse(&query("x.example", 252, false)).unwrap().kind, Kind::Meta);

@@ -32,7 +32,7 @@ fn read(reply: &[u8]) -> (u8, usize, Ipv4Addr) {
 }
 
 fn ask(sandbox: &Sandbox, name: &str, kind: u8) -> (u8, usize, Ipv4Addr) {
-    read(&answer(&sandbox.berth, &question(name, kind)).unwrap())
+    read(&answer(&sandbox.berth, &host("192.0.2.53"), &question(name, kind)).unwrap())
 }
 
 #[tokio::test]
@@ -48,7 +48,6 @@ async fn granted_names_have_addresses_and_others_do_not_exist() {
     for kind in [65, 64, 16, 15, 33] {
         assert_eq!((ask(&sandbox, "api.example", kind).0, ask(&sandbox, "api.example", kind).1), (0, 0));
     }
-    assert_eq!(ask(&sandbox, "api.example", 255).0, 5);
     assert!(sandbox.entries("refusal", 0).await.is_empty());
     for name in ["evil.example", "wild.example", "api.example.evil.org"] {
         assert_eq!(ask(&sandbox, name, 1).0, 3, "{name}");
@@ -80,6 +79,142 @@ async fn names_that_carry_something_are_refused_and_counted() {
     assert_eq!(ask(&sandbox, "gateway", 1).0, 5, "too many in a second");
     let refusals = sandbox.refusals(3).await;
     assert!(refusals[1..].iter().all(|code| code == "rate_limited"));
+}
+
+/// A question whose name may have any bytes in its labels.
+fn raw(labels: &[&[u8]], kind: u8, class: u8) -> Vec<u8> {
+    let mut message = question("x", kind)[..12].to_vec();
+    for label in labels {
+        message.push(u8::try_from(label.len()).unwrap());
+        message.extend_from_slice(label);
+    }
+    message.extend([0, 0, kind, 0, class]);
+    message
+}
+
+fn two_questions() -> Vec<u8> {
+    let mut message = question("api.example", 1);
+    message[5] = 2;
+    let second = message[12..].to_vec();
+    message.extend(second);
+    message
+}
+
+#[tokio::test]
+async fn what_is_asked_and_not_answered_is_on_record_whatever_it_is() {
+    let sandbox = Sandbox::start(&["api.example"]).await;
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let server = socket.local_addr().unwrap();
+    moor(&sandbox.berth, RunSockets { udp: vec![(53, socket)], ..RunSockets::default() });
+    let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    client.connect(server).await.unwrap();
+    let iodine: &[&[u8]] = &[b"\xbe\xef.\0", b"T", b"evil", b"example"];
+    let update = [&[0, 7, 0x28, 0][..], &question("api.example", 6)[4..]].concat();
+    let mut replied = question("api.example", 1);
+    replied[2] |= 0x80;
+    // What is sent, the error that is answered, if anything is, and the refusal's code and host.
+    let cases: Vec<(Vec<u8>, Option<u8>, &str, &str)> = vec![
+        (question("api.example", 255), Some(5), "invalid_input", "api.example"),
+        (question("api.example", 252), Some(5), "invalid_input", "api.example"),
+        (question("evil.example", 252), Some(3), "not_granted", "evil.example"),
+        (question("gateway", 255), Some(5), "invalid_input", "gateway"),
+        (question("b.evil.example", 12), Some(3), "not_granted", "b.evil.example"),
+        (question("7.2.0.192.in-addr.arpa", 12), Some(3), "not_granted", "7.2.0.192.in-addr.arpa"),
+        (raw(&[b"api", b"example"], 16, 3), Some(5), "invalid_input", "api.example"),
+        (raw(&[b"version", b"bind"], 16, 3), Some(3), "not_granted", "version.bind"),
+        (raw(iodine, 10, 1), Some(3), "not_granted", "____.t.evil.example"),
+        (raw(&[b"api.example"], 1, 1), Some(3), "not_granted", "api_example"),
+        // What cannot stand in the log as a host is told of the server that was asked.
+        (raw(&[b"-x", b"1"], 1, 1), Some(3), "not_granted", "127.0.0.1"),
+        (raw(&[], 2, 1), Some(3), "not_granted", "127.0.0.1"),
+        (two_questions(), Some(1), "invalid_input", "127.0.0.1"),
+        (question("api.example", 1)[..20].to_vec(), Some(1), "invalid_input", "127.0.0.1"),
+        (update, Some(4), "invalid_input", "127.0.0.1"),
+        (replied, None, "invalid_input", "127.0.0.1"),
+        (b"no".to_vec(), None, "invalid_input", "127.0.0.1"),
+        (Vec::new(), None, "invalid_input", "127.0.0.1"),
+    ];
+    for (number, (message, error, code, whose)) in cases.iter().enumerate() {
+        client.send(message).await.unwrap();
+        if let Some(error) = error {
+            let mut reply = [0; 512];
+            client.recv(&mut reply).await.unwrap();
+            assert_eq!(reply[3] & 15, *error, "{message:02x?}");
+        }
+        let refusal = sandbox.entries("refusal", number + 1).await.remove(number);
+        let found = (refusal.text("code").unwrap(), refusal.text("host").unwrap());
+        assert_eq!(found, (*code, *whose), "{message:02x?}");
+        assert_eq!(refusal.get("port").and_then(ringfence_json::Value::as_u64), Some(53));
+    }
+    assert_eq!(sandbox.entries("refusal", 0).await.len(), cases.len());
+}
+
+#[tokio::test]
+async fn the_names_of_addresses_that_were_given_out_are_known_and_no_refusals() {
+    let sandbox = Sandbox::start(&["api.example"]).await;
+    let [a, b, c, d] = ask(&sandbox, "api.example", 1).2.octets();
+    let (rcode, count, _) = ask(&sandbox, &format!("{d}.{c}.{b}.{a}.in-addr.arpa"), 12);
+    assert_eq!((rcode, count), (0, 1));
+    // There is no such record of a name that is held.
+    assert_eq!((ask(&sandbox, "api.example", 12).0, ask(&sandbox, "api.example", 12).1), (0, 0));
+    assert!(sandbox.entries("refusal", 0).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_flood_of_what_is_no_question_is_counted_and_does_not_fill_the_log() {
+    let sandbox = Sandbox::start(&["api.example"]).await;
+    for number in 0..2_000_u16 {
+        let [high, low] = number.to_be_bytes();
+        assert!(answer(&sandbox.berth, &host("192.0.2.53"), &[high, low]).is_none());
+        answer(&sandbox.berth, &host("192.0.2.53"), &raw(&[&[high, low, 0xff]], 10, 1)).unwrap();
+    }
+    let refusals = sandbox.entries("refusal", 1).await;
+    assert!(refusals.len() < 200, "{}", refusals.len());
+}
+
+#[tokio::test]
+async fn what_was_sent_before_the_end_is_on_record_after_it() {
+    let sandbox = Sandbox::start(&["api.example"]).await;
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let server = socket.local_addr().unwrap();
+    moor(&sandbox.berth, RunSockets { udp: vec![(53, socket)], ..RunSockets::default() });
+    let client = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    for message in [b"no question".to_vec(), question("evil.example", 1)] {
+        client.send_to(&message, server).unwrap();
+    }
+    // Nobody has had a turn to read them.
+    sandbox.berth.stop.cancel();
+    assert_eq!(sandbox.refusals(2).await, ["invalid_input", "not_granted"]);
+}
+
+#[tokio::test]
+async fn a_stream_that_is_no_question_is_on_record_however_it_ends() {
+    let mut sandbox = Sandbox::start(&["api.example"]).await;
+    sandbox.open(53);
+    let server = ("127.0.0.1", sandbox.ports[&53]);
+    // Too long, cut off in the middle, half a length, nothing, and something else than a question.
+    for (number, sent) in
+        [&b"GET / HTTP/1.1\r\n\r\n"[..], b"\0\x20abc", b"\0", b"", b"\0\x02no"].iter().enumerate()
+    {
+        let mut stream = TcpStream::connect(server).await.unwrap();
+        stream.write_all(sent).await.unwrap();
+        drop(stream);
+        assert_eq!(sandbox.refusals(number + 1).await[number], "invalid_input", "{sent:?}");
+    }
+    // Nothing that follows a question.
+    let mut stream = TcpStream::connect(server).await.unwrap();
+    let question = question("api.example", 1);
+    stream.write_u16(u16::try_from(question.len()).unwrap()).await.unwrap();
+    stream.write_all(&question).await.unwrap();
+    let length = stream.read_u16().await.unwrap();
+    stream.read_exact(&mut vec![0; usize::from(length)]).await.unwrap();
+    drop(stream);
+    // One that is open, and says nothing, when the run ends.
+    let _silent = TcpStream::connect(server).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    sandbox.berth.stop.cancel();
+    let refusals = sandbox.entries("refusal", 6).await;
+    assert_eq!((refusals.len(), refusals[5].text("host")), (6, Some("127.0.0.1")));
 }
 
 #[tokio::test]
