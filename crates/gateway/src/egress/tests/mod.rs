@@ -9,4 +9,5 @@ mod requests;
 mod speed;
 mod support;
 mod turning;
+mod unasked;
 mod unseen;

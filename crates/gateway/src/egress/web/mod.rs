@@ -4,12 +4,14 @@
 //! - [`forward`]: the executor: a request that was cleared, and its answer;
 //! - [`upstream`]: connections to the host, one agent's connection having its own;
 //! - [`body`]: bodies on their way, counted and cut off;
-//! - [`answers`]: what a program inside is told instead.
+//! - [`answers`]: what a program inside is told instead;
+//! - [`trace`]: what is on record where it asked nothing that could be read.
 
 pub(crate) mod answers;
 pub(crate) mod body;
 pub(crate) mod forward;
 pub(crate) mod request;
+mod trace;
 mod upstream;
 
 use std::convert::Infallible;
@@ -25,6 +27,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use ringfence_types::HostName;
 
+use self::trace::Trace;
 use self::upstream::Upstream;
 use super::berth::Berth;
 use super::limits::EgressLimits;
@@ -103,8 +106,10 @@ fn http2(limits: &EgressLimits) -> http2::Builder<TokioExecutor> {
 
 /// Answers the requests of one connection, all of them to one site.
 pub(crate) async fn serve<S: Stream>(berth: &Arc<Berth>, stream: S, site: Site, is_http2: bool) {
+    let trace = Trace::new(berth, &site, is_http2);
     let visit = Visit::new(berth, site, is_http2);
     let service = service_fn(|request: Request<Incoming>| {
+        trace.asked();
         let visit = Arc::clone(&visit);
         async move { Ok::<_, Infallible>(Box::pin(forward::answer(&visit, request)).await) }
     });
@@ -116,6 +121,7 @@ pub(crate) async fn serve<S: Stream>(berth: &Arc<Berth>, stream: S, site: Site, 
     };
     if let Err(error) = served {
         tracing::debug!(%error, "a program's connection ended early");
+        trace.failed(&error);
     }
     if let Some(after) = visit.take_after() {
         after.await;
