@@ -3,6 +3,7 @@
 use std::net::{TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::Run;
 
@@ -37,14 +38,33 @@ pub trait Harbour: Send + Sync + 'static {
 #[must_use = "nothing is answered once this is dropped"]
 pub struct Mooring {
     _held: Box<dyn Send + Sync>,
+    traffic: Traffic,
 }
+
+/// Bytes between a run and hosts, either way. Clones count together.
+#[derive(Debug, Clone, Default)]
+pub struct Traffic(Arc<AtomicU64>);
 
 // === impl Mooring ===
 
 impl Mooring {
-    /// Keeps `held` until it is dropped.
-    pub fn new(held: impl Send + Sync + 'static) -> Self {
-        Self { _held: Box::new(held) }
+    /// Keeps `held` until it is dropped. What passes is counted on `traffic`.
+    pub fn new(held: impl Send + Sync + 'static, traffic: Traffic) -> Self {
+        Self { _held: Box::new(held), traffic }
+    }
+
+    /// A number that is another one when bytes went either way between the run and a host.
+    pub fn pulse(&self) -> u64 {
+        self.traffic.0.load(Ordering::Relaxed)
+    }
+}
+
+// === impl Traffic ===
+
+impl Traffic {
+    /// Counts bytes that went either way.
+    pub fn add(&self, bytes: usize) {
+        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 }
 

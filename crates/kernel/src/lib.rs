@@ -68,7 +68,7 @@ pub use egress::{
 };
 pub use fold::{Account, Phase, Sum};
 pub use grants::{GrantError, Grants};
-pub use harbour::{Harbour, Mooring, RunSockets};
+pub use harbour::{Harbour, Mooring, RunSockets, Traffic};
 pub use kernel::{Errand, Kernel, Options, Unauthenticated};
 pub use lease::Lease;
 pub use limits::SPAWN_DEPTH_MAX;

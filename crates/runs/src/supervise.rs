@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ringfence_json::Object;
-use ringfence_kernel::{EndedBy, Exit, Phase, Run, RunSockets, RunStep};
+use ringfence_kernel::{EndedBy, Exit, Mooring, Phase, Run, RunSockets, RunStep};
 use ringfence_sandbox::{Child, Posture, Sockets, Trust};
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::mpsc;
@@ -198,7 +198,7 @@ impl Supervisor {
         orders: &mut mpsc::UnboundedReceiver<Order>,
     ) -> End {
         let sockets = child.take_sockets().map(run_sockets).unwrap_or_default();
-        let _mooring = self.inner.harbour.attach(Arc::clone(&self.run), sockets);
+        let mooring = self.inner.harbour.attach(Arc::clone(&self.run), sockets);
         let written = Arc::new(Written::default());
         let errors = child.take_errors();
         let Child { mut process, stdin, stdout, .. } = child;
@@ -210,7 +210,7 @@ impl Supervisor {
         let mut grace = STOP_GRACE;
         let stopped = {
             let mut from_above = std::pin::pin!(self.ended_from_above());
-            let mut by_itself = std::pin::pin!(self.ended_by_itself(&written));
+            let mut by_itself = std::pin::pin!(self.ended_by_itself(&written, &mooring));
             loop {
                 tokio::select! {
                     biased;
@@ -276,7 +276,7 @@ impl Supervisor {
     }
 
     /// Returns when the program writes too much or does nothing for too long.
-    async fn ended_by_itself(&self, written: &Written) -> (EndedBy, String) {
+    async fn ended_by_itself(&self, written: &Written, mooring: &Mooring) -> (EndedBy, String) {
         let Some(idle) = self.plan.idle else {
             written.over.notified().await;
             return self.too_much();
@@ -294,8 +294,8 @@ impl Supervisor {
                     || view.living_children > 0
                     || view.life.as_ref().is_some_and(|life| life.is_pending || life.phase == Phase::Paused)
             });
-            let now =
-                (written.bytes.load(Ordering::Relaxed), view.map(|view| view.actions + view.actions_below));
+            let acted = view.map(|view| view.actions + view.actions_below);
+            let now = (written.bytes.load(Ordering::Relaxed), mooring.pulse(), acted);
             if busy || last != Some(now) {
                 (last, since) = (Some(now), Instant::now());
             } else if since.elapsed() >= idle {

@@ -5,7 +5,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use parking_lot::Mutex;
-use ringfence_kernel::{Admission, EgressCall, EgressClearance, EgressProposal, Holds, Outcome, Run};
+use ringfence_kernel::{
+    Admission, EgressCall, EgressClearance, EgressProposal, Holds, Outcome, Run, Traffic,
+};
 use ringfence_types::{Code, Digest, HostName, Refusal};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -33,6 +35,8 @@ pub(crate) struct Berth {
     queries: Mutex<Bucket>,
     /// Cancelled when the run is over: what is open is cut.
     pub(crate) stop: CancellationToken,
+    /// What passes between the run and hosts.
+    pub(crate) traffic: Traffic,
     /// Where hosts of a test really listen, by the port they are said to.
     #[cfg(test)]
     pub(crate) ports: Mutex<std::collections::HashMap<u16, u16>>,
@@ -79,6 +83,7 @@ impl Berth {
             lookups: Arc::new(Semaphore::new(limits.lookups_per_run)),
             queries: Mutex::new(Bucket { left: f64::from(limits.queries_burst), at: Instant::now() }),
             stop: CancellationToken::new(),
+            traffic: Traffic::default(),
             #[cfg(test)]
             ports: Mutex::default(),
             gate,

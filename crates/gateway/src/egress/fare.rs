@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::StatusCode;
 use ringfence_json::{Object, Value};
-use ringfence_kernel::{Cancel, CancelledBy, CutOff, EgressClearance, Failure, Outcome};
+use ringfence_kernel::{Cancel, CancelledBy, CutOff, EgressClearance, Failure, Outcome, Traffic};
 use ringfence_types::{ActionId, Code, Digest};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+use super::berth::Berth;
 
 /// Bytes that went either way. Clones count together.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +20,8 @@ pub(crate) struct Counts(Arc<Both>);
 struct Both {
     sent: AtomicU64,
     received: AtomicU64,
+    /// All of the run's.
+    of_run: Traffic,
 }
 
 /// Which way bytes go.
@@ -69,7 +73,12 @@ pub(crate) enum End {
 // === impl Counts ===
 
 impl Counts {
+    fn within(of_run: &Traffic) -> Self {
+        Self(Arc::new(Both { of_run: of_run.clone(), ..Both::default() }))
+    }
+
     pub(crate) fn add(&self, way: Way, bytes: usize) {
+        self.0.of_run.add(bytes);
         self.of(way).fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
@@ -93,17 +102,17 @@ impl Counts {
 // === impl Fare ===
 
 impl Fare {
-    /// Of a run that is over when `over` is cancelled.
-    pub(crate) fn new(clearance: EgressClearance, over: &CancellationToken) -> Self {
+    /// Of the run whose place this is.
+    pub(crate) fn new(clearance: EgressClearance, berth: &Berth) -> Self {
         Self {
             action: clearance.action(),
             config: clearance.config(),
-            counts: Counts::default(),
+            counts: Counts::within(&berth.traffic),
             cancel: clearance.cancel().clone(),
             deadline: clearance.deadline(),
             bytes_max: clearance.obligations().max_result_bytes,
             ends_with_run: clearance.ends_with_run(),
-            over: over.clone(),
+            over: berth.stop.clone(),
             status: None,
             clearance: Some(clearance),
         }

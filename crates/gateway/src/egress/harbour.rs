@@ -62,7 +62,7 @@ impl Harbour for Gateway {
         let authority = self.gate().authorities.0.lock().remove(&run.id);
         let berth = Arc::new(Berth::new(Arc::clone(self.gate()), run, authority));
         moor(&berth, sockets);
-        Mooring::new(berth.stop.clone().drop_guard())
+        Mooring::new(berth.stop.clone().drop_guard(), berth.traffic.clone())
     }
 }
 

@@ -165,7 +165,7 @@ async fn tunnelled(
     cleared: Option<EgressClearance>,
 ) {
     // Without an upgrade the clearance says that the program went away.
-    let cleared = cleared.map(|clearance| super::fare::Fare::new(clearance, &berth.stop));
+    let cleared = cleared.map(|clearance| super::fare::Fare::new(clearance, &berth));
     if let Ok(inside) = inside.await {
         tunnel::carry(&berth, TokioIo::new(inside), host, port, cleared).await;
     }

@@ -104,7 +104,7 @@ async fn tls<S: Stream>(
     let fare = match fare {
         Some(fare) => fare,
         None => match berth.admit(connection(&host, port, EgressProtocol::Tls)).await {
-            Ok(clearance) => Fare::new(clearance, &berth.stop),
+            Ok(clearance) => Fare::new(clearance, berth),
             // It stands in the log.
             Err(_) => return tell(stream, Alert::AccessDenied).await,
         },
@@ -170,7 +170,7 @@ async fn terminate<S: Stream>(
 /// What is neither TLS nor HTTP: any bytes, on a port that is granted as a whole.
 async fn bytes_only<S: Stream>(berth: &Arc<Berth>, stream: Rewound<S>, host: HostName, port: u16) {
     let Ok(clearance) = berth.admit(connection(&host, port, EgressProtocol::Tcp)).await else { return };
-    if let Ok((outside, fare)) = reach(berth, &host, port, Fare::new(clearance, &berth.stop)).await {
+    if let Ok((outside, fare)) = reach(berth, &host, port, Fare::new(clearance, berth)).await {
         pass(berth, stream, outside, fare).await;
     }
 }

@@ -31,7 +31,7 @@ pub(crate) async fn answer(visit: &Arc<Visit>, mut request: Request<Incoming>) -
         }
     };
     match berth.admit(call).await {
-        Ok(clearance) => execute(visit, parts, body, inside, Fare::new(clearance, &berth.stop)).await,
+        Ok(clearance) => execute(visit, parts, body, inside, Fare::new(clearance, berth)).await,
         Err(refusal) => answers::refused(&refusal),
     }
 }
