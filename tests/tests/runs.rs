@@ -253,6 +253,8 @@ async fn a_program_that_does_not_end_is_ended() {
         ("trap : TERM; while :; do sleep 0.1; done", "wall: 1s", "deadline"),
         ("sleep 60", "idle: 1s", "idle"),
         ("yes", "output: 64Ki", "output"),
+        // It has ended before anybody can look at what it wrote.
+        ("seq 9000", "output: 64Ki", "output"),
     ] {
         let node = Node::start(&config(&format!("[sh, -c, '{command}']"), limits, "")).await;
         let said = run(&node, &[]).await;

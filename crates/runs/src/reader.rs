@@ -1,7 +1,7 @@
 //! Keeping what a program writes.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use ringfence_types::Timestamp;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -14,8 +14,17 @@ use crate::output::{Line, Lines, Output, Stream};
 #[derive(Default)]
 pub(crate) struct Written {
     pub bytes: AtomicU64,
-    /// It wrote more than it may, or what it wrote cannot be kept.
-    pub over: Notify,
+    over: OnceLock<Over>,
+    is_over: Notify,
+}
+
+/// Why not all that a program writes is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Over {
+    /// It wrote more than it may.
+    TooMuch,
+    /// What it wrote cannot be kept; why.
+    Lost(String),
 }
 
 /// Reads one stream of a program.
@@ -25,6 +34,24 @@ pub(crate) struct Reader {
     pub written: Arc<Written>,
     /// The time of the log.
     pub now: Box<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+impl Written {
+    /// Waits, once, until something is not kept.
+    pub(crate) async fn until_over(&self) {
+        self.is_over.notified().await;
+    }
+
+    /// Why not all of it was kept, if so.
+    pub(crate) fn over(&self) -> Option<&Over> {
+        self.over.get()
+    }
+
+    /// The first reason stays.
+    fn end(&self, over: Over) {
+        let _ = self.over.set(over);
+        self.is_over.notify_one();
+    }
 }
 
 impl Reader {
@@ -58,15 +85,13 @@ impl Reader {
             if last {
                 complete.extend(lines.rest().map(|rest| (rest, false)));
             }
-            let kept = reader.output.keep(complete.into_iter().map(line));
-            let room = kept.unwrap_or_else(|error| {
-                tracing::warn!(%error, "what a run writes cannot be kept");
-                false
-            });
-            if !room {
-                reader.written.over.notify_one();
-            }
-            (lines, room)
+            let over = match reader.output.keep(complete.into_iter().map(line)) {
+                Ok(true) => return (lines, true),
+                Ok(false) => Over::TooMuch,
+                Err(error) => Over::Lost(error.to_string()),
+            };
+            reader.written.end(over);
+            (lines, false)
         });
         // The runtime is ending, and the run with it.
         kept.await.unwrap_or_default()
@@ -110,7 +135,7 @@ mod tests {
         }
 
         async fn is_over(&self) -> bool {
-            timeout(Duration::from_millis(1), self.written.over.notified()).await.is_ok()
+            timeout(Duration::from_millis(1), self.written.until_over()).await.is_ok()
         }
     }
 
@@ -130,6 +155,7 @@ mod tests {
         let expected = ["one", "two, which takes several reads", "three"].map(|text| line(Stream::Err, text));
         assert_eq!(scene.lines().await, expected);
         assert_eq!((scene.bytes(), scene.is_over().await), (40, false));
+        assert_eq!(scene.written.over(), None);
     }
 
     #[tokio::test]
@@ -150,6 +176,7 @@ mod tests {
         );
         assert_eq!(scene.bytes(), 17_004);
         assert!(scene.is_over().await && !scene.is_over().await);
+        assert_eq!(scene.written.over(), Some(&Over::TooMuch), "also for whoever looks only afterwards");
     }
 
     #[tokio::test]
@@ -158,5 +185,7 @@ mod tests {
         scene.reader(Stream::Out).read(&b"one\ntwo\n"[..]).await;
         assert!(scene.is_over().await);
         assert_eq!(scene.bytes(), 8);
+        let over = scene.written.over().unwrap();
+        assert!(matches!(over, Over::Lost(why) if why.contains("No space left")), "{over:?}");
     }
 }

@@ -20,7 +20,7 @@ use crate::output::{Line, Output, Stream};
 use crate::plan::{Plan, Rootfs};
 use crate::process::{Order, end, exit_of, feed, obey};
 use crate::queue::{Place, Waiting};
-use crate::reader::{Reader, Written};
+use crate::reader::{Over, Reader, Written};
 use crate::runs::Inner;
 use crate::state::Turn;
 
@@ -241,6 +241,11 @@ impl Supervisor {
             let _ = timeout(LAST_WORDS, reader).await;
         }
         output.end();
+        let (why, reason) = match (why, written.over()) {
+            // It was faster than whoever would have ended it for that.
+            (EndedBy::Program, Some(over)) => (EndedBy::Output, self.not_kept(over)),
+            other => (other.0, reason),
+        };
         let output_bytes = written.bytes.load(Ordering::Relaxed);
         End { why, reason, exit: Some(exit_of(status)), output_bytes, kept_bytes: 0 }
     }
@@ -278,14 +283,14 @@ impl Supervisor {
     /// Returns when the program writes too much or does nothing for too long.
     async fn ended_by_itself(&self, written: &Written, mooring: &Mooring) -> (EndedBy, String) {
         let Some(idle) = self.plan.idle else {
-            written.over.notified().await;
-            return self.too_much();
+            written.until_over().await;
+            return self.too_much(written);
         };
         let mut look = interval(LOOK.min(idle));
         let (mut last, mut since) = (None, Instant::now());
         loop {
             tokio::select! {
-                () = written.over.notified() => return self.too_much(),
+                () = written.until_over() => return self.too_much(written),
                 _ = look.tick() => {}
             }
             let view = self.inner.kernel.run(self.run.id);
@@ -305,9 +310,18 @@ impl Supervisor {
         }
     }
 
-    fn too_much(&self) -> (EndedBy, String) {
-        let most = ringfence_types::format_size(self.plan.output_bytes);
-        (EndedBy::Output, format!("it wrote more than {most}, or what it wrote could not be kept"))
+    fn too_much(&self, written: &Written) -> (EndedBy, String) {
+        (EndedBy::Output, self.not_kept(written.over().unwrap_or(&Over::TooMuch)))
+    }
+
+    fn not_kept(&self, over: &Over) -> String {
+        match over {
+            Over::TooMuch => {
+                let most = ringfence_types::format_size(self.plan.output_bytes);
+                format!("it wrote more than {most}; what it wrote beyond that is not kept")
+            }
+            Over::Lost(why) => format!("not all that it wrote could be kept: {why}"),
+        }
     }
 }
 
