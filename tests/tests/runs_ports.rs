@@ -119,6 +119,59 @@ async fn any_port_that_is_held_is_reached_and_any_other_is_refused_on_the_record
     audit::verify(&node).await;
 }
 
+/// Takes bytes that come slowly, writes nothing meanwhile, and then waits for one that never comes.
+const PATIENT: &str = r"
+import socket, sys
+s = socket.create_connection((sys.argv[1], int(sys.argv[2])), 30)
+s.settimeout(None)
+taken = 0
+while taken < 25: taken += len(s.recv(1))
+print(taken, flush=True)
+s.recv(1)
+";
+
+/// A server that sends 25 bytes, five a second, and then nothing more: its port.
+fn a_slow_server() -> u16 {
+    let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                for _ in 0..25 {
+                    std::thread::sleep(std::time::Duration::from_millis(200));
+                    let _ = stream.write_all(b"x");
+                }
+                let _ = stream.read_to_end(&mut Vec::new());
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn who_takes_bytes_is_not_idle_and_a_connection_that_idleness_ends_says_so() {
+    let (address, port) = (own_address(), a_slow_server());
+    let files = tempfile::tempdir().unwrap();
+    std::fs::write(files.path().join("agent.py"), PATIENT).unwrap();
+    let keys = [
+        format!("egress: ['{address}:{port}']"),
+        "limits: { idle: 2s }".to_owned(),
+        format!(
+            "run: {{ command: [python3, agent.py, '{address}', '{port}'], files: '{}' }}",
+            files.path().display()
+        ),
+    ];
+    let node = Node::start(&Config::of_agent(&keys, OPEN_POLICY)).await;
+    let said = node.cli(&["run", "assistant", "-w", "lab"]).await;
+    assert_eq!(said.stdout, "25\n", "{said:?}");
+    let why = "it neither wrote nor did anything for 2s";
+    assert!(said.code != Some(0) && said.stderr.contains(why), "{said:?}");
+    let outcomes = audit::at_least(&node, "outcome", 1).await;
+    let expected = format!("cut off because the run ended: {why}");
+    assert_eq!((&outcomes[0]["status"], &outcomes[0]["reason"]), (&"cancelled".into(), &expected.into()));
+    audit::verify(&node).await;
+}
+
 /// Sends UDP to each, again and again, and says what became of it.
 const DATAGRAMS: &str = r"
 import socket

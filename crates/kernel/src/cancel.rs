@@ -10,8 +10,12 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug, Clone, Default)]
 pub struct Cancel {
     token: CancellationToken,
-    reason: Arc<OnceLock<CutOff>>,
+    reason: Arc<OnceLock<(CutOff, Option<EndOfRun>)>>,
 }
+
+/// That its run ended, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct EndOfRun(pub String);
 
 /// Why something was cut off.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +33,22 @@ pub struct CutOff {
 impl Cancel {
     /// Cuts it off. The first reason stays.
     pub(crate) fn cut(&self, cut: CutOff) {
+        self.set(cut, None);
+    }
+
+    /// Cuts it off because its run ended. The first reason stays.
+    pub(crate) fn end(&self, cut: CutOff, end: EndOfRun) {
+        self.set(cut, Some(end));
+    }
+
+    /// What it was cut off by, if its run's end is what cut it off.
+    pub(crate) fn ended(&self) -> Option<(&CutOff, &EndOfRun)> {
+        self.reason.get().and_then(|(cut, end)| Some((cut, end.as_ref()?)))
+    }
+
+    fn set(&self, cut: CutOff, end: Option<EndOfRun>) {
         // A second reason changes nothing: whoever waits was woken by the first.
-        let _ = self.reason.set(cut);
+        let _ = self.reason.set((cut, end));
         self.token.cancel();
     }
 
@@ -49,7 +67,7 @@ impl Cancel {
     }
 
     fn reason(&self) -> CutOff {
-        self.reason.get().cloned().unwrap_or_else(|| CutOff {
+        self.reason.get().map(|(cut, _)| cut.clone()).unwrap_or_else(|| CutOff {
             code: Code::Suspended,
             reason: String::from("This was cut off."),
             action: None,

@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 
 use ringfence_types::{ActionId, RunId, Scope};
 
-use crate::cancel::{Cancel, CutOff};
+use crate::cancel::{Cancel, CutOff, EndOfRun};
 use crate::spawn::Scopes;
 
 /// Everything that a suspension reaches.
@@ -65,6 +65,14 @@ impl Live {
     pub(crate) fn cut(&self, scope: &Scope, cut: &CutOff) -> usize {
         let covered = self.entries.values().filter(|entry| entry.scopes.covered_by(scope));
         covered.map(|entry| entry.cancel.cut(CutOff { action: entry.action, ..cut.clone() })).count()
+    }
+
+    /// Cuts off all of a run that has ended.
+    pub(crate) fn end_run(&self, run: RunId, cut: &CutOff, end: &EndOfRun) {
+        let scope = Scope { run: Some(run), ..Scope::default() };
+        for entry in self.entries.values().filter(|entry| entry.scopes.covered_by(&scope)) {
+            entry.cancel.end(CutOff { action: entry.action, ..cut.clone() }, end.clone());
+        }
     }
 
     /// Cuts off those that are no actions and for which there is a reason.

@@ -125,6 +125,10 @@ fn outcome_record(
     kept: (Option<Digest>, usize),
 ) -> OutcomeRecord {
     let (status, code, reason) = match outcome {
+        Some(outcome @ Outcome::Cancelled { .. }) if let Some((cut, end)) = permit.cancel.ended() => {
+            let reason = format!("cut off because the run ended: {}", end.0);
+            (outcome.status(), Some(cut.code), Some(bounded(&reason)))
+        }
         Some(outcome) => (outcome.status(), outcome.code(), outcome.reason().map(bounded)),
         None if permit.handed_out => (
             Status::Unknown,

@@ -4,19 +4,17 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use ringfence_ledger::{AppendError, RoomFor, SealedPayload, Ticket};
-use ringfence_types::{
-    ActionId, ApprovalId, Code, RuleName, RunId, Scope, ServerName, Timestamp, WorkspaceName,
-};
+use ringfence_types::{ActionId, ApprovalId, Code, RuleName, RunId, ServerName, Timestamp, WorkspaceName};
 use tokio::sync::oneshot;
 
-use crate::cancel::CutOff;
+use crate::cancel::{CutOff, EndOfRun};
 use crate::clock::Clock;
 use crate::fold::Fold;
 use crate::guard::{Breaker, Meter, Repetition};
 use crate::journal::Journal;
 use crate::live::{Live, LiveId};
 use crate::model::Loops;
-use crate::record::{Record, Subject};
+use crate::record::{EndedBy, Record, Subject};
 use crate::refusals::Refusals;
 use crate::settle::Settled;
 use crate::spending::{BookedBy, book, book_more};
@@ -98,10 +96,14 @@ impl State {
     }
 
     /// Cuts off everything that a run has under way, because it was ended.
-    pub(crate) fn cut_run(&mut self, run: RunId, reason: &str) {
-        let reason = format!("This run was ended: {reason}");
-        let cut = CutOff { code: Code::Suspended, reason, action: None };
-        self.live.cut(&Scope { run: Some(run), ..Scope::default() }, &cut);
+    pub(crate) fn cut_run(&mut self, run: RunId, why: EndedBy, reason: &str) {
+        let code = match why {
+            EndedBy::Deadline => Code::Deadline,
+            EndedBy::Node => Code::Overloaded,
+            _ => Code::Suspended,
+        };
+        let cut = CutOff { code, reason: format!("This run was ended: {reason}"), action: None };
+        self.live.end_run(run, &cut, &EndOfRun(reason.to_owned()));
     }
 
     /// Gives a record its place in the log and applies it: the only way the fold changes.

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use common::{Node, crash_copy, dana, open, open_at, workspace};
 use ringfence_json::Object;
-use ringfence_kernel::{Actor, Begin, EndedBy, Exit, MintError, Phase, Run, RunError, RunStep, Suspend};
+use ringfence_kernel::{
+    Actor, Begin, CancelledBy, EndedBy, Exit, MintError, Outcome, Phase, Run, RunError, RunStep, Suspend,
+};
 use ringfence_types::{AgentName, Code, Scope, UserName};
 
 fn begin(agent: &str) -> Begin {
@@ -99,6 +101,45 @@ async fn no_step_leads_back_or_over_another() {
     let (_, elsewhere) = node.mint().await;
     assert!(matches!(step(&node, &elsewhere, RunStep::Starting).await, Err(RunError::Step(..))));
     assert!(node.kernel.run(elsewhere.id).unwrap().life.is_none());
+}
+
+#[tokio::test]
+async fn what_the_end_of_a_run_cuts_off_says_why_and_what_a_suspension_does_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = open(folder.path()).await;
+    for (why, code, by) in [
+        (EndedBy::Idle, Code::Suspended, CancelledBy::Suspension),
+        (EndedBy::Deadline, Code::Deadline, CancelledBy::Deadline),
+        (EndedBy::Node, Code::Overloaded, CancelledBy::Shutdown),
+        // Its program may be seen to be gone first.
+        (EndedBy::Output, Code::Suspended, CancelledBy::Client),
+    ] {
+        let run = queued(&node).await;
+        for taken in [RunStep::Starting, running()] {
+            step(&node, &run, taken).await.unwrap();
+        }
+        let clearance = node.cleared(&run, "query", r#"{"q":"x"}"#).await;
+        let stopping = RunStep::Stopping { why, reason: format!("of {}", why.as_str()) };
+        step(&node, &run, stopping).await.unwrap();
+        assert_eq!(clearance.cancel().check().unwrap_err().code, code);
+        clearance.settle(Outcome::Cancelled { by });
+        let outcome = node.entries("outcome").pop().unwrap();
+        let expected = format!("cut off because the run ended: of {}", why.as_str());
+        assert_eq!((outcome.text("reason"), outcome.text("code")), (Some(&*expected), Some(code.as_str())));
+        step(&node, &run, ended(why, None)).await.unwrap();
+    }
+    let run = queued(&node).await;
+    for taken in [RunStep::Starting, running()] {
+        step(&node, &run, taken).await.unwrap();
+    }
+    let clearance = node.cleared(&run, "query", r#"{"q":"x"}"#).await;
+    let suspend = Suspend { scope: run.scope(), reason: "to look".into(), duration: None };
+    node.kernel.suspend(suspend, &dana()).await.unwrap();
+    // What came first is what cut it off.
+    step(&node, &run, RunStep::Stopping { why: EndedBy::Person, reason: "enough".into() }).await.unwrap();
+    clearance.settle(Outcome::Cancelled { by: CancelledBy::Suspension });
+    let outcome = node.entries("outcome").pop().unwrap();
+    assert_eq!(outcome.text("reason"), Some("cut off by a suspension"));
 }
 
 #[tokio::test]

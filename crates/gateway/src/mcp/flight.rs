@@ -193,7 +193,7 @@ impl Flight {
     /// The server has answered, and its answer is cut off.
     fn held_back(&self, cut: CutOff) -> Landing {
         let outcome = match cut.code {
-            Code::Suspended => Outcome::Cancelled { by: CancelledBy::Suspension },
+            Code::Suspended | Code::Deadline | Code::Overloaded => Outcome::Cancelled { by: cut_by(&cut) },
             _ => Outcome::Failed { failure: Failure::Withheld, message: cut.reason.clone() },
         };
         self.refused(outcome, cut.code, cut.reason, Effect::Executed(self.clearance().decision()))
@@ -301,11 +301,7 @@ impl Flight {
     }
 
     fn cut(&self, cut: CutOff, sent: bool) -> Landing {
-        let by = match cut.code {
-            Code::Deadline => CancelledBy::Deadline,
-            Code::Overloaded => CancelledBy::Shutdown,
-            _ => CancelledBy::Suspension,
-        };
+        let by = cut_by(&cut);
         let effect = self.effect(sent);
         if !sent {
             let message = "cut off before anything was sent".to_owned();
@@ -321,6 +317,14 @@ impl Flight {
         let refusal = Refusal::new(code, action, reason);
         let body = refused_bytes(self.caller.era, self.kind, &self.request, &refusal, effect);
         Landing { outcome, body, effect }
+    }
+}
+
+fn cut_by(cut: &CutOff) -> CancelledBy {
+    match cut.code {
+        Code::Deadline => CancelledBy::Deadline,
+        Code::Overloaded => CancelledBy::Shutdown,
+        _ => CancelledBy::Suspension,
     }
 }
 

@@ -139,7 +139,9 @@ impl Kernel {
         let known = state.fold.runs.get(run).ok_or(RunError::Unknown(run))?;
         let step = bounded_step(step);
         let over = match &step {
-            RunStep::Stopping { reason, .. } | RunStep::Ended { reason, .. } => Some(reason.clone()),
+            RunStep::Stopping { why, reason } | RunStep::Ended { why, reason, .. } => {
+                Some((*why, reason.clone()))
+            }
             _ => None,
         };
         let is_end = matches!(step, RunStep::Ended { .. });
@@ -153,8 +155,8 @@ impl Kernel {
         };
         let ticket = state.commit(&self.0.clock, &Record::Life(record), Vec::new(), RoomFor::Operator);
         let ticket = ticket.map_err(LedgerUnavailable::from)?;
-        if let Some(reason) = over {
-            state.cut_run(run, &reason);
+        if let Some((why, reason)) = over {
+            state.cut_run(run, why, &reason);
             self.end_below(state, run);
         }
         if is_end {
@@ -176,8 +178,8 @@ fn bounded_step(step: RunStep) -> RunStep {
     match step {
         RunStep::Paused { reason } => RunStep::Paused { reason: bounded(&reason) },
         RunStep::Stopping { why, reason } => RunStep::Stopping { why, reason: bounded(&reason) },
-        RunStep::Ended { why, reason, exit, output_bytes } => {
-            RunStep::Ended { why, reason: bounded(&reason), exit, output_bytes }
+        RunStep::Ended { why, reason, exit, output_bytes, used } => {
+            RunStep::Ended { why, reason: bounded(&reason), exit, output_bytes, used }
         }
         step => step,
     }

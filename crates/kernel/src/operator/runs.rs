@@ -167,7 +167,7 @@ impl Kernel {
             by: by.person.clone(),
         };
         let ticket = state.commit(&self.0.clock, &Record::Run(record), Vec::new(), RoomFor::Operator);
-        state.cut_run(run, reason);
+        state.cut_run(run, EndedBy::Person, reason);
         self.end_below(state, run);
         Ok(ticket.map_err(LedgerUnavailable::from)?)
     }
