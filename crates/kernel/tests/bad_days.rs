@@ -55,6 +55,26 @@ async fn a_suspension_catches_a_call_whose_intent_is_on_its_way_to_the_disk() {
 }
 
 #[tokio::test]
+async fn many_runs_are_killed_in_the_time_of_one() {
+    let folder = tempdir().unwrap();
+    let (node, faults) = open_with_faults(folder.path()).await;
+    let mut runs = Vec::new();
+    for _ in 0..20 {
+        runs.push(node.mint().await.1.id);
+    }
+    node.kernel.kill(runs[7], "before", &dana()).await.unwrap();
+    faults.slow_syncs(Duration::from_millis(50));
+    let before = faults.syncs_done();
+    let killed = node.kernel.kill_all(&runs, "leaking", &dana()).await.unwrap();
+    // One may be on its way when the others come; they share the next.
+    assert!(faults.syncs_done() - before <= 3, "{} syncs", faults.syncs_done() - before);
+    assert_eq!(killed.len(), 19, "the one that was over is not among them");
+    let copy = common::crash_copy(folder.path(), &node);
+    let again = common::open_at(copy.path(), node.clock.clone(), setup(POLICY, limits())).await;
+    assert!(runs.iter().all(|run| again.kernel.run(*run).unwrap().ended.is_some()), "it is durable");
+}
+
+#[tokio::test]
 async fn a_yes_whose_giver_is_gone_before_it_is_durable_releases_the_call_all_the_same() {
     let folder = tempdir().unwrap();
     let (node, faults) = open_with_faults(folder.path()).await;

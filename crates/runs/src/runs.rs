@@ -196,6 +196,21 @@ impl Runs {
         self.0.kernel.kill(run, reason, by).await?;
         // What stands under it is being stopped with it, and has no more time either.
         let below = self.0.kernel.living_below(run);
+        self.order_kill(run);
+        Ok(())
+    }
+
+    /// As [`Runs::kill`], many at once. Gives those that were not over.
+    ///
+    /// # Errors
+    /// When the log cannot take it; some may be ended then.
+    pub async fn kill_all(&self, runs: &[RunId], reason: &str, by: &Actor) -> Result<Vec<RunId>, RunError> {
+        let killed = self.0.kernel.kill_all(runs, reason, by).await?;
+        killed.iter().for_each(|run| self.order_kill(*run));
+        Ok(killed)
+    }
+
+    fn order_kill(&self, run: RunId) {
         [run].into_iter().chain(below).for_each(|run| self.order(run, Order::Kill));
         Ok(())
     }

@@ -131,24 +131,51 @@ impl Kernel {
     /// # Errors
     /// When there is no such run, it is over, or the log cannot take it.
     pub async fn kill(&self, run: RunId, reason: &str, by: &Actor) -> Result<(), RunError> {
-        let ticket = {
-            let mut state = self.0.state.lock();
-            let known = state.fold.runs.get(run).ok_or(RunError::Unknown(run))?;
-            if known.ended.is_some() {
-                return Err(RunError::Ended(run));
-            }
-            match known.phase() {
-                None => self.end_elsewhere(&mut state, run, reason, by)?,
-                // It is being ended already.
-                Some(Phase::Stopping) => return Ok(()),
-                // Whoever supervises it ends it, and says so.
-                Some(_) => {
-                    let step = RunStep::Stopping { why: EndedBy::Person, reason: reason.to_owned() };
-                    self.step(&mut state, run, step, by)?
+        match self.begin_to_kill(run, reason, by)? {
+            Some(ticket) => durable(ticket).await.map(drop).map_err(RunError::from),
+            None => Ok(()),
+        }
+    }
+
+    /// As [`Kernel::kill`], many at once: all are told before the log has to be waited for. Gives those that were not over.
+    ///
+    /// # Errors
+    /// When the log cannot take it; some may be ended then.
+    pub async fn kill_all(&self, runs: &[RunId], reason: &str, by: &Actor) -> Result<Vec<RunId>, RunError> {
+        let (mut killed, mut tickets) = (Vec::new(), Vec::new());
+        for run in runs {
+            match self.begin_to_kill(*run, reason, by) {
+                Ok(ticket) => {
+                    killed.push(*run);
+                    tickets.extend(ticket);
                 }
+                // It was faster.
+                Err(RunError::Ended(_) | RunError::Unknown(_)) => {}
+                Err(error) => return Err(error),
             }
-        };
-        durable(ticket).await.map(drop).map_err(RunError::from)
+        }
+        for ticket in tickets {
+            durable(ticket).await?;
+        }
+        Ok(killed)
+    }
+
+    /// Puts the end of a run on its way into the log; `None` where it is being ended already.
+    fn begin_to_kill(&self, run: RunId, reason: &str, by: &Actor) -> Result<Option<Ticket>, RunError> {
+        let mut state = self.0.state.lock();
+        let known = state.fold.runs.get(run).ok_or(RunError::Unknown(run))?;
+        if known.ended.is_some() {
+            return Err(RunError::Ended(run));
+        }
+        match known.phase() {
+            None => self.end_elsewhere(&mut state, run, reason, by).map(Some),
+            Some(Phase::Stopping) => Ok(None),
+            // Whoever supervises it ends it, and says so.
+            Some(_) => {
+                let step = RunStep::Stopping { why: EndedBy::Person, reason: reason.to_owned() };
+                self.step(&mut state, run, step, by).map(Some)
+            }
+        }
     }
 
     /// A run that nobody supervises here is over with the entry that says so.

@@ -1,7 +1,7 @@
 //! The switch.
 
 use ringfence_json::Object;
-use ringfence_kernel::{Actor, ResumeError, RunError, RunView, Suspend, SuspendError};
+use ringfence_kernel::{Actor, ResumeError, RunView, Suspend, SuspendError};
 use ringfence_types::{Scope, SuspensionId};
 
 use super::super::call::{Answer, Call};
@@ -80,14 +80,8 @@ pub(in crate::api) async fn kill_all(call: Call) -> Result<Answer, Problem> {
     let now = call.desk.kernel.now();
     let lives =
         |view: &RunView| view.ended.is_none() && now < view.run.expires_at && scope.covers(&view.run.scope());
-    let mut killed = Vec::new();
-    for view in call.desk.kernel.runs().into_iter().filter(lives) {
-        match call.desk.runs.kill(view.run.id, &reason, &by).await {
-            Ok(()) => killed.push(view.run.id),
-            // It was faster.
-            Err(RunError::Ended(_) | RunError::Unknown(_)) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
+    let runs: Vec<_> =
+        call.desk.kernel.runs().into_iter().filter(lives).map(|view| view.run.id).collect();
+    let killed = call.desk.runs.kill_all(&runs, &reason, &by).await?;
     Ok(Answer::Document(show::suspension(&suspended).with("runs", show::texts(&killed))))
 }
