@@ -19,7 +19,7 @@ use super::room::{free_bytes, holds_at_most};
 use super::store::{Draft, InUse, Store};
 use super::tools::Tools;
 use super::words::{self, Failure};
-use crate::limits::{BUILD_GONE, DISK_LEFT_BYTES, GLANCE_AT_BUILD, LOOK_AT_BUILD};
+use crate::limits::{BUILD_GONE, DISK_LEFT_BYTES, GLANCE_AT_BUILD, LAST_WORDS, LOOK_AT_BUILD};
 use crate::runs::Inner;
 
 /// How environments are built, as the configuration has it.
@@ -170,7 +170,13 @@ impl Order {
     ) -> Result<End, End> {
         tokio::select! {
             biased;
-            status = process.exited() => self.judge(status, &stderr.tail()),
+            status = process.exited() => {
+                if !status.success() {
+                    // Its last words may still be read.
+                    sleep(LAST_WORDS).await;
+                }
+                self.judge(status, &stderr.tail())
+            }
             (why, reason) = inner.kernel.run_over(run) => Err(End::new(why, &reason)),
             () = inner.shutdown.cancelled() => Err(End::new(EndedBy::Node, "the node stopped")),
             () = stop.cancelled() => Err(End::new(EndedBy::Idle, "nobody waited for it any more")),
@@ -215,11 +221,8 @@ impl Order {
             ExitStatus::Killed => Exit::Signal(9),
         };
         if status.success() {
-            let ran = match self.recipe.named() {
-                [] => String::new(),
-                named => format!(", and code ran of {}", named.join(", ")),
-            };
-            let reason = format!("it was built from {}{ran}", self.recipe.name());
+            let reason =
+                format!("it was built from {}{}", self.recipe.name(), words::ran(self.recipe.named()));
             return Ok(End { exit: Some(exit), ..End::new(EndedBy::Program, &reason) });
         }
         let Failure { told, said } = words::failed(&self.recipe, &status.to_string(), said);

@@ -4,6 +4,9 @@ use super::digests::shown;
 use super::recipe::RecipeError;
 use crate::limits::NAMED_MAX;
 
+/// Characters of a name; npm's have at most as many.
+const CHARACTERS_MAX: usize = 214;
+
 /// Packages that are told of when one is not there.
 const KNOWN_MAX: usize = 8;
 
@@ -61,7 +64,7 @@ fn checked(names: &[String], is_name: impl Fn(&str) -> bool) -> Result<&[String]
         let what = format!("it names {} packages whose code runs; at most {NAMED_MAX}", names.len());
         return Err(RecipeError::new(what, "name those that cannot be installed otherwise"));
     }
-    match names.iter().find(|name| !is_name(name)) {
+    match names.iter().find(|name| name.len() > CHARACTERS_MAX || !is_name(name)) {
         Some(name) => {
             let what = format!("`{}` is no name of a package", shown(name));
             Err(RecipeError::new(what, "write its name alone, without a version"))
@@ -96,6 +99,7 @@ mod tests {
         for bad in ["@a", "@/a", "@a/", "@a/b/c", ".a", "a.tgz", "a.TAR.GZ", "a%2fb"] {
             assert!(for_node(&names(&[bad])).is_err(), "{bad}");
         }
+        assert!(for_python(&["a".repeat(214)]).is_ok() && for_python(&["a".repeat(215)]).is_err());
         let many: Vec<String> = (0..=NAMED_MAX).map(|number| format!("a{number}")).collect();
         assert!(for_python(&many).is_err() && for_python(&many[1..]).is_ok());
     }

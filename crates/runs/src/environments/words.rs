@@ -7,6 +7,9 @@ use super::recipe::Recipe;
 /// Lines of what a builder said last that are told.
 const LINES_MAX: usize = 40;
 
+/// Packages that are told of where their code ran: all of them stand in the environment's manifest.
+const NAMES_MAX: usize = 16;
+
 /// Characters of these that stand where a run's end is told: all of them are in its output.
 const CHARACTERS_MAX: usize = 160;
 
@@ -17,6 +20,16 @@ pub(crate) struct Failure {
     pub told: String,
     /// The last lines of what the builder said.
     pub said: Vec<String>,
+}
+
+/// Whose code ran, as the end of a sentence.
+pub(super) fn ran(named: &[String]) -> String {
+    let shown: Vec<&str> = named.iter().take(NAMES_MAX).map(String::as_str).collect();
+    match named.len().saturating_sub(NAMES_MAX) {
+        _ if named.is_empty() => String::new(),
+        0 => format!(", and code ran of {}", shown.join(", ")),
+        more => format!(", and code ran of {} and {more} more", shown.join(", ")),
+    }
 }
 
 /// What went wrong: in the builder's own words, as far as they go, after the way out.
@@ -111,6 +124,13 @@ mod tests {
         assert!(failure.told.chars().count() < 400, "{}", failure.told);
         assert_eq!((failure.said.len(), failure.said.last().unwrap().as_str()), (40, "the end\\u{1b}[31m"));
         assert!(failed(&recipe, "ended by signal 9", "").told.contains("said nothing"));
+    }
+
+    #[test]
+    fn whose_code_ran_is_told_and_bounded() {
+        let names = |count: usize| (0..count).map(|at| format!("a{at}")).collect::<Vec<_>>();
+        assert_eq!((ran(&[]).as_str(), ran(&names(2)).as_str()), ("", ", and code ran of a0, a1"));
+        assert!(ran(&names(64)).ends_with("a15 and 48 more"));
     }
 
     #[test]
