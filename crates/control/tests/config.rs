@@ -271,7 +271,7 @@ fn what_an_agent_can_change_holds_nothing_that_decides_what_agents_may_do() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ringfence.yaml");
     std::fs::write(folder.path().join("safety-policy.yaml"), POLICY).unwrap();
-    for made in ["agent", "out/cache", "own"] {
+    for made in ["agent/cache", "out/cache", "own"] {
         std::fs::create_dir_all(folder.path().join(made)).unwrap();
     }
     let read = |mounts: &str| {
@@ -288,6 +288,8 @@ fn what_an_agent_can_change_holds_nothing_that_decides_what_agents_may_do() {
     assert!(said.contains("which decides what agents may do"), "{said}");
     let said = read(&writable("agent")).unwrap_err().render();
     assert!(said.contains("which is shown in a sandbox by itself"), "{said}");
+    let said = read(&writable("agent/cache")).unwrap_err().render();
+    assert!(said.contains("agent/cache can be changed") && said.contains("is a part of"), "{said}");
     let both = format!("{}, {{ source: out/cache, target: /y }}", writable("out"));
     let said = read(&both).unwrap_err().render();
     assert!(said.contains("out/cache, which is shown"), "{said}");

@@ -78,3 +78,46 @@ fn what_is_probably_not_meant_is_pointed_out() {
     assert!(!warnings("driver: restricted", "").contains("no network"));
     assert!(!warnings("driver: runc", ", egress: [\"a.example:443\"]").contains("no network"));
 }
+
+#[test]
+fn nobody_changes_what_the_root_of_a_run_is_made_of() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(folder.path().join("roots/one/usr/share")).unwrap();
+    std::fs::create_dir_all(folder.path().join("beside")).unwrap();
+    std::os::unix::fs::symlink("roots/one", folder.path().join("link")).unwrap();
+    std::os::unix::fs::symlink("../roots/one/usr", folder.path().join("beside/inner")).unwrap();
+    let policy = "rules:\n  - { name: all, match: {}, decision: ALLOW }\n";
+    std::fs::write(folder.path().join("safety-policy.yaml"), policy).unwrap();
+    let read = |rooted: &str, by_tool: bool, source: &str, writable: bool| {
+        let mounts = format!("mounts: [{{ source: {source}, target: /x, writable: {writable} }}]");
+        let plain = "command: [sh]".to_owned();
+        let (agent, tool) =
+            if by_tool { (plain, mounts) } else { (format!("{plain}, {mounts}"), "egress: []".to_owned()) };
+        let text = format!(
+            "organization: acme\nworkspaces:\n  lab:\n    policy: safety-policy.yaml\n    agents: {{ a: {{ run: {{ {agent} }} }} }}\n    \
+             tools: {{ t: {{ command: [serve], {tool} }} }}\n  \
+             far:\n    policy: safety-policy.yaml\n    agents: {{ b: {{ run: {{ command: [sh], driver: runc, rootfs: {rooted} }} }} }}\n"
+        );
+        load_text("ringfence.yaml", &folder.path().join("ringfence.yaml"), text)
+    };
+    for by_tool in [false, true] {
+        for (rooted, source, how) in [
+            ("roots/one", "roots/one", "holds"),
+            ("roots/one", "roots", "holds"),
+            ("roots/one", "roots/one/usr/share", "is a part of"),
+            ("link", "roots/one/usr", "is a part of"),
+            ("roots/one", "link", "holds"),
+            ("roots/one", "beside/inner", "is a part of"),
+        ] {
+            let said = read(rooted, by_tool, source, true).unwrap_err().render();
+            let part =
+                format!("and {how} {}", folder.path().canonicalize().unwrap().join("roots/one").display());
+            assert!(
+                said.contains(&part) && said.contains("shown in a sandbox by itself"),
+                "{source}: {said}"
+            );
+            assert!(read(rooted, by_tool, source, false).is_ok(), "what can only be read may be shared");
+        }
+        assert!(read("roots/one", by_tool, "beside", true).is_ok());
+    }
+}
