@@ -23,6 +23,12 @@ pub const NAMES_LED_MAX: usize = 1_000;
 /// Addresses that one of them leads to.
 pub const ADDRESSES_OF_NAME_MAX: usize = 16;
 
+/// Files and folders below something that a sandbox shows, looked at for sockets and pipes.
+pub const SHOWN_ENTRIES_LOOKED_AT_MAX: usize = 4_096;
+
+/// Folders of them that are looked into: the nearest.
+pub const SHOWN_FOLDERS_LOOKED_INTO_MAX: usize = 256;
+
 /// Policy files of one workspace.
 pub const POLICY_FILES_MAX: usize = 100;
 

@@ -85,6 +85,69 @@ fn servers_and_agents_may_share_a_folder_and_not_lead_each_other_elsewhere() {
     assert!(said.contains("papers/one, which is shown in a sandbox by itself"), "{said}");
 }
 
+/// What is said of a folder in which somebody listens.
+fn told_of(tools: &str, run: &str, make: impl Fn(&std::path::Path)) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(folder.path().join("papers/a/b")).unwrap();
+    std::fs::create_dir(folder.path().join("root")).unwrap();
+    make(folder.path());
+    std::fs::write(folder.path().join("safety-policy.yaml"), POLICY).unwrap();
+    let text = format!(
+        "organization: acme\nworkspaces:\n  lab: {{ agents: {{ a: {{ run: {{ command: [sh], {run} }} }} }}, policy: safety-policy.yaml, tools: {{ {tools} }} }}\n"
+    );
+    let loaded = load_text("ringfence.yaml", &folder.path().join("ringfence.yaml"), text);
+    let loaded = loaded.unwrap_or_else(|rejected| panic!("{}", rejected.render()));
+    let said = loaded.warnings.iter().map(|warning| warning.message.clone());
+    let here = format!("{}/", folder.path().canonicalize().unwrap().display());
+    said.filter(|said| said.contains("past the gateway")).map(|said| said.replace(&here, "")).collect()
+}
+
+fn mount(source: &str, more: &str) -> String {
+    format!("mounts: [{{ source: {source}, target: /x{more} }}]")
+}
+
+#[test]
+fn sockets_and_pipes_in_what_a_sandbox_is_shown_are_told_of() {
+    let socket = |at: &std::path::Path| drop(std::os::unix::net::UnixListener::bind(at).unwrap());
+    let pipe = |at: &std::path::Path| {
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, at, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    };
+    let server = |source: &str| format!("x: {{ command: [s], {} }}", mount(source, ""));
+    let deep = "papers holds the socket papers/a/b/s: who listens there is reached from inside";
+    let piped = "papers holds the pipe papers/a/p: who listens there";
+    let in_socket = |folder: &std::path::Path| socket(&folder.join("papers/a/b/s"));
+    let in_pipe = |folder: &std::path::Path| pipe(&folder.join("papers/a/p"));
+    let (plain, none) = (mount("papers", ""), "stdin: false");
+    for (tools, run, make, expected) in [
+        ("", plain.as_str(), &in_socket as &dyn Fn(&std::path::Path), deep),
+        (&server("papers"), none, &in_socket, deep),
+        ("", "files: papers", &in_socket, deep),
+        ("", "driver: runc, rootfs: papers", &in_socket, deep),
+        ("", &mount("papers/a/b/s", ""), &in_socket, "papers/a/b/s is a socket: who listens there"),
+        ("", &mount("papers", ", writable: true"), &in_pipe, piped),
+        ("", &format!("driver: runc, {plain}"), &in_pipe, piped),
+        ("", &mount("/run", ""), &|_| (), "/run "),
+        // Landlock stands before what is only read, and where there is no network no socket is made.
+        ("", &plain, &in_pipe, ""),
+        ("", "driver: restricted, files: papers", &in_socket, ""),
+        // What a link leads to is not there inside.
+        (
+            "",
+            &mount("root", ""),
+            &|folder| std::os::unix::fs::symlink("/run", folder.join("root/run")).unwrap(),
+            "",
+        ),
+        ("", &plain, &|_| (), ""),
+        (&server("papers"), none, &|_| (), ""),
+    ] {
+        let said = told_of(tools, run, make);
+        let expected: Vec<&str> = Some(expected).into_iter().filter(|text| !text.is_empty()).collect();
+        assert_eq!(said.len(), expected.len(), "{tools} {run}: {said:?}");
+        assert!(said.iter().zip(expected).all(|(said, part)| said.starts_with(part)), "{run}: {said:?}");
+    }
+}
+
 #[test]
 fn environments_come_from_the_public_indexes_unless_others_are_named() {
     let written = |root: &str| read(root, "", PLAIN, &[]).unwrap().config.environments;

@@ -122,6 +122,7 @@ fn with_policies(
         policies.insert(workspace.name.clone(), texts);
     }
     diagnostics.extend(super::mounts::check(&config, &sources, &name));
+    diagnostics.extend(super::openings::remarks(&config, &name));
     diagnostics.extend(super::outside::remarks(&config, &name));
     if diagnostics.iter().any(Diagnostic::is_error) {
         // What the configuration itself says first, then the files it names.

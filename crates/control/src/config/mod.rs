@@ -8,6 +8,7 @@ mod load;
 mod model;
 mod models;
 mod mounts;
+mod openings;
 mod outside;
 mod read;
 mod runs;

@@ -30,6 +30,8 @@ pub struct RunConfig {
     pub driver: DriverName,
     /// What its root is made of.
     pub rootfs: Rootfs,
+    /// Where it stands.
+    pub place: Place,
 }
 
 /// A file or folder of the machine that is shown inside.

@@ -30,9 +30,20 @@ pub(super) fn read(node: &Node, origin: Origin<'_>, report: &mut Report) -> Opti
     let Place { driver, rootfs } = driver::read(&mut fields, origin, report);
     fields.finish(report);
     let recipes = recipes.into_iter().flatten().collect();
-    let command = command?;
-    let run =
-        RunConfig { command, files, mounts, recipes, environment, stdin, state, require, driver, rootfs };
+    let (command, place) = (command?, node.place);
+    let run = RunConfig {
+        command,
+        files,
+        mounts,
+        recipes,
+        environment,
+        stdin,
+        state,
+        require,
+        driver,
+        rootfs,
+        place,
+    };
     driver::fits(&run, node, report);
     Some(run)
 }
