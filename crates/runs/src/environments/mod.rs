@@ -17,6 +17,7 @@ mod digests;
 mod links;
 mod manifest;
 mod named;
+mod npm_keys;
 mod package_lock;
 mod recipe;
 mod requirements;

@@ -6,6 +6,7 @@ use ringfence_json::{Limits, Object, Value, parse};
 
 use super::digests::{FROM_AN_INDEX, is_integrity, shown};
 use super::named::{is_plain, unknown};
+use super::npm_keys::known;
 use super::recipe::RecipeError;
 use crate::limits::{LOCK_BYTES_MAX, PLACES_MAX};
 
@@ -24,23 +25,23 @@ const OWN_LOCK: &str = "give the agent a package.json and a lock of its own, wit
 const OF_NOTHING: &str =
     "sha512-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==";
 
-/// Looks whether each package that is fetched has a digest; the lock as `npm` is given it: what was looked at and nothing else.
+/// Looks whether each package that is fetched has a digest; the lock as `npm` is given it: written anew, of what was looked at
+/// and nothing else.
 /// With it the places of the packages of these names, whose scripts run.
 ///
 /// What is said to come in another package is not fetched. If that one turns out not to have it, `npm` would fetch it after
 /// all, whatever it is: so it is given a digest that nothing has.
 pub(super) fn checked(text: &[u8], named: &[String]) -> Result<(Vec<u8>, Vec<String>), RecipeError> {
     let mut lock = object(text)?;
-    // As versions before 7 read it, beside what is looked at here.
-    lock.remove("dependencies");
     let version = lock.get("lockfileVersion").and_then(Value::as_u64);
-    let packages = lock.get_mut("packages").and_then(Value::as_object_mut);
-    let packages = packages.ok_or_else(|| RecipeError::new("it has no `packages`", AGAIN))?;
-    if !matches!(version, Some(2 | 3)) {
+    let packages = lock.remove("packages").and_then(Value::into_object);
+    let mut packages = packages.ok_or_else(|| RecipeError::new("it has no `packages`", AGAIN))?;
+    let Some(version @ (2 | 3)) = version else {
         return Err(RecipeError::new("its `lockfileVersion` is neither 2 nor 3", AGAIN));
-    }
-    let bundled = bundled(packages)?;
-    let places = places_of(packages, named)?;
+    };
+    leave_what_is_known(&mut packages)?;
+    let bundled = bundled(&packages)?;
+    let places = places_of(&packages, named)?;
     for (place, package) in packages.iter_mut() {
         let Some(package) = package.as_object_mut() else { continue };
         if bundled.contains(&place.to_string()) {
@@ -51,7 +52,20 @@ pub(super) fn checked(text: &[u8], named: &[String]) -> Result<(Vec<u8>, Vec<Str
             package.insert("hasInstallScript", true);
         }
     }
+    let lock =
+        Object::new().with("lockfileVersion", version).with("requires", true).with("packages", packages);
     Ok((Value::Object(lock).to_bytes(), places))
+}
+
+/// Leaves of each package what is known of it.
+fn leave_what_is_known(packages: &mut Object) -> Result<(), RecipeError> {
+    for (place, package) in packages.iter_mut() {
+        let Value::Object(all) = std::mem::replace(package, Value::Null) else {
+            return Err(RecipeError::new(format!("`{}` is no object", shown(place)), AGAIN));
+        };
+        *package = Value::Object(known(place, all)?);
+    }
+    Ok(())
 }
 
 /// Where the packages of these names are: each of them is somewhere.
@@ -123,9 +137,7 @@ fn object(text: &[u8]) -> Result<Object, RecipeError> {
 fn bundled(packages: &Object) -> Result<HashSet<String>, RecipeError> {
     let mut bundled = HashSet::new();
     for (place, package) in packages.iter() {
-        let Some(package) = package.as_object() else {
-            return Err(RecipeError::new(format!("`{}` is no object", shown(place)), AGAIN));
-        };
+        let Some(package) = package.as_object() else { continue };
         // The project itself, which is not installed, has the empty name.
         if place.is_empty() {
             continue;
@@ -248,6 +260,13 @@ mod tests {
             (r#""node_modules/a":{"resolved":"file:node_modules/a.tgz",DIGEST}"#, "from an index"),
             (r#""node_modules/a":{"link":true,"resolved":"a"}"#, "is a link"),
             (r#""node_modules/a":{"hasShrinkwrap":true,DIGEST}"#, "hasShrinkwrap"),
+            (
+                r#""node_modules/a":{"hasShrinkwrap":1,DIGEST}"#,
+                "`hasShrinkwrap`, but not as `true` or `false`",
+            ),
+            (r#""node_modules/a":{"_hasShrinkwrap":true,DIGEST}"#, "`_hasShrinkwrap`, which is not written"),
+            (r#""node_modules/a":{"_resolved":"git+https://x.example/a.git",DIGEST}"#, "`_resolved`"),
+            (r#""node_modules/a":{"link":"a",DIGEST}"#, "`link`, but not as"),
             (r#""a":{"version":"1.0.0"}"#, "is no package in"),
             (r#""node_modules/a/../../../python":{DIGEST}"#, "is no package in"),
             (r#""node_modules/.bin":{DIGEST}"#, "is no package in"),
@@ -262,6 +281,16 @@ mod tests {
         assert!(checked(br#"{"dependencies":{}}"#, &[]).unwrap_err().to_string().contains("no `packages`"));
         assert!(checked(br#"{"lockfileVersion":1,"packages":{}}"#, &[]).is_err());
         assert!(checked(b"{", &[]).is_err());
+    }
+
+    #[test]
+    fn npm_is_given_what_was_read_and_nothing_else() {
+        let fine = r#""":{"name":"agent","dependencies":{"a":"1"},"workspaces":["b"]},
+            "node_modules/a":{"version":"1.0.0",DIGEST,"license":"MIT","other":{"deep":1},"bin":{"a":"a.js"}}"#;
+        let read = r#""":{"name":"agent","dependencies":{"a":"1"}},"node_modules/a":{"version":"1.0.0",DIGEST,"bin":{"a":"a.js"}}"#;
+        let read = read.replace("DIGEST", &format!(r#""integrity":"{DIGEST}""#));
+        let given = format!(r#"{{"lockfileVersion":3,"requires":true,"packages":{{{read}}}}}"#);
+        assert_eq!(lock(fine), Ok(given));
     }
 
     #[test]
