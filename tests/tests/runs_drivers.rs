@@ -98,6 +98,36 @@ async fn an_agent_in_a_container_reaches_its_model_by_the_gateway() {
 }
 
 #[tokio::test]
+async fn who_is_killed_for_lack_of_memory_is_told_so_under_every_driver() {
+    for driver in ["local", "restricted"].into_iter().chain(RUNTIMES) {
+        let program = "import time; x = bytearray(400 << 20); print(1); time.sleep(9)";
+        let keys = [
+            "limits: { memory: 100Mi }".to_owned(),
+            format!("run: {{ command: [python3, -c, '{program}'], driver: {driver} }}"),
+        ];
+        let node = Node::start(&Config::of_agent(&keys, POLICY)).await;
+        let said = run(&node).await;
+        let view = newest(&node).await;
+        if view["layers"]["memory-limit"].as_str().is_none_or(|state| state.starts_with("missing")) {
+            return;
+        }
+        assert!(said.code != Some(0) && said.stdout.is_empty(), "{driver}: {said:?}");
+        let because = view["ended_because"].as_str().unwrap();
+        assert!(because.contains("for lack of memory") && because.contains("(it may have 100Mi)"), "{view}");
+        assert!(view["memory_kills"].as_u64() > Some(0) && view["cpu_us"].as_u64() > Some(0), "{view}");
+        let peak = view["memory_bytes_peak"].as_u64().unwrap();
+        assert!((16 << 20..=100 << 20).contains(&peak), "{driver}: {view}");
+        let entries = audit::at_least(&node, "run", 1).await;
+        let ended = entries.iter().find(|entry| entry["event"] == "ended").unwrap();
+        assert_eq!(
+            (&ended["memory_bytes_peak"], &ended["cpu_us"]),
+            (&view["memory_bytes_peak"], &view["cpu_us"])
+        );
+        audit::verify(&node).await;
+    }
+}
+
+#[tokio::test]
 async fn without_namespaces_a_program_runs_and_reaches_nothing() {
     let files = tempfile::tempdir_in("/var/tmp").unwrap();
     {

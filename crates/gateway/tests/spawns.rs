@@ -86,6 +86,7 @@ async fn end(node: &Node, run: &str) {
         reason: "its program ended".into(),
         exit: Some(Exit::Code(3)),
         output_bytes: 5,
+        used: None,
     };
     node.kernel.step_run(run.parse().unwrap(), ended, &Actor::node()).await.unwrap();
 }

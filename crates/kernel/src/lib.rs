@@ -82,7 +82,7 @@ pub use operator::{
 };
 pub use pending::Pending;
 pub use proposal::{CONTINUATION, Call, OTHER_METHODS, Proposal};
-pub use record::{Damaged, EndedBy, Exit, FilesEvent, FilesOf, RunStep};
+pub use record::{Damaged, EndedBy, Exit, FilesEvent, FilesOf, RunStep, Used};
 pub use recover::{OpenError, Recovered};
 pub use run::{RUN_TOKEN_PREFIX, Run, RunToken};
 pub use setup::{

@@ -11,7 +11,7 @@ use ringfence_types::{
 use std::sync::Arc;
 
 use crate::fold::{ApprovalState, Fold, Phase, Request, RunState};
-use crate::record::{EndedBy, Exit, SuspensionRecord};
+use crate::record::{EndedBy, Exit, SuspensionRecord, Used};
 use crate::state::Counts;
 use crate::target::{Target, Upstream};
 use crate::{Kernel, Run};
@@ -73,6 +73,8 @@ pub struct RunLife {
     pub reason: Option<String>,
     /// How its program ended.
     pub exit: Option<Exit>,
+    /// What its sandbox used, once it has ended and where that is known.
+    pub used: Option<Used>,
 }
 
 /// Where a request for approval stands.
@@ -339,6 +341,7 @@ pub(crate) fn run_view(fold: &Fold, state: &RunState, in_flight: u32) -> RunView
         why: life.why,
         reason: life.reason.clone(),
         exit: life.exit,
+        used: life.used,
     });
     RunView {
         life,

@@ -10,6 +10,7 @@ use common::{Node, crash_copy, dana, open, open_at, workspace};
 use ringfence_json::Object;
 use ringfence_kernel::{
     Actor, Begin, CancelledBy, EndedBy, Exit, MintError, Outcome, Phase, Run, RunError, RunStep, Suspend,
+    Used,
 };
 use ringfence_types::{AgentName, Code, Scope, UserName};
 
@@ -35,7 +36,8 @@ fn running() -> RunStep {
 }
 
 fn ended(why: EndedBy, exit: Option<Exit>) -> RunStep {
-    RunStep::Ended { why, reason: "it was done".into(), exit, output_bytes: 7 }
+    let used = Some(Used { memory_bytes_peak: Some(1 << 20), cpu_us: 1_500, memory_kills: 2 });
+    RunStep::Ended { why, reason: "it was done".into(), exit, output_bytes: 7, used }
 }
 
 fn phase(node: &Node, run: &Run) -> Phase {
@@ -81,6 +83,8 @@ async fn a_run_goes_from_the_queue_to_its_end_and_a_restart_knows_it() {
     assert!(again.recovered.replayed < again.recovered.entries);
     let life = again.kernel.run(run.id).unwrap().life.unwrap();
     assert_eq!((life.phase, life.exit), (Phase::Ended, Some(Exit::Code(3))));
+    let used = life.used.unwrap();
+    assert_eq!((used.memory_bytes_peak, used.cpu_us, used.memory_kills), (Some(1 << 20), 1_500, 2));
 }
 
 #[tokio::test]

@@ -118,7 +118,7 @@ async fn first(node: &Node, agent: &str, user: Option<&str>) -> Arc<Run> {
 }
 
 fn ended(why: EndedBy) -> RunStep {
-    RunStep::Ended { why, reason: "it was done".into(), exit: None, output_bytes: 0 }
+    RunStep::Ended { why, reason: "it was done".into(), exit: None, output_bytes: 0, used: None }
 }
 
 fn phase(node: &Node, run: RunId) -> Phase {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use ringfence_kernel::Exit;
-use ringfence_sandbox::{ExitStatus, Process};
+use ringfence_kernel::{EndedBy, Exit, Used};
+use ringfence_sandbox::{ExitStatus, Process, Stats};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::unix::pipe::Sender;
 use tokio::sync::mpsc;
@@ -74,5 +74,65 @@ pub(crate) fn exit_of(status: ExitStatus) -> Exit {
         ExitStatus::Exited(code) => Exit::Code(u8::try_from(code).unwrap_or(u8::MAX)),
         ExitStatus::Signaled(signal) => Exit::Signal(u8::try_from(signal).unwrap_or(u8::MAX)),
         ExitStatus::Killed => Exit::Signal(9),
+    }
+}
+
+/// What it used, as it stands in the log.
+pub(crate) fn used_of(stats: &Stats) -> Used {
+    Used {
+        memory_bytes_peak: stats.memory_bytes_peak,
+        cpu_us: u64::try_from(stats.cpu.as_micros()).unwrap_or(u64::MAX),
+        memory_kills: stats.memory_kills.unwrap_or_default(),
+    }
+}
+
+/// Why it ended, with what lack of memory had to do with it. `most`: what it may have.
+pub(crate) fn reason_of(
+    why: EndedBy,
+    reason: String,
+    exit: Exit,
+    stats: Option<&Stats>,
+    most: Option<u64>,
+) -> String {
+    let Some(lack) = stats.and_then(Stats::lack) else { return reason };
+    let most = most.map(|bytes| format!(" (it may have {})", ringfence_types::format_size(bytes)));
+    let most = most.unwrap_or_default();
+    // A shell, or the first process of a container, says 137 of whom it waited for.
+    if why == EndedBy::Program && matches!(exit, Exit::Signal(9) | Exit::Code(137)) {
+        return format!("its program was killed for lack of memory{most}");
+    }
+    format!("{reason}; {lack}{most}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_killed_for_lack_of_memory_is_told_so() {
+        let told = |why, exit, kills| {
+            let stats = Stats {
+                memory_bytes: 0,
+                memory_bytes_peak: Some(64 << 20),
+                processes: 0,
+                cpu: Duration::from_micros(5),
+                memory_kills: kills,
+                by_cgroup: true,
+            };
+            assert_eq!(used_of(&stats).memory_kills, kills.unwrap_or(0));
+            reason_of(why, "as it was".into(), exit, Some(&stats), Some(64 << 20))
+        };
+        let killed = "its program was killed for lack of memory (it may have 64Mi)";
+        assert_eq!(told(EndedBy::Program, Exit::Code(137), Some(1)), killed);
+        assert_eq!(told(EndedBy::Program, Exit::Signal(9), Some(2)), killed);
+        let lived = told(EndedBy::Program, Exit::Code(3), Some(2));
+        assert_eq!(
+            lived,
+            "as it was; for lack of memory the kernel killed 2 processes of it (it may have 64Mi)"
+        );
+        assert!(told(EndedBy::Person, Exit::Signal(9), Some(1)).starts_with("as it was; for lack of memory"));
+        for kills in [Some(0), None] {
+            assert_eq!(told(EndedBy::Program, Exit::Signal(9), kills), "as it was");
+        }
     }
 }

@@ -127,6 +127,7 @@ impl Runs {
                 reason: "the node went down while it ran".into(),
                 exit: None,
                 output_bytes: 0,
+                used: None,
             };
             kernel.step_run(lost.id, step, &Actor::node()).await?;
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ringfence_json::Object;
-use ringfence_kernel::{EndedBy, Exit, Mooring, Phase, Run, RunSockets, RunStep};
+use ringfence_kernel::{EndedBy, Exit, Mooring, Phase, Run, RunSockets, RunStep, Used};
 use ringfence_sandbox::{Child, Posture, Sockets, Trust};
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::mpsc;
@@ -18,7 +18,7 @@ use crate::kept::{Keeper, Volumes};
 use crate::limits::{KILL_GRACE, LAST_WORDS, LOOK, STOP_GRACE};
 use crate::output::{Line, Output, Stream};
 use crate::plan::{Plan, Rootfs};
-use crate::process::{Order, end, exit_of, feed, obey};
+use crate::process::{Order, end, exit_of, feed, obey, reason_of, used_of};
 use crate::queue::{Place, Waiting};
 use crate::reader::{Over, Reader, Written};
 use crate::runs::Inner;
@@ -55,6 +55,7 @@ struct End {
     reason: String,
     exit: Option<Exit>,
     output_bytes: u64,
+    used: Option<Used>,
     /// What is kept of it takes so much of the disk.
     kept_bytes: u64,
 }
@@ -79,6 +80,7 @@ impl Supervisor {
             reason: end.reason,
             exit: end.exit,
             output_bytes: end.output_bytes,
+            used: end.used,
         };
         self.inner.step(self.run.id, step).await;
         self.inner.living.lock().remove(&self.run.id);
@@ -246,8 +248,11 @@ impl Supervisor {
             (EndedBy::Program, Some(over)) => (EndedBy::Output, self.not_kept(over)),
             other => (other.0, reason),
         };
+        let (exit, stats) = (exit_of(status), process.used());
+        let reason = reason_of(why, reason, exit, stats.as_ref(), self.plan.memory_bytes);
+        let used = stats.as_ref().map(used_of);
         let output_bytes = written.bytes.load(Ordering::Relaxed);
-        End { why, reason, exit: Some(exit_of(status)), output_bytes, kept_bytes: 0 }
+        End { why, reason, exit: Some(exit), output_bytes, used, kept_bytes: 0 }
     }
 
     /// Keeps what the program writes.
@@ -327,7 +332,7 @@ impl Supervisor {
 
 impl End {
     fn before_it_began(why: EndedBy, reason: String) -> Self {
-        Self { why, reason, exit: None, output_bytes: 0, kept_bytes: 0 }
+        Self { why, reason, exit: None, output_bytes: 0, used: None, kept_bytes: 0 }
     }
 }
 

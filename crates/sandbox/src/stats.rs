@@ -19,3 +19,14 @@ pub struct Stats {
     /// Whether a cgroup was read; without one the numbers are sums over its processes.
     pub by_cgroup: bool,
 }
+
+impl Stats {
+    /// That processes were killed for lack of memory, if some were: words that go on after how a child ended.
+    pub fn lack(&self) -> Option<String> {
+        match self.memory_kills? {
+            0 => None,
+            1 => Some("for lack of memory the kernel killed a process of it".to_owned()),
+            kills => Some(format!("for lack of memory the kernel killed {kills} processes of it")),
+        }
+    }
+}

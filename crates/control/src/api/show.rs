@@ -18,7 +18,7 @@ pub(super) fn texts<T: ToString>(items: impl IntoIterator<Item = T>) -> Value {
 pub(super) fn run(view: &RunView, now: Timestamp) -> Object {
     let run = &view.run;
     let life = view.life.as_ref();
-    let exit = life.and_then(|life| life.exit);
+    let (exit, used) = (life.and_then(|life| life.exit), life.and_then(|life| life.used));
     Object::new()
         .with("run", run.id.to_string())
         .with("workspace", &run.workspace)
@@ -48,6 +48,9 @@ pub(super) fn run(view: &RunView, now: Timestamp) -> Object {
                 |exit| if let Exit::Signal(signal) = exit { Some(u64::from(signal)) } else { None },
             ),
         )
+        .with_some("memory_bytes_peak", used.and_then(|used| used.memory_bytes_peak))
+        .with_some("cpu_us", used.map(|used| used.cpu_us))
+        .with_some("memory_kills", used.map(|used| used.memory_kills).filter(|kills| *kills > 0))
         .with_some("layers", life.and_then(|life| life.layers.clone()))
 }
 

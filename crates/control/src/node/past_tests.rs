@@ -37,7 +37,13 @@ async fn long_ago(options: &NodeOptions) -> RunId {
         conversation: None,
     };
     let run = kernel.queue_run(begin, &Actor::node()).await.unwrap().id;
-    let ended = RunStep::Ended { why: EndedBy::Person, reason: "enough".into(), exit: None, output_bytes: 0 };
+    let ended = RunStep::Ended {
+        why: EndedBy::Person,
+        reason: "enough".into(),
+        exit: None,
+        output_bytes: 0,
+        used: None,
+    };
     kernel.step_run(run, ended, &Actor::node()).await.unwrap();
     kernel.stop().await;
     run

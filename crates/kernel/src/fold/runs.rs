@@ -8,7 +8,7 @@ use ringfence_types::{ActionId, Digest, PersonName, RunId, Timestamp};
 
 use super::children::Children;
 use super::crowd::Crowd;
-use crate::record::{EndedBy, Exit, LifeRecord, NodeEvent, RunRecord, RunStep, TokenRecord};
+use crate::record::{EndedBy, Exit, LifeRecord, NodeEvent, RunRecord, RunStep, TokenRecord, Used};
 use crate::{Ancestor, Run};
 
 /// Every run whose token may still be used, and those that ended lately.
@@ -58,6 +58,7 @@ pub(crate) struct Life {
     /// The same in words, until it has ended.
     pub reason: Option<String>,
     pub exit: Option<Exit>,
+    pub used: Option<Used>,
 }
 
 /// Where a run stands.
@@ -121,8 +122,15 @@ impl Runs {
                 above: record.above.clone(),
                 bounds: *bounds,
             };
-            let life =
-                Life { phase: Phase::Queued, since: at, layers: None, why: None, reason: None, exit: None };
+            let life = Life {
+                phase: Phase::Queued,
+                since: at,
+                layers: None,
+                why: None,
+                reason: None,
+                exit: None,
+                used: None,
+            };
             self.insert(RunState { life: Some(life), ..RunState::new(run, record.by.clone()) });
             return;
         }
@@ -140,8 +148,8 @@ impl Runs {
             RunStep::Stopping { why, reason } => {
                 (life.why, life.reason) = (Some(*why), Some(reason.clone()));
             }
-            RunStep::Ended { why, reason, exit, .. } => {
-                (life.why, life.exit) = (Some(*why), *exit);
+            RunStep::Ended { why, reason, exit, used, .. } => {
+                (life.why, life.exit, life.used) = (Some(*why), *exit, *used);
                 let first = state.ended.replace((at, reason.clone())).is_none();
                 if let Some(parent) = state.run.parent().filter(|_| first) {
                     self.children.ended(parent);

@@ -10,7 +10,7 @@ use super::{Accounts, ApprovalState, Fold, Life, OpenAction, RunState};
 use crate::model::Reservation;
 use crate::record::{
     Damaged, EndedBy, Exit, Members, PendingRecord, PinRecord, PinState, Subject, SuspensionRecord,
-    TokenRecord, texts,
+    TokenRecord, Used, texts,
 };
 
 /// The version of the document.
@@ -150,14 +150,15 @@ fn life_document(life: &Life) -> Object {
         Some(Exit::Code(code)) => (Some(u64::from(code)), None),
         Some(Exit::Signal(signal)) => (None, Some(u64::from(signal))),
     };
-    Object::new()
+    let body = Object::new()
         .with("phase", life.phase.as_str())
         .with("since", life.since)
         .with_some("layers", life.layers.clone())
         .with_some("why", life.why.map(EndedBy::as_str))
         .with_some("reason", life.reason.as_deref())
         .with_some("exit_code", code)
-        .with_some("exit_signal", signal)
+        .with_some("exit_signal", signal);
+    Used::write(life.used.as_ref(), body)
 }
 
 fn read_life(members: Members<'_>) -> Result<Life, Damaged> {
@@ -168,6 +169,7 @@ fn read_life(members: Members<'_>) -> Result<Life, Damaged> {
         why: members.optional("why")?,
         reason: members.optional("reason")?,
         exit: Exit::read(members)?,
+        used: Used::read(members)?,
     })
 }
 

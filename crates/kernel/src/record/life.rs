@@ -62,7 +62,20 @@ pub enum RunStep {
         exit: Option<Exit>,
         /// Bytes that it wrote to standard output and standard error.
         output_bytes: u64,
+        /// What its sandbox used, where that is known.
+        used: Option<Used>,
     },
+}
+
+/// What a run's sandbox used in all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Used {
+    /// The most memory that it had, where that is kept.
+    pub memory_bytes_peak: Option<u64>,
+    /// Microseconds of processor time.
+    pub cpu_us: u64,
+    /// How many of its processes were killed because its memory was used up.
+    pub memory_kills: u64,
 }
 
 /// Why a run ended.
@@ -178,14 +191,14 @@ impl RunStep {
             Self::Paused { reason } => body.with("reason", reason.as_str()),
             Self::Signalled { signal } => body.with("signal", signal.as_str()),
             Self::Stopping { why, reason } => body.with("why", why.as_str()).with("reason", reason.as_str()),
-            Self::Ended { why, reason, exit, output_bytes } => {
+            Self::Ended { why, reason, exit, output_bytes, used } => {
                 let body = body.with("why", why.as_str()).with("reason", reason.as_str());
                 let body = match exit {
                     None => body,
                     Some(Exit::Code(code)) => body.with("exit_code", u64::from(*code)),
                     Some(Exit::Signal(signal)) => body.with("exit_signal", u64::from(*signal)),
                 };
-                body.with("output_bytes", *output_bytes)
+                Used::write(used.as_ref(), body.with("output_bytes", *output_bytes))
             }
             Self::Starting | Self::Resumed => body,
         }
@@ -214,9 +227,34 @@ impl RunStep {
                 reason: reason()?,
                 exit: Exit::read(members)?,
                 output_bytes: members.number("output_bytes")?,
+                used: Used::read(members)?,
             },
             _ => return Err(damaged("event")),
         })
+    }
+}
+
+// === impl Used ===
+
+impl Used {
+    /// A body with this in it.
+    pub(crate) fn write(used: Option<&Self>, body: Object) -> Object {
+        body.with_some("memory_bytes_peak", used.and_then(|used| used.memory_bytes_peak))
+            .with_some("cpu_us", used.map(|used| used.cpu_us))
+            .with_some("memory_kills", used.map(|used| used.memory_kills).filter(|kills| *kills > 0))
+    }
+
+    /// Reads what stands in such a body.
+    pub(crate) fn read(members: Members<'_>) -> Result<Option<Self>, Damaged> {
+        if !members.0.contains("cpu_us") {
+            return Ok(None);
+        }
+        let peak = members.0.contains("memory_bytes_peak").then(|| members.number("memory_bytes_peak"));
+        Ok(Some(Self {
+            memory_bytes_peak: peak.transpose()?,
+            cpu_us: members.number("cpu_us")?,
+            memory_kills: members.number_or("memory_kills", 0)?,
+        }))
     }
 }
 

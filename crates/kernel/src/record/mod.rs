@@ -20,7 +20,7 @@ pub(crate) use files::FilesRecord;
 pub use files::{FilesEvent, FilesOf};
 pub(crate) use incident::{Correction, IncidentRecord};
 pub(crate) use life::LifeRecord;
-pub use life::{EndedBy, Exit, RunStep};
+pub use life::{EndedBy, Exit, RunStep, Used};
 pub(crate) use operator::{
     ConfigRecord, NodeEvent, RunRecord, SnapshotRecord, SuspensionRecord, TokenRecord,
 };

@@ -83,7 +83,8 @@ impl Order {
                 (end, Err(Failure { told, said }))
             }
         };
-        let step = RunStep::Ended { why: end.why, reason: end.reason, exit: end.exit, output_bytes: 0 };
+        let step =
+            RunStep::Ended { why: end.why, reason: end.reason, exit: end.exit, output_bytes: 0, used: None };
         inner.kernel.step_run_surely(run.id, step).await;
         built
     }

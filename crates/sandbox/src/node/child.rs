@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::spawner::Shared;
 use super::stderr::BoundedStderr;
+use super::table::Ended;
 use crate::driver::{DriverName, Posture};
 use crate::layer::Layers;
 use crate::network::Sockets;
@@ -41,7 +42,7 @@ pub struct Process {
     pub(super) pid: u32,
     pub(super) layers: Layers,
     pub(super) driver: (DriverName, Option<String>),
-    pub(super) ended: watch::Receiver<Option<ExitStatus>>,
+    pub(super) ended: watch::Receiver<Option<Ended>>,
     pub(super) leash: Leash,
     pub(super) sockets: Option<Sockets>,
     pub(super) volumes: Vec<(PathBuf, OwnedFd)>,
@@ -137,7 +138,7 @@ impl Process {
     /// Waits until it has ended and nothing of it is left. Can be called again, and cancelled.
     pub async fn exited(&mut self) -> ExitStatus {
         match self.ended.wait_for(Option::is_some).await {
-            Ok(status) => status.unwrap_or(ExitStatus::Killed),
+            Ok(ended) => ended.map_or(ExitStatus::Killed, |(status, _)| status),
             // The sender only goes away with the spawner.
             Err(_) => ExitStatus::Killed,
         }
@@ -169,6 +170,11 @@ impl Process {
     /// What it uses, everything below it included; `None` when it has ended.
     pub async fn stats(&self) -> Option<Stats> {
         self.leash.shared.measure(self.id).await
+    }
+
+    /// What it used in all, everything below it included: once it has ended, where a cgroup kept that.
+    pub fn used(&self) -> Option<Stats> {
+        self.ended.borrow().and_then(|(_, used)| used)
     }
 
     /// Lets its program start, if it is held.

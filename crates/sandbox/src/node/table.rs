@@ -27,12 +27,15 @@ pub(super) struct Started {
 #[derive(Debug)]
 pub(super) struct Table(Mutex<Option<HashMap<u64, Slot>>>);
 
+/// How a child ended, and what it used in all, where a cgroup kept that.
+pub(super) type Ended = (ExitStatus, Option<Stats>);
+
 /// One child.
 #[derive(Debug)]
 pub(super) struct Slot {
     /// Who waits for the answers still to come: that it is held, if it is to be, and that its program runs.
     pub(super) starting: VecDeque<oneshot::Sender<Answer>>,
-    pub(super) ended: watch::Sender<Option<ExitStatus>>,
+    pub(super) ended: watch::Sender<Option<Ended>>,
     /// Its place among [`crate::limits::CHILDREN_MAX`].
     pub(super) place: OwnedSemaphorePermit,
     /// Who waits to hear what it uses, in the order of asking.
@@ -67,13 +70,13 @@ impl Table {
             }
             Notice::Failed { id, failure } => {
                 let mut slot = slots.remove(&id).ok_or("an unknown child failed")?;
-                slot.ended.send_replace(Some(ExitStatus::Killed));
+                slot.ended.send_replace(Some((ExitStatus::Killed, None)));
                 let waiting = slot.starting.pop_front().ok_or("a child failed after it started")?;
                 let _ = waiting.send(Err(failure));
             }
-            Notice::Exited { id, status } => {
+            Notice::Exited { id, status, used } => {
                 let slot = slots.remove(&id).ok_or("an unknown child ended")?;
-                slot.ended.send_replace(Some(status));
+                slot.ended.send_replace(Some((status, used)));
                 drop(slot.place);
             }
             // One that has ended in between has no slot, and nobody waits.
@@ -100,7 +103,7 @@ impl Table {
     pub(super) fn end(&self) {
         let Some(slots) = self.lock().take() else { return };
         for slot in slots.into_values() {
-            slot.ended.send_replace(Some(ExitStatus::Killed));
+            slot.ended.send_replace(Some((ExitStatus::Killed, None)));
         }
     }
 

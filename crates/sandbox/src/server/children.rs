@@ -285,7 +285,8 @@ impl Child {
 
     fn last_notice(&mut self, id: u64) -> Notice {
         if self.started {
-            return Notice::Exited { id, status: self.status.unwrap_or(ExitStatus::Killed) };
+            let used = self.cgroup.stats();
+            return Notice::Exited { id, status: self.status.unwrap_or(ExitStatus::Killed), used };
         }
         let unsaid = || Failure {
             step: Step::Setup,

@@ -25,8 +25,8 @@ pub(crate) enum Notice {
     Spawned { id: u64, pid: u32, layers: Vec<Layer> },
     /// A child's program never ran.
     Failed { id: u64, failure: Failure },
-    /// A child has ended, and everything below it.
-    Exited { id: u64, status: ExitStatus },
+    /// A child has ended, and everything below it; with what it used in all, where a cgroup kept that.
+    Exited { id: u64, status: ExitStatus, used: Option<Stats> },
     /// What a child uses; `None` when it could not be found out, as when it has just ended.
     Measured { id: u64, stats: Option<Stats> },
 }
@@ -65,10 +65,11 @@ impl Notice {
                 w.number(*id);
                 failure.write(&mut w);
             }
-            Self::Exited { id, status } => {
+            Self::Exited { id, status, used } => {
                 w.byte(EXITED);
                 w.number(*id);
                 write_status(&mut w, *status);
+                w.optional(used.as_ref(), write_stats);
             }
             Self::Measured { id, stats } => {
                 w.byte(MEASURED);
@@ -96,7 +97,10 @@ impl Notice {
                 Self::Spawned { id, pid, layers }
             }
             FAILED => Self::Failed { id: r.number()?, failure: Failure::read(&mut r)? },
-            EXITED => Self::Exited { id: r.number()?, status: read_status(&mut r)? },
+            EXITED => {
+                let (id, status) = (r.number()?, read_status(&mut r)?);
+                Self::Exited { id, status, used: r.optional(read_stats)? }
+            }
             MEASURED => Self::Measured { id: r.number()?, stats: r.optional(read_stats)? },
             _ => return Err(WireError("an unknown notice")),
         };
@@ -146,26 +150,25 @@ mod tests {
     #[test]
     fn notices_come_back_and_cut_ones_are_refused() {
         let layers = vec![Layer { name: LayerName::Seccomp, state: LayerState::InForce(String::new()) }];
+        let stats = Stats {
+            memory_bytes: 1,
+            memory_bytes_peak: Some(2),
+            processes: 3,
+            cpu: Duration::from_micros(4),
+            memory_kills: None,
+            by_cgroup: true,
+        };
         let notices = [
             Notice::Ready { layers: layers.clone(), boxed: Err("no".into()) },
             Notice::Ready { layers: Vec::new(), boxed: Ok(layers.clone()) },
             Notice::Measured { id: 6, stats: None },
-            Notice::Measured {
-                id: 6,
-                stats: Some(Stats {
-                    memory_bytes: 1,
-                    memory_bytes_peak: Some(2),
-                    processes: 3,
-                    cpu: Duration::from_micros(4),
-                    memory_kills: None,
-                    by_cgroup: true,
-                }),
-            },
+            Notice::Measured { id: 6, stats: Some(stats) },
             Notice::Unready { text: "no /tmp".into() },
             Notice::Held { id: 2, pid: 9, layers: layers.clone() },
             Notice::Spawned { id: 3, pid: 4_194_304, layers },
             Notice::Failed { id: 4, failure: Failure { step: Step::Setup, errno: 1, text: String::new() } },
-            Notice::Exited { id: 5, status: ExitStatus::Signaled(15) },
+            Notice::Exited { id: 5, status: ExitStatus::Signaled(15), used: None },
+            Notice::Exited { id: 7, status: ExitStatus::Killed, used: Some(stats) },
         ];
         for notice in notices {
             let bytes = notice.encode();

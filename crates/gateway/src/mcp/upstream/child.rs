@@ -266,6 +266,7 @@ impl Supervised {
             End::Own(Ok(())) | End::Unwanted | End::Over(..) => self.ask_to_end().await,
             End::Own(Err(error)) => (error.to_string(), None),
         };
+        let stats = self.process.used();
         drop(self.process);
         if by_itself {
             let said = last_words(&self.stderr);
@@ -279,7 +280,7 @@ impl Supervised {
                 End::Unwanted => (EndedBy::Idle, "nobody used it any more".to_owned()),
                 End::Over(why, reason) => (why, reason),
             };
-            residence.end(why, reason, status).await;
+            residence.end(why, reason, status, stats).await;
         }
         self.ending.send_replace(Some(reason));
         routes.lock().close();

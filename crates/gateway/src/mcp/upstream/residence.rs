@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
 
 use ringfence_json::Object;
-use ringfence_kernel::{Actor, EndedBy, Exit, Harbour as _, Kernel, Mooring, Run, RunSockets, RunStep};
-use ringfence_sandbox::{Child, Command, ExitStatus, Network, Spawner, Trust};
+use ringfence_kernel::{Actor, EndedBy, Exit, Harbour as _, Kernel, Mooring, Run, RunSockets, RunStep, Used};
+use ringfence_sandbox::{Child, Command, ExitStatus, Network, Spawner, Stats, Trust};
 use ringfence_types::{ServerName, WorkspaceName};
 
 use super::UpstreamError;
@@ -67,7 +67,7 @@ impl Quarters {
         match self.enter(gate, spawner, command, sandboxed, &mut residence).await {
             Ok(child) => Ok((child, residence)),
             Err(error) => {
-                residence.end(EndedBy::Start, error.to_string(), None).await;
+                residence.end(EndedBy::Start, error.to_string(), None, None).await;
                 Err(error)
             }
         }
@@ -148,11 +148,21 @@ impl Residence {
         taken.map_err(|error| UpstreamError::NotBegun(error.to_string()))
     }
 
-    /// Puts its end on record: nothing of it is left.
-    pub(crate) async fn end(mut self, why: EndedBy, reason: String, exit: Option<ExitStatus>) {
+    /// Puts its end on record, with what it used: nothing of it is left.
+    pub(crate) async fn end(
+        mut self,
+        why: EndedBy,
+        mut reason: String,
+        exit: Option<ExitStatus>,
+        stats: Option<Stats>,
+    ) {
         self.mooring = None;
         self.has_ended = true;
-        self.kernel.step_run_surely(self.run.id, ended(why, reason, exit.map(exit_of))).await;
+        if let Some(lack) = stats.as_ref().and_then(Stats::lack) {
+            reason = format!("{reason}; {lack}");
+        }
+        let step = ended(why, reason, exit.map(exit_of), stats.as_ref().map(used_of));
+        self.kernel.step_run_surely(self.run.id, step).await;
     }
 }
 
@@ -163,15 +173,23 @@ impl Drop for Residence {
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             let (kernel, run) = (self.kernel.clone(), self.run.id);
-            let step = ended(EndedBy::Start, "it was called off before it ran".to_owned(), None);
+            let step = ended(EndedBy::Start, "it was called off before it ran".to_owned(), None, None);
             runtime.spawn(async move { kernel.step_run_surely(run, step).await });
         }
     }
 }
 
-fn ended(why: EndedBy, reason: String, exit: Option<Exit>) -> RunStep {
+fn ended(why: EndedBy, reason: String, exit: Option<Exit>, used: Option<Used>) -> RunStep {
     // What it writes is for the gateway, and not kept.
-    RunStep::Ended { why, reason, exit, output_bytes: 0 }
+    RunStep::Ended { why, reason, exit, output_bytes: 0, used }
+}
+
+fn used_of(stats: &Stats) -> Used {
+    Used {
+        memory_bytes_peak: stats.memory_bytes_peak,
+        cpu_us: u64::try_from(stats.cpu.as_micros()).unwrap_or(u64::MAX),
+        memory_kills: stats.memory_kills.unwrap_or_default(),
+    }
 }
 
 fn exit_of(status: ExitStatus) -> Exit {
