@@ -1,7 +1,7 @@
 //! The sandbox's tests on a machine of another kind: Debian's own kernel, and cgroup v2 alone.
 //!
-//! The machine is QEMU's, without hardware help where there is none. It sees the host's files, read-only, under a layer in
-//! memory: the libraries, Python and the container runtimes of the tests are the host's.
+//! The machine is QEMU's, without the processor's help, which not every host can give. It sees the host's files,
+//! read-only, under a layer in memory: the libraries, Python and the container runtimes of the tests are the host's.
 
 mod kernel;
 
