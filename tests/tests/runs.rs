@@ -265,6 +265,28 @@ async fn a_program_that_does_not_end_is_ended() {
 }
 
 #[tokio::test]
+async fn a_run_goes_on_when_nobody_reads_its_output_any_more_and_that_is_said() {
+    for (then, state) in [("sleep 1000", "running"), ("exit 0", "ended")] {
+        let node = Node::start(&shell(&format!("echo one; sleep 1; echo two; {then}"))).await;
+        let program = ringfence_tests::cli::program();
+        let script = r#""$0" --data "$1" run assistant -w lab | head -1; echo "${PIPESTATUS[0]}""#;
+        let mut piped = tokio::process::Command::new("bash");
+        piped.args(["-c", script]).arg(program).arg(node.data());
+        let said = piped.env_remove("RINGFENCE_NODE").env_remove("RINGFENCE_TOKEN").output().await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&said.stdout), "one\n0\n");
+        let told = String::from_utf8_lossy(&said.stderr);
+        let runs = node.cli(&["runs", "list", "--json"]).await.expect(0).lines();
+        let run = runs[0]["run"].as_str().unwrap();
+        if state == "running" {
+            assert!(told.contains(&format!("it goes on: `ringfence runs logs {run} --follow`")), "{told}");
+            assert_eq!(runs[0]["state"], state, "{}", runs[0]);
+        } else {
+            until(&node, run, "ended").await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_started_says_why() {
     let node = Node::start(&config("[no-such-program]", "", "")).await;
     let said = run(&node, &[]).await.expect(1);

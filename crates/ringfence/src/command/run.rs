@@ -75,8 +75,15 @@ impl Run {
         if std::io::stderr().is_terminal() && !output.is_json() {
             eprintln!("{run}");
         }
-        let ended =
-            to_its_end(&client, &run, output.is_json()).await.map_err(|failure| lost(failure, &run))?;
+        let ended = match to_its_end(&client, &run, output.is_json()).await {
+            Ok(ended) => ended,
+            Err(failure) => {
+                if failure.exit() == Exit::Quiet {
+                    say_it_goes_on(&client, &run).await;
+                }
+                return Err(lost(failure, &run));
+            }
+        };
         if output.is_json() {
             output.document(&Value::Object(ended.clone()))?;
         } else {
@@ -107,6 +114,19 @@ fn lost(failure: Failure, run: &str) -> Failure {
     failure.hint(format!(
         "the run is {run}; its program ended with the node, if that went down. `ringfence up`, then `ringfence runs show {run}`"
     ))
+}
+
+/// Says on standard error that a run goes on when nobody reads any more what it writes, if it does.
+async fn say_it_goes_on(client: &Client, run: &str) {
+    let view = client.get(&format!("/api/v1/runs/{run}")).await;
+    if view.is_ok_and(|view| field(&view, "state") != "ended") {
+        // Where nobody reads that either, there is nobody to tell.
+        let _ = writeln!(
+            std::io::stderr(),
+            "ringfence: nobody reads any more what {run} writes; it goes on: `ringfence runs logs {run} --follow` \
+             shows it, `ringfence runs stop {run}` ends it"
+        );
+    }
 }
 
 /// Says on standard error what a run waits for before it begins. Returns only when the node cannot be asked any more.
