@@ -2,7 +2,9 @@
 
 use std::io;
 
-use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
+
+use crate::limits::CORE_BYTES;
 
 /// Makes this process not dumpable and forbids core files.
 ///
@@ -15,7 +17,10 @@ pub fn harden_process() -> io::Result<()> {
     // Asked for the first time, it is read below /proc where the kernel is older than 6.4, and afterwards nobody but
     // root may. What is started from here by fork finds it as well.
     let _ = rustix::param::page_size();
-    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    let core = |bytes| setrlimit(Resource::Core, Rlimit { current: Some(bytes), maximum: Some(bytes) });
+    // Where less is allowed, more takes a privilege.
+    core(CORE_BYTES)
+        .or_else(|_| core(CORE_BYTES.min(getrlimit(Resource::Core).maximum.unwrap_or(u64::MAX))))?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     Ok(())
 }

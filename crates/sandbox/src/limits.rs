@@ -119,6 +119,14 @@ pub const SHARED_MEMORY_BYTES: u64 = 64 * 1_024 * 1_024;
 /// Terminals that are open at a time in a child's `/dev/pts`.
 pub const TERMINALS: u32 = 64;
 
+/// Bytes of a core file, soft and hard. Not 0: where the machine hands cores to a program (`core_pattern` begins with `|`, as
+/// systemd-coredump and apport have it), the kernel heeds no limit but 1, which has it hand over none. In files, less than
+/// a page is none as well.
+pub const CORE_BYTES: u64 = 1;
+
+/// Links that are followed to the authorities of a root.
+pub const TRUST_LINKS_MAX: usize = 16;
+
 /// Landlock rules for one child: entries beside the hidden paths, where they cannot be hidden by a mount.
 pub const LANDLOCK_RULES_MAX: usize = 4_096;
 

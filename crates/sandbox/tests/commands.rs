@@ -230,7 +230,7 @@ fn role_hardened_node() {
 fn a_hardened_node_starts_children_and_its_memory_is_its_own() {
     let output = role(std::env::current_exe().unwrap(), "role_hardened_node").output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
-    assert!(said.contains("complete true\nowner 0\ncore Some(0) Some(0)\n"), "{said}");
+    assert!(said.contains("complete true\nowner 0\ncore Some(1) Some(1)\n"), "{said}");
 }
 
 #[test]

@@ -142,7 +142,7 @@ async fn bounds_hold() {
                       r.getrlimit(r.RLIMIT_FSIZE)[1])";
         let limits = Limits { open_files: Some(99), file_bytes: Some(1 << 20), ..Limits::default() };
         let mut child = begin(&*driver, python(script).limits(limits), Root::system()).await.unwrap();
-        assert_eq!(said(&mut child).await, "0 99 1048576\n", "{name}: {}", child.stderr.tail());
+        assert_eq!(said(&mut child).await, "1 99 1048576\n", "{name}: {}", child.stderr.tail());
     }
 }
 

@@ -6,13 +6,13 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::Setup;
 use crate::limits::{
-    FILE_BYTES_DEFAULT, LOCKED_BYTES, OPEN_FILES_DEFAULT, PROCESSES_DEFAULT, SIGNALS_PENDING,
+    CORE_BYTES, FILE_BYTES_DEFAULT, LOCKED_BYTES, OPEN_FILES_DEFAULT, PROCESSES_DEFAULT, SIGNALS_PENDING,
 };
 
 /// No core files; processes and the size of files as ordered. A child with a root of its own has a bound on each,
 /// ordered or not.
 pub(super) fn apply(setup: &Setup<'_>) -> io::Result<()> {
-    set(Resource::Core, 0, 0)?;
+    lower(Resource::Core, CORE_BYTES)?;
     let limits = setup.order.limits;
     let boxed = setup.order.root.is_some();
     if let Some(processes) = limits.processes.or(boxed.then_some(PROCESSES_DEFAULT)) {
@@ -29,7 +29,7 @@ pub(super) fn apply(setup: &Setup<'_>) -> io::Result<()> {
 
 /// Around an OCI runtime, which itself needs some tasks: the program's own bounds are the runtime's to set.
 pub(super) fn apply_around(setup: &Setup<'_>, tasks: u64) -> io::Result<()> {
-    set(Resource::Core, 0, 0)?;
+    lower(Resource::Core, CORE_BYTES)?;
     lower(Resource::Nproc, setup.order.limits.processes.unwrap_or(PROCESSES_DEFAULT).saturating_add(tasks))
 }
 
@@ -42,8 +42,9 @@ pub(super) fn of_container(setup: &Setup<'_>) -> Vec<(&'static str, u64, u64)> {
     let file = within(Resource::Fsize, limits.file_bytes.unwrap_or(FILE_BYTES_DEFAULT));
     let locked = within(Resource::Memlock, LOCKED_BYTES);
     let pending = within(Resource::Sigpending, SIGNALS_PENDING);
+    let core = within(Resource::Core, CORE_BYTES);
     vec![
-        ("RLIMIT_CORE", 0, 0),
+        ("RLIMIT_CORE", core, core),
         ("RLIMIT_FSIZE", file, file),
         ("RLIMIT_MEMLOCK", locked, locked),
         ("RLIMIT_NOFILE", soft, hard),
