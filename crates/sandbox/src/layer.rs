@@ -52,6 +52,8 @@ pub enum LayerName {
     Freezer = 22,
     /// TCP to every port is seen by the gateway, or there is no network: loopback alone is the child's own.
     TransparentProxy = 23,
+    /// Nothing that its program started outlives it, however fast it makes processes.
+    SureEnd = 24,
 }
 
 /// Whether a layer is in force.
@@ -81,8 +83,9 @@ pub struct Layers(Vec<Layer>);
 
 impl LayerName {
     /// Every layer, in the order in which people read them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::ProcessNamespace,
+        Self::SureEnd,
         Self::MountNamespace,
         Self::UserNamespace,
         Self::NetworkNamespace,
@@ -150,6 +153,7 @@ impl LayerName {
             Self::CpuLimit => "cpu-limit",
             Self::Freezer => "freezer",
             Self::TransparentProxy => "transparent-proxy",
+            Self::SureEnd => "sure-end",
         }
     }
 
@@ -181,6 +185,9 @@ impl LayerName {
             Self::CpuLimit => "a run can keep every processor busy",
             Self::TransparentProxy => {
                 "of TCP a run reaches ports 80, 443, 53 and the proxy's; what it tries at others is refused unseen"
+            }
+            Self::SureEnd => {
+                "a run that makes processes without pause can outlast its end, and hide from the looks at its home"
             }
             Self::Freezer => "a run is paused by stop signals, which its programs can notice",
         }
@@ -228,6 +235,10 @@ impl LayerName {
             Self::TransparentProxy => {
                 "Linux 5.0 or newer with nf_tables (CONFIG_NFT_TPROXY, CONFIG_NFT_SOCKET); where they are modules, \
                  load them at boot (modules-load.d: nft_tproxy, nft_socket)"
+            }
+            Self::SureEnd => {
+                "process namespaces as above; with `driver: restricted`, a node that no supervisor of system calls is above \
+                 (seccomp_unotify, as of LXD)"
             }
             Self::Freezer => {
                 "a cgroup that the node may write to (a systemd service with `Delegate=yes`), cgroup v2 or the v1 freezer"
@@ -359,6 +370,6 @@ mod tests {
             assert_eq!(LayerName::from_code(name as u8), Some(name));
         }
         assert_eq!(LayerName::from_code(0), None);
-        assert_eq!(LayerName::from_code(24), None);
+        assert_eq!(LayerName::from_code(25), None);
     }
 }

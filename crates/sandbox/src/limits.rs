@@ -130,8 +130,23 @@ pub const TRUST_LINKS_MAX: usize = 16;
 /// Landlock rules for one child: entries beside the hidden paths, where they cannot be hidden by a mount.
 pub const LANDLOCK_RULES_MAX: usize = 4_096;
 
-/// Rounds in which the descendants of a child are looked up and killed, where it has no process namespace.
-pub const KILL_ROUNDS_MAX: usize = 1_000;
+/// How long the descendants of a child are looked up and killed, where it has no process namespace.
+pub const KILL_MOST: Duration = Duration::from_secs(5);
+
+/// Between two looks for them.
+pub const KILL_PAUSE: Duration = Duration::from_millis(1);
+
+/// How long the spawner, which others wait for, ends what a first process that was killed has left.
+pub const REST_MOST: Duration = Duration::from_secs(1);
+
+/// Signals that stop or let go on and wait until that is over.
+pub const SIGNALS_DEFERRED: usize = 16;
+
+/// Rounds in which everything below a first process is stopped, until nobody is new.
+pub const STILL_ROUNDS: usize = 16;
+
+/// How long that waits for those who are in the middle of something.
+pub const STILL_MOST: Duration = Duration::from_millis(200);
 
 /// Entries of a folder that is shown as a root, and of its `/etc`.
 pub const FOLDER_ENTRIES_MAX: usize = 1_024;
@@ -169,8 +184,17 @@ pub const HOME_FOLDERS_DEEP: usize = 128;
 /// Descriptors of all threads below a home's program that are looked at; more are as good as hidden.
 pub const HOME_DESCRIPTORS_MAX: usize = 200_000;
 
-/// Times that the processes are listed in one look, until none is new.
-pub const HOME_ROUNDS: usize = 8;
+/// Bytes of what the kernel says of those processes that are read in one look: a million mappings.
+pub const HOME_TEXT_MAX: u64 = 128 * 1_024 * 1_024;
+
+/// Processes that are looked at.
+pub const HOME_PROCESSES_MAX: usize = (MESSAGE_BYTES_MAX - 1) / 4;
+
+/// Glances in which a look is to be over, else it has not seen all: 10 seconds.
+pub const HOME_LOOK_GLANCES: u32 = 100;
+
+/// Of the time a program stands still, to be looked at, it runs this many times as much.
+pub const HOME_LOOK_SHARE: u32 = 8;
 
 /// Looks in a row after which what processes hold unseen ends them.
 pub const HOME_UNSEEN: u32 = 3;

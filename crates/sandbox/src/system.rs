@@ -5,6 +5,8 @@
     reason = "clone, unshare, close_range, mount_setattr, signals with values and _exit have no safe wrapper"
 )]
 
+mod listener;
+
 use std::ffi::CStr;
 use std::io;
 use std::mem::MaybeUninit;
@@ -13,6 +15,10 @@ use std::time::Duration;
 
 use rustix::process::Pid;
 use tokio::io::unix::AsyncFd;
+
+pub(crate) use self::listener::{
+    answer_nearby, let_call_go_on, listen_to_calls, receive_call, signal_descriptor, take_short_slices,
+};
 
 /// The kernel's highest signal on every architecture we build for.
 const LAST_SIGNAL: libc::c_long = 64;

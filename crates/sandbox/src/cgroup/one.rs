@@ -1,11 +1,13 @@
 //! The cgroup of one child: a folder in each hierarchy that is needed for it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::base::Base;
 use super::hierarchies::Controller;
@@ -133,6 +135,26 @@ impl Cgroup {
             }
             None => Ok(()),
         };
+    }
+
+    /// Kills what is in it; how many there were.
+    pub(crate) fn kill(&self) -> usize {
+        // Whoever is frozen starts nobody, and dies in v1 when it is let go on.
+        self.freeze(true);
+        if let Some(folder) = &self.unified {
+            // Linux 5.14.
+            let _ = set(folder, "cgroup.kill", "1");
+        }
+        let mut found = BTreeSet::new();
+        for folder in &self.made {
+            let listed = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+            found.extend(listed.lines().filter_map(|line| line.parse::<i32>().ok()));
+        }
+        for pid in found.iter().filter_map(|pid| Pid::from_raw(*pid)) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+        self.freeze(false);
+        found.len()
     }
 
     /// What is charged to it; `None` where that is not kept.

@@ -12,25 +12,38 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, set_parent_process_death_signal, setsid};
 
 use super::restricted::Cage;
-use super::{Descriptors, Setup, limit};
+use super::{Descriptors, Setup, limit, while_dumpable};
 use crate::system::{Cloned, Namespaces, clone_process, exit_now, reset_signals};
-use crate::wire::{Failure, Order, Step};
+use crate::wire::{Failure, Order, Step, pair, receive};
 
-/// Starts the program and returns its process id once it runs.
-pub(super) fn start(setup: &Setup<'_>, descriptors: Descriptors, cage: Option<Cage>) -> Result<Pid, Failure> {
+/// Starts the program and returns its process id once it runs, and in a cage that has one what hears who makes processes.
+pub(super) fn start(
+    setup: &Setup<'_>,
+    descriptors: Descriptors,
+    cage: Option<Cage>,
+) -> Result<(Pid, Option<OwnedFd>), Failure> {
     let order = setup.order;
     let setup_failed = |error: io::Error| Failure::setup("starting the program", &error);
     let (read, write) = pipe_with(PipeFlags::CLOEXEC).map_err(|error| setup_failed(error.into()))?;
+    let gated = cage.as_ref().is_some_and(Cage::is_gated);
+    let (ours, theirs) = gated.then(pair).transpose().map_err(setup_failed)?.unzip();
     match clone_process(Namespaces::NONE).map_err(setup_failed)? {
         Cloned::Child => {
-            let (step, error) = become_program(setup, order, descriptors, cage);
+            let (step, error) = become_program(setup, order, descriptors, cage, theirs.as_ref());
             tell(write, step, &error);
             exit_now(127)
         }
         Cloned::Parent(pid) => {
-            drop(write);
+            drop((write, theirs));
             drop(descriptors);
-            await_exec(read, order).map(|()| pid)
+            await_exec(read, order)?;
+            let told = ours.and_then(|ours| receive(ours, &mut [0; 1]).ok().flatten());
+            let listener = told.and_then(|mut packet| packet.descriptors.pop());
+            if gated && listener.is_none() {
+                let text = "starting the program: what hears of new processes was not handed over".to_owned();
+                return Err(Failure { step: Step::Setup, errno: 0, text });
+            }
+            Ok((pid, listener))
         }
     }
 }
@@ -41,7 +54,12 @@ fn become_program(
     order: &Order,
     descriptors: Descriptors,
     cage: Option<Cage>,
+    channel: Option<&OwnedFd>,
 ) -> (Step, io::Error) {
+    if cage.is_some() {
+        // Before whoever looks after it. What cannot be set stays as it is, as for everybody on such a machine.
+        let _ = while_dumpable(|| std::fs::write("/proc/self/oom_score_adj", "1000"));
+    }
     if let Err(error) = detach().and_then(|()| limit::apply_to_program(setup)) {
         return (Step::Setup, error);
     }
@@ -59,7 +77,7 @@ fn become_program(
     command.stdin(Stdio::from(descriptors.input));
     command.stdout(Stdio::from(descriptors.output)).stderr(Stdio::from(descriptors.error));
     reset_signals();
-    if let Some(Err(error)) = cage.map(|cage| cage.enter(setup)) {
+    if let Some(Err(error)) = cage.map(|cage| cage.enter(setup, channel)) {
         return (Step::Setup, error);
     }
     // Every other descriptor of this process is closed on exec.

@@ -9,6 +9,7 @@ use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, 
 use rustix::time::Timespec;
 
 use super::container::Container;
+use super::guard::Guard;
 use super::home::Watched;
 use super::restricted::Cage;
 use super::{Descriptors, END_SIGNAL, PASS_SIGNAL, Prepared, Setup, container, descendants, execute};
@@ -41,7 +42,7 @@ fn run_program(setup: &Setup<'_>, descriptors: Descriptors, prepared: Prepared) 
         Some(most) => hold(&report, prepared, most),
         None => Ok(prepared),
     };
-    let (mut kernel, mut watched) = (None, None);
+    let (mut kernel, mut watched, mut listener) = (None, None, None);
     let program = held.and_then(|rest| {
         let Prepared { layers, handed, container, cage } = rest;
         kernel = container.as_ref().and_then(Container::kernel);
@@ -53,9 +54,12 @@ fn run_program(setup: &Setup<'_>, descriptors: Descriptors, prepared: Prepared) 
             let looked = Watched::new(setup.home, bytes, user, errors);
             watched = Some(looked.map_err(|error| Failure::setup("looking at the home", &error))?);
         }
-        let program = match container {
-            Some(container) => container::start(&container, descriptors)?,
-            None => execute::start(setup, descriptors, cage)?,
+        let program = if let Some(container) = container {
+            container::start(&container, descriptors)?
+        } else {
+            let (program, gate) = execute::start(setup, descriptors, cage)?;
+            listener = gate;
+            program
         };
         Ok((program, layers, handed))
     });
@@ -69,12 +73,19 @@ fn run_program(setup: &Setup<'_>, descriptors: Descriptors, prepared: Prepared) 
             return 1;
         }
     };
-    let is_watched = watched.is_some();
-    let status = await_end(program, alone, kernel, watched);
-    if alone {
-        descendants::end_all();
-    }
-    if is_watched {
+    let (status, mut watched) = match watched {
+        // With the guard goes the gate: nothing new is started from then on.
+        Some(watched) => {
+            let (status, watched) = Guard::new(program, listener, watched).await_end();
+            (status, Some(watched))
+        }
+        None => (await_end(program, alone, kernel), None),
+    };
+    let left = if alone { descendants::end_all() } else { 0 };
+    if let Some(watched) = &mut watched {
+        if left > 0 {
+            watched.tell(&format!("{left} of its processes could not be ended, and may still run"));
+        }
         // Here, where it takes the time of nobody else, however much there is. What stays is left to the spawner.
         let _ = empty_home(setup.home, HOME_OWN_REMOVAL);
     }
@@ -113,15 +124,10 @@ fn hand_out(report: &OwnedFd, what: &Report, handed: &[OwnedFd]) {
 }
 
 /// Waits until the program ends, or this process is told to end everything.
-fn await_end(program: Pid, alone: bool, kernel: Option<Kind>, mut watched: Option<Watched>) -> ExitStatus {
+fn await_end(program: Pid, alone: bool, kernel: Option<Kind>) -> ExitStatus {
     let wanted = [Signal::CHILD, Signal::TERM, END_SIGNAL, PASS_SIGNAL].map(Signal::as_raw);
     loop {
-        let received = next_signal(&wanted, watched.as_ref().map(|_| Watched::interval()));
-        // Asked each time: whoever makes signals without end is looked at none the less.
-        if watched.as_mut().is_some_and(Watched::is_over) {
-            return ExitStatus::Killed;
-        }
-        let Some(Received { signal, value }) = received else { continue };
+        let Some(Received { signal, value }) = next_signal(&wanted, None) else { continue };
         if signal == END_SIGNAL.as_raw() {
             return ExitStatus::Killed;
         }
@@ -151,7 +157,7 @@ fn pass_on(program: Pid, alone: bool, kernel: Option<Kind>, value: i32) {
 }
 
 /// Reaps everything that has ended; the program's status if it is among them.
-fn bury(program: Pid) -> Option<ExitStatus> {
+pub(super) fn bury(program: Pid) -> Option<ExitStatus> {
     let mut found = None;
     while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
         if pid == program {

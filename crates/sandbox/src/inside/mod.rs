@@ -13,6 +13,8 @@ mod execute;
 mod filesystem;
 mod first;
 mod found;
+mod gate;
+mod guard;
 mod home;
 mod identity;
 mod kernel_files;
@@ -24,6 +26,7 @@ mod network;
 mod restricted;
 mod routes;
 mod seccomp;
+mod still;
 mod tree;
 mod unseen;
 mod waiting;
@@ -39,7 +42,7 @@ use rustix::process::{Signal, set_parent_process_death_signal};
 use rustix::time::Timespec;
 
 use self::container::Container;
-pub(crate) use self::descendants::descendants;
+pub(crate) use self::descendants::{descendants, strays};
 pub(crate) use self::identity::{Identity, Known, while_dumpable, write_maps};
 use self::restricted::Cage;
 #[cfg(test)]
@@ -155,6 +158,9 @@ fn enclose(
         (Some(root), Confinement::Restricted) => cage = Some(restricted::close(setup, root, &mut found)?),
         (Some(root), Confinement::Local) => handed.extend(close_box(setup, root, begun, &mut found)?),
         (None, _) => close_server(setup, &mut found)?,
+    }
+    if found.is_in_force(LayerName::ProcessNamespace) {
+        found.in_force(LayerName::SureEnd, "by the process namespace");
     }
     let layers = found.into_layers();
     match lacking(setup.order, &layers) {

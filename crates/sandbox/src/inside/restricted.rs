@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 
@@ -21,11 +21,11 @@ use rustix::process::{
 use rustix::thread::{capabilities, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 use super::found::Found;
-use super::{Setup, filesystem, limit, seccomp, tree};
+use super::{Setup, filesystem, gate, limit, seccomp, tree};
 use crate::layer::LayerName;
 use crate::root::{Kind, Root};
 use crate::system::{Cloned, Namespaces, clone_process, exit_now};
-use crate::wire::{Failure, Step};
+use crate::wire::{Failure, Step, send};
 
 /// What is asked of the kernel at least: since this one, nothing outside can be signalled.
 const LEAST: ABI = ABI::V6;
@@ -60,6 +60,8 @@ pub(super) struct Cage {
     rules: RulesetCreated,
     /// Whom the program is, where the node is root.
     user: Option<u32>,
+    /// Whether who makes a process asks first.
+    gated: bool,
 }
 
 /// Prepares everything, and tries it out in a process that runs nothing.
@@ -75,8 +77,12 @@ pub(super) fn close(setup: &Setup<'_>, root: &Root, found: &mut Found) -> Result
     }
     let shown = Shown::take(root)?;
     let rules = rules(setup, &shown).map_err(missing)?;
-    let cage = Cage { rules, user };
-    cage.try_out(setup, root)?;
+    let mut cage = Cage { rules, user, gated: true };
+    if cage.try_out(setup, root)? == Trial::Ungated {
+        cage.gated = false;
+        // As it will be.
+        cage.try_out(setup, root)?;
+    }
     say(&cage, found);
     Ok(cage)
 }
@@ -89,8 +95,14 @@ impl Cage {
         self.user
     }
 
-    /// Puts everything around this process, which becomes the program.
-    pub(super) fn enter(self, setup: &Setup<'_>) -> io::Result<()> {
+    /// Whether who makes a process asks first.
+    pub(super) const fn is_gated(&self) -> bool {
+        self.gated
+    }
+
+    /// Puts everything around this process, which becomes the program. What hears who makes a process goes to whoever has the
+    /// channel.
+    pub(super) fn enter(self, setup: &Setup<'_>, channel: Option<&OwnedFd>) -> io::Result<()> {
         let failed = |what: &str, why: String| io::Error::other(format!("{what}: {why}"));
         if let Some(user) = self.user {
             // Groups first, while there is the right to change them.
@@ -104,19 +116,31 @@ impl Cage {
         let mut found = Found::new(&[]);
         super::capabilities::drop_all(&mut found);
         self.rules.restrict_self().map_err(|error| failed("Landlock", error.to_string()))?;
-        seccomp::restrict(setup.filters, self.user.is_none()).map_err(|why| failed("seccomp", why))
+        // Before the other, which lets nobody listen.
+        let listener = self.gated.then(|| gate::install(setup.filters)).transpose().map_err(|error| {
+            io::Error::new(io::ErrorKind::ResourceBusy, format!("a gate to new processes: {error}"))
+        })?;
+        seccomp::restrict(setup.filters, self.user.is_none()).map_err(|why| failed("seccomp", why))?;
+        match (listener, channel) {
+            (Some(listener), Some(channel)) => send(channel, &[1], &[listener.as_fd()]),
+            _ => Ok(()),
+        }
     }
 
     /// Enters it in a process that looks whether all of it holds.
-    fn try_out(&self, setup: &Setup<'_>, root: &Root) -> Result<(), Failure> {
+    fn try_out(&self, setup: &Setup<'_>, root: &Root) -> Result<Trial, Failure> {
         let failed = |error: io::Error| Failure::setup("trying out the sandbox", &error);
         let rules = self.rules.try_clone().map_err(failed)?;
         match clone_process(Namespaces::NONE)
             .map_err(|error| too_many(&error, self.user).unwrap_or_else(|| failed(error)))?
         {
             Cloned::Child => {
-                let cage = Cage { rules, user: self.user };
-                let held = cage.enter(setup).map_or(Held::NotEntered, |()| Held::look(self, setup, root));
+                let cage = Cage { rules, user: self.user, gated: self.gated };
+                let held = match cage.enter(setup, None) {
+                    Ok(()) => Held::look(self, setup, root),
+                    Err(error) if error.kind() == io::ErrorKind::ResourceBusy => Held::Ungated,
+                    Err(_) => Held::NotEntered,
+                };
                 exit_now(held as i32)
             }
             Cloned::Parent(pid) => {
@@ -138,6 +162,15 @@ enum Held {
     Files = 5,
     Network = 6,
     Unreadable = 7,
+    Ungated = 8,
+}
+
+/// What came of trying it out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trial {
+    Holds,
+    /// All but the gate, which the kernel does not give.
+    Ungated,
 }
 
 impl Held {
@@ -164,10 +197,11 @@ impl Held {
         if shown.into_iter().any(unreadable) { Self::Unreadable } else { Self::All }
     }
 
-    fn judge(code: Option<i32>, user: Option<u32>) -> Result<(), Failure> {
+    fn judge(code: Option<i32>, user: Option<u32>) -> Result<Trial, Failure> {
         let lacks = |name, why: &str| Err(Failure::layer(name, why));
         match code {
-            Some(0) => Ok(()),
+            Some(0) => Ok(Trial::Holds),
+            Some(8) => Ok(Trial::Ungated),
             Some(4) => lacks(LayerName::NoCapabilities, "some rights remained when it was tried out"),
             Some(5) => lacks(LayerName::Landlock, "files outside could be listed when it was tried out"),
             Some(6) => lacks(LayerName::Seccomp, "a socket could be made when it was tried out"),
@@ -298,6 +332,18 @@ fn say(cage: &Cage, found: &mut Found) {
         LayerName::NetworkNamespace,
         "this driver makes none, and needs none: there are no sockets but pairs of a program's own",
     );
+    if cage.gated {
+        found.in_force(
+            LayerName::SureEnd,
+            "who makes a process asks first, and is refused at the end and waits during looks",
+        );
+    } else {
+        found.missing(
+            LayerName::SureEnd,
+            "the kernel lets nobody hear of new processes here, as under a supervisor of system calls: who makes them fast enough \
+             can outlast the looks at its home, and its end",
+        );
+    }
     found.missing(LayerName::TransparentProxy, "there is no network at all");
     match cage.user {
         Some(user) => found.missing(LayerName::UserNamespace, format!("a user of its own instead, {user}")),

@@ -11,8 +11,8 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, wai
 use rustix::time::Timespec;
 
 use super::empty::empty_home;
-use super::measure;
 use super::watch::{Watch, Woken};
+use super::{measure, rest};
 use crate::cgroup::Cgroup;
 use crate::inside::{END_SIGNAL, PASS_SIGNAL};
 use crate::limits::{HOME_REMOVAL, REPORT_BYTES_MAX, STOP_TIMEOUT};
@@ -38,6 +38,8 @@ pub(crate) struct Child {
     /// It, then, until it is no longer watched.
     finished: Option<OwnedFd>,
     namespaced: bool,
+    /// Processes below the first one that are none of the program's.
+    own_processes: u64,
     home: Option<PathBuf>,
     cgroup: Cgroup,
     started: bool,
@@ -74,6 +76,7 @@ impl Children {
             self.watch.forget(child.handle.as_fd());
             child.kill();
             child.bury();
+            child.clean(None);
             self.left.push(child.cgroup);
             return watched;
         }
@@ -110,10 +113,11 @@ impl Children {
         self.all.get(&id).and_then(Child::measure)
     }
 
-    /// What has happened to these since the last time.
-    pub(crate) fn progress(&mut self, woken: &[u64]) -> Vec<Telling> {
+    /// What has happened to these since the last time. `ready` is another process of the spawner's.
+    pub(crate) fn progress(&mut self, woken: &[u64], ready: Option<Pid>) -> Vec<Telling> {
         let mut tellings = Vec::new();
         for id in woken {
+            let known: Vec<Pid> = self.all.values().map(|child| child.pid).chain(ready).collect();
             let Some(child) = self.all.get_mut(id) else { continue };
             let Progress { started, ended } = child.progress(*id);
             tellings.extend(started);
@@ -121,6 +125,7 @@ impl Children {
                 self.watch.forget(report.as_fd());
             }
             if let Some(notice) = ended {
+                child.clean(Some(&known));
                 tellings.push(Telling { notice, descriptors: Vec::new() });
                 self.forget(*id);
             }
@@ -128,9 +133,12 @@ impl Children {
         tellings
     }
 
-    /// Removes what is left of children that have ended: empty cgroups.
+    /// Removes what is left of children that have ended: empty cgroups, and what is in those that are not.
     pub(crate) fn tidy(&mut self) {
-        self.left.retain_mut(|cgroup| !cgroup.remove());
+        self.left.retain_mut(|cgroup| {
+            let gone = cgroup.remove() || (cgroup.kill() == 0 && cgroup.remove());
+            !gone
+        });
     }
 
     fn forget(&mut self, id: u64) {
@@ -144,14 +152,14 @@ impl Children {
     }
 
     /// Kills all and waits until they are gone, within the bound.
-    pub(crate) fn end_all(&mut self) {
+    pub(crate) fn end_all(&mut self, ready: Option<Pid>) {
         for child in self.all.values() {
             child.kill();
         }
         let deadline = Instant::now() + STOP_TIMEOUT;
         while !(self.all.is_empty() && self.left.is_empty()) && Instant::now() < deadline {
             let all: Vec<u64> = self.all.keys().copied().collect();
-            self.progress(&all);
+            self.progress(&all, ready);
             self.tidy();
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -175,12 +183,19 @@ impl Child {
             report: Some(report),
             finished: None,
             namespaced,
+            own_processes: 0,
             home,
             cgroup,
             started: false,
             failure: None,
             status: None,
         }
+    }
+
+    /// Says how many processes below the first one are none of the program's.
+    pub(crate) const fn with_own(mut self, processes: u64) -> Self {
+        self.own_processes = processes;
+        self
     }
 
     /// What has happened since the last time.
@@ -239,7 +254,9 @@ impl Child {
     }
 
     fn measure(&self) -> Option<Stats> {
-        self.cgroup.stats().or_else(|| measure::by_processes(self.pid))
+        let mut stats = self.cgroup.stats().or_else(|| measure::by_processes(self.pid))?;
+        stats.processes = stats.processes.saturating_sub(self.own_processes);
+        Some(stats)
     }
 
     fn read_reports(&mut self, id: u64) -> Option<Telling> {
@@ -277,6 +294,20 @@ impl Child {
     fn bury(&mut self) {
         let _ =
             rustix::io::retry_on_intr(|| waitid(WaitId::PidFd(self.handle.as_fd()), WaitIdOptions::EXITED));
+    }
+
+    /// Ends and removes what is left when its first process has been buried: where no namespace has ended it, what is below this
+    /// process, but for what is known to be something else; without that knowledge what is in its cgroup alone.
+    pub(crate) fn clean(&mut self, known: Option<&[Pid]>) {
+        if !self.namespaced {
+            let left = known.map_or_else(|| self.cgroup.kill(), |known| rest::end(known, &self.cgroup));
+            if left > 0 {
+                // Standard error is the node's.
+                eprintln!(
+                    "ringfence spawner: {left} processes of a run that has ended could not be ended, and may still run"
+                );
+            }
+        }
         if let Some(home) = self.home.take() {
             // As a rule the first process has done so. What cannot be removed is left to the next spawner.
             let _ = empty_home(&home, HOME_REMOVAL);

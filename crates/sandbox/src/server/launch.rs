@@ -212,7 +212,8 @@ impl Launcher {
                     Failure::setup("watching the sandbox", &error.into())
                 })?;
                 let namespaced = namespaces.has(Namespaces::PROCESS);
-                Ok(Child::new(pid, handle, mine, namespaced, own, cgroup))
+                let looker = if bare { LOOKERS } else { 0 };
+                Ok(Child::new(pid, handle, mine, namespaced, own, cgroup).with_own(looker))
             }
         }
     }
@@ -254,7 +255,8 @@ impl Launcher {
         // A runtime's own tasks are counted with those of its program, for as long as there are some.
         let (tasks, stay) = match &order.confinement {
             Confinement::Container(runtime) => (runtime.kind.tasks(), runtime.kind.is_kernel()),
-            Confinement::Local | Confinement::Restricted => (0, true),
+            Confinement::Restricted => (LOOKERS, true),
+            Confinement::Local => (0, true),
         };
         let processes = ordered.map(|processes| processes.saturating_add(tasks));
         let (mut cgroup, mut layers) = self.cgroups.make(limits, processes);
@@ -264,10 +266,16 @@ impl Launcher {
         let counted = layers.iter_mut().find(|layer| layer.name == LayerName::ProcessLimit);
         if let (Some(Layer { state, .. }), Some(processes)) = (counted, processes) {
             let bare = order.confinement == Confinement::Restricted;
-            *state = self.counted_by_user(state, processes, namespaces, bare);
-            if let (LayerState::InForce(how), 1..) = (state, tasks) {
-                let long = if stay { "" } else { " until the program runs" };
-                *how = format!("{how}, {tasks} of them for the runtime{long}");
+            // Whoever looks is another user's, but in a cgroup.
+            let extra = if bare && !matches!(state, LayerState::InForce(_)) { 0 } else { tasks };
+            *state = self.counted_by_user(state, processes - tasks + extra, namespaces, bare);
+            if let (LayerState::InForce(how), 1..) = (state, extra) {
+                let whose = match (bare, stay) {
+                    (true, _) => "who looks at its home",
+                    (false, true) => "the runtime",
+                    (false, false) => "the runtime until the program runs",
+                };
+                *how = format!("{how}, {extra} of them for {whose}");
             }
         }
         (cgroup, layers)
@@ -309,6 +317,9 @@ impl Launcher {
         Ok(hidden)
     }
 }
+
+/// Processes beside the program where its home is looked at.
+const LOOKERS: u64 = 1;
 
 /// Homes must not lie where nobody can see them.
 fn beside(homes: &Path, hidden: &[PathBuf]) -> Result<(), Failure> {

@@ -6,6 +6,7 @@ mod homes;
 mod launch;
 mod measure;
 mod plan;
+mod rest;
 mod watch;
 
 use std::fs::File;
@@ -13,7 +14,8 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::process::{
-    Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit, setsid,
+    Pid, Resource, Rlimit, Signal, getrlimit, set_child_subreaper, set_parent_process_death_signal,
+    setrlimit, setsid,
 };
 
 use self::children::{Children, Telling};
@@ -43,6 +45,8 @@ fn begin() -> io::Result<()> {
     system::disregard_requests_to_end();
     // Out of reach of the node's terminal; it fails only for the leader of a group, which has been started by hand.
     let _ = setsid();
+    // What a first process leaves that was killed comes here, to be ended.
+    let _ = set_child_subreaper(Pid::from_raw(1));
     system::close_all_but(&[0, 1, 2])?;
     let socket = io::stdin().as_fd().try_clone_to_owned()?;
     rustix::thread::set_name(c"ringfence-spawn")?;
@@ -83,7 +87,7 @@ struct Server {
 impl Server {
     fn serve(mut self) -> io::Result<()> {
         let outcome = self.serve_all();
-        self.children.end_all();
+        self.children.end_all(self.launcher.ready_process());
         self.launcher.clean_up();
         outcome
     }
@@ -97,7 +101,9 @@ impl Server {
             if asked && !self.answer()? {
                 return Ok(());
             }
-            for Telling { notice, descriptors } in self.children.progress(&children) {
+            for Telling { notice, descriptors } in
+                self.children.progress(&children, self.launcher.ready_process())
+            {
                 let descriptors: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
                 // Without its sockets the node refuses the child, and ends it.
                 send_or_without(&self.socket, &notice.encode(), &descriptors)?;

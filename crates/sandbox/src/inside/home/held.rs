@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -10,20 +10,27 @@ use std::path::Path;
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, readlinkat, statat};
 use rustix::io::Errno;
 use rustix::path::Arg;
-use rustix::process::{Pid, getpid};
+use rustix::process::Pid;
 
-use super::super::descendants::descendants;
 use super::{Left, Over, named};
-use crate::limits::{HOME_DESCRIPTORS_MAX, HOME_ROUNDS};
+use crate::limits::{HOME_DESCRIPTORS_MAX, HOME_TEXT_MAX};
 
 /// What the kernel writes behind a name that is no more.
 const GONE: &[u8] = b" (deleted)";
+
+/// Bytes that are read at once.
+const READ_BYTES: usize = 64 * 1_024;
+
+/// Of the kernel's flags of a thread, that it ends: PF_EXITING.
+const ENDS: u64 = 4;
 
 /// What is looked at, and how much more may be.
 struct Look<'a> {
     left: Left,
     home: &'a Path,
     descriptors: usize,
+    /// Bytes of what the kernel says of them.
+    text: u64,
     /// Numbers of files that are mapped and have lost their names.
     mapped: BTreeSet<Option<u64>>,
     /// Whether something was met that could not be looked at.
@@ -33,25 +40,17 @@ struct Look<'a> {
 // === impl Left ===
 
 impl Left {
-    /// All that is below a process, this one excepted.
-    pub(super) fn take_held(self, first: Pid, home: &Path) -> Result<(), Over> {
+    /// What these hold.
+    pub(super) fn take_held(self, processes: &[Pid], home: &Path) -> Result<(), Over> {
         let mut look = Look {
             left: self,
             home,
             descriptors: HOME_DESCRIPTORS_MAX,
+            text: HOME_TEXT_MAX,
             mapped: BTreeSet::new(),
             unseen: false,
         };
-        let mut looked = BTreeSet::from([getpid().as_raw_nonzero()]);
-        // Whoever started another meanwhile may have handed on what it held.
-        for _ in 0..HOME_ROUNDS {
-            let all = descendants(first);
-            let new: Vec<Pid> = all.into_iter().filter(|pid| looked.insert(pid.as_raw_nonzero())).collect();
-            if new.is_empty() {
-                break;
-            }
-            new.into_iter().try_for_each(|pid| look.at_process(pid))?;
-        }
+        processes.iter().try_for_each(|pid| look.at_process(*pid))?;
         // What is open as well is counted; of the others nobody says how large they are.
         let counted: BTreeSet<u64> = look.left.counted.iter().map(|(_, number)| *number).collect();
         let hidden = look.mapped.iter().any(|number| number.is_none_or(|number| !counted.contains(&number)));
@@ -62,20 +61,29 @@ impl Left {
 // === impl Look ===
 
 impl Look<'_> {
+    /// Its threads share what it holds: no filter lets one have anything of its own. The first may have ended before others.
     fn at_process(&mut self, pid: Pid) -> Result<(), Over> {
         let tasks = format!("/proc/{}/task", pid.as_raw_nonzero());
         let Some(tasks) = self.seen(named::open(CWD, tasks.as_str())) else { return Ok(()) };
         let Some(mut threads) = self.seen(Dir::read_from(&tasks)) else { return Ok(()) };
-        // Each may have descriptors of its own.
         while let Some(thread) = threads.read() {
             let Some(thread) = self.seen(thread) else { return Ok(()) };
             if thread.file_name().to_bytes().starts_with(b".") {
                 continue;
             }
             let Some(thread) = self.seen(named::open(&tasks, thread.file_name())) else { continue };
-            self.at_thread(&thread)?;
+            if !self.is_ending(&thread) {
+                return self.at_thread(&thread);
+            }
         }
         Ok(())
+    }
+
+    /// Whether it has ended, or is about to: nobody has buried it, and it holds nothing any more.
+    fn is_ending(&mut self, thread: &OwnedFd) -> bool {
+        let mut ends = None;
+        self.lines(thread, b"stat".to_vec(), |line| ends = ends.or(Some(has_ended(line))));
+        ends.unwrap_or(true)
     }
 
     fn at_thread(&mut self, thread: &OwnedFd) -> Result<(), Over> {
@@ -124,25 +132,37 @@ impl Look<'_> {
     /// Descriptors that wait in a socket to be received are nobody's.
     fn at_socket(&mut self, thread: &OwnedFd, name: &std::ffi::CStr) {
         let path = [b"fdinfo/", name.to_bytes()].concat();
-        let Some(lines) = self.lines(thread, path) else { return };
-        let waits = lines.into_iter().any(|line| {
+        let mut waits = false;
+        self.lines(thread, path, |line| {
             let count = line.strip_prefix(b"scm_fds:").and_then(|count| std::str::from_utf8(count).ok());
-            count.is_some_and(|count| count.trim() != "0")
+            waits |= count.is_some_and(|count| count.trim() != "0");
         });
         self.unseen |= waits;
     }
 
     fn at_mapped(&mut self, thread: &OwnedFd) {
-        let Some(lines) = self.lines(thread, b"maps".to_vec()) else { return };
         let home = self.home.as_os_str().as_bytes();
-        let gone = |line: &Vec<u8>| line.ends_with(GONE) && line.windows(home.len()).any(|part| part == home);
-        self.mapped.extend(lines.iter().filter(|line| gone(line)).map(|line| number(line)));
+        let mut mapped = std::mem::take(&mut self.mapped);
+        self.lines(thread, b"maps".to_vec(), |line| {
+            if line.ends_with(GONE) && line.windows(home.len()).any(|part| part == home) {
+                mapped.insert(number(line));
+            }
+        });
+        self.mapped = mapped;
     }
 
-    fn lines(&mut self, thread: &OwnedFd, path: impl Arg) -> Option<Vec<Vec<u8>>> {
-        let file = self.seen(openat(thread, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()))?;
+    fn lines(&mut self, thread: &OwnedFd, path: impl Arg, mut each: impl FnMut(&[u8])) {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let Some(file) = self.seen(openat(thread, path, flags, Mode::empty())) else { return };
+        let mut reader = BufReader::with_capacity(READ_BYTES, File::from(file).take(self.text));
+        let mut line = Vec::new();
         // What ends while it is read has ended.
-        Some(BufReader::new(File::from(file)).split(b'\n').map_while(Result::ok).collect())
+        while let Ok(1..) = reader.read_until(b'\n', &mut line) {
+            self.text = self.text.saturating_sub(line.len() as u64);
+            each(line.strip_suffix(b"\n").unwrap_or(&line));
+            line.clear();
+        }
+        self.unseen |= self.text == 0;
     }
 
     /// What goes while it is looked at is not there.
@@ -158,9 +178,43 @@ fn number(line: &[u8]) -> Option<u64> {
     std::str::from_utf8(fields.nth(4)?).ok()?.parse().ok()
 }
 
+/// Whether the thread that `stat` tells of has ended or is about to: the third field, and the ninth.
+fn has_ended(stat: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(stat);
+    let Some((_, rest)) = text.rsplit_once(')') else { return true };
+    let mut fields = rest.split_whitespace();
+    let state = fields.next();
+    let flags: Option<u64> = fields.nth(5).and_then(|flags| flags.parse().ok());
+    matches!(state, Some("Z" | "X")) || flags.is_some_and(|flags| flags & ENDS != 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_has_ended_is_told_from_who_has_not() {
+        assert!(!has_ended(b"12 (a) Z (b) S 8 12 12 0 -1 4194560 100 200 0 0"));
+        assert!(has_ended(b"12 (a) Z 8 12 12 0 -1 4194560 100 200 0 0"));
+        assert!(has_ended(b"12 (a) R 8 12 12 0 -1 4194564 100 200 0 0"));
+    }
+
+    #[test]
+    fn what_is_said_of_processes_is_read_within_a_bound() {
+        let mut look = Look {
+            left: Left { bytes: 1, files: 1, counted: BTreeSet::new() },
+            home: Path::new("/h"),
+            descriptors: 1,
+            text: 300,
+            mapped: BTreeSet::new(),
+            unseen: false,
+        };
+        let this = named::open(CWD, format!("/proc/{}", std::process::id()).as_str()).unwrap();
+        let mut read = 0;
+        look.lines(&this, b"maps".to_vec(), |line| read += line.len() + 1);
+        assert!((1..=301).contains(&read), "{read}");
+        assert!(look.unseen);
+    }
 
     #[test]
     fn the_number_of_a_mapped_file_is_read() {

@@ -23,13 +23,16 @@ const PERSONALITIES: [u32; 5] = [0, 0x0008, 0x0002_0000, 0x0004_0000, 0xffff_fff
 
 /// Their rules, for a child with a network of its own or without.
 pub(super) fn conditional(own_network: bool) -> Vec<(Call, Rule)> {
-    let namespaces = CLONE_FLAGS.iter().fold(0, |all, flag| all | flag.cast_unsigned());
     let mut rules = vec![
         (call!(SYS_socket), socket(own_network)),
         (call!(SYS_socketpair), only(0, &[family(libc::AF_UNIX)], EAFNOSUPPORT)),
         (
             call!(SYS_clone),
-            Rule::Ask(vec![Step::Look(0), Step::HasAny(namespaces, vec![Step::Refuse(EPERM)]), Step::Allow]),
+            Rule::Ask(vec![
+                Step::Look(0),
+                Step::HasAny(namespaces(), vec![Step::Refuse(EPERM)]),
+                Step::Allow,
+            ]),
         ),
         (call!(SYS_ioctl), all_but(1, &TERMINAL_REQUESTS)),
         (call!(SYS_personality), only(0, &PERSONALITIES, EPERM)),
@@ -49,6 +52,11 @@ pub(super) fn conditional(own_network: bool) -> Vec<(Call, Rule)> {
         (call!(SYS_chmod), without_owner_rights(1)),
     ]);
     rules
+}
+
+/// All flags that make one.
+pub(super) fn namespaces() -> u32 {
+    CLONE_FLAGS.iter().fold(0, |all, flag| all | flag.cast_unsigned())
 }
 
 /// Streams and datagrams of IP, sockets of the file system; raw packets and other families are refused.

@@ -8,6 +8,7 @@
 mod allowed;
 mod arguments;
 mod around;
+mod gate;
 mod program;
 mod refused;
 mod restricted;
@@ -36,6 +37,8 @@ pub(crate) struct Filters {
     around: Result<Vec<BpfProgram>, String>,
     /// Without a network: of a user of its own, and of one who is also the node's.
     restricted: Result<[BpfProgram; 2], String>,
+    /// Beside that one: who makes a process asks first.
+    pub(super) gate: Result<BpfProgram, String>,
 }
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
@@ -74,6 +77,7 @@ impl Filters {
             allowing: host.and_then(|host| Ok([host, own?])),
             around: around::programs(),
             restricted: alone.and_then(|alone| Ok([alone, sharing?])),
+            gate: gate::program(),
         }
     }
 }

@@ -34,29 +34,29 @@ pub(crate) enum Step {
     Refuse(i32),
 }
 
-const LOAD: u16 = 0x20;
+pub(super) const LOAD: u16 = 0x20;
 const AND: u16 = 0x54;
 const JUMP: u16 = 0x05;
-const JUMP_EQUAL: u16 = 0x15;
+pub(super) const JUMP_EQUAL: u16 = 0x15;
 const JUMP_FROM: u16 = 0x35;
-const JUMP_ANY: u16 = 0x45;
-const RETURN: u16 = 0x06;
+pub(super) const JUMP_ANY: u16 = 0x45;
+pub(super) const RETURN: u16 = 0x06;
 
 const RETURN_ALLOW: u32 = 0x7fff_0000;
 const RETURN_ERROR: u32 = 0x0005_0000;
 const RETURN_KILL: u32 = 0x8000_0000;
 
 /// Where the kernel puts the number, the architecture and the arguments: struct seccomp_data.
-const NUMBER: u32 = 0;
-const ARCHITECTURE: u32 = 4;
-const ARGUMENTS: u32 = 16;
+pub(super) const NUMBER: u32 = 0;
+pub(super) const ARCHITECTURE: u32 = 4;
+pub(super) const ARGUMENTS: u32 = 16;
 
 #[cfg(target_arch = "x86_64")]
-const OURS: Option<u32> = Some(0xc000_003e);
+pub(super) const OURS: Option<u32> = Some(0xc000_003e);
 #[cfg(target_arch = "aarch64")]
-const OURS: Option<u32> = Some(0xc000_00b7);
+pub(super) const OURS: Option<u32> = Some(0xc000_00b7);
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-const OURS: Option<u32> = None;
+pub(super) const OURS: Option<u32> = None;
 
 /// The filter of a table. Calls of another architecture (32 bits on a machine of 64) end the process; those of the
 /// x32 interface have numbers that no table names.
@@ -157,11 +157,11 @@ fn refuse(error: i32) -> sock_filter {
     statement(RETURN, RETURN_ERROR | (error.unsigned_abs() & 0xffff))
 }
 
-const fn statement(code: u16, k: u32) -> sock_filter {
+pub(super) const fn statement(code: u16, k: u32) -> sock_filter {
     sock_filter { code, jt: 0, jf: 0, k }
 }
 
-const fn jump(code: u16, k: u32, jt: u8, jf: u8) -> sock_filter {
+pub(super) const fn jump(code: u16, k: u32, jt: u8, jf: u8) -> sock_filter {
     sock_filter { code, jt, jf, k }
 }
 

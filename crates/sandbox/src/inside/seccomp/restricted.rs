@@ -1,10 +1,10 @@
 //! What a program without namespaces may ask of the kernel: what one with a root of its own may, less all that reaches
 //! others on the machine where no namespace is in between, and that Landlock does not see.
 
-use libc::{EAFNOSUPPORT, EPERM, c_long};
+use libc::{EAFNOSUPPORT, EBUSY, EPERM, c_long};
 
 use super::allowed::{self, SHARED, number};
-use super::arguments::{FCHMODAT2, only};
+use super::arguments::{FCHMODAT2, namespaces, only};
 use super::program::{Rule, Step, Table};
 
 /// Names and addresses of sockets: the machine's would answer. And what watches files that cannot be opened.
@@ -49,11 +49,13 @@ const CHANGES: &[c_long] = &[
     libc::SYS_futimesat,
 ];
 
+/// CLOSE_RANGE_UNSHARE
+const UNSHARE: u32 = 2;
+
 /// What can be done to another process of the same user; 0 is oneself.
-const OF_ONESELF: [c_long; 5] = [
+const OF_ONESELF: [c_long; 4] = [
     libc::SYS_prlimit64,
     libc::SYS_sched_setaffinity,
-    libc::SYS_sched_setattr,
     libc::SYS_sched_setparam,
     libc::SYS_sched_setscheduler,
 ];
@@ -78,6 +80,14 @@ pub(super) fn calls(shares_user: bool) -> Table {
     // PRIO_PROCESS is 0, IOPRIO_WHO_PROCESS 1.
     table.insert(number(libc::SYS_setpriority), of(0));
     table.insert(number(libc::SYS_ioprio_set), of(1));
+    table.insert(number(libc::SYS_clone), clone());
+    // Threads hold what their process holds, and nothing of their own.
+    table.insert(number(libc::SYS_close_range), without(2, UNSHARE, EPERM));
+    // Who asks before it makes a process is not to be answered by another.
+    let listener = u32::try_from(libc::SECCOMP_FILTER_FLAG_NEW_LISTENER).unwrap_or(8);
+    table.insert(number(libc::SYS_seccomp), without(1, listener, EBUSY));
+    // Whoever looks after the program comes before it, and it cannot say that it is as short of time.
+    table.insert(number(libc::SYS_sched_setattr), Rule::Refuse(EPERM));
     table.insert(number(libc::SYS_socket), Rule::Refuse(EAFNOSUPPORT));
     table.insert(number(libc::SYS_socketpair), pairs());
     table
@@ -87,6 +97,22 @@ pub(super) fn calls(shares_user: bool) -> Table {
 fn of(kind: u32) -> Rule {
     let oneself = vec![Step::Look(1), Step::Is(0, vec![Step::Allow]), Step::Refuse(EPERM)];
     Rule::Ask(vec![Step::Look(0), Step::Is(kind, oneself), Step::Refuse(EPERM)])
+}
+
+/// Processes without new namespaces, and threads that share their process's descriptors.
+fn clone() -> Rule {
+    let [thread, files] = [libc::CLONE_THREAD, libc::CLONE_FILES].map(i32::cast_unsigned);
+    Rule::Ask(vec![
+        Step::Look(0),
+        Step::HasAny(namespaces(), vec![Step::Refuse(EPERM)]),
+        Step::HasAny(thread, vec![Step::HasAny(files, vec![Step::Allow]), Step::Refuse(EPERM)]),
+        Step::Allow,
+    ])
+}
+
+/// All but with any of these bits.
+fn without(argument: u32, bits: u32, error: i32) -> Rule {
+    Rule::Ask(vec![Step::Look(argument), Step::HasAny(bits, vec![Step::Refuse(error)]), Step::Allow])
 }
 
 /// Pairs that stay one: a datagram could be sent from either to any other socket of the machine.
@@ -127,11 +153,31 @@ mod tests {
             for call in OF_ONESELF {
                 assert!(ask(shares, call, [0, 7, 7]) && !ask(shares, call, [1, 7, 7]), "{call}");
             }
+            assert!(!ask(shares, libc::SYS_sched_setattr, [0, 7, 0]));
             assert!(ask(shares, libc::SYS_setpriority, [0, 0, 5]));
             assert!(!ask(shares, libc::SYS_setpriority, [0, 1, 5]));
             assert!(!ask(shares, libc::SYS_setpriority, [2, 0, 5]), "all of a user");
             assert!(ask(shares, libc::SYS_openat, [0, 0, 0]));
         }
+    }
+
+    #[test]
+    fn no_thread_has_descriptors_of_its_own_and_nobody_else_listens() {
+        let flags = |all: &[i32]| all.iter().fold(0, |all, one| all | one.cast_unsigned());
+        let thread = [libc::CLONE_THREAD, libc::CLONE_VM, libc::CLONE_SIGHAND];
+        assert!(!ask(false, libc::SYS_clone, [flags(&thread), 0, 0]));
+        assert!(ask(false, libc::SYS_clone, [flags(&thread) | flags(&[libc::CLONE_FILES]), 0, 0]));
+        assert!(ask(false, libc::SYS_clone, [flags(&[libc::SIGCHLD]), 0, 0]));
+        assert!(ask(
+            false,
+            libc::SYS_clone,
+            [flags(&[libc::CLONE_VFORK, libc::CLONE_VM, libc::SIGCHLD]), 0, 0]
+        ));
+        for namespace in super::super::CLONE_FLAGS {
+            assert!(!ask(false, libc::SYS_clone, [flags(&[namespace, libc::SIGCHLD]), 0, 0]), "{namespace}");
+        }
+        assert!(ask(true, libc::SYS_close_range, [3, 9, 4]) && !ask(true, libc::SYS_close_range, [3, 9, 6]));
+        assert!(ask(true, libc::SYS_seccomp, [1, 0, 0]) && !ask(true, libc::SYS_seccomp, [1, 0x28, 0]));
     }
 
     #[test]

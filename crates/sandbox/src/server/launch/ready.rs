@@ -141,6 +141,11 @@ impl Launcher {
         Ok(Child::new(pid, handle, report, namespaced, None, cgroup))
     }
 
+    /// The process that is ready, if there is one.
+    pub(crate) fn ready_process(&self) -> Option<Pid> {
+        self.ready.borrow().as_ref().map(|ready| ready.pid)
+    }
+
     /// Ends the process that is ready: the machine's mounts have changed, which it would keep from being released.
     pub(crate) fn forget_ready(&self) {
         if let Some(ready) = self.ready.take() {
