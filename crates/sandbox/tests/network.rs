@@ -173,10 +173,14 @@ fn to(message: &[u8]) -> (IpAddr, u16) {
 fn heard(unseen: &std::os::fd::OwnedFd) -> Vec<(IpAddr, u16)> {
     let mut buffer = [0; 4_096];
     let mut all = Vec::new();
-    while let Ok((length, _)) = rustix::net::recv(unseen, &mut buffer, rustix::net::RecvFlags::DONTWAIT) {
-        all.push(to(&buffer[..length]));
+    loop {
+        match rustix::net::recv(unseen, &mut buffer, rustix::net::RecvFlags::DONTWAIT) {
+            Ok((length, _)) => all.push(to(&buffer[..length])),
+            // More came than there was room for; what there was room for follows.
+            Err(rustix::io::Errno::NOBUFS) => {}
+            Err(_) => return all,
+        }
     }
-    all
 }
 
 /// Sends datagrams to the addresses that are its arguments and says what became of each.
