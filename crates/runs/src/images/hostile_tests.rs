@@ -14,7 +14,7 @@ use super::layer::unpack;
 use super::place::Place;
 use super::room::Room;
 use super::until::Until;
-use crate::limits::IMAGE_HEADERS_BYTES_MAX;
+use crate::limits::{IMAGE_DEPTH_MAX, IMAGE_HEADERS_BYTES_MAX};
 use crate::sparing::Floor;
 
 /// What is read, and how much of it so far.
@@ -195,4 +195,51 @@ fn unpacking_ends_when_nobody_wants_it() {
     let late = Until::new(CancellationToken::new(), Duration::ZERO);
     let error = unpack(&place, end(), false, &mut Room::default(), &late).unwrap_err();
     assert!(error.to_string().contains("all in all"), "{error}");
+}
+
+/// How many folders stand in one another.
+fn levels(folder: &Path) -> usize {
+    let below = fs::read_dir(folder).unwrap().flatten();
+    let below = below.filter(|entry| entry.file_type().unwrap().is_dir());
+    below.map(|entry| 1 + levels(&entry.path())).max().unwrap_or(0)
+}
+
+#[test]
+fn links_lead_no_deeper_than_paths() {
+    // Each link leads to the end of what was made over the one before.
+    for last in [EntryType::Directory, EntryType::Regular] {
+        let mut layer = Builder::new(Vec::new());
+        let step = "d/".repeat(40);
+        layer.append(&header(EntryType::Directory, &step, 0), io::empty()).unwrap();
+        let mut above = step.clone();
+        for index in 0..10 {
+            let link = format!("l{index}");
+            let mut leads = header(EntryType::Symlink, &link, 0);
+            leads.set_link_name(&above).unwrap();
+            leads.set_cksum();
+            layer.append(&leads, io::empty()).unwrap();
+            above = format!("{link}/{step}");
+            let path = if last == EntryType::Regular { format!("{above}f") } else { above.clone() };
+            layer.append(&header(last, &path, 0), io::empty()).unwrap();
+        }
+        let (done, _, folder) = put(&layer.into_inner().unwrap()[..], &mut Room::default());
+        assert!(levels(folder.path()) <= IMAGE_DEPTH_MAX, "{}", levels(folder.path()));
+        assert!(done.unwrap_err().to_string().contains("too deep"));
+    }
+}
+
+#[test]
+fn a_link_that_leads_up_makes_nothing_deep() {
+    let mut layer = Builder::new(Vec::new());
+    let step = "d/".repeat(45);
+    let mut leads = header(EntryType::Symlink, &format!("{step}up"), 0);
+    leads.set_link_name("/").unwrap();
+    leads.set_cksum();
+    layer.append(&leads, io::empty()).unwrap();
+    layer
+        .append_data(&mut header(EntryType::Regular, "", 1), format!("{step}up/{step}f"), &b"x"[..])
+        .unwrap();
+    let (done, _, folder) = put(&layer.into_inner().unwrap()[..], &mut Room::default());
+    done.unwrap();
+    assert_eq!(fs::read(folder.path().join(format!("{step}f"))).unwrap(), b"x");
 }

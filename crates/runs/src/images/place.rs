@@ -8,8 +8,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, fchmod, linkat, mkdirat, openat2, statat, symlinkat,
-    unlinkat,
+    AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, fchmod, fstat, linkat, mkdirat, openat2, statat,
+    symlinkat, unlinkat,
 };
 
 use super::room::Room;
@@ -33,7 +33,7 @@ impl Place {
         let parent = self.folders(above, room)?;
         if kind(&parent, name)? != Some(FileType::Directory) {
             remove(&parent, name, IMAGE_DEPTH_MAX)?;
-            mkdirat(&parent, name.as_os_str(), Mode::from_raw_mode(0o700))?;
+            self.make(&parent, name, 0o700)?;
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let folder = rustix::fs::openat(&parent, name.as_os_str(), flags, Mode::empty())?;
@@ -118,8 +118,31 @@ impl Place {
         let parent = self.folders(above, room)?;
         // An archive need not name it, and so it has not been counted.
         room.entry(&self.0)?;
-        mkdirat(&parent, name.as_os_str(), Mode::from_raw_mode(0o755))?;
+        self.make(&parent, name, 0o755)?;
         self.resolved(names)
+    }
+
+    /// Makes a folder, unless it would be too deep.
+    // INVARIANT: no folder in this one is deeper than [`IMAGE_DEPTH_MAX`]: none is made but here, and none is moved.
+    fn make(&self, parent: &OwnedFd, name: &OsStr, mode: u32) -> io::Result<()> {
+        if self.depth(parent)? >= IMAGE_DEPTH_MAX {
+            return Err(too_long());
+        }
+        Ok(mkdirat(parent, name, Mode::from_raw_mode(mode))?)
+    }
+
+    /// How deep a folder in this one is, as it stands on the disk: names do not tell, because links lead far down.
+    fn depth(&self, folder: &OwnedFd) -> io::Result<usize> {
+        let (top, flags) = (identity(&self.0)?, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC);
+        let mut above: Option<OwnedFd> = None;
+        for depth in 0..=IMAGE_DEPTH_MAX {
+            let at = above.as_ref().unwrap_or(folder);
+            if identity(at)? == top {
+                return Ok(depth);
+            }
+            above = Some(rustix::fs::openat(at, c"..", flags, Mode::empty())?);
+        }
+        Err(too_long())
     }
 
     /// A folder that is there. Links on the way lead within the folder, as they do for whoever has it as his root.
@@ -158,6 +181,12 @@ fn names(path: &Path) -> io::Result<Vec<OsString>> {
 
 fn too_long() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "a path that is too long or too deep")
+}
+
+/// What tells a folder from every other.
+fn identity(folder: &OwnedFd) -> io::Result<(u64, u64)> {
+    let found = fstat(folder)?;
+    Ok((found.st_dev, found.st_ino))
 }
 
 fn kind(parent: &OwnedFd, name: &OsStr) -> io::Result<Option<FileType>> {

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+use std::thread;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -19,6 +20,7 @@ use super::until::Until;
 use super::work::Work;
 use super::{Image, ImageError, ImageName, is_digest};
 use crate::limits::{IMAGE_DOCUMENT_BYTES_MAX, IMAGE_PULL_TIME_MAX};
+use crate::tree::remove_tree;
 
 const PINS: &str = "pins.json";
 pub(super) const ROOTFS: &str = "rootfs";
@@ -26,6 +28,9 @@ pub(super) const CONFIG: &str = "image.json";
 
 /// What is being made or removed has no digest for a name, so that nobody takes it for whole.
 const UNFINISHED: &str = "unfinished-";
+
+/// Room on the stack of a thread that removes; what is removed takes none of it for its depth.
+const REMOVER_STACK_BYTES: usize = 256 << 10;
 
 /// All images of a node. Cheap to clone; clones are the same.
 #[derive(Clone, Debug)]
@@ -59,14 +64,17 @@ struct Pull {
 // === impl Images ===
 
 impl Images {
-    /// Those in a folder, which need not be there yet. What a node that went down left unfinished is removed.
+    /// Those in a folder, which need not be there yet. What a node that went down left unfinished is removed meanwhile.
     pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
         let folder = folder.into();
-        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
-            if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
-                // What cannot be removed is in nobody's way.
-                let _ = fs::remove_dir_all(entry.path());
-            }
+        let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
+        let left = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(UNFINISHED));
+        let left: Vec<PathBuf> = left.map(|entry| entry.path()).collect();
+        if !left.is_empty() {
+            // It may take minutes, for which no start waits; without a thread for it, it is there at the next one.
+            let remover =
+                thread::Builder::new().name("images-left".to_owned()).stack_size(REMOVER_STACK_BYTES);
+            let _ = remover.spawn(|| remove_all(left));
         }
         Self::with_time(folder, IMAGE_PULL_TIME_MAX)
     }
@@ -110,13 +118,7 @@ impl Images {
     /// Removes all images that nobody uses, and no configuration names.
     pub async fn prune(&self, named: &[ImageName]) {
         let away = self.put_away(named);
-        let removing = tokio::task::spawn_blocking(move || {
-            for folder in away {
-                // What cannot be removed now is at the next start.
-                let _ = fs::remove_dir_all(folder);
-            }
-        });
-        let _ = removing.await;
+        let _ = tokio::task::spawn_blocking(|| remove_all(away)).await;
     }
 
     /// Takes images out of the way: nobody finds them any more.
@@ -207,10 +209,15 @@ impl Images {
         Ok(self.kept(digest))
     }
 
-    /// A folder that is not there yet.
+    /// A folder that is not there yet, whatever could not be removed.
     fn unfinished(&self) -> PathBuf {
-        let number = self.0.folders.fetch_add(1, Ordering::Relaxed);
-        self.0.folder.join(format!("{UNFINISHED}{number}"))
+        loop {
+            let number = self.0.folders.fetch_add(1, Ordering::Relaxed);
+            let path = self.0.folder.join(format!("{UNFINISHED}{number}"));
+            if fs::symlink_metadata(&path).is_err() {
+                return path;
+            }
+        }
     }
 
     /// One that is on the disk, whole. Whoever asks holds the shelf.
@@ -254,6 +261,15 @@ impl Images {
             return Ok(());
         }
         write(&self.0.folder.join(PINS), &all.into())
+    }
+}
+
+/// Removes what nobody looks for. What cannot be removed now is, at the next start.
+fn remove_all(folders: Vec<PathBuf>) {
+    for folder in folders {
+        if let Err(error) = remove_tree(&folder) {
+            tracing::warn!(folder = %folder.display(), %error, "what is left of an image cannot be removed");
+        }
     }
 }
 

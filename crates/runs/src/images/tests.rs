@@ -14,7 +14,9 @@ use super::place::Place;
 use super::pull::digest_of;
 use super::room::Room;
 use super::until::Until;
+use super::work::Work;
 use super::{ImageError, ImageName, Images, is_digest};
+use crate::tree::{FAR_TOO_DEEP, make_deep};
 
 fn ever() -> Until {
     Until::new(CancellationToken::new(), Duration::from_hours(1))
@@ -282,4 +284,49 @@ async fn what_nobody_names_or_uses_is_removed() {
     drop(held);
     images.prune(&names).await;
     assert!(!left_there(&used));
+}
+
+/// Waits until something is gone, which another thread removes.
+fn gone(path: &Path) -> bool {
+    (0..6_000).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        !path.exists()
+    })
+}
+
+#[test]
+fn images_of_any_depth_are_removed() {
+    let small = tokio::runtime::Builder::new_current_thread().thread_stack_size(256 << 10).build().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    // What a node left that went down.
+    let left = folder.path().join("unfinished-0");
+    fs::create_dir_all(left.join("rootfs")).unwrap();
+    make_deep(&left.join("rootfs"), FAR_TOO_DEEP);
+    let images = Images::in_folder(folder.path());
+    assert!(gone(&left));
+    // One that nobody names.
+    let digest = with_image(folder.path(), "a");
+    let image = folder.path().join(digest.replace(':', "-"));
+    make_deep(&image.join("rootfs"), FAR_TOO_DEEP);
+    small.block_on(images.prune(&[]));
+    assert!(!image.exists());
+    // One that is given up.
+    let work = folder.path().join("unfinished-x");
+    let given_up = Work::in_folder(work.clone()).unwrap();
+    make_deep(&work.join("rootfs"), FAR_TOO_DEEP);
+    small.block_on(small.spawn_blocking(move || drop(given_up))).unwrap();
+    assert!(!work.exists());
+}
+
+#[tokio::test]
+async fn what_cannot_be_removed_at_the_start_is_in_nobodys_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let digest = with_image(folder.path(), "a");
+    // Files where folders are looked for, so that nobody can remove them as such.
+    for number in ["0", "7", "x", "18446744073709551615"] {
+        fs::write(folder.path().join(format!("unfinished-{number}")), "").unwrap();
+    }
+    let images = Images::in_folder(folder.path());
+    images.prune(&[]).await;
+    assert!(!folder.path().join(digest.replace(':', "-")).exists(), "it could be moved out of the way");
 }

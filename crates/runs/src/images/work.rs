@@ -14,6 +14,7 @@ use super::room::Room;
 use super::store::{CONFIG, ROOTFS, described, write};
 use super::until::Until;
 use super::{ImageError, ImageName};
+use crate::tree::remove_tree;
 
 /// The folder of an image that is being made. Unless it got its name, it is removed when nobody works in it any more.
 pub(super) struct Work(PathBuf);
@@ -98,7 +99,7 @@ impl Work {
 impl Drop for Work {
     fn drop(&mut self) {
         // What cannot be removed now is at the next start; what became an image has another name.
-        let _ = fs::remove_dir_all(&self.0);
+        let _ = remove_tree(&self.0);
     }
 }
 

@@ -2,10 +2,14 @@
 
 mod found;
 mod name;
+mod remove;
 mod walk;
 
 pub(crate) use found::{Found, held_path, is_single_name, kind_in_words, real_folder, seconds, set_mode};
 pub(crate) use name::{shown, shown_bytes};
+pub(crate) use remove::remove_tree;
+#[cfg(test)]
+pub(crate) use remove::tests::{FAR_TOO_DEEP, make_deep};
 pub(crate) use walk::{Step, Walk};
 
 use rustix::fs::ResolveFlags;
