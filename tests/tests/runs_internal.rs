@@ -109,6 +109,18 @@ async fn names_lead_into_a_private_network_only_as_written_and_never_to_what_is_
     assert_eq!(statuses, ["completed", "completed", "not_sent", "not_sent", "not_sent"], "{outcomes:?}");
     audit::verify(&node).await;
     drop(node);
+    let script = "for tool in 'curl -sS -m 30' 'wget -qO- -T 30 -t 1'; do env -i $tool https://git.corp/ok/y 2>&1; done";
+    for driver in ["local", "runc", "crun"] {
+        let mut config = config(&world, egress, &[], &company.authority());
+        config.files[0].1 = config.files[0].1.replace("run: {", &format!("run: {{ driver: {driver},"));
+        let (node, files) = start(&config).await;
+        std::fs::write(files.path().join("agent.sh"), script).unwrap();
+        assert_eq!(
+            says(&node).await,
+            ["from the company"; 2],
+            "{driver}: also who heeds no variable trusts it"
+        );
+    }
 
     // Without either half of it, nothing is reached.
     for (world, why) in [
@@ -127,7 +139,8 @@ async fn names_lead_into_a_private_network_only_as_written_and_never_to_what_is_
     let said = says(&node).await;
     assert!(said[0].contains("Could not resolve host"), "{said:?}");
     let asked = company.asked();
-    assert_eq!(asked, ["git.corp /control", "link.corp /control", "git.corp /ok/x", "fixed.corp /ok/x"]);
+    let expected = ["git.corp /control", "link.corp /control", "git.corp /ok/x", "fixed.corp /ok/x"];
+    assert_eq!(asked, [&expected[..], &["git.corp /ok/y"; 6]].concat());
 }
 
 #[tokio::test]
