@@ -36,9 +36,23 @@ def ask_by_tcp(name):
         stream = tcp.makefile('rb')
         return read(stream.read(struct.unpack('>H', stream.read(2))[0]))
 
+def tell(message):
+    udp.send(message)
+    return read(udp.recv(4096))
+
+held = question('api.held.example', 1)
+odd = {'everything': ask('api.held.example', kind=255)[0], 'another class': tell(held[:-1] + b'\3')}
+odd['two questions'] = tell(held[:5] + b'\2' + held[6:] + held[12:])
+odd['an address'] = ask('7.2.0.192.in-addr.arpa', kind=12)[0]
+odd['any bytes'] = tell(held[:12] + b'\4\xbe\xef\0.\4evil\7example\0\0\n\0\1')
+udp.send(b'no')
+with socket.create_connection(('192.0.2.80', 80), 20) as web:
+    web.sendall(b'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
+    while web.recv(4096): pass
+
 def words(number): return f'{number:04}-' + '7365637265742d6b65792d6f662d6d696e65'
 
-said = {'granted': socket.gethostbyname('api.held.example')}
+said = {'granted': socket.gethostbyname('api.held.example'), 'odd': odd}
 said['granted to a stranger'] = ask('api.held.example')
 said['long'] = ask('6' * 60 + '.held.example')
 said['text'] = ask('api.held.example', kind=16)
@@ -81,14 +95,24 @@ async fn words_hidden_in_names_reach_nobody_and_every_one_is_on_record() {
     assert_eq!((&said["long"], &said["text"]), (&json!([[5, 0]]), &json!([[0, 0]])));
     assert_eq!((&said["text by TCP"], &said["many"]), (&json!([3, 0]), &json!([[3, 0]])));
 
-    // As many as were told no are in the log; those that were counted come after their seconds.
+    let odd = json!({ "everything": [5, 0], "another class": [5, 0], "two questions": [1, 0], "an address": [3, 0], "any bytes": [3, 0] });
+    assert_eq!(said["odd"], odd);
+
+    // As many as were told no are in the log, with the connection to the web and what was no question and got no answer; those that
+    // were counted come after their seconds.
     let (unknown, refusals) = (said["errors"]["3"].as_u64().unwrap(), said["errors"]["5"].as_u64().unwrap());
+    let expected = [
+        ("invalid_input", 4),
+        ("not_granted", unknown + 1),
+        ("rate_limited", refusals - 3),
+        ("too_large", 1),
+    ];
+    let all = expected.iter().map(|(_, count)| count).sum();
     let found = eventually(EFFECT, "every refusal", async || {
         let found = refused(&node).await;
-        (found.values().sum::<u64>() >= unknown + refusals).then_some(found)
+        (found.values().sum::<u64>() >= all).then_some(found)
     })
     .await;
-    let expected = [("not_granted", unknown), ("rate_limited", refusals - 1), ("too_large", 1)];
     assert_eq!(found, expected.map(|(code, count)| (code.to_owned(), count)).into());
     let entries = audit::entries(&node, "refusal").await;
     let of = |host: &str| {
@@ -99,6 +123,9 @@ async fn words_hidden_in_names_reach_nobody_and_every_one_is_on_record() {
     assert!(port == 53 && reason.contains("may not reach"), "{reason}");
     let (port, reason) = of(&format!("{}.held.example", "6".repeat(60)));
     assert!(port == 53 && reason.contains("as if it carried something"), "{reason}");
+    assert_eq!((of("____.evil.example").0, of("7.2.0.192.in-addr.arpa").0, of("192.0.2.80").0), (53, 53, 80));
+    // What names no host is told of the server that was asked.
+    assert!(of("192.0.2.53").1.contains("is not one question about a name"));
     assert_eq!(audit::entries(&node, "intent").await, Vec::<Value>::new(), "nobody outside was asked");
     audit::verify(&node).await;
 }
