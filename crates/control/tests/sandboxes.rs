@@ -54,6 +54,27 @@ fn a_server_with_mounts_or_egress_has_a_sandbox_and_one_without_is_told_of() {
 }
 
 #[test]
+fn what_would_undo_a_sandbox_is_shown_in_none() {
+    for source in ["/", "/proc", "/proc/sys", "/sys", "/sys/kernel", "/dev", "/dev/shm", "/usr/.."] {
+        for run in [
+            format!("{{ command: [sh], mounts: [{{ source: {source}, target: /x }}] }}"),
+            format!("{{ command: [sh], files: {source} }}"),
+            format!("{{ command: [sh], driver: runc, rootfs: {source} }}"),
+        ] {
+            let said = rejected("", "", &run, &[]);
+            assert!(said.contains("cannot be shown in a sandbox: "), "{run}: {said}");
+        }
+        let tool = format!("x: {{ command: [s], mounts: [{{ source: {source}, target: /x }}] }}");
+        assert!(rejected("", &tool, PLAIN, &[]).contains("cannot be shown in a sandbox: "), "{source}");
+    }
+    // What is only called so, and what lies elsewhere.
+    for source in ["papers", "/usr/share"] {
+        let run = format!("{{ command: [sh], mounts: [{{ source: {source}, target: /x }}] }}");
+        assert_eq!(rejected("", "", &run, &[]), "", "{source}");
+    }
+}
+
+#[test]
 fn what_does_not_fit_a_servers_sandbox_is_told() {
     for (tools, part) in [
         ("x: { command: [s], limits: { memory: 1Gi } }", "`limits` of a server hold in a sandbox"),

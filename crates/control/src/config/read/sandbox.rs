@@ -82,12 +82,34 @@ pub(super) fn there_or(
     let text = node.text(what, report)?;
     let path = origin.folder.join(text.as_str());
     match path.canonicalize() {
-        Ok(path) => Some(path),
+        Ok(path) => match undoes(&path) {
+            None => Some(path),
+            Some(why) => {
+                let message = format!(
+                    "{what} {} cannot be shown in a sandbox: {why}",
+                    crate::shown::line(&path.display().to_string())
+                );
+                report.error_with_hint(node.place, message, "name the folder that is needed, and no more");
+                None
+            }
+        },
         Err(error) => {
             let message = format!("{what} {} cannot be used: {error}", path.display());
             report.error_with_hint(node.place, message, way_out);
             None
         }
+    }
+}
+
+/// What showing this would undo of a sandbox, whatever it says of its layers.
+fn undoes(path: &Path) -> Option<&'static str> {
+    let mut parts = path.components().skip(1);
+    match parts.next().and_then(|first| first.as_os_str().to_str()) {
+        None if path.has_root() => Some("it is all of the machine"),
+        Some("proc") => Some("the processes of the machine are there"),
+        Some("sys") => Some("the machine's devices and its kernel are set there"),
+        Some("dev") => Some("the machine's devices are there"),
+        _ => None,
     }
 }
 
