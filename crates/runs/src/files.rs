@@ -53,8 +53,8 @@ impl Runs {
             }
         }
         let run = self.0.kernel.run(run)?.run;
-        let holder = self.0.turns.holder(&run.workspace, &run.agent);
-        let holder = holder.map_or_else(|| "another run".to_owned(), |holder| holder.to_string());
+        // Where no run has it, this one waits for a place.
+        let holder = self.0.turns.holder(&run.workspace, &run.agent)?;
         Some(format!("the state of {}/{}, which {holder} has", run.workspace, run.agent))
     }
 

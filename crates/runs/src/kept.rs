@@ -11,8 +11,9 @@ use ringfence_types::{AgentName, RunId, Scope, WorkspaceName};
 
 use crate::artifacts::{Collected, Shelf, collect, on_disk};
 use crate::plan::{OUT, Plan, STATE};
+use crate::queue::{Given, Waiting};
 use crate::runs::{Inner, OUTPUT};
-use crate::state::{Left, NoTurn, StateError, Turn};
+use crate::state::{Circle, Claim, Left, StateError};
 use crate::supervise::STOPPED;
 
 /// One run, as far as its folders go.
@@ -95,26 +96,27 @@ impl Keeper<'_> {
         })
     }
 
-    /// Waits until no other run has what its agent keeps.
+    /// Waits for a place to run in, and until no other run has what its agent keeps.
     ///
     /// # Errors
-    /// When there will be no turn, with how the run ends then.
-    pub(crate) async fn turn(&self) -> Result<Option<Turn>, (EndedBy, String)> {
+    /// When there will be none, with how the run ends then.
+    pub(crate) async fn place(&self, waiting: &Waiting) -> Result<Given, (EndedBy, String)> {
+        let claim = self.claim()?;
+        self.inner.awaits_state(self.run.id, claim.is_some());
+        let given = waiting.place(claim).await;
+        self.inner.awaits_state(self.run.id, false);
+        given.ok_or_else(|| (EndedBy::Node, STOPPED.to_owned()))
+    }
+
+    /// Its turn to change what its agent keeps, if that keeps anything.
+    fn claim(&self) -> Result<Option<Claim>, (EndedBy, String)> {
         if self.plan.state_bytes.is_none() {
             return Ok(None);
         }
         let (workspace, agent) = (&self.run.workspace, &self.run.agent);
         let above: Vec<RunId> = self.run.above.iter().map(|ancestor| ancestor.run).collect();
-        self.inner.awaits_state(self.run.id, true);
-        let turn = self.inner.turns.wait(workspace, agent, self.run.id, above).await;
-        self.inner.awaits_state(self.run.id, false);
-        turn.map(Some).map_err(|none| match none {
-            NoTurn::Over => (EndedBy::Node, STOPPED.to_owned()),
-            NoTurn::Circle(holder) => {
-                let reason = format!("the state of {workspace}/{agent} is {holder}'s, and what that one started waits, itself or by others, for the state that a run above this one has: they would wait for one another; start an agent without that state");
-                (EndedBy::Start, reason)
-            }
-        })
+        let claim = self.inner.turns.claim(workspace, agent, self.run.id, above);
+        claim.map(Some).map_err(|Circle(holder)| (EndedBy::Start, in_a_circle(holder, workspace, agent)))
     }
 
     /// Keeps what the run left, when nobody writes any more: how many bytes are on the disk of it, state aside.
@@ -207,6 +209,12 @@ impl Keeper<'_> {
     fn scope(&self) -> Scope {
         self.run.scope()
     }
+}
+
+fn in_a_circle(holder: RunId, workspace: &WorkspaceName, agent: &AgentName) -> String {
+    format!(
+        "the state of {workspace}/{agent} is {holder}'s, and what that one started waits, itself or by others, for the state that a run above this one has: they would wait for one another; start an agent without that state"
+    )
 }
 
 /// Why a run is not given what its agent keeps, and what to do.

@@ -9,12 +9,16 @@ use ringfence_types::WorkspaceName;
 use tokio::sync::oneshot;
 
 use crate::limits::AT_ONCE_PER_DEPTH;
+use crate::state::{Claim, Turn};
 
 /// Places for runs. A place that becomes free goes round the workspaces that wait for one; of the runs of one workspace, the
 /// first gets it. No workspace has more of them than it may.
 ///
 /// A run keeps its place while it waits for one that it has started, so runs that stand under others have a few places more at each
 /// depth: the deepest start nobody, always come to their end, and with them, step by step, those that wait for them.
+///
+/// A run that wants its turn as well gets both at once, and until then keeps neither from others: whoever came later and can begin
+/// now does. Of those that want the same turn and the same places, the first that came gets them.
 #[derive(Debug)]
 pub(crate) struct Queue {
     shared: Arc<Shared>,
@@ -36,6 +40,14 @@ pub(crate) struct Place {
     /// In which of the pools.
     pool: usize,
     shared: Arc<Shared>,
+}
+
+/// What somebody waited for.
+#[derive(Debug)]
+pub(crate) struct Given {
+    pub place: Place,
+    /// For whoever wanted one.
+    pub turn: Option<Turn>,
 }
 
 #[derive(Debug)]
@@ -72,7 +84,18 @@ struct Pool {
 struct Wanting {
     number: u64,
     depth: usize,
-    given: oneshot::Sender<Place>,
+    /// The turn that it wants as well.
+    claim: Option<Claim>,
+    given: oneshot::Sender<Given>,
+}
+
+/// What is free for one that wants it.
+struct Found {
+    /// Whose turn it is among the workspaces, and which of those that want a place there.
+    workspace: usize,
+    wanting: usize,
+    pool: usize,
+    turn: Option<Turn>,
 }
 
 /// Takes back what somebody wants who has gone.
@@ -104,6 +127,12 @@ impl Queue {
         self.shared.give_out();
     }
 
+    /// For whoever ends a turn that somebody may wait for: it gives out what is free.
+    pub(crate) fn look_again(&self) -> impl Fn() + Send + Sync + 'static {
+        let shared = Arc::clone(&self.shared);
+        move || shared.give_out()
+    }
+
     /// Takes a place among those that wait, for a run with so many above it; `None` when the workspace has as many there as it may.
     pub(crate) fn join(&self, workspace: &WorkspaceName, depth: usize) -> Option<Waiting> {
         let mut state = self.shared.state.lock();
@@ -119,16 +148,16 @@ impl Queue {
 // === impl Waiting ===
 
 impl Waiting {
-    /// Waits for a place to run in; `None` when there will be none any more.
-    pub(crate) async fn place(&self) -> Option<Place> {
-        let (given, place) = oneshot::channel();
+    /// Waits for a place to run in, and for the turn that is claimed, together; `None` when there will be none any more.
+    pub(crate) async fn place(&self, claim: Option<Claim>) -> Option<Given> {
+        let (give, given) = oneshot::channel();
         // From here on it is taken back when nobody waits for it any more.
-        let _wish = self.wish(given);
+        let _wish = self.wish(claim, give);
         self.shared.give_out();
-        place.await.ok()
+        given.await.ok()
     }
 
-    fn wish(&self, given: oneshot::Sender<Place>) -> Wish<'_> {
+    fn wish(&self, claim: Option<Claim>, given: oneshot::Sender<Given>) -> Wish<'_> {
         let mut state = self.shared.state.lock();
         let number = state.next;
         state.next += 1;
@@ -136,7 +165,7 @@ impl Waiting {
             state.turns.push_back(self.workspace.clone());
         }
         let wanting = state.wanting.entry(self.workspace.clone()).or_default();
-        wanting.push_back(Wanting { number, depth: self.depth, given });
+        wanting.push_back(Wanting { number, depth: self.depth, claim, given });
         Wish { waiting: self, number }
     }
 }
@@ -179,9 +208,12 @@ impl Shared {
     /// Gives out what is free.
     fn give_out(self: &Arc<Self>) {
         loop {
-            let Some((given, workspace, pool)) = self.state.lock().next(self.at_once) else { return };
-            // Not under the lock: where nobody waits any more, the place is dropped here and free again.
-            let _ = given.send(Place { workspace, pool, shared: Arc::clone(self) });
+            let Some((wanting, workspace, pool, turn)) = self.state.lock().next(self.at_once) else { return };
+            let place = Place { workspace, pool, shared: Arc::clone(self) };
+            // It waits no more for the turn that it has.
+            drop(wanting.claim);
+            // Not under the lock: where nobody waits any more, both are dropped here and free again.
+            let _ = wanting.given.send(Given { place, turn });
         }
     }
 }
@@ -189,23 +221,33 @@ impl Shared {
 // === impl State ===
 
 impl State {
-    /// Takes a place for whoever is next and can have one.
-    fn next(&mut self, at_once: usize) -> Option<(oneshot::Sender<Place>, WorkspaceName, usize)> {
-        let found = self.turns.iter().enumerate().find_map(|(turn, workspace)| {
-            let wanting = self.wanting.get(workspace)?.iter().enumerate();
-            let mut wanting = wanting.map(|(at, one)| (at, self.pool_for(workspace, one.depth, at_once)));
-            let (at, pool) = wanting.find_map(|(at, pool)| Some((at, pool?)))?;
-            Some((turn, at, pool))
-        });
-        let (turn, at, pool) = found?;
-        let workspace = self.turns.remove(turn)?;
-        let wanting = self.wanting.get_mut(&workspace)?.remove(at)?;
+    /// Takes a place for whoever is next and can have one, and its turn.
+    fn next(&mut self, at_once: usize) -> Option<(Wanting, WorkspaceName, usize, Option<Turn>)> {
+        let found = self.find(at_once)?;
+        // INVARIANT: from here on nothing is given up: who drops a turn looks who is next, under the lock that is held here. What
+        // was found is there, so that none of these is `None`.
+        let workspace = self.turns.remove(found.workspace)?;
+        let wanting = self.wanting.get_mut(&workspace)?.remove(found.wanting)?;
+        let pool = self.pools.get_mut(found.pool)?;
+        pool.free -= 1;
+        *pool.held.entry(workspace.clone()).or_default() += 1;
         self.turns.push_back(workspace.clone());
         self.leave_turns(&workspace);
-        let taken = self.pools.get_mut(pool)?;
-        taken.free -= 1;
-        *taken.held.entry(workspace.clone()).or_default() += 1;
-        Some((wanting.given, workspace, pool))
+        Some((wanting, workspace, found.pool, found.turn))
+    }
+
+    /// The first for whom there is a place, and whose turn it is.
+    fn find(&self, at_once: usize) -> Option<Found> {
+        self.turns.iter().enumerate().find_map(|(at, workspace)| {
+            self.wanting.get(workspace)?.iter().enumerate().find_map(|(wanting, one)| {
+                let pool = self.pool_for(workspace, one.depth, at_once)?;
+                let turn = match &one.claim {
+                    Some(claim) => Some(claim.take()?),
+                    None => None,
+                };
+                Some(Found { workspace: at, wanting, pool, turn })
+            })
+        })
     }
 
     /// A pool with room for a run that stands so deep: that of all first.
@@ -252,132 +294,4 @@ fn less(counts: &mut HashMap<WorkspaceName, usize>, workspace: &WorkspaceName) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    const SOON: Duration = Duration::from_millis(10);
-
-    fn workspace(name: &str) -> WorkspaceName {
-        WorkspaceName::new(name).unwrap()
-    }
-
-    /// A place that can be had now.
-    async fn now(waiting: &Waiting) -> Option<Place> {
-        tokio::time::timeout(SOON, waiting.place()).await.ok().flatten()
-    }
-
-    /// As many places as a workspace can have at a depth.
-    async fn all(queue: &Queue, workspace: &WorkspaceName, depth: usize) -> Vec<Place> {
-        let mut held = Vec::new();
-        loop {
-            let waiting = queue.join(workspace, depth).unwrap();
-            let Some(place) = now(&waiting).await else { return held };
-            held.push(place);
-        }
-    }
-
-    #[tokio::test]
-    async fn so_many_run_so_many_wait_and_the_rest_is_turned_away() {
-        let queue = Queue::new(1, 2);
-        let join = || queue.join(&workspace("research"), 0);
-        let joined = join().unwrap();
-        let first = joined.place().await.unwrap();
-        drop(joined);
-        let (second, _third) = (join().unwrap(), join().unwrap());
-        assert!(join().is_none());
-        assert!(queue.join(&workspace("other"), 0).is_some(), "another workspace has room of its own");
-        assert!(now(&second).await.is_none());
-        drop(first);
-        assert!(second.place().await.is_some());
-        drop(second);
-        assert!(join().is_some(), "who has a place to run in waits no more");
-    }
-
-    #[tokio::test]
-    async fn who_waits_for_those_under_it_keeps_no_place_from_them() {
-        let queue = Queue::new(2, 100);
-        let workspace = workspace("research");
-        // All places are taken by runs that wait for others.
-        let mut held = Vec::new();
-        for depth in 0..=SPAWN_DEPTH_MAX {
-            held.extend(all(&queue, &workspace, depth).await);
-            let expected = 2 + depth * AT_ONCE_PER_DEPTH;
-            assert_eq!(held.len(), expected, "at depth {depth} there is room of its own, and no more");
-        }
-        held.pop();
-        let deepest = queue.join(&workspace, SPAWN_DEPTH_MAX).unwrap();
-        assert!(now(&deepest).await.is_some(), "one ends, the next begins");
-    }
-
-    #[tokio::test]
-    async fn a_free_place_goes_round_the_workspaces_and_within_one_in_the_order_of_coming() {
-        let queue = Queue::new(1, 100);
-        let (told, mut order) = tokio::sync::mpsc::unbounded_channel();
-        let held = queue.join(&workspace("many"), 0).unwrap().place().await;
-        let mut waits = Vec::new();
-        for (name, number) in
-            [("many", 1), ("many", 2), ("many", 3), ("few", 1), ("few", 2), ("one", 1), ("many", 4)]
-        {
-            let (waiting, told) = (queue.join(&workspace(name), 0).unwrap(), told.clone());
-            waits.push(tokio::spawn(async move {
-                let _place = waiting.place().await;
-                told.send(format!("{name} {number}")).unwrap();
-            }));
-            // It waits before the next one comes.
-            tokio::task::yield_now().await;
-        }
-        drop((held, told));
-        let mut got = Vec::new();
-        while let Some(next) = order.recv().await {
-            got.push(next);
-        }
-        assert_eq!(got, ["many 1", "few 1", "one 1", "many 2", "few 2", "many 3", "many 4"]);
-    }
-
-    #[tokio::test]
-    async fn no_workspace_has_more_places_than_it_may_and_always_one_for_those_under_others() {
-        let queue = Queue::new(16, 100);
-        let (bound, free) = (workspace("bound"), workspace("free"));
-        queue.bound(HashMap::from([(bound.clone(), 4)]));
-        let held = all(&queue, &bound, 0).await;
-        assert_eq!(held.len(), 4);
-        let mut rest = all(&queue, &free, 0).await;
-        assert_eq!(rest.len(), 12, "what it may not have is for the others");
-        // A quarter of all places, so a quarter of those for runs under others.
-        let children = all(&queue, &bound, 1).await;
-        assert_eq!(children.len(), AT_ONCE_PER_DEPTH / 4);
-        queue.bound(HashMap::from([(bound.clone(), 1)]));
-        let waiting = queue.join(&bound, 0).unwrap();
-        rest.pop();
-        assert!(now(&waiting).await.is_none(), "it has more than it may by now, and keeps them");
-        assert_eq!(all(&queue, &bound, 2).await.len(), 1);
-        queue.bound(HashMap::new());
-        assert!(now(&waiting).await.is_some(), "a bound that is gone holds nobody");
-    }
-
-    #[tokio::test]
-    async fn what_is_wanted_no_more_keeps_nothing_from_others() {
-        let queue = Queue::new(1, 100);
-        let held = queue.join(&workspace("a"), 0).unwrap().place().await;
-        let (gone, stays) =
-            (queue.join(&workspace("b"), 0).unwrap(), queue.join(&workspace("c"), 0).unwrap());
-        assert!(now(&gone).await.is_none());
-        drop(held);
-        let place = now(&stays).await;
-        assert!(place.is_some());
-        // Given, and gone before it was looked at.
-        let mut wish = Box::pin(gone.place());
-        assert!(tokio::time::timeout(SOON, &mut wish).await.is_err());
-        drop(place);
-        drop(wish);
-        assert!(now(&stays).await.is_some());
-        let state = queue.shared.state.lock();
-        assert!(
-            state.turns.is_empty()
-                && state.wanting.is_empty()
-                && state.pools.iter().all(|pool| pool.held.is_empty())
-        );
-    }
-}
+mod tests;

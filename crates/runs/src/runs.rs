@@ -131,6 +131,7 @@ impl Runs {
             };
             kernel.step_run(lost.id, step, &Actor::node()).await?;
         }
+        let queue = Queue::new(options.at_once, QUEUE_MAX);
         Ok(Self(Arc::new(Inner {
             kernel,
             spawner,
@@ -139,10 +140,10 @@ impl Runs {
             states: Store::new(options.states, options.keys),
             environments: Environments::open(options.environments),
             images: Images::in_folder(options.images),
-            turns: Turns::default(),
+            turns: Turns::telling(queue.look_again()),
             kept_bytes: AtomicU64::new(0),
             making_room: tokio::sync::Mutex::new(()),
-            queue: Queue::new(options.at_once, QUEUE_MAX),
+            queue,
             plans: Plans::default(),
             living: Mutex::default(),
             tasks: TaskTracker::new(),

@@ -19,7 +19,7 @@ use crate::limits::{KILL_GRACE, LAST_WORDS, LOOK, STOP_GRACE};
 use crate::output::{Line, Output, Stream};
 use crate::plan::{Plan, Rootfs};
 use crate::process::{Order, end, exit_of, feed, obey, reason_of, used_of};
-use crate::queue::{Place, Waiting};
+use crate::queue::{Given, Waiting};
 use crate::reader::{Over, Reader, Written};
 use crate::runs::Inner;
 use crate::state::Turn;
@@ -97,8 +97,8 @@ impl Supervisor {
             (why, reason) = self.ended_from_above() => return End::before_it_began(why, reason),
             place = self.place(waiting) => place,
         };
-        let (_place, turn) = match place {
-            Ok(place) => place,
+        let Given { place: _place, turn } = match place {
+            Ok(given) => given,
             Err((why, reason)) => return End::before_it_began(why, reason),
         };
         self.turn = turn;
@@ -129,15 +129,14 @@ impl Supervisor {
         }
     }
 
-    /// A place to run in, once nothing above it is suspended: what may not begin keeps no place from others.
-    async fn place(&self, waiting: Waiting) -> Result<(Place, Option<Turn>), (EndedBy, String)> {
+    /// A place to run in, once nothing above it is suspended: what may not begin keeps no place from others, and no turn.
+    async fn place(&self, waiting: Waiting) -> Result<Given, (EndedBy, String)> {
         let may_begin = || self.inner.kernel.lease(&self.run, None).is_ok();
         loop {
             if may_begin() {
-                let turn = self.keeper().turn().await?;
-                let place = waiting.place().await.ok_or_else(|| (EndedBy::Node, STOPPED.to_owned()))?;
+                let given = self.keeper().place(&waiting).await?;
                 if may_begin() {
-                    return Ok((place, turn));
+                    return Ok(given);
                 }
             }
             tokio::time::sleep(LOOK).await;

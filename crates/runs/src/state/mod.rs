@@ -18,4 +18,4 @@ pub use error::StateError;
 pub use index::StateVersion;
 pub(crate) use store::{Left, Snapshot, Store};
 pub(crate) use tar::to_tar;
-pub(crate) use turns::{NoTurn, Turn, Turns};
+pub(crate) use turns::{Circle, Claim, Turn, Turns};
