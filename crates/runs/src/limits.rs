@@ -71,6 +71,9 @@ pub(crate) const LINK_PATHS_BYTES_MAX: usize = 16 << 20;
 /// Bytes of the disk that what runs leave and agents keep does not take.
 pub(crate) const DISK_SPARED_BYTES: u64 = 16 << 20;
 
+/// Files that there is still room for where what runs leave and agents keep is, if the disk says how many.
+pub(crate) const DISK_SPARED_FILES: u64 = 1_024;
+
 /// After so many bytes it is looked again how much room there is.
 pub(crate) const LOOK_AT_DISK_BYTES: u64 = 1 << 20;
 
@@ -125,6 +128,9 @@ pub(crate) const GLANCE_AT_BUILD: Duration = Duration::from_millis(100);
 /// Bytes of the disk that builds and images leave free.
 pub(crate) const DISK_LEFT_BYTES: u64 = 512 << 20;
 
+/// Files that there is still room for on such a disk, where it says how many: pulls do not take the last.
+pub(crate) const DISK_LEFT_FILES: u64 = 16_384;
+
 /// Bytes of an image, unpacked.
 pub(crate) const IMAGE_BYTES_MAX: u64 = 16 << 30;
 
@@ -163,6 +169,9 @@ pub(crate) const IMAGE_SILENCE: Duration = Duration::from_secs(30);
 
 /// How long pulling an image may take, all in all.
 pub(crate) const IMAGE_PULL_TIME_MAX: Duration = Duration::from_hours(1);
+
+/// Images that are pulled at once; the others wait.
+pub(crate) const IMAGE_PULLS_AT_ONCE: usize = 8;
 
 /// How long one part of an answer of a registry may take.
 pub(crate) const IMAGE_PULL_TIMEOUT: Duration = Duration::from_mins(2);

@@ -243,3 +243,26 @@ fn a_link_that_leads_up_makes_nothing_deep() {
     done.unwrap();
     assert_eq!(fs::read(folder.path().join(format!("{step}f"))).unwrap(), b"x");
 }
+
+#[test]
+fn whatever_an_archive_holds_counts_also_what_is_thrown_away() {
+    for kind in [
+        EntryType::Char,
+        EntryType::Directory,
+        EntryType::Symlink,
+        EntryType::XGlobalHeader,
+        EntryType::new(b'V'),
+    ] {
+        let layer = zeros(kind, "a", 1 << 20).chain(end());
+        let mut room = Room { bytes: (1 << 20) - 1, ..Room::default() };
+        let error = put(layer, &mut room).0.unwrap_err();
+        assert!(error.to_string().contains("more bytes"), "{kind:?}: {error}");
+    }
+    let gone = zeros(EntryType::Regular, "a/.wh.b", 1 << 20).chain(end());
+    assert!(put(gone, &mut Room { bytes: 9, ..Room::default() }).0.is_err());
+    // What follows an archive: of each layer as much as of the one before would make any amount.
+    let mut room = Room { archives: 3 << 19, ..Room::default() };
+    let follows = || end().chain(io::repeat(0).take(1 << 20));
+    assert!(put(follows(), &mut room).0.is_ok());
+    assert!(put(follows(), &mut room).0.unwrap_err().to_string().contains("more bytes"));
+}

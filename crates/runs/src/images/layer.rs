@@ -36,8 +36,7 @@ pub(super) fn unpack(
     until: &Until,
 ) -> io::Result<String> {
     let plain: Box<dyn Read> = if zipped { Box::new(GzDecoder::new(layer)) } else { Box::new(layer) };
-    // The archive is at most what it unpacks to, and its own headers: half a kilobyte and names for each file.
-    let most = room.bytes.saturating_add(room.files.saturating_mul(IMAGE_ENTRY_BYTES));
+    let most = room.bytes.saturating_add(room.files.saturating_mul(IMAGE_ENTRY_BYTES)).min(room.archives);
     let headers = Cell::new(Some(IMAGE_HEADERS_BYTES_MAX));
     let mut read =
         Hashed { read: plain.take(most), context: Context::new(&SHA256), headers: &headers, until };
@@ -46,6 +45,8 @@ pub(super) fn unpack(
         let mut entry = entry?;
         headers.set(None);
         room.entry(place)?;
+        // Of whatever kind it is: what is thrown away takes as long.
+        room.content(entry.size())?;
         put(place, &mut entry, room)?;
         // Read to its end here, so that all that is read until the next one are headers, which are held in memory.
         io::copy(&mut entry, &mut io::sink())?;
@@ -54,9 +55,11 @@ pub(super) fn unpack(
     // What follows the archive belongs to the digest.
     headers.set(None);
     io::copy(&mut read, &mut io::sink())?;
-    if read.read.limit() == 0 {
+    let left = read.read.limit();
+    if left == 0 {
         return Err(full("bytes"));
     }
+    room.archives -= most - left;
     Ok(format!("sha256:{}", hex(read.context.finish().as_ref())))
 }
 
@@ -81,7 +84,6 @@ fn put(place: &Place, entry: &mut tar::Entry<'_, impl Read>, room: &mut Room) ->
         EntryType::Link => place.same(&path, &leads_to(entry)?, room),
         EntryType::GNUSparse => Err(io::Error::new(io::ErrorKind::Unsupported, "a file with holes")),
         EntryType::Regular | EntryType::Continuous => {
-            room.content(entry.size())?;
             let file = place.file(&path, mode, room)?;
             io::copy(entry, &mut Filled { file, disk: &mut room.disk }).map(drop)
         }

@@ -17,7 +17,7 @@ use super::document::Described;
 use super::pull::{Registry, digest_of};
 use super::until::Until;
 use super::{ImageError, ImageName, Images};
-use crate::limits::IMAGE_DOCUMENT_BYTES_MAX;
+use crate::limits::{IMAGE_DOCUMENT_BYTES_MAX, IMAGE_PULLS_AT_ONCE};
 use crate::sparing::Floor;
 
 /// Nothing takes so long unless it hangs.
@@ -286,4 +286,44 @@ async fn an_answer_without_an_end_is_not_held_in_memory() {
     timeout(HANGS, scene.left_alone()).await.expect("the pull goes on");
     // What the system holds between the two comes to it.
     assert!(scene.seen.sent.load(Ordering::SeqCst) < IMAGE_DOCUMENT_BYTES_MAX as u64 + (32 << 20));
+}
+
+#[tokio::test]
+async fn so_many_are_pulled_at_once_and_the_next_one_begins_when_one_is_over() {
+    let paths: Vec<String> =
+        (0..=IMAGE_PULLS_AT_ONCE).map(|number| format!("/v2/slow/manifests/{number}")).collect();
+    let slow = Scene::of(paths.into_iter().map(|path| (path, Answer::Drip)).collect()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let images = Images::in_folder(folder.path());
+    let get = |number: usize| {
+        let (images, name) = (images.clone(), slow.name(&format!("slow:{number}")));
+        tokio::spawn(async move { images.get(&name).await.map(drop) })
+    };
+    let mut first: Vec<_> = (0..IMAGE_PULLS_AT_ONCE).map(get).collect();
+    timeout(HANGS, asked(&slow, IMAGE_PULLS_AT_ONCE)).await.expect("they are not pulled");
+    let next = get(IMAGE_PULLS_AT_ONCE);
+    sleep(Duration::from_millis(100)).await;
+    assert_eq!(slow.seen.asked.load(Ordering::SeqCst), IMAGE_PULLS_AT_ONCE);
+    // Who waits in line and goes is in nobody's way.
+    next.abort();
+    assert!(next.await.unwrap_err().is_cancelled());
+    let next = get(IMAGE_PULLS_AT_ONCE);
+    sleep(Duration::from_millis(100)).await;
+    assert_eq!(slow.seen.asked.load(Ordering::SeqCst), IMAGE_PULLS_AT_ONCE);
+    first.remove(0).abort();
+    timeout(HANGS, asked(&slow, IMAGE_PULLS_AT_ONCE + 1)).await.expect("the next one is not pulled");
+    next.abort();
+    first.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test]
+async fn what_a_power_cut_left_of_an_image_is_taken_neither_for_whole_nor_for_its_place() {
+    let (scene, digest) = Scene::with_image(&layer(), Answer::Whole).await;
+    let folder = tempfile::tempdir().unwrap();
+    let torn = folder.path().join(digest.replace(':', "-"));
+    fs::create_dir_all(torn.join("rootfs/usr")).unwrap();
+    fs::write(torn.join("rootfs/usr/hello"), "").unwrap();
+    let image = Images::in_folder(folder.path()).get(&scene.name("a:1")).await.unwrap();
+    assert_eq!(fs::read_to_string(image.rootfs.join("usr/hello")).unwrap(), "hello");
+    assert_eq!(unfinished(folder.path()), 0);
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use crate::limits::{DISK_LEFT_BYTES, IMAGE_BYTES_MAX, IMAGE_ENTRY_BYTES, IMAGE_FILES_MAX};
+use crate::limits::{DISK_LEFT_BYTES, DISK_LEFT_FILES, IMAGE_BYTES_MAX, IMAGE_ENTRY_BYTES, IMAGE_FILES_MAX};
 use crate::sparing::Floor;
 
 /// What an image may still take of the disk.
@@ -11,6 +11,8 @@ use crate::sparing::Floor;
 pub(super) struct Room {
     pub(super) bytes: u64,
     pub(super) files: u64,
+    /// Bytes of archives, unpacked, with all that is thrown away of them.
+    pub(super) archives: u64,
     pub(super) disk: Floor,
 }
 
@@ -18,7 +20,13 @@ pub(super) struct Room {
 
 impl Default for Room {
     fn default() -> Self {
-        Self { bytes: IMAGE_BYTES_MAX, files: IMAGE_FILES_MAX, disk: Floor::leaving(DISK_LEFT_BYTES) }
+        Self {
+            bytes: IMAGE_BYTES_MAX,
+            files: IMAGE_FILES_MAX,
+            // At most what is in them, and their own headers: half a kilobyte and names for each file.
+            archives: IMAGE_BYTES_MAX + IMAGE_FILES_MAX * IMAGE_ENTRY_BYTES,
+            disk: Floor::leaving(DISK_LEFT_BYTES).and_files(DISK_LEFT_FILES),
+        }
     }
 }
 
@@ -29,7 +37,7 @@ impl Room {
         self.disk.take(disk, IMAGE_ENTRY_BYTES)
     }
 
-    /// Counts the bytes of a file before they are written.
+    /// Counts bytes that an archive holds, whether they are written or thrown away.
     pub(super) fn content(&mut self, bytes: u64) -> io::Result<()> {
         self.bytes = self.bytes.checked_sub(bytes).ok_or_else(|| full("bytes"))?;
         Ok(())

@@ -11,15 +11,15 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use ringfence_json::{Limits, Object, Value, parse};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::document::Config;
 use super::pull::{Found, Registry};
-use super::until::Until;
+use super::until::{CALLED_OFF, Until};
 use super::work::Work;
 use super::{Image, ImageError, ImageName, is_digest};
-use crate::limits::{IMAGE_DOCUMENT_BYTES_MAX, IMAGE_PULL_TIME_MAX};
+use crate::limits::{IMAGE_DOCUMENT_BYTES_MAX, IMAGE_PULL_TIME_MAX, IMAGE_PULLS_AT_ONCE};
 use crate::tree::remove_tree;
 
 const PINS: &str = "pins.json";
@@ -47,6 +47,8 @@ struct Inner {
     shelf: Mutex<()>,
     /// Those that are being pulled.
     pulls: Mutex<HashMap<ImageName, Weak<Pull>>>,
+    /// One for each that is.
+    pulling: Semaphore,
     /// How many folders were named so far.
     folders: AtomicU64,
 }
@@ -86,6 +88,7 @@ impl Images {
             used: Mutex::default(),
             shelf: Mutex::default(),
             pulls: Mutex::default(),
+            pulling: Semaphore::new(IMAGE_PULLS_AT_ONCE),
             folders: AtomicU64::default(),
         }))
     }
@@ -159,10 +162,23 @@ impl Images {
         pulls.insert(name.clone(), Arc::downgrade(&pull));
         let (images, name) = (self.clone(), name.clone());
         tokio::spawn(async move {
-            let done = images.pull(&name, Until::new(stop, images.0.time_max)).await;
+            let done = images.pull_in_line(&name, stop).await;
             tell.send_replace(Some(done.map_err(Arc::new)));
         });
         pull
+    }
+
+    /// Pulls it, once not too many others are pulled. Its time begins when it does.
+    async fn pull_in_line(&self, name: &ImageName, stop: CancellationToken) -> Result<Image, ImageError> {
+        let one = tokio::select! {
+            biased;
+            () = stop.cancelled() => None,
+            one = self.0.pulling.acquire() => one.ok(),
+        };
+        let Some(_one) = one else {
+            return Err(ImageError::Pull { name: name.to_string(), why: CALLED_OFF.to_owned() });
+        };
+        self.pull(name, Until::new(stop, self.0.time_max)).await
     }
 
     async fn pull(&self, name: &ImageName, until: Until) -> Result<Image, ImageError> {
@@ -174,8 +190,16 @@ impl Images {
         let work = Work::in_folder(self.unfinished())?;
         let filled = work.fill(name, &registry, &found, &until).await;
         let put = filled.and_then(|()| self.put(&work, &found.digest));
+        let (put, torn) = match put {
+            Ok((image, torn)) => (Ok(image), torn),
+            Err(error) => (Err(error), None),
+        };
         // Removing what came of a pull that failed takes a while.
-        let _ = tokio::task::spawn_blocking(move || drop(work)).await;
+        let removing = tokio::task::spawn_blocking(move || {
+            drop(work);
+            remove_all(torn);
+        });
+        let _ = removing.await;
         // Held, so that it is not removed before its name means it.
         let _image = put?;
         tracing::info!(image = %name, digest = %found.digest, "an image was pulled");
@@ -198,15 +222,19 @@ impl Images {
         Ok(image)
     }
 
-    /// Gives what was made its name, unless another pull was faster.
-    fn put(&self, work: &Work, digest: &str) -> Result<Option<Image>, ImageError> {
+    /// Gives what was made its name, unless another pull was faster. What is not whole and has that name is put away, to be
+    /// removed.
+    fn put(&self, work: &Work, digest: &str) -> Result<(Option<Image>, Option<PathBuf>), ImageError> {
         let whole = self.0.folder.join(folder_of(digest).unwrap_or_default());
         let _shelf = self.0.shelf.lock();
         if let Some(image) = self.kept(digest) {
-            return Ok(Some(image));
+            return Ok((Some(image), None));
         }
-        fs::rename(work.path(), &whole).map_err(|source| ImageError::Disk { path: whole, source })?;
-        Ok(self.kept(digest))
+        let torn = self.unfinished();
+        let torn = fs::rename(&whole, &torn).is_ok().then_some(torn);
+        let placed = fs::rename(work.path(), &whole).and_then(|()| File::open(&self.0.folder)?.sync_all());
+        placed.map_err(|source| ImageError::Disk { path: whole, source })?;
+        Ok((self.kept(digest), torn))
     }
 
     /// A folder that is not there yet, whatever could not be removed.
@@ -265,7 +293,7 @@ impl Images {
 }
 
 /// Removes what nobody looks for. What cannot be removed now is, at the next start.
-fn remove_all(folders: Vec<PathBuf>) {
+fn remove_all(folders: impl IntoIterator<Item = PathBuf>) {
     for folder in folders {
         if let Err(error) = remove_tree(&folder) {
             tracing::warn!(folder = %folder.display(), %error, "what is left of an image cannot be removed");

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::limits::IMAGE_PULL_TIMEOUT;
 
-const CALLED_OFF: &str = "nobody waits for it any more";
+pub(super) const CALLED_OFF: &str = "nobody waits for it any more";
 
 /// When a pull ends, whatever it has by then.
 #[derive(Clone, Debug)]

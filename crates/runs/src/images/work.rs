@@ -56,7 +56,18 @@ impl Work {
         }
         let _ = fs::remove_file(blob);
         let said = write(&self.0.join(CONFIG), &described(name, found, &config));
-        said.map_err(|source| ImageError::Disk { path: self.0.clone(), source })
+        let written = match said {
+            Ok(()) => self.synced().await,
+            Err(error) => Err(error),
+        };
+        written.map_err(|source| ImageError::Disk { path: self.0.clone(), source })
+    }
+
+    /// Once everything is on the disk: after a power cut, what has its name is whole.
+    async fn synced(self: &Arc<Self>) -> io::Result<()> {
+        let work = Arc::clone(self);
+        let syncing = tokio::task::spawn_blocking(move || Ok(rustix::fs::syncfs(File::open(&work.0)?)?));
+        syncing.await.map_err(io::Error::other)?
     }
 
     /// Unpacks one layer, away from whoever serves.
