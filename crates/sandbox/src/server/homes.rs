@@ -5,6 +5,7 @@ use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -14,6 +15,12 @@ use crate::limits::HOME_REMOVAL;
 
 const PREFIX: &str = "ringfence-home-";
 const UNLOCKED_PREFIX: &str = "ringfence-new-";
+
+/// Times that it is tried to make one.
+const MAKING_ROUNDS: usize = 3;
+
+/// So long after it was made, a folder that nobody has locked is left over.
+const HOMES_MADE_WITHIN: Duration = Duration::from_mins(10);
 
 /// The folder of one spawner. The lock on it says that the spawner lives; without one it is left over.
 pub(crate) struct Homes {
@@ -28,6 +35,15 @@ impl Homes {
     pub(crate) fn make(temporary: &Path, user: u32) -> io::Result<Self> {
         let temporary = fs::canonicalize(temporary)?;
         remove_leftovers(&temporary, user);
+        let mut made = Self::make_in(&temporary);
+        for _ in 1..MAKING_ROUNDS {
+            // Where this machine slept meanwhile, another spawner may have taken it for left over.
+            made = made.or_else(|_| Self::make_in(&temporary));
+        }
+        made
+    }
+
+    fn make_in(temporary: &Path) -> io::Result<Self> {
         let mut random = [0_u8; 8];
         getrandom(&mut random, GetRandomFlags::empty())?;
         let random = u64::from_le_bytes(random);
@@ -66,13 +82,25 @@ fn open(path: &Path) -> io::Result<File> {
 fn remove_leftovers(temporary: &Path, user: u32) {
     let Ok(entries) = fs::read_dir(temporary) else { return };
     for entry in entries.flatten() {
-        let named = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
+        let name = entry.file_name();
+        let starts_with = |prefix| name.to_str().is_some_and(|name| name.starts_with(prefix));
+        let is_unlocked = starts_with(UNLOCKED_PREFIX);
+        let named = is_unlocked || starts_with(PREFIX);
         let Some(folder) = named.then(|| open(&entry.path()).ok()).flatten() else { continue };
-        let owned = folder.metadata().is_ok_and(|metadata| metadata.uid() == user);
-        if owned && flock(&folder, FlockOperation::NonBlockingLockExclusive).is_ok() {
+        let Ok(metadata) = folder.metadata() else { continue };
+        if metadata.uid() != user || is_unlocked && !is_late(&metadata) {
+            continue;
+        }
+        if flock(&folder, FlockOperation::NonBlockingLockExclusive).is_ok() {
             let _ = empty_home(&entry.path(), HOME_REMOVAL);
         }
     }
+}
+
+/// Whether whoever made it would have locked it by now.
+fn is_late(folder: &fs::Metadata) -> bool {
+    let age = folder.modified().ok().and_then(|made| made.elapsed().ok());
+    age.is_some_and(|age| age > HOMES_MADE_WITHIN)
 }
 
 #[cfg(test)]
@@ -108,5 +136,28 @@ mod tests {
         let somebody = rustix::process::geteuid().as_raw() + 1;
         Homes::make(temporary.path(), somebody).unwrap();
         assert!(theirs.exists());
+    }
+
+    #[test]
+    fn what_got_no_name_in_time_is_left_over_and_what_is_being_made_is_not() {
+        let temporary = tempfile::tempdir().unwrap();
+        let user = rustix::process::geteuid().as_raw();
+        let [dead, young, locked] =
+            ["dead", "young", "locked"].map(|name| temporary.path().join(format!("{UNLOCKED_PREFIX}{name}")));
+        for folder in [&dead, &young, &locked] {
+            fs::create_dir(folder).unwrap();
+        }
+        let held = open(&locked).unwrap();
+        flock(&held, FlockOperation::NonBlockingLockExclusive).unwrap();
+        let hours_ago = std::time::SystemTime::now() - Duration::from_hours(2);
+        for folder in [&dead, &locked] {
+            open(folder).unwrap().set_modified(hours_ago).unwrap();
+        }
+        Homes::make(temporary.path(), user).unwrap();
+        assert!(!dead.exists());
+        assert!(young.exists() && locked.exists(), "somebody is at it");
+        open(&young).unwrap().set_modified(hours_ago).unwrap();
+        Homes::make(temporary.path(), user + 1).unwrap();
+        assert!(young.exists(), "it is another's");
     }
 }
