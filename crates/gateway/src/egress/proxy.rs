@@ -20,6 +20,7 @@ use super::connect::{self, Place};
 use super::names::GATEWAY;
 use super::tunnel::{self, HTTP, HTTPS, Stream, connection};
 use super::web::body::Reply;
+use super::web::trace::misread;
 use super::web::{After, Site, Visit, answers, forward, http1, request};
 use crate::http::accept::{Answer as _, Standing};
 
@@ -48,6 +49,9 @@ pub(crate) async fn serve<S: Stream>(berth: &Arc<Berth>, stream: S, place: Place
     let served = http1(berth.limits()).serve_connection(TokioIo::new(stream), service).with_upgrades().await;
     if let Err(error) = served {
         tracing::debug!(%error, "a program's connection to the proxy ended early");
+        if let Some((code, reason)) = misread(&error) {
+            berth.turn_away(&gateway(), PROXY, code, reason);
+        }
     }
     let of_visit = || proxy.visit.lock().take().and_then(|visit| visit.take_after());
     let after = proxy.after.lock().take().or_else(of_visit);

@@ -119,6 +119,20 @@ async fn a_request_that_does_not_come_is_on_record_and_one_that_came_may_be_the_
 }
 
 #[tokio::test]
+async fn what_is_no_request_to_the_proxy_is_on_record() {
+    let mut sandbox = Sandbox::start(&["api.example:80"]).await;
+    let mut expected = Vec::new();
+    for bytes in UNREAD {
+        let mut stream = sandbox.dial("gateway", 3_128).await;
+        stream.write_all(bytes).await.unwrap();
+        stream.shutdown().await.unwrap();
+        read_all(&mut stream).await;
+        expected.push(pair("gateway", "invalid_input"));
+        assert_eq!(refused(&sandbox, expected.len(), 3_128).await, expected, "{bytes:02x?}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_request_is_on_record_where_tls_ends_here() {
     let mut sandbox = Sandbox::start(&["api.example:443 GET /*"]).await;
     let ours = sandbox.berth.authority().unwrap().pem().to_owned();

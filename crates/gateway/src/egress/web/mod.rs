@@ -11,7 +11,7 @@ pub(crate) mod answers;
 pub(crate) mod body;
 pub(crate) mod forward;
 pub(crate) mod request;
-mod trace;
+pub(crate) mod trace;
 mod upstream;
 
 use std::convert::Infallible;

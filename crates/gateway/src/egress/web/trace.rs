@@ -8,6 +8,8 @@ use ringfence_types::Code;
 use super::Site;
 use crate::egress::berth::Berth;
 
+const UNREAD: &str = "What was sent is no request of HTTP that could be read.";
+
 /// One connection of a program inside. Whoever tries whether somebody answers leaves a trace, however the connection ends:
 /// without a word, with what is no request, or with the run.
 pub(super) struct Trace {
@@ -49,19 +51,23 @@ impl Trace {
         self.berth.grants(|holds| holds.reaches(&self.site.host, self.site.port))
     }
 
-    /// What of an error is the program's doing: bytes that are no request.
+    /// What of an error is the program's doing.
     fn misread(&self, error: &hyper::Error) -> Option<(Code, &'static str)> {
-        if error.is_parse_too_large() {
-            return Some((Code::TooLarge, "The head of the request is longer than it may be."));
-        }
-        let is_unread = error.is_parse() || error.is_incomplete_message();
-        if is_unread || (self.is_http2 && self.is_first_word()) {
-            return Some((Code::InvalidInput, "What was sent is no request of HTTP that could be read."));
-        }
-        // Between two requests a connection may wait and end.
-        let is_late = error.is_timeout() && self.is_first_word();
-        is_late.then_some((Code::InvalidInput, "No request came in time."))
+        misread(error).or_else(|| match self.is_first_word() {
+            true if self.is_http2 => Some((Code::InvalidInput, UNREAD)),
+            true if error.is_timeout() => Some((Code::InvalidInput, "No request came in time.")),
+            // Between two requests a connection may wait and end.
+            _ => None,
+        })
     }
+}
+
+/// What of an error is bytes that are no request of HTTP/1.1.
+pub(crate) fn misread(error: &hyper::Error) -> Option<(Code, &'static str)> {
+    if error.is_parse_too_large() {
+        return Some((Code::TooLarge, "The head of the request is longer than it may be."));
+    }
+    (error.is_parse() || error.is_incomplete_message()).then_some((Code::InvalidInput, UNREAD))
 }
 
 impl Drop for Trace {
