@@ -104,8 +104,14 @@ pub(crate) const REMOVAL: Duration = Duration::from_mins(2);
 /// Files, folders and links of one environment.
 pub(crate) const ENVIRONMENT_FILES_MAX: u64 = 400_000;
 
+/// Bytes of the paths of all of these together: those that are still to be looked at are held in memory.
+pub(crate) const ENVIRONMENT_PATHS_BYTES_MAX: usize = 64 << 20;
+
 /// Environments that are built at once.
 pub(crate) const BUILDS_AT_ONCE: usize = 2;
+
+/// Environments that are read at once, before their first use since the node began.
+pub(crate) const READ_AT_ONCE: usize = 2;
 
 /// Bytes of memory that building one may take.
 pub(crate) const BUILD_MEMORY_BYTES: u64 = 2 << 30;

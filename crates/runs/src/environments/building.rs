@@ -129,15 +129,25 @@ impl Order {
             child.process.layers().told().fold(Object::new(), |all, (name, how)| all.with(name, how));
         step(&inner.kernel, run, RunStep::Running { layers }).await?;
         let end = self.watch(inner, child, draft, run, stop).await?;
+        let kept = tokio::select! {
+            biased;
+            kept = self.keep(store, draft) => kept,
+            cut_off = self.cut_off(inner, run, stop) => Err(cut_off),
+        };
+        match kept {
+            Ok(in_use) => Ok((end, in_use)),
+            Err(failed) => Err(End { exit: end.exit, ..failed }),
+        }
+    }
+
+    /// Takes in what was built, if it is not too much.
+    async fn keep(&self, store: &Arc<Store>, draft: &Arc<Draft>) -> Result<InUse, End> {
         // It may have been faster than anybody looked.
         if let Some(reason) = self.takes_too_much(draft.path().to_owned()).await {
-            return Err(End { exit: end.exit, ..End::new(EndedBy::Output, &reason) });
+            return Err(End::new(EndedBy::Output, &reason));
         }
-        let in_use = self.take_in(store, Arc::clone(draft)).await.map_err(|error| End {
-            exit: end.exit,
-            ..End::start(format!("what was built cannot be kept: {error}"))
-        })?;
-        Ok((end, in_use))
+        let taken = self.take_in(store, Arc::clone(draft)).await;
+        taken.map_err(|error| End::start(format!("what was built cannot be kept: {error}")))
     }
 
     /// Waits until it has succeeded and nothing in its sandbox lives. Whatever else happens, everything in there is killed.
@@ -178,16 +188,24 @@ impl Order {
                 }
                 self.judge(status, &stderr.tail())
             }
-            (why, reason) = inner.kernel.run_over(run) => Err(End::new(why, &reason)),
-            () = inner.shutdown.cancelled() => Err(End::new(EndedBy::Node, "the node stopped")),
-            () = stop.cancelled() => Err(End::new(EndedBy::Idle, "nobody waited for it any more")),
+            cut_off = self.cut_off(inner, run, stop) => Err(cut_off),
+            reason = self.leaves_too_little(draft.path()) => Err(End::new(EndedBy::Output, &reason)),
+            reason = self.comes_to_take_too_much(draft.path()) => Err(End::new(EndedBy::Output, &reason)),
+        }
+    }
+
+    /// Comes back with the reason when it is called off, or takes too long.
+    async fn cut_off(&self, inner: &Inner, run: &Arc<Run>, stop: &CancellationToken) -> End {
+        tokio::select! {
+            biased;
+            (why, reason) = inner.kernel.run_over(run) => End::new(why, &reason),
+            () = inner.shutdown.cancelled() => End::new(EndedBy::Node, "the node stopped"),
+            () = stop.cancelled() => End::new(EndedBy::Idle, "nobody waited for it any more"),
             () = sleep(self.settings.time_max) => {
                 let most = format_duration(self.settings.time_max);
                 let reason = format!("it took more than {most}; write a larger `environments: {{ timeout: … }}`");
-                Err(End::new(EndedBy::Deadline, &reason))
+                End::new(EndedBy::Deadline, &reason)
             }
-            reason = self.leaves_too_little(draft.path()) => Err(End::new(EndedBy::Output, &reason)),
-            reason = self.comes_to_take_too_much(draft.path()) => Err(End::new(EndedBy::Output, &reason)),
         }
     }
 
@@ -253,9 +271,10 @@ impl Order {
         Ok(draft)
     }
 
+    /// Moves it where environments are kept. Who gives up waiting for that ends it; what was built goes with it then.
     async fn take_in(&self, store: &Arc<Store>, draft: Arc<Draft>) -> io::Result<InUse> {
         let about = Object::new()
-            .with("format", 1_u64)
+            .with("format", 2_u64)
             .with("made_of", self.recipe.word())
             .with("files_of", self.ingredients.digest().to_string())
             .with("with", self.tools.identity.as_str());
@@ -267,8 +286,9 @@ impl Order {
             Kind::Requirements | Kind::UvLock => "python",
             Kind::PackageLock => "input/node_modules",
         };
-        let (store, key) = (Arc::clone(store), self.key);
-        let put = tokio::task::spawn_blocking(move || store.put(key, &draft, Path::new(built), about));
+        let (store, key, halt) = (Arc::clone(store), self.key, CancellationToken::new());
+        let _halt = halt.clone().drop_guard();
+        let put = tokio::task::spawn_blocking(move || store.put(key, &draft, Path::new(built), about, &halt));
         put.await.map_err(io::Error::other)?
     }
 }

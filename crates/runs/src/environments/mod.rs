@@ -12,8 +12,10 @@
 //! what is left is looked at as a stranger's, when nothing in there lives any more.
 
 mod building;
+mod builds;
 mod command;
 mod digests;
+mod in_order;
 mod links;
 mod manifest;
 mod named;
@@ -31,32 +33,33 @@ pub use building::BuildSettings;
 pub use recipe::{Recipe, RecipeError};
 pub(crate) use words::Failure;
 
-use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use ringfence_kernel::Run;
 use ringfence_types::{Builder, Digest};
-use tokio::sync::{Semaphore, watch};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
-use crate::limits::BUILDS_AT_ONCE;
+use crate::limits::{BUILDS_AT_ONCE, READ_AT_ONCE};
 use crate::runs::Inner;
 use building::Order;
+use builds::{Build, Builds};
 use store::{InUse, Store};
 use tools::Tools;
 
 /// Told anew when the same files would make another environment.
-const FORMAT: &str = "ringfence environment 2";
+const FORMAT: &str = "ringfence environment 3";
 
 /// All environments of a node.
 pub(crate) struct Environments {
     store: Arc<Store>,
-    /// Those that are being built.
-    builds: Mutex<HashMap<Digest, Weak<Build>>>,
+    builds: Builds,
+    /// For those that are built.
     places: Semaphore,
+    /// For those that are read before their first use, which takes memory for the names of their files.
+    readings: Semaphore,
 }
 
 /// An environment that a run has, for as long as this is held.
@@ -64,15 +67,6 @@ pub(crate) struct Environments {
 pub(crate) struct Ready {
     pub builder: Builder,
     in_use: Arc<InUse>,
-}
-
-/// What became of a build.
-type Built = Option<Result<Arc<InUse>, Failure>>;
-
-/// A build under way. It is called off when everybody who waits for it has gone.
-struct Build {
-    built: watch::Receiver<Built>,
-    _stop: DropGuard,
 }
 
 /// What this machine has to build environments with, for each kind: where it is, or how to get it.
@@ -91,18 +85,26 @@ pub fn builders() -> [(&'static str, Result<String, RecipeError>); 2] {
 impl Environments {
     /// Those in this folder.
     pub(crate) fn open(folder: PathBuf) -> Self {
-        Self { store: Store::open(folder), builds: Mutex::default(), places: Semaphore::new(BUILDS_AT_ONCE) }
+        Self {
+            store: Store::open(folder),
+            builds: Builds::default(),
+            places: Semaphore::new(BUILDS_AT_ONCE),
+            readings: Semaphore::new(READ_AT_ONCE),
+        }
     }
 
     /// Removes those that nobody has used for so long. Blocks.
     pub(crate) fn prune(&self, kept: Duration) {
         self.store.prune(kept);
-        self.builds.lock().retain(|_, build| build.strong_count() > 0);
+        self.builds.prune();
     }
 
+    /// One that is there. Who gives up waiting for it ends the reading of it, too.
     async fn get(&self, key: Digest) -> Option<InUse> {
-        let store = Arc::clone(&self.store);
-        tokio::task::spawn_blocking(move || store.get(key)).await.ok().flatten()
+        let (store, stop) = (Arc::clone(&self.store), CancellationToken::new());
+        let _stop = stop.clone().drop_guard();
+        let _turn = if store.is_to_be_read(key) { Some(self.readings.acquire().await.ok()?) } else { None };
+        tokio::task::spawn_blocking(move || store.get(key, &stop)).await.ok().flatten()
     }
 }
 
@@ -148,20 +150,14 @@ impl Inner {
 
     /// The build of this environment: one that is under way, or a new one.
     fn join_build(self: &Arc<Self>, order: Order) -> Arc<Build> {
-        let mut builds = self.environments.builds.lock();
-        if let Some(build) = builds.get(&order.key).and_then(Weak::upgrade) {
-            return build;
+        let (build, begun) = self.environments.builds.join(order.key);
+        if let Some(begun) = begun {
+            let inner = Arc::clone(self);
+            self.tasks.spawn(async move {
+                let done = inner.build(&order, &begun.stop).await;
+                inner.environments.builds.end(order.key, &begun, done);
+            });
         }
-        let (tell, built) = watch::channel(None);
-        let stop = CancellationToken::new();
-        let build = Arc::new(Build { built, _stop: stop.clone().drop_guard() });
-        builds.insert(order.key, Arc::downgrade(&build));
-        let inner = Arc::clone(self);
-        self.tasks.spawn(async move {
-            let done = inner.build(&order, &stop).await;
-            inner.environments.builds.lock().remove(&order.key);
-            tell.send_replace(Some(done.map(Arc::new)));
-        });
         build
     }
 
@@ -173,7 +169,12 @@ impl Inner {
             () = self.shutdown.cancelled() => return Err(Failure::new("the node stopped")),
         };
         // Somebody may have built it since it was looked for.
-        if let Some(in_use) = self.environments.get(order.key).await {
+        let there = tokio::select! {
+            there = self.environments.get(order.key) => there,
+            () = stop.cancelled() => return Err(called_off()),
+            () = self.shutdown.cancelled() => return Err(Failure::new("the node stopped")),
+        };
+        if let Some(in_use) = there {
             return Ok(in_use);
         }
         order.build(self, &self.environments.store, stop).await

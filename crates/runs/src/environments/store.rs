@@ -4,20 +4,20 @@ use std::collections::{HashMap, HashSet};
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 use ringfence_json::Object;
-use ringfence_sandbox::remove_folder;
 use ringfence_types::Digest;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, openat2, renameat, statat};
+use tokio_util::sync::CancellationToken;
 
+use super::in_order::going_on;
 use super::manifest::Manifest;
-use crate::limits::REMOVAL;
-use crate::tree::{BENEATH, real_folder};
+use crate::tree::{BENEATH, real_folder, remove_tree};
 
 /// The environment itself, in the folder of its key; and what it consists of.
 const TREE: &str = "tree";
@@ -61,72 +61,99 @@ impl Store {
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
                 // What cannot be removed has a name that is never looked for.
-                remove(&entry.path());
+                let _ = remove_tree(&entry.path());
             }
         }
         Arc::new(Self { folder, state: Mutex::default() })
     }
 
     /// The environment of this key, if it is there and is what it was. Blocks for as long as it takes to read all of it, the
-    /// first time after the node began.
-    pub(crate) fn get(self: &Arc<Self>, key: Digest) -> Option<InUse> {
+    /// first time after the node began, or until it is called off.
+    pub(crate) fn get(self: &Arc<Self>, key: Digest, stop: &CancellationToken) -> Option<InUse> {
         let in_use = self.hold(key);
-        let manifest = self.place(key).join(MANIFEST);
-        if !manifest.is_file() {
+        if !self.is_there(key) {
             return None;
         }
-        if !self.state.lock().proven.contains(&key) {
-            if !is_whole(&self.place(key)) {
-                tracing::warn!(environment = %key.short(), "an environment is not what was built; it is built again");
-                self.state.lock().proven.remove(&key);
-                self.put_away(key);
+        if !self.is_proven(key) {
+            let whole = is_whole(&self.place(key), stop);
+            // What was not read to its end is neither.
+            if !whole && stop.is_cancelled() || !self.judge(key, whole) {
                 return None;
             }
-            self.state.lock().proven.insert(key);
         }
         // It was used now: that is what its age is counted from. Where that cannot be said, it is removed early.
+        let manifest = self.place(key).join(MANIFEST);
         let _ = File::open(&manifest).and_then(|file| file.set_modified(SystemTime::now()));
         Some(in_use)
+    }
+
+    /// Whether one has to be read before it is given to anybody.
+    pub(crate) fn is_to_be_read(&self, key: Digest) -> bool {
+        self.is_there(key) && !self.is_proven(key)
+    }
+
+    /// Whether one is used that was read, and found to be whole or not. What is not goes; unless it was meanwhile found whole,
+    /// or replaced by one that is: then it may be used by others.
+    fn judge(&self, key: Digest, whole: bool) -> bool {
+        let mut state = self.state.lock();
+        if whole {
+            state.proven.insert(key);
+        }
+        if state.proven.contains(&key) {
+            return true;
+        }
+        let away = self.rename_away(key, &mut state);
+        drop(state);
+        tracing::warn!(environment = %key.short(), "an environment is not what was built; it is built again");
+        // What cannot be removed now is at the next start.
+        away.inspect(|path| drop(remove_tree(path)));
+        false
     }
 
     /// A folder to build in.
     pub(crate) fn draft(&self, key: Digest) -> io::Result<Draft> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
-        let number = {
-            let mut state = self.state.lock();
-            state.drafts += 1;
-            state.drafts
-        };
-        let folder = self.folder.join(format!("{UNFINISHED}{}-{number}", key.short()));
+        let folder = self.unfinished(key, &mut self.state.lock());
         DirBuilder::new().mode(0o700).create(&folder)?;
         Ok(Draft(folder))
     }
 
     /// Takes in what was built: `built`, in the draft, becomes the environment; whatever else is in the draft goes. Nobody
-    /// finds it before it is whole and on the disk. Blocks.
+    /// finds it before it is whole and on the disk. Where another build was faster, its environment stays, which runs may
+    /// have. Blocks, or until it is called off.
     pub(crate) fn put(
         self: &Arc<Self>,
         key: Digest,
         draft: &Draft,
         built: &Path,
         about: Object,
+        stop: &CancellationToken,
     ) -> io::Result<InUse> {
         let whole = self.draft(key)?;
         draft.give(built, &whole)?;
-        let manifest = Manifest::of(&whole.0.join(TREE))?;
+        let manifest = Manifest::of(&whole.0.join(TREE), stop)?;
         let mut file = File::create_new(whole.0.join(MANIFEST))?;
         file.write_all(manifest.to_text(about).as_bytes())?;
         rustix::fs::syncfs(&file)?;
+        going_on(stop)?;
         let in_use = self.hold(key);
-        let place = self.place(key);
-        if place.exists() {
-            // Of an earlier time, and found to be something else.
-            self.put_away(key);
-        }
-        fs::rename(&whole.0, &place)?;
+        let away = self.place_now(key, &whole)?;
         File::open(&self.folder)?.sync_all()?;
-        self.state.lock().proven.insert(key);
+        away.inspect(|path| drop(remove_tree(path)));
         Ok(in_use)
+    }
+
+    /// Gives what is whole its place, unless there is one that is proven; what was there, if it was none, to be removed.
+    fn place_now(&self, key: Digest, whole: &Draft) -> io::Result<Option<PathBuf>> {
+        let mut state = self.state.lock();
+        if state.proven.contains(&key) && self.is_there(key) {
+            return Ok(None);
+        }
+        // Of an earlier time, and nobody has it: it was never found whole.
+        let away = self.rename_away(key, &mut state);
+        fs::rename(&whole.0, self.place(key))?;
+        state.proven.insert(key);
+        Ok(away)
     }
 
     /// Removes those that nobody uses and nobody has used for so long. Blocks.
@@ -139,11 +166,11 @@ impl Store {
             let used = fs::metadata(entry.path().join(MANIFEST)).and_then(|found| found.modified());
             let age = used.ok().and_then(|used| now.duration_since(used).ok());
             if age.is_some_and(|age| age > kept) {
-                let state = self.state.lock();
+                let mut state = self.state.lock();
                 if !state.used.contains_key(&key) {
-                    let away = self.rename_away(key);
+                    let away = self.rename_away(key, &mut state);
                     drop(state);
-                    away.inspect(|path| remove(path));
+                    away.inspect(|path| drop(remove_tree(path)));
                 }
             }
         }
@@ -154,17 +181,25 @@ impl Store {
         InUse { store: Arc::clone(self), key }
     }
 
-    /// Takes an environment out of the way: nobody finds it any more.
-    fn put_away(&self, key: Digest) {
-        if let Some(away) = self.rename_away(key) {
-            // What cannot be removed now is at the next start.
-            remove(&away);
-        }
+    /// Takes an environment out of the way: nobody finds it any more. It is to be removed, when the lock is no longer held.
+    fn rename_away(&self, key: Digest, state: &mut State) -> Option<PathBuf> {
+        state.proven.remove(&key);
+        let away = self.unfinished(key, state);
+        fs::rename(self.place(key), &away).is_ok().then_some(away)
     }
 
-    fn rename_away(&self, key: Digest) -> Option<PathBuf> {
-        let away = self.folder.join(format!("{UNFINISHED}{key}-away"));
-        fs::rename(self.place(key), &away).is_ok().then_some(away)
+    /// A name that nothing has.
+    fn unfinished(&self, key: Digest, state: &mut State) -> PathBuf {
+        state.drafts += 1;
+        self.folder.join(format!("{UNFINISHED}{}-{}", key.short(), state.drafts))
+    }
+
+    fn is_there(&self, key: Digest) -> bool {
+        self.place(key).join(MANIFEST).is_file()
+    }
+
+    fn is_proven(&self, key: Digest) -> bool {
+        self.state.lock().proven.contains(&key)
     }
 
     fn place(&self, key: Digest) -> PathBuf {
@@ -172,17 +207,10 @@ impl Store {
     }
 }
 
-/// Removes a folder with all that is in it, as deep and as closed as a package's code may have made it.
-fn remove(folder: &Path) {
-    // The folder itself was made here, and is no link.
-    let _ = fs::set_permissions(folder, fs::Permissions::from_mode(0o700));
-    let _ = remove_folder(folder, REMOVAL);
-}
-
 /// Whether what is in a folder is what its manifest says.
-fn is_whole(place: &Path) -> bool {
+fn is_whole(place: &Path, stop: &CancellationToken) -> bool {
     let said = fs::read_to_string(place.join(MANIFEST));
-    let found = Manifest::of(&place.join(TREE));
+    let found = Manifest::of(&place.join(TREE), stop);
     matches!((said, found), (Ok(said), Ok(found)) if found.is_said_by(&said))
 }
 
@@ -245,13 +273,13 @@ impl Draft {
 impl Drop for Draft {
     fn drop(&mut self) {
         // What cannot be removed now is at the next start; what became an environment has another name.
-        remove(&self.0);
+        let _ = remove_tree(&self.0);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     use rustix::fs::{chmodat, mkdirat};
 
@@ -266,8 +294,16 @@ mod tests {
         fs::create_dir_all(draft.path().join("python/lib")).unwrap();
         fs::write(draft.path().join("python/lib/a.py"), content).unwrap();
         fs::write(draft.path().join("cache"), "much").unwrap();
-        let put = store.put(key, &draft, Path::new("python"), Object::new().with("format", 1_u64));
-        put.unwrap()
+        put(store, key, &draft, "python").unwrap()
+    }
+
+    fn put(store: &Arc<Store>, key: Digest, draft: &Draft, built: &str) -> io::Result<InUse> {
+        let about = Object::new().with("format", 1_u64);
+        store.put(key, draft, Path::new(built), about, &CancellationToken::new())
+    }
+
+    fn get(store: &Arc<Store>, key: Digest) -> Option<InUse> {
+        store.get(key, &CancellationToken::new())
     }
 
     fn read(in_use: &InUse) -> String {
@@ -278,11 +314,11 @@ mod tests {
     fn what_was_built_is_found_again_also_by_the_next_node() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path().join("environments"));
-        assert!(store.get(key("one")).is_none());
+        assert!(get(&store, key("one")).is_none());
         assert_eq!(read(&built(&store, key("one"), "1")), "1");
-        assert!(store.get(key("two")).is_none());
+        assert!(get(&store, key("two")).is_none());
         for store in [Arc::clone(&store), Store::open(folder.path().join("environments"))] {
-            assert_eq!(read(&store.get(key("one")).unwrap()), "1");
+            assert_eq!(read(&get(&store, key("one")).unwrap()), "1");
         }
         let names: Vec<_> = fs::read_dir(folder.path().join("environments")).unwrap().collect();
         assert_eq!(names.len(), 1, "drafts are gone: {names:?}");
@@ -302,7 +338,7 @@ mod tests {
             drop(built(&Store::open(folder.path().to_owned()), key("one"), "1"));
             harm(&folder.path().join(key("one").to_string()));
             let store = Store::open(folder.path().to_owned());
-            assert!(store.get(key("one")).is_none());
+            assert!(get(&store, key("one")).is_none());
             assert_eq!(read(&built(&store, key("one"), "2")), "2", "it is built again");
         }
     }
@@ -313,15 +349,15 @@ mod tests {
         let store = Store::open(folder.path().to_owned());
         let draft = store.draft(key("one")).unwrap();
         fs::create_dir(draft.path().join("python")).unwrap();
-        assert!(store.get(key("one")).is_none());
+        assert!(get(&store, key("one")).is_none());
         // As a node that goes down leaves it.
         std::mem::forget(draft);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         let store = Store::open(folder.path().to_owned());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-        assert!(store.get(key("one")).is_none());
+        assert!(get(&store, key("one")).is_none());
         let draft = store.draft(key("one")).unwrap();
-        assert!(store.put(key("one"), &draft, Path::new("absent"), Object::new()).is_err());
+        assert!(put(&store, key("one"), &draft, "absent").is_err());
         drop(draft);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
@@ -341,17 +377,16 @@ mod tests {
         ] {
             let draft = store.draft(key("one")).unwrap();
             symlink(outside.path().join(target), draft.path().join(link)).unwrap();
-            let said =
-                store.put(key("one"), &draft, Path::new(built), Object::new()).unwrap_err().to_string();
+            let said = put(&store, key("one"), &draft, built).unwrap_err().to_string();
             assert!(said.contains("is no folder that was built there"), "{said}");
-            assert!(store.get(key("one")).is_none());
+            assert!(get(&store, key("one")).is_none());
             let mode = fs::symlink_metadata(&closed).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o100, "it is where it was, as it was");
         }
         let draft = store.draft(key("one")).unwrap();
         fs::create_dir(draft.path().join("python")).unwrap();
         symlink(outside.path(), draft.path().join("python/lib")).unwrap();
-        assert!(store.put(key("one"), &draft, Path::new("python"), Object::new()).is_err());
+        assert!(put(&store, key("one"), &draft, "python").is_err());
         drop(draft);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is kept");
         fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
@@ -389,11 +424,57 @@ mod tests {
         let (one, two) = (built(&store, key("one"), "1"), built(&store, key("two"), "2"));
         drop(two);
         store.prune(Duration::from_hours(1));
-        assert!(store.get(key("two")).is_some(), "it was used lately");
+        assert!(get(&store, key("two")).is_some(), "it was used lately");
         std::thread::sleep(Duration::from_millis(20));
         store.prune(Duration::from_millis(1));
         assert_eq!(read(&one), "1");
-        assert!(store.get(key("two")).is_none() && store.get(key("one")).is_some());
+        assert!(get(&store, key("two")).is_none() && get(&store, key("one")).is_some());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn of_two_builds_of_one_environment_the_first_stays_and_who_has_it_keeps_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path().to_owned());
+        let first = built(&store, key("one"), "1");
+        let open = real_folder(&first.tree()).unwrap();
+        let second = built(&store, key("one"), "2");
+        assert_eq!((read(&first).as_str(), read(&second).as_str()), ("1", "1"));
+        assert!(statat(&open, "lib/a.py", AtFlags::empty()).is_ok(), "what a run is shown is there");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the second is gone");
+        // One that somebody took away is built again.
+        fs::remove_dir_all(folder.path().join(key("one").to_string())).unwrap();
+        assert!(get(&store, key("one")).is_none());
+        assert_eq!(read(&built(&store, key("one"), "3")), "3");
+    }
+
+    #[test]
+    fn one_that_was_found_whole_or_replaced_meanwhile_is_not_taken_away() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(built(&Store::open(folder.path().to_owned()), key("one"), "1"));
+        let store = Store::open(folder.path().to_owned());
+        assert!(store.is_to_be_read(key("one")) && !store.is_to_be_read(key("two")));
+        let in_use = get(&store, key("one")).unwrap();
+        assert!(!store.is_to_be_read(key("one")));
+        // As somebody says who began to read it before.
+        assert!(store.judge(key("one"), false));
+        assert_eq!(read(&in_use), "1");
+    }
+
+    #[test]
+    fn one_that_was_not_read_to_its_end_is_neither_used_nor_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(built(&Store::open(folder.path().to_owned()), key("one"), "1"));
+        let store = Store::open(folder.path().to_owned());
+        let stop = CancellationToken::new();
+        stop.cancel();
+        assert!(store.get(key("one"), &stop).is_none());
+        assert_eq!(read(&get(&store, key("one")).unwrap()), "1");
+
+        let draft = store.draft(key("two")).unwrap();
+        fs::create_dir(draft.path().join("python")).unwrap();
+        let put = store.put(key("two"), &draft, Path::new("python"), Object::new(), &stop);
+        assert!(put.unwrap_err().to_string().contains("called off"));
+        assert!(get(&store, key("two")).is_none());
     }
 }
