@@ -67,10 +67,8 @@ impl Cancel {
     }
 
     fn reason(&self) -> CutOff {
-        self.reason.get().map(|(cut, _)| cut.clone()).unwrap_or_else(|| CutOff {
-            code: Code::Suspended,
-            reason: String::from("This was cut off."),
-            action: None,
-        })
+        let unsaid =
+            || CutOff { code: Code::Suspended, reason: String::from("This was cut off."), action: None };
+        self.reason.get().map_or_else(unsaid, |(cut, _)| cut.clone())
     }
 }

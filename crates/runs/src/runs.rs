@@ -196,8 +196,6 @@ impl Runs {
     /// As there. One that is being stopped is killed.
     pub async fn kill(&self, run: RunId, reason: &str, by: &Actor) -> Result<(), RunError> {
         self.0.kernel.kill(run, reason, by).await?;
-        // What stands under it is being stopped with it, and has no more time either.
-        let below = self.0.kernel.living_below(run);
         self.order_kill(run);
         Ok(())
     }
@@ -208,13 +206,16 @@ impl Runs {
     /// When the log cannot take it; some may be ended then.
     pub async fn kill_all(&self, runs: &[RunId], reason: &str, by: &Actor) -> Result<Vec<RunId>, RunError> {
         let killed = self.0.kernel.kill_all(runs, reason, by).await?;
-        killed.iter().for_each(|run| self.order_kill(*run));
+        for run in &killed {
+            self.order_kill(*run);
+        }
         Ok(killed)
     }
 
     fn order_kill(&self, run: RunId) {
+        // What stands under it is being stopped with it, and has no more time either.
+        let below = self.0.kernel.living_below(run);
         [run].into_iter().chain(below).for_each(|run| self.order(run, Order::Kill));
-        Ok(())
     }
 
     /// Holds every process of a run.

@@ -99,20 +99,28 @@ fn usual_places(root: &Root) -> Vec<PathBuf> {
     places
 }
 
+/// A path as far as it was followed.
+enum Followed {
+    /// A link on it leads there.
+    Link(PathBuf),
+    /// It leads over no link, and is this without `..`.
+    Place(PathBuf),
+}
+
 /// Where a path of a root leads, with the root in this folder: a file, and no link on the way.
 fn resolve(base: &Path, path: &Path) -> Option<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..TRUST_LINKS_MAX {
-        match first_link(base, &path)? {
-            Some(instead) => path = instead,
-            None => return within(base, &path).is_file().then_some(path),
+        match follow(base, &path)? {
+            Followed::Link(leads_to) => path = leads_to,
+            Followed::Place(place) => return within(base, &place).is_file().then_some(place),
         }
     }
     None
 }
 
-/// The path with the first link on it followed; `Some(None)` where there is none, `None` where nothing is there.
-fn first_link(base: &Path, path: &Path) -> Option<Option<PathBuf>> {
+/// Follows a path to the first link on it; `None` where nothing is there.
+fn follow(base: &Path, path: &Path) -> Option<Followed> {
     let mut come = PathBuf::from("/");
     let mut parts = path.components();
     while let Some(part) = parts.next() {
@@ -129,10 +137,10 @@ fn first_link(base: &Path, path: &Path) -> Option<Option<PathBuf>> {
             let leads_to = std::fs::read_link(within(base, &come)).ok()?;
             come.pop();
             // An absolute one begins at the root anew.
-            return Some(Some(come.join(leads_to).join(parts.as_path())));
+            return Some(Followed::Link(come.join(leads_to).join(parts.as_path())));
         }
     }
-    Some((come != path).then_some(come))
+    Some(Followed::Place(come))
 }
 
 fn within(base: &Path, path: &Path) -> PathBuf {
@@ -175,7 +183,7 @@ mod tests {
         symlink("../pki/tls/certs", base.join("etc/ssl/certs")).unwrap();
         symlink("certs/ca-bundle.crt", base.join("etc/ssl/cert.pem")).unwrap();
         let real = PathBuf::from("/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem");
-        assert_eq!(usual_places(&Root::folder(base)), [real.clone()]);
+        assert_eq!(usual_places(&Root::folder(base)), std::slice::from_ref(&real));
         // As Debian has them.
         std::fs::remove_file(base.join("etc/ssl/certs")).unwrap();
         write("etc/ssl/certs/ca-certificates.crt");

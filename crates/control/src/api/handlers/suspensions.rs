@@ -80,8 +80,7 @@ pub(in crate::api) async fn kill_all(call: Call) -> Result<Answer, Problem> {
     let now = call.desk.kernel.now();
     let lives =
         |view: &RunView| view.ended.is_none() && now < view.run.expires_at && scope.covers(&view.run.scope());
-    let runs: Vec<_> =
-        call.desk.kernel.runs().into_iter().filter(lives).map(|view| view.run.id).collect();
+    let runs: Vec<_> = call.desk.kernel.runs().into_iter().filter(lives).map(|view| view.run.id).collect();
     let killed = call.desk.runs.kill_all(&runs, &reason, &by).await?;
     Ok(Answer::Document(show::suspension(&suspended).with("runs", show::texts(&killed))))
 }

@@ -103,9 +103,8 @@ pub(super) fn there_or(
 
 /// What showing this would undo of a sandbox, whatever it says of its layers.
 fn undoes(path: &Path) -> Option<&'static str> {
-    let mut parts = path.components().skip(1);
-    match parts.next().and_then(|first| first.as_os_str().to_str()) {
-        None if path.has_root() => Some("it is all of the machine"),
+    let Some(first) = path.components().nth(1) else { return Some("it is all of the machine") };
+    match first.as_os_str().to_str() {
         Some("proc") => Some("the processes of the machine are there"),
         Some("sys") => Some("the machine's devices and its kernel are set there"),
         Some("dev") => Some("the machine's devices are there"),
