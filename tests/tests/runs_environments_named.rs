@@ -6,10 +6,24 @@ use std::path::Path;
 use ringfence_tests::audit;
 use ringfence_tests::environments::{BOUNDS, Made, POLICY, Place};
 use ringfence_tests::index::Index;
+use ringfence_tests::limits::EFFECT;
+use ringfence_tests::patience::eventually;
 use serde_json::Value;
 
 /// A place for an agent of Node, with what its lock has beside the project itself and the scripts that run.
 async fn of_node(index: &Index, packages: &[String], scripts: &str, more: &str, agent: &str) -> Place {
+    of_node_within(index, packages, scripts, more, agent, BOUNDS).await
+}
+
+/// The same, whose build may take something else.
+async fn of_node_within(
+    index: &Index,
+    packages: &[String],
+    scripts: &str,
+    more: &str,
+    agent: &str,
+    bounds: &str,
+) -> Place {
     let names: Vec<String> = packages
         .iter()
         .filter_map(|package| package.strip_prefix("\"node_modules/")?.split_once('"'))
@@ -30,7 +44,7 @@ async fn of_node(index: &Index, packages: &[String], scripts: &str, more: &str, 
     let run = format!(
         "command: [node, agent.cjs], node: {{ lock: FOLDER/package-lock.json, scripts: [{scripts}] }}"
     );
-    Place::open(Made { index, run: &run, files: &files, policy: POLICY, bounds: BOUNDS }).await
+    Place::open(Made { index, run: &run, files: &files, policy: POLICY, bounds }).await
 }
 
 fn requirements_run(named: &str) -> String {
@@ -138,6 +152,7 @@ async fn what_a_script_leaves_that_is_no_environment_is_not_kept_and_does_not_st
         ("link", "here is a link that leads out of it"),
         ("swap", "is no folder that was built there"),
         ("deep", "it takes more than 64Mi of the disk, or too many files"),
+        ("names", "the paths of all files take more than 64 MiB"),
         ("large", "it takes more than 64Mi of the disk"),
         ("failing", "the snare says no"),
     ] {
@@ -146,6 +161,25 @@ async fn what_a_script_leaves_that_is_no_environment_is_not_kept_and_does_not_st
         assert!(told.contains(said), "{trap}: {told}");
         assert_eq!(place.kept(), 0, "{trap}");
     }
+}
+
+#[tokio::test]
+async fn what_was_built_is_read_no_longer_than_somebody_waits_for_it() {
+    let index = Index::start().await;
+    let packages = [index.locked("node_modules/snare", "snare", "")];
+    let bounds = "size: 8192Gi, timeout: 2m";
+    let place = of_node_within(&index, &packages, "snare", r#","snare":"hole""#, "", bounds).await;
+    let run = place.node.cli(&["run", "assistant", "-w", "lab", "--detach"]).await.expect(0);
+    let environments = place.node.data().join("environments");
+    eventually(EFFECT, "what was built is read, which takes hours", async || {
+        let mut found = std::fs::read_dir(&environments).into_iter().flatten().flatten();
+        found.any(|one| one.path().join("tree").exists()).then_some(())
+    })
+    .await;
+    place.node.cli(&["kill", run.stdout.trim(), "--reason", "a test"]).await.expect(0);
+    let end = eventually(EFFECT, "the end of the build", async || place.builds().await.pop()).await;
+    assert_eq!((&end["why"], &end["exit_code"]), (&"idle".into(), &0.into()), "{end}");
+    eventually(EFFECT, "nothing is read or kept any more", async || (place.kept() == 0).then_some(())).await;
 }
 
 #[tokio::test]

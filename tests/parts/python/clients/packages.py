@@ -138,6 +138,8 @@ const traps = {
   link: () => fs.symlinkSync('/etc/passwd', 'here'),
   swap: () => { fs.renameSync('/agent/input/node_modules', '/agent/away'); fs.symlinkSync('/etc', '/agent/input/node_modules'); },
   deep: () => execSync('python3 -c "import os\\nfor _ in range(5000): os.mkdir(chr(100)); os.chdir(chr(100))"'),
+  names: () => execSync('python3 -c "import os\\nfor _ in range(15): os.mkdir(chr(110) * 240); os.chdir(chr(110) * 240)\\nfor at in range(18000): os.close(os.open(chr(110) * 234 + str(at), 65))"'),
+  hole: () => { fs.writeFileSync('hole', ''); fs.truncateSync('hole', 4 * 2 ** 40); },
   large: () => { for (let at = 0; ; at++) fs.writeFileSync('large' + at, Buffer.alloc(1 << 20)); },
   failing: () => { console.error('the snare says no'); process.exit(7); },
 };
