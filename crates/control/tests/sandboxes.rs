@@ -10,12 +10,13 @@ const POLICY: &str = "rules:\n  - { name: all, match: {}, decision: ALLOW }\n";
 /// Reads a configuration of which `root` are more keys, `tools` the tool servers and `run` the program of an agent, beside `files`.
 fn read(root: &str, tools: &str, run: &str, files: &[(&str, &str)]) -> Result<Loaded, Box<Rejected>> {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::create_dir(folder.path().join("papers")).unwrap();
+    std::fs::create_dir_all(folder.path().join("papers/keys")).unwrap();
     for (name, text) in files.iter().chain(&[("safety-policy.yaml", POLICY)]) {
         std::fs::write(folder.path().join(name), text).unwrap();
     }
     let text = format!(
-        "organization: acme\n{root}\nworkspaces:\n  lab: {{ agents: {{ a: {{ run: {run} }} }}, policy: safety-policy.yaml, tools: {{ {tools} }} }}\n"
+        "organization: acme\n{root}\nworkspaces:\n  lab: {{ agents: {{ a: {{ run: {run} }} }}, policy: safety-policy.yaml, tools: {{ {} }} }}\n",
+        tools.replace("FOLDER", &folder.path().to_string_lossy())
     );
     load_text("ringfence.yaml", &folder.path().join("ringfence.yaml"), text).map_err(Box::new)
 }
@@ -104,6 +105,24 @@ fn servers_and_agents_may_share_a_folder_and_not_lead_each_other_elsewhere() {
     assert!(read("", &share("papers"), run, &[]).is_ok());
     let said = rejected("", &share("papers/one"), run, &[("papers/one", "")]);
     assert!(said.contains("papers/one, which is shown in a sandbox by itself"), "{said}");
+}
+
+#[test]
+fn what_is_shown_holds_no_secret_and_nobody_changes_what_runs_outside() {
+    let tools = "far: { url: 'http://127.0.0.1:1/', headers: { x-key: 'file:papers/keys/one' } }";
+    let files = [("papers/keys/one", "x"), ("papers/tool.sh", "")];
+    let mount = |source: &str| format!("{{ command: [sh], mounts: [{{ source: {source}, target: /x }}] }}");
+    for run in ["{ command: [sh], files: papers }", &mount("papers/keys"), &mount("papers/keys/one")] {
+        let said = rejected("", tools, run, &files);
+        assert!(said.contains("is shown in a sandbox, and holds the secret "), "{run}: {said}");
+        assert!(read("", "", run, &files).is_ok(), "{run}");
+    }
+    let shown = format!("{tools}, near: {{ command: [s], mounts: [{{ source: papers, target: /x }}] }}");
+    assert!(rejected("", &shown, PLAIN, &files).contains("and holds the secret "));
+    let writer = "{ command: [sh], mounts: [{ source: papers, target: /x, writable: true }] }";
+    let outside = "old: { command: [sh, FOLDER/papers/tool.sh] }";
+    let said = rejected("", outside, writer, &files);
+    assert!(said.contains("papers/tool.sh, which decides what agents may do"), "{said}");
 }
 
 /// What is said of a folder in which somebody listens.

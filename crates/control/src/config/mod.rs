@@ -13,6 +13,7 @@ mod outside;
 mod read;
 mod runs;
 mod secret;
+mod secret_files;
 mod spend;
 mod url;
 
@@ -30,5 +31,6 @@ pub use models::{
 pub use outside::{AddressConfig, AuthoritiesFile, OutsideConfig};
 pub use runs::{MountConfig, RunConfig, SandboxLimits};
 pub use secret::{Secret, SecretError, SecretSource, SecretSourceError};
+pub(crate) use secret_files::secret_files;
 pub use spend::{BudgetsConfig, LoopsConfig, RunBudgetConfig};
 pub use url::{ServerUrl, ServerUrlError};

@@ -8,7 +8,7 @@ use ringfence_kernel::Actor;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::api::Desk;
-use crate::config::{Config, EnvironmentValue, SecretSource, Transport};
+use crate::config::secret_files;
 use crate::limits::WATCH_INTERVAL;
 
 /// What a file looks like from outside: enough to notice a change.
@@ -55,31 +55,4 @@ async fn look(desk: &Desk) -> Vec<(PathBuf, Look)> {
         paths.into_iter().map(look).collect()
     });
     looking.await.unwrap_or_default()
-}
-
-/// Secrets in files: a rotated one takes effect without anybody saying so.
-fn secret_files(config: &Config) -> Vec<PathBuf> {
-    let servers = config.workspaces.iter().flat_map(|workspace| &workspace.servers);
-    let sources = servers.flat_map(|server| match &server.transport {
-        Transport::Http { headers, bearer, .. } => {
-            headers.iter().map(|(_, source)| source).chain(bearer).cloned().collect::<Vec<_>>()
-        }
-        Transport::Stdio { environment, .. } => {
-            let secrets = environment.iter().filter_map(|(_, value)| match value {
-                EnvironmentValue::Secret(source) => Some(source.clone()),
-                EnvironmentValue::Plain(_) => None,
-            });
-            secrets.collect()
-        }
-    });
-    let endpoints = config.workspaces.iter().flat_map(|workspace| &workspace.models);
-    let endpoints = endpoints.filter_map(|model| model.served.as_ref()?.provider.endpoint());
-    let of_models = endpoints.flat_map(|endpoint| {
-        endpoint.headers.iter().map(|(_, source)| source).chain(&endpoint.key).cloned().collect::<Vec<_>>()
-    });
-    let file = |source| match source {
-        SecretSource::File(path) => Some(path),
-        SecretSource::Environment(_) => None,
-    };
-    sources.chain(of_models).filter_map(file).collect()
 }
