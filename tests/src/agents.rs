@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::config::Config;
 
 /// The agents: a name, limits of its own, and a shell script. Whatever they do, they have three seconds.
-pub const AGENTS: [(&str, &str, &str); 10] = [
+pub const AGENTS: [(&str, &str, &str); 14] = [
     ("writer", "", "i=0; while [ $i -lt 100 ]; do echo line $i; i=$((i+1)); done"),
     ("flood", "output: 64Ki", "yes a long line of output"),
     (
@@ -36,9 +36,34 @@ pub const AGENTS: [(&str, &str, &str); 10] = [
          session=$(curl -sS -D - -o /dev/null -H @tool.headers -d @hello.json $url | tr -d \"\\r\" | sed -n \"s/^mcp-session-id: //p\")
          to begun; to tool; to tool; done; done",
     ),
+    // Keeps a number between its runs, and leaves it.
+    (
+        "leaver",
+        "",
+        "n=$(cat /agent/state/n || echo 0); echo $((n + 1)) > /agent/state/n; mkdir /agent/out/d; echo $n > /agent/out/d/n; sleep 0.1",
+    ),
+    // Starts others, until it ends, and they with it.
+    (
+        "lead",
+        "",
+        "while :; do curl -sS -m 5 -H content-type:application/json -d @start.json http://gateway/api/v1/runs; sleep 0.5; done",
+    ),
+    ("contained", "", "(setsid sleep 1000 &); setsid sh -c \"sleep 1000 & sleep 1000\""),
+    ("confined", "", "(setsid sleep 1000 &); setsid sh -c \"sleep 1000 & sleep 1000\""),
     ("missing", "", ""),
     ("held", "", "echo it began"),
 ];
+
+/// What else is configured of an agent, and of its program.
+fn more(agent: &str) -> (&'static str, &'static str) {
+    match agent {
+        "leaver" => ("", ", state: { size: 8Mi }"),
+        "lead" => ("\n        spawn: [writer, stubborn]", ""),
+        "contained" => ("", ", driver: runc"),
+        "confined" => ("", ", driver: restricted"),
+        _ => ("", ""),
+    }
+}
 
 /// A tool server that is a child of the node, for each run that calls it; once in a sandbox and once without.
 const SERVER: &str = r#"
@@ -97,6 +122,7 @@ pub fn write_files(folder: &Path) {
         ("hello.json", message("initialize", hello)),
         ("begun.json", json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }).to_string()),
         ("tool.json", message("tools/call", json!({ "name": "note", "arguments": {} }))),
+        ("start.json", json!({ "agent": "stubborn" }).to_string()),
         ("tool.headers", TOOL_HEADERS.to_owned()),
         ("server.py", SERVER.to_owned()),
     ] {
@@ -131,6 +157,7 @@ workspaces:
             // A string of JSON is one of YAML.
             _ => json!(["sh", "-c", script.replace("PORT", &silent.to_string())]).to_string(),
         };
+        let (of_agent, of_run) = more(agent);
         let comma = if limits.is_empty() { "" } else { ", " };
         let _ = write!(
             text,
@@ -140,7 +167,7 @@ workspaces:
         egress: ['127.0.0.1:{silent}']
         budget: {{ usd: off }}
         limits: {{ wall: 3s, repetition: off, model_calls: off, loops: {{ stale: off, failing: off, errors: off }}{comma}{limits} }}
-        run: {{ command: {command}, files: '{}' }}
+        run: {{ command: {command}, files: '{}'{of_run} }}{of_agent}
 ",
             files.display()
         );

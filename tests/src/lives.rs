@@ -59,6 +59,10 @@ impl Lives {
         let life = self.0.get_mut(&run).unwrap_or_else(|| panic!("never queued: {entry}"));
         let last = life.steps.last().map_or("", String::as_str);
         assert!(may_follow(last, &event), "after {last}: {entry}");
+        if event == "signalled" {
+            // It stands where it stood.
+            return;
+        }
         if event == "ended" {
             assert!(
                 !text(entry, "why").is_empty() && !text(entry, "reason").is_empty(),
@@ -147,6 +151,7 @@ fn may_follow(last: &str, next: &str) -> bool {
         "starting" => last == "queued",
         "running" => last == "starting",
         "paused" => matches!(last, "running" | "resumed"),
+        "signalled" => matches!(last, "running" | "resumed" | "paused"),
         "resumed" => last == "paused",
         "stopping" => matches!(last, "queued" | "starting" | "running" | "resumed" | "paused"),
         "ended" => last != "ended",
@@ -174,6 +179,16 @@ mod tests {
     fn a_life_that_is_whole_is_read_and_others_are_not() {
         let steps = |events: &[&str]| events.iter().map(|event| step(event)).collect::<Vec<_>>();
         let whole = steps(&["queued", "starting", "running", "paused", "resumed", "stopping", "ended"]);
+        Lives::read(&steps(&[
+            "queued",
+            "starting",
+            "running",
+            "signalled",
+            "paused",
+            "signalled",
+            "resumed",
+            "ended",
+        ]));
         let lives = Lives::read(&whole);
         lives.expect_ended();
         assert_eq!(lives.ends(), BTreeMap::from([("person".to_owned(), 1)]));
@@ -186,6 +201,7 @@ mod tests {
             steps(&["queued", "running"]),
             steps(&["queued", "ended", "ended"]),
             steps(&["starting"]),
+            steps(&["queued", "signalled"]),
             steps(&["queued", "starting", "running", "stopping", "paused"]),
             acting(&whole, 7, &both),
             acting(&whole, 7, &left),

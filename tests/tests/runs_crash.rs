@@ -294,7 +294,9 @@ async fn expect_whole(stage: &Stage, log: &Log, lives: &Lives, kills: u64) {
             "flood" => &["output", "person", "crash", "deadline"],
             "still" => &["idle", "person", "crash", "deadline"],
             // Who was held has lost the connections that it waited for.
-            "writer" | "holder" => &["program", "person", "crash", "deadline"],
+            "writer" | "holder" | "leaver" => &["program", "person", "crash", "deadline"],
+            // With whoever has started it.
+            "stubborn" => &["person", "crash", "deadline", "parent"],
             _ => &["person", "crash", "deadline"],
         };
         assert!(allowed.contains(&why.as_str()), "{agent} ended by {why}: {life:?}");
@@ -314,6 +316,9 @@ async fn expect_whole(stage: &Stage, log: &Log, lives: &Lives, kills: u64) {
         log.all.iter().filter(of_kind).count()
     };
     let (models, tools, hosts) = (log.calls.len(), acted("tool"), acted("host"));
+    let left = |event: &str| log.all.iter().filter(|entry| entry["event"] == event).count();
+    let (states, artifacts, children) = (left("state_kept"), left("artifacts"), acted("spawns"));
+    println!("{states} states kept, {artifacts} runs left files, {children} started by others");
     println!(
         "{models} calls of models, {tools} of tools, {hosts} connections, {} entries; {whole} outputs compared",
         log.entries
@@ -321,8 +326,9 @@ async fn expect_whole(stage: &Stage, log: &Log, lives: &Lives, kills: u64) {
     let turned_away = stage.known.turned_away.lock().unwrap();
     assert!(turned_away.is_empty(), "{turned_away:?}");
     // Few runs may by chance be without one kind of action.
-    let kinds = [models, tools, hosts].into_iter().filter(|count| *count > 0).count();
-    let wanted = if kills < MANY_KILLS { 1 } else { 3 };
+    let kinds = [models, tools, hosts, states, artifacts, children];
+    let kinds = kinds.into_iter().filter(|count| *count > 0).count();
+    let wanted = if kills < MANY_KILLS { 1 } else { 6 };
     assert!(kinds >= wanted && stage.remains.spawners() > 0, "too little happened to say anything");
     assert!(lives.ends().contains_key("crash") && lives.ends().contains_key("person"), "{ends:?}");
 }

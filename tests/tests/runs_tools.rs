@@ -10,14 +10,16 @@ use ringfence_tests::cli::Said;
 use ringfence_tests::config::{Config, OPEN_POLICY};
 use ringfence_tests::node::Node;
 use ringfence_tests::parts;
+use ringfence_tests::process::Process;
 
 async fn node(mounts: &str) -> (Node, tempfile::TempDir) {
+    node_that_holds("held.example, 'asked.example GET /ok/*'", mounts).await
+}
+
+async fn node_that_holds(hosts: &str, mounts: &str) -> (Node, tempfile::TempDir) {
     let files = tempfile::tempdir().unwrap();
     let script = format!("command: [sh, -c, '. ./script'], files: '{}'", files.path().display());
-    let keys = [
-        "egress: [held.example, 'asked.example GET /ok/*']".to_owned(),
-        format!("run: {{ {script}, mounts: [{mounts}] }}"),
-    ];
+    let keys = [format!("egress: [{hosts}]"), format!("run: {{ {script}, mounts: [{mounts}] }}")];
     std::fs::write(files.path().join("script"), "").unwrap();
     (Node::start(&Config::of_agent(&keys, OPEN_POLICY)).await, files)
 }
@@ -112,7 +114,7 @@ async fn git_is_told_what_is_not_held() {
 }
 
 /// Each client asks for what is not held of a host whose TLS ends at the gateway, with one variable left of those that say whom to
-/// trust, and with none.
+/// trust, and most with none.
 const TRUSTS: &str = r#"
 all='SSL_CERT_FILE CURL_CA_BUNDLE REQUESTS_CA_BUNDLE GIT_SSL_CAINFO NODE_EXTRA_CA_CERTS'
 asks() { (
@@ -124,7 +126,7 @@ asks() { (
 ) }
 for keep in NONE $all; do
     case $keep in NONE | SSL_CERT_FILE | CURL_CA_BUNDLE) asks curl $keep curl -sS https://asked.example/no;; esac
-    case $keep in NONE | SSL_CERT_FILE) asks urllib $keep python3 urllib_client.py;; esac
+    case $keep in SSL_CERT_FILE) asks urllib $keep python3 urllib_client.py;; esac
     case $keep in NONE | CURL_CA_BUNDLE | REQUESTS_CA_BUNDLE) asks requests $keep "$PYTHON" requests_client.py;; esac
     case $keep in NONE | GIT_SSL_CAINFO) asks git $keep git ls-remote https://asked.example/no.git;; esac
     case $keep in NONE | NODE_EXTRA_CA_CERTS) asks node $keep node client.mjs;; esac
@@ -150,7 +152,8 @@ except urllib.error.HTTPError as error: print(error.code, error.read().decode())
 ];
 
 #[tokio::test]
-async fn every_client_trusts_the_authority_of_its_run_by_the_variables_that_are_set_and_by_nothing_else() {
+async fn every_client_trusts_the_authority_of_its_run_by_the_machines_own_list_or_by_the_variables_that_are_set()
+ {
     let python = parts::python("agents");
     let venv = python.parent().unwrap().parent().unwrap();
     let base = base_of(&python);
@@ -161,31 +164,30 @@ async fn every_client_trusts_the_authority_of_its_run_by_the_variables_that_are_
     }
     let said = says(&node, &files, &format!("PYTHON=/opt/environment/bin/python\n{TRUSTS}")).await.expect(0);
     let lines: Vec<&str> = said.stdout.lines().collect();
-    let (distrusted, trusted): (Vec<&str>, Vec<&str>) =
-        lines.iter().partition(|line| line.contains(" NONE: "));
-    // Without them nobody takes the gateway for the host, and nothing is asked.
-    assert_eq!(distrusted.len(), 5, "{lines:#?}");
+    // Who brings a list of its own knows the machine's not, and takes the gateway for nobody: nothing is asked.
+    let brings_its_own =
+        |line: &&&str| ["requests NONE: ", "node NONE: "].iter().any(|own| line.starts_with(own));
+    let (distrusted, trusted): (Vec<&str>, Vec<&str>) = lines.iter().partition(brings_its_own);
+    assert_eq!(distrusted.len(), 2, "{lines:#?}");
     for line in distrusted {
         assert!(line.to_lowercase().contains("certificate"), "{line}");
         assert!(!line.contains("403") && !line.contains("not_granted"), "{line}");
     }
-    assert_eq!(trusted.len(), 7, "{lines:#?}");
+    assert_eq!(trusted.len(), 9, "{lines:#?}");
     for line in trusted {
         // Git shows the status alone; the others have the whole answer.
         let is_git = line.starts_with("git ");
         let reason = if is_git { "error: 403" } else { "asked.example:443, but not with this GET." };
         assert!(line.contains(reason) && (is_git || line.contains("not_granted")), "{line}");
     }
-    // Each of the seven was seen, by method and path. Of the others those that end the handshake themselves are told apart from it.
+    // Each of the nine was seen, by method and path. One that ends the handshake itself is told apart from it.
     let refused = audit::entries(&node, "refusal").await;
     let (seen, unseen): (Vec<_>, Vec<_>) = refused.iter().partition(|entry| entry["code"] == "not_granted");
-    assert_eq!(seen.len(), 7, "{refused:#?}");
-    assert!(unseen.len() >= 3, "curl and both of Python: {unseen:#?}");
+    assert_eq!(seen.len(), 9, "{refused:#?}");
+    assert!(!unseen.is_empty(), "that of Python: {refused:#?}");
     for entry in unseen {
-        assert!(
-            entry["reason"].as_str().unwrap().ends_with("has to trust the run's own authority."),
-            "{entry:#?}"
-        );
+        let reason = entry["reason"].as_str().unwrap();
+        assert!(reason.ends_with("has to trust the run's own authority."), "{entry:#?}");
     }
     audit::verify(&node).await;
 }
@@ -210,4 +212,52 @@ async fn a_static_program_runs() {
     // It is linked statically everywhere, because it makes what dynamic linking needs.
     let said = says(&node, &files, "/sbin/ldconfig -p | head -n 1").await.expect(0);
     assert!(said.stdout.contains("libs found"), "{said:?}");
+}
+
+/// A program that serves a folder over HTTP, and says where.
+const SERVE: &str = "
+import functools, http.server, json, sys
+handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=sys.argv[1])
+server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler)
+print(json.dumps({'host': f'127.0.0.1:{server.server_port}'}), flush=True)
+server.serve_forever()
+";
+
+/// A repository that git clones as plain files.
+const REPOSITORY: &str = "
+export GIT_CONFIG_GLOBAL=/dev/null GIT_AUTHOR_NAME=x GIT_AUTHOR_EMAIL=x GIT_COMMITTER_NAME=x GIT_COMMITTER_EMAIL=x
+git init -q made && cd made && echo ebb > tide && git add tide && git commit -q -m one && cd ..
+git clone -q --bare made sea.git && git -C sea.git update-server-info
+";
+
+#[tokio::test]
+async fn git_clones_and_pip_installs_from_a_host_that_is_held() {
+    let served = tempfile::tempdir().unwrap();
+    let made = Command::new("sh").args(["-ec", REPOSITORY]).current_dir(&served).status();
+    assert!(made.unwrap().success());
+    let made = Command::new("python3").arg(parts::script("packages.py")).arg(served.path()).output();
+    assert!(made.unwrap().status.success());
+    std::fs::create_dir_all(served.path().join("simple/moon")).unwrap();
+    let page = "<a href='../../moon-1.0-py3-none-any.whl'>moon-1.0-py3-none-any.whl</a>";
+    std::fs::write(served.path().join("simple/moon/index.html"), page).unwrap();
+    let mut serving = tokio::process::Command::new("python3");
+    serving.args(["-c", SERVE]).arg(served.path());
+    let (_serving, at) = Process::start(serving).await;
+    let host = at["host"].as_str().unwrap();
+
+    let base = base_of(&parts::python("agents"));
+    let (node, files) = node_that_holds(host, &mount_of(&base)).await;
+    let script = format!(
+        "set -e; cd /work; export http_proxy=http://gateway:3128
+         git clone -q http://{host}/sea.git; cat sea/tide
+         python={base}/bin/python3
+         $python -m pip install -q --no-cache-dir --target site --index-url http://{host}/simple/ moon
+         PYTHONPATH=site $python -c 'import moon; print(moon.phase)'"
+    );
+    let said = says(&node, &files, &script).await.expect(0);
+    assert_eq!(said.stdout, "ebb\nwaxing\n");
+    let asked = audit::entries(&node, "intent").await;
+    let of_host = asked.iter().filter(|entry| entry["host"] == "127.0.0.1").count();
+    assert!(of_host >= 7, "each request of both is decided: {asked:#?}");
+    assert!(refused(&node).await.is_empty());
 }

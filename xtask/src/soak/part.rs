@@ -134,7 +134,7 @@ fn runs(place: &Place) -> Result<Done, Error> {
     let mut test = cargo(&place.repository);
     test.args(["test", "-p", "ringfence-tests", "--test", "runs_crash", "--", "--nocapture"]);
     test.env("RINGFENCE_RUNS", RUNS.to_string()).env("RINGFENCE_KILLS", RUNS_KILLS.to_string());
-    told(&mut test, &["RINGFENCE_SEED=", " runs, ", " calls of models, "])
+    told(&mut test, &["RINGFENCE_SEED=", " runs, ", " states kept, ", " calls of models, "])
 }
 
 /// Runs a test, and keeps the lines that say what it counted.

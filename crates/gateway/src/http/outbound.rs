@@ -72,7 +72,7 @@ pub(crate) fn channel(limits: &Limits, backlog_bytes: usize) -> (Sender, mpsc::R
 
 /// The answer was cut off while it was given out, and could not end in an orderly way.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("the answer was cut off by a suspension")]
+#[error("the answer was cut off")]
 pub(crate) struct CutOff;
 
 /// Ends an event that was given out in part: of this kind, no client takes it for a message.
