@@ -80,8 +80,12 @@ async fn a_cheaper_route_says_what_it_saved() {
     let second = say(&scene, "dear", "mock:tokens=10").await;
     assert_eq!((second.status, asked(&second).as_str()), (200, "small-mock"), "{}", second.text);
     // An outcome is in the index a moment after its answer.
-    scene.settled().await;
-    let entries = scene.node.cli(&["audit", "query", "--kind", "outcome", "--json"]).await.expect(0).lines();
+    let entries = eventually(EFFECT, "both have their outcome", async || {
+        let entries =
+            scene.node.cli(&["audit", "query", "--kind", "outcome", "--json"]).await.expect(0).lines();
+        (entries.len() == 2).then_some(entries)
+    })
+    .await;
     let saved: Vec<u64> =
         entries.iter().filter_map(|entry| entry["charge"]["saved_nanos"].as_u64()).collect();
     assert_eq!(saved, [10 * 9_000], "ten tokens at nine dollars less for a million");
