@@ -196,22 +196,11 @@ send('127.0.0.1', 9999, 1)
 async fn udp_is_refused_at_once_on_the_record_and_counted() {
     let files = tempfile::tempdir().unwrap();
     std::fs::write(files.path().join("agent.py"), DATAGRAMS).unwrap();
-    let config = format!(
-        "organization: acme
-workspaces:
-  lab:
-    environment: test
-    agents:
-      assistant:
-        egress: ['held.example:443', '198.51.100.7:9999']
-        run: {{ command: [python3, agent.py], files: '{}' }}
-    policy: [policy.yaml]
-",
-        files.path().display()
-    );
-    let policy = "rules:\n  - { name: everything, match: {}, decision: ALLOW }\n".to_owned();
-    let config = Config { files: vec![("ringfence.yaml", config), ("policy.yaml", policy)] };
-    let node = Node::start(&config).await;
+    let keys = [
+        "egress: ['held.example:443', '198.51.100.7:9999']".to_owned(),
+        format!("run: {{ command: [python3, agent.py], files: '{}' }}", files.path().display()),
+    ];
+    let node = Node::start(&Config::of_agent(&keys, OPEN_POLICY)).await;
     let said = node.cli(&["run", "assistant", "-w", "lab"]).await.expect(0);
     assert_eq!(said.stdout.lines().collect::<Vec<_>>(), ["ConnectionRefusedError"; 5], "{said:?}");
 

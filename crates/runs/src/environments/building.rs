@@ -47,6 +47,16 @@ pub(super) struct Order {
     pub key: Digest,
 }
 
+/// Where one is built.
+struct Site<'a> {
+    inner: &'a Arc<Inner>,
+    spawner: &'a Spawner,
+    store: &'a Arc<Store>,
+    /// Nobody waits for it any more.
+    stop: &'a CancellationToken,
+    run: &'a Arc<Run>,
+}
+
 /// How the program that builds came to its end.
 struct End {
     why: EndedBy,
@@ -69,7 +79,7 @@ impl Order {
         let spawner = spawner.ok_or_else(|| Failure::new("this node starts no programs"))?;
         let run = inner.kernel.queue_build(&self.workspace, self.recipe.builder()).await;
         let run = run.map_err(|error| Failure::new(error.to_string()))?;
-        let built = self.in_a_run(inner, spawner, store, stop, &run).await;
+        let built = self.in_a_run(&Site { inner, spawner, store, stop, run: &run }).await;
         let (end, built) = match built {
             Ok((end, in_use)) => (end, Ok(in_use)),
             Err(mut end) => {
@@ -89,50 +99,35 @@ impl Order {
         built
     }
 
-    async fn in_a_run(
-        &self,
-        inner: &Arc<Inner>,
-        spawner: &Spawner,
-        store: &Arc<Store>,
-        stop: &CancellationToken,
-        run: &Arc<Run>,
-    ) -> Result<(End, InUse), End> {
-        step(&inner.kernel, run, RunStep::Starting).await?;
-        let draft = self.draft(store).map(Arc::new);
+    async fn in_a_run(&self, site: &Site<'_>) -> Result<(End, InUse), End> {
+        step(&site.inner.kernel, site.run, RunStep::Starting).await?;
+        let draft = self.draft(site.store).map(Arc::new);
         let draft = draft.map_err(|error| End::start(format!("there is no room for it: {error}")))?;
-        let built = self.in_draft(inner, spawner, store, stop, run, &draft).await;
+        let built = self.in_draft(site, &draft).await;
         // Code of packages may have left more than is removed in a moment.
         let _ = tokio::task::spawn_blocking(move || drop(draft)).await;
         built
     }
 
-    async fn in_draft(
-        &self,
-        inner: &Arc<Inner>,
-        spawner: &Spawner,
-        store: &Arc<Store>,
-        stop: &CancellationToken,
-        run: &Arc<Run>,
-        draft: &Arc<Draft>,
-    ) -> Result<(End, InUse), End> {
-        let command = self.command(draft);
-        let mut created = spawner.create(&command).await.map_err(|error| End::start(error.to_string()))?;
+    async fn in_draft(&self, site: &Site<'_>, draft: &Arc<Draft>) -> Result<(End, InUse), End> {
+        let created = site.spawner.create(&self.command(draft)).await;
+        let mut created = created.map_err(|error| End::start(error.to_string()))?;
         let sockets = created.take_sockets().map(|sockets| RunSockets {
             tcp: sockets.tcp,
             udp: sockets.udp,
             rest: sockets.rest,
             unseen: sockets.unseen,
         });
-        let _mooring = inner.harbour.attach(Arc::clone(run), sockets.unwrap_or_default());
+        let _mooring = site.inner.harbour.attach(Arc::clone(site.run), sockets.unwrap_or_default());
         let child = created.exec().await.map_err(|error| End::start(error.to_string()))?;
         let layers =
             child.process.layers().told().fold(Object::new(), |all, (name, how)| all.with(name, how));
-        step(&inner.kernel, run, RunStep::Running { layers }).await?;
-        let end = self.watch(inner, child, draft, run, stop).await?;
+        step(&site.inner.kernel, site.run, RunStep::Running { layers }).await?;
+        let end = self.watch(site, child, draft).await?;
         let kept = tokio::select! {
             biased;
-            kept = self.keep(store, draft) => kept,
-            cut_off = self.cut_off(inner, run, stop) => Err(cut_off),
+            kept = self.keep(site.store, draft) => kept,
+            cut_off = self.cut_off(site) => Err(cut_off),
         };
         match kept {
             Ok(in_use) => Ok((end, in_use)),
@@ -151,17 +146,10 @@ impl Order {
     }
 
     /// Waits until it has succeeded and nothing in its sandbox lives. Whatever else happens, everything in there is killed.
-    async fn watch(
-        &self,
-        inner: &Inner,
-        child: Child,
-        draft: &Draft,
-        run: &Arc<Run>,
-        stop: &CancellationToken,
-    ) -> Result<End, End> {
+    async fn watch(&self, site: &Site<'_>, child: Child, draft: &Draft) -> Result<End, End> {
         let Child { mut process, stderr, stdin, stdout: _stdout, .. } = child;
         drop(stdin);
-        let end = self.until_it_ends(inner, &mut process, &stderr, draft, run, stop).await;
+        let end = self.until_it_ends(site, &mut process, &stderr, draft).await;
         if end.is_err() {
             process.kill();
             // What still runs would go on writing where it is removed.
@@ -172,12 +160,10 @@ impl Order {
 
     async fn until_it_ends(
         &self,
-        inner: &Inner,
+        site: &Site<'_>,
         process: &mut Process,
         stderr: &BoundedStderr,
         draft: &Draft,
-        run: &Arc<Run>,
-        stop: &CancellationToken,
     ) -> Result<End, End> {
         tokio::select! {
             biased;
@@ -188,19 +174,19 @@ impl Order {
                 }
                 self.judge(status, &stderr.tail())
             }
-            cut_off = self.cut_off(inner, run, stop) => Err(cut_off),
+            cut_off = self.cut_off(site) => Err(cut_off),
             reason = self.leaves_too_little(draft.path()) => Err(End::new(EndedBy::Output, &reason)),
             reason = self.comes_to_take_too_much(draft.path()) => Err(End::new(EndedBy::Output, &reason)),
         }
     }
 
     /// Comes back with the reason when it is called off, or takes too long.
-    async fn cut_off(&self, inner: &Inner, run: &Arc<Run>, stop: &CancellationToken) -> End {
+    async fn cut_off(&self, site: &Site<'_>) -> End {
         tokio::select! {
             biased;
-            (why, reason) = inner.kernel.run_over(run) => End::new(why, &reason),
-            () = inner.shutdown.cancelled() => End::new(EndedBy::Node, "the node stopped"),
-            () = stop.cancelled() => End::new(EndedBy::Idle, "nobody waited for it any more"),
+            (why, reason) = site.inner.kernel.run_over(site.run) => End::new(why, &reason),
+            () = site.inner.shutdown.cancelled() => End::new(EndedBy::Node, "the node stopped"),
+            () = site.stop.cancelled() => End::new(EndedBy::Idle, "nobody waited for it any more"),
             () = sleep(self.settings.time_max) => {
                 let most = format_duration(self.settings.time_max);
                 let reason = format!("it took more than {most}; write a larger `environments: {{ timeout: … }}`");
