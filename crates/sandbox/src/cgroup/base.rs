@@ -1,13 +1,17 @@
 //! A spawner's own folder in one hierarchy.
 
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
+use rustix::process::{Signal, kill_process};
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use super::handing::{Handed, hand_out};
-use super::{Version, folders, set};
+use super::{Version, folders, processes, set};
+use crate::limits::{KILL_PAUSE, REST_MOST};
 
 /// How often a folder is made, where other spawners take it for left over.
 const MAKE_ROUNDS: usize = 5;
@@ -53,7 +57,7 @@ impl Base {
 }
 
 /// Makes a folder and locks it; `None` if another spawner took it for left over before it was locked.
-fn locked(parent: &Path) -> std::io::Result<Option<(PathBuf, File)>> {
+fn locked(parent: &Path) -> io::Result<Option<(PathBuf, File)>> {
     let mut random = [0_u8; 8];
     getrandom(&mut random, GetRandomFlags::empty())?;
     let path = parent.join(format!("{PREFIX}{:016x}", u64::from_le_bytes(random)));
@@ -64,7 +68,7 @@ fn locked(parent: &Path) -> std::io::Result<Option<(PathBuf, File)>> {
     Ok(path.exists().then_some((path, lock)))
 }
 
-fn open(path: &Path) -> std::io::Result<File> {
+fn open(path: &Path) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(File::from(rustix::fs::open(path, flags, Mode::empty())?))
 }
@@ -91,14 +95,31 @@ fn remove_dead(place: &Path) {
     }
 }
 
-/// What is frozen in it is thawed first: a frozen process of v1 does not even die.
+/// Ends what lives in its folders, and removes it. Who has just been killed is there for another moment.
 fn remove_tree(folder: &Path) {
-    for below in folders(folder) {
-        let _ = set(&below, "freezer.state", "THAWED");
-        let _ = set(&below, "cgroup.kill", "1");
-        let _ = fs::remove_dir(&below);
+    let until = Instant::now() + REST_MOST;
+    let mut left = folders(folder);
+    loop {
+        left.retain(|below| {
+            end(below);
+            fs::remove_dir(below).is_err_and(|error| error.kind() == io::ErrorKind::ResourceBusy)
+        });
+        if left.is_empty() || Instant::now() > until {
+            break;
+        }
+        std::thread::sleep(KILL_PAUSE);
     }
     let _ = fs::remove_dir(folder);
+}
+
+fn end(folder: &Path) {
+    // Linux 5.14, and v2.
+    let _ = set(folder, "cgroup.kill", "1");
+    for pid in processes(folder) {
+        let _ = kill_process(pid, Signal::KILL);
+    }
+    // Whoever is frozen in v1 does not even die.
+    let _ = set(folder, "freezer.state", "THAWED");
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use rustix::process::Pid;
+
 use self::base::Base;
 use self::hierarchies::{Controller, Hierarchies};
 pub(crate) use self::one::Cgroup;
@@ -213,6 +215,12 @@ pub(crate) fn join(tasks: &[OwnedFd]) -> io::Result<()> {
 fn set(folder: &Path, file: &str, value: &str) -> Result<(), String> {
     let write = || fs::File::options().write(true).open(folder.join(file))?.write_all(value.as_bytes());
     write().map_err(|error: io::Error| format!("{file} in {}: {error}", folder.display()))
+}
+
+/// Who is in a cgroup.
+fn processes(folder: &Path) -> Vec<Pid> {
+    let listed = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+    listed.lines().filter_map(|line| Pid::from_raw(line.parse().ok()?)).collect()
 }
 
 /// A number in a file of a cgroup.

@@ -1,6 +1,6 @@
 //! The cgroup of one child: a folder in each hierarchy that is needed for it.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::base::Base;
 use super::hierarchies::Controller;
-use super::{Joinable, Version, named, number, set};
+use super::{Joinable, Version, named, number, processes, set};
 use crate::stats::Stats;
 
 /// Microseconds of one period of the processor's share: the kernel's own choice.
@@ -145,13 +145,9 @@ impl Cgroup {
             // Linux 5.14.
             let _ = set(folder, "cgroup.kill", "1");
         }
-        let mut found = BTreeSet::new();
-        for folder in &self.made {
-            let listed = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
-            found.extend(listed.lines().filter_map(|line| line.parse::<i32>().ok()));
-        }
-        for pid in found.iter().filter_map(|pid| Pid::from_raw(*pid)) {
-            let _ = kill_process(pid, Signal::KILL);
+        let found: HashSet<Pid> = self.made.iter().flat_map(|folder| processes(folder)).collect();
+        for pid in &found {
+            let _ = kill_process(*pid, Signal::KILL);
         }
         self.freeze(false);
         found.len()
