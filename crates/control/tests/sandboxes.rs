@@ -81,6 +81,8 @@ fn what_does_not_fit_a_servers_sandbox_is_told() {
         ("x: { command: [s], limits: { memory: 1Gi } }", "`limits` of a server hold in a sandbox"),
         ("x: { command: [s], egress: [], limits: { idle: 1m } }", "idle"),
         ("x: { command: [s], egress: ['not a host!'] }", "is no grant of a host"),
+        ("x: { command: [s], egress: ['169.254.169.254:80'] }", "cannot be granted: no agent is led to"),
+        ("x: { command: [s], egress: ['[fe80::1]:80 GET /'] }", "cannot be granted: no agent is led to"),
         ("x: { command: [s], mounts: [{ source: absent, target: /x }] }", "cannot be used"),
         ("x: { command: [s], mounts: [{ source: papers, target: /etc/x }] }", "not in /proc"),
         ("x: { command: [s], egress: [], directory: papers }", "`directory` is an absolute path inside"),

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use ringfence_types::HostName;
 use tokio::sync::Semaphore;
 
-use super::addresses::is_public;
+use super::addresses::{is_off_limits, is_public};
 use super::leads::Lead;
 use super::limits::EgressLimits;
 use super::world::World;
@@ -78,7 +78,7 @@ impl Resolver {
     }
 
     /// The addresses to dial for a host, as that world has it. `named`: the configuration grants exactly this host; if that is
-    /// an address, it may be any. `turns` are those of the run.
+    /// an address, it may be any that is a host's. `turns` are those of the run.
     pub(crate) async fn resolve(
         &self,
         world: &World,
@@ -87,7 +87,8 @@ impl Resolver {
         turns: &Arc<Semaphore>,
     ) -> Result<Vec<IpAddr>, ResolveError> {
         if let Some(address) = host.address() {
-            return if named { Ok(vec![address]) } else { permitted(vec![address], None) };
+            let any = named && !is_off_limits(address);
+            return if any { Ok(vec![address]) } else { permitted(vec![address], None) };
         }
         let lead = world.leads().of(host);
         if let Some(Lead::Fixed(given)) = lead {
@@ -255,6 +256,10 @@ mod tests {
     #[tokio::test]
     async fn an_address_that_is_not_public_has_to_be_granted_itself() {
         let resolver = resolver(&[]);
+        // And then it is no machine's keys.
+        for none in ["169.254.169.254", "fe80::1", "fd00:ec2::254", "100.100.100.200", "0.0.0.0"] {
+            assert_eq!(resolve(&resolver, none, true).await, Err(ResolveError::NotPublic), "{none}");
+        }
         let address: IpAddr = "10.0.0.1".parse().unwrap();
         assert_eq!(resolve(&resolver, "10.0.0.1", true).await, Ok(vec![address]));
         assert_eq!(resolve(&resolver, "10.0.0.1", false).await, Err(ResolveError::NotPublic));

@@ -1,6 +1,7 @@
 //! `egress:` of an agent or a tool server: the hosts it may reach.
 
 use ringfence_document::{Node, Report};
+use ringfence_gateway::{Lead, LeadAddressError};
 use ringfence_kernel::{EgressGrant, EgressGrants};
 
 /// Names under which many customers of one network are served: a connection that is passed through may reach any of
@@ -24,6 +25,8 @@ pub(super) fn read(node: &Node, report: &mut Report) -> Vec<String> {
         let shown = crate::shown::line(text);
         if let Err(error) = EgressGrants::parse([&**text]) {
             report.error(element.place, format!("`{shown}` is no grant of a host: {error}"));
+        } else if let Some(error) = off_limits(text) {
+            report.error(element.place, format!("`{shown}` cannot be granted: {error}"));
         } else if grants.iter().any(|grant| **grant == **text) {
             report.warning(element.place, format!("the grant `{shown}` stands here twice"));
         } else {
@@ -32,6 +35,13 @@ pub(super) fn read(node: &Node, report: &mut Report) -> Vec<String> {
         }
     }
     grants
+}
+
+/// Why nobody reaches the address that a grant names, if that is so.
+fn off_limits(text: &str) -> Option<LeadAddressError> {
+    let grants = EgressGrants::parse([text]).ok()?;
+    let addresses = grants.each().map(|grant| Lead::address(grant.hosts().trim_matches(['[', ']'])));
+    addresses.filter_map(Result::err).find(|error| *error == LeadAddressError::OffLimits)
 }
 
 /// Says what a reader would miss.
