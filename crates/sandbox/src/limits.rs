@@ -184,6 +184,9 @@ pub const HOME_FOLDERS_DEEP: usize = 128;
 /// Descriptors of all threads below a home's program that are looked at; more are as good as hidden.
 pub const HOME_DESCRIPTORS_MAX: usize = 200_000;
 
+/// Threads of one process that are about to end when they are looked at, where none of it lives.
+pub const HOME_ENDING_MAX: usize = 64;
+
 /// Bytes of what the kernel says of those processes that are read in one look: a million mappings.
 pub const HOME_TEXT_MAX: u64 = 128 * 1_024 * 1_024;
 

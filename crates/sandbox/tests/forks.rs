@@ -249,6 +249,91 @@ print('fine' if made > 20 else made)";
     assert_eq!(child.process.exited().await, ExitStatus::Exited(0));
 }
 
+#[tokio::test]
+async fn nothing_that_was_ordered_before_has_a_stopped_program_go_on() {
+    let spawner = spawner(&[]);
+    let Some(driver) = common::driver(&spawner, DriverName::Restricted).await else { return };
+    // Timers with a signal of their own, signals and tidings of files, of a parent's end and of a child's.
+    let script = "import ctypes, errno, fcntl, os, platform, signal, struct, subprocess
+libc = ctypes.CDLL(None, use_errno=True)
+def tried(result): print(errno.errorcode[ctypes.get_errno()] if result < 0 else 'done', flush=True)
+event = struct.pack('qii48x', 0, signal.SIGCONT, 0)
+tried(libc.timer_create(1, event, ctypes.byref(ctypes.c_void_p())))
+folder = os.open(os.environ['HOME'], os.O_RDONLY)
+for command, value in [(fcntl.F_SETSIG, signal.SIGCONT), (fcntl.F_NOTIFY, fcntl.DN_ACCESS)]:
+    tried(libc.fcntl(folder, command, value))
+tried(libc.prctl(1, signal.SIGCONT))
+made = libc.syscall(56 if platform.machine() == 'x86_64' else 220, signal.SIGCONT, 0, 0, 0, 0)
+if made == 0: libc._exit(0)
+tried(made)
+# What programs ask for all the same.
+tried(libc.prctl(1, signal.SIGTERM))
+tried(libc.fcntl(folder, fcntl.F_GETFL))
+print(subprocess.run(['timeout', '1', 'sleep', '60']).returncode)";
+    let mut child = begin(&*driver, script, &marker(), Limits::default()).await;
+    let said = said(&mut child).await;
+    assert_eq!(said, "ENOSYS\nEPERM\nEPERM\nEPERM\nEPERM\ndone\ndone\n124\n", "{}", child.stderr.tail());
+    assert_eq!(child.process.exited().await, ExitStatus::Exited(0));
+    assert_eq!(child.stderr.tail(), "");
+}
+
+#[tokio::test]
+async fn what_goes_on_while_it_is_looked_at_has_not_been_seen() {
+    let spawner = spawner(&[]);
+    let Some(driver) = common::driver(&spawner, DriverName::Restricted).await else { return };
+    let marker = marker();
+    let script = "import time
+print('ready', flush=True)
+until = time.monotonic() + 40
+while time.monotonic() < until: pass";
+    let mut child = begin(&*driver, script, &marker, Limits::default()).await;
+    ready(&mut child).await;
+    let woken: Vec<_> = processes_with(&marker)
+        .into_iter()
+        .filter_map(|pid| rustix::process::Pid::from_raw(pid.cast_signed()))
+        .collect();
+    // Somebody else of the machine does it.
+    let waking = std::thread::spawn(move || {
+        while woken
+            .iter()
+            .any(|pid| rustix::process::kill_process(*pid, rustix::process::Signal::CONT).is_ok())
+        {
+            std::thread::sleep(Duration::from_micros(50));
+        }
+    });
+    let status = tokio::time::timeout(PATIENCE, child.process.exited()).await;
+    assert_eq!(status.ok(), Some(ExitStatus::Killed), "{}", child.stderr.tail());
+    let why = "that do not stand still";
+    assert!(eventually(|| child.stderr.tail().contains(why)), "{}", child.stderr.tail());
+    waking.join().unwrap();
+}
+
+#[tokio::test]
+async fn a_process_whose_name_is_no_text_is_met_as_any_other() {
+    let spawner = spawner(&[]);
+    let Some(driver) = common::driver(&spawner, DriverName::Restricted).await else { return };
+    let marker = marker();
+    let script = "import ctypes, os, time
+os.chdir(os.environ['HOME'])
+if os.fork() == 0:
+    ctypes.CDLL(None).prctl(15, b'\\xff\\xfe', 0, 0, 0)
+    os.setsid()
+    held = []
+    for _ in range(6):
+        held.append(os.open('x', os.O_CREAT | os.O_RDWR))
+        os.unlink('x')
+        for _ in range(4): os.write(held[-1], bytes(1 << 20))
+    time.sleep(40)
+time.sleep(40)";
+    let limits = Limits { home_bytes: 16 << 20, ..Limits::default() };
+    let mut child = begin(&*driver, script, &marker, limits).await;
+    let status = tokio::time::timeout(PATIENCE, child.process.exited()).await;
+    assert_eq!(status.ok(), Some(ExitStatus::Killed), "{}", child.stderr.tail());
+    let why = "its home holds more than 16777216 bytes";
+    assert!(eventually(|| child.stderr.tail().contains(why)), "{}", child.stderr.tail());
+    assert!(processes_with(&marker).is_empty());
+}
+
 /// Where a supervisor hears of system calls already, nobody else may.
 #[test]
 #[ignore = "a role"]
@@ -296,5 +381,5 @@ fn below_a_supervisor_of_system_calls_the_layer_is_missing_and_can_be_required()
 
 #[test]
 fn all_of_this_holds_for_an_ordinary_user_too() {
-    common::as_nobody(10);
+    common::as_nobody(13);
 }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::time::Instant;
 
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, wait};
 
 use crate::limits::{KILL_MOST, KILL_PAUSE, SIGNAL_ROUNDS};
@@ -20,6 +22,13 @@ pub(crate) struct Seen {
     pub(crate) started: u64,
 }
 
+/// Who was found in one look.
+pub(crate) struct Below {
+    pub(crate) found: Vec<Seen>,
+    /// Whether that is everybody: not where the kernel has refused to say.
+    pub(crate) whole: bool,
+}
+
 /// Kills every descendant of this process, which must be a subreaper; how many are left after a while.
 ///
 /// A program that may fork as it likes can do so faster than its processes are found; that is why the process namespace is a
@@ -32,8 +41,8 @@ pub(super) fn end_all() -> usize {
             let _ = kill_process(*pid, Signal::KILL);
         }
         while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
-        // No child left to wait for: whoever was below has come here and been buried.
-        if below.is_empty() && wait(WaitOptions::NOHANG).is_err() {
+        // No child left to wait for: whoever was below has come here and been buried. What nobody was found is not enough for.
+        if below.is_empty() && matches!(wait(WaitOptions::NOHANG), Err(Errno::CHILD)) {
             return 0;
         }
         if Instant::now() > until {
@@ -60,18 +69,19 @@ pub(super) fn signal_all(signal: Signal, alone: bool) {
 
 /// All processes below `root`, from one look at `/proc`.
 pub(crate) fn descendants(root: Pid) -> Vec<Pid> {
-    seen_below(root).into_iter().map(|seen| seen.pid).collect()
+    seen_below(root).found.into_iter().map(|seen| seen.pid).collect()
 }
 
 /// As [`descendants`], with how they are.
-pub(crate) fn seen_below(root: Pid) -> Vec<Seen> {
+pub(crate) fn seen_below(root: Pid) -> Below {
     strays(root, &[])
 }
 
 /// As [`seen_below`], without some of the children and what is below them.
-pub(crate) fn strays(root: Pid, known: &[Pid]) -> Vec<Seen> {
+pub(crate) fn strays(root: Pid, known: &[Pid]) -> Below {
     let mut children: BTreeMap<i32, Vec<Seen>> = BTreeMap::new();
-    for seen in everybody().filter(|seen| seen.parent != root || !known.contains(&seen.pid)) {
+    let Below { found, whole } = everybody();
+    for seen in found.into_iter().filter(|seen| seen.parent != root || !known.contains(&seen.pid)) {
         children.entry(seen.parent.as_raw_nonzero().get()).or_default().push(seen);
     }
     let mut below = children.remove(&root.as_raw_nonzero().get()).unwrap_or_default();
@@ -80,18 +90,39 @@ pub(crate) fn strays(root: Pid, known: &[Pid]) -> Vec<Seen> {
         below.extend(children.remove(&parent.pid.as_raw_nonzero().get()).unwrap_or_default());
         at += 1;
     }
+    Below { found: below, whole }
+}
+
+fn everybody() -> Below {
+    let entries = fs::read_dir("/proc");
+    let mut below = Below { found: Vec::new(), whole: entries.is_ok() };
+    for entry in entries.into_iter().flatten() {
+        let seen = entry.and_then(|entry| {
+            let number = entry.file_name().to_str().and_then(|name| name.parse().ok());
+            number.and_then(Pid::from_raw).map_or(Ok(None), see)
+        });
+        match seen {
+            Ok(seen) => below.found.extend(seen),
+            Err(_) => below.whole = false,
+        }
+    }
     below
 }
 
-fn everybody() -> impl Iterator<Item = Seen> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    numbers.filter_map(|number| see(Pid::from_raw(number)?))
+/// How a process is; `None` when it has gone.
+pub(crate) fn see(pid: Pid) -> io::Result<Option<Seen>> {
+    let stat = unless_gone(fs::read(format!("/proc/{pid}/stat")))?;
+    // Its name may be any bytes. Who has no parent in here is below nobody.
+    Ok(stat.and_then(|stat| read(pid, &String::from_utf8_lossy(&stat))))
 }
 
-/// How a process is; `None` when it has gone.
-pub(crate) fn see(pid: Pid) -> Option<Seen> {
-    read(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+/// `None` when what was asked about has gone; anything else that goes wrong says nothing of whether it has.
+pub(super) fn unless_gone<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    let is_gone = |error: &io::Error| matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH));
+    match found {
+        Err(error) if is_gone(&error) => Ok(None),
+        found => found.map(Some),
+    }
 }
 
 /// proc_pid_stat(5). The second field is a name that may hold anything, parentheses too; the third is the first of these.
@@ -131,6 +162,18 @@ mod tests {
         assert!(read(pid, &format!("12 (sh) T 7 {rest}")).unwrap().is_at_rest());
         assert_eq!(read(pid, "12 (a) S 8 1"), None);
         assert_eq!(read(pid, ""), None);
+    }
+
+    #[test]
+    fn only_what_is_not_there_has_gone() {
+        let error = |raw| unless_gone::<()>(Err(io::Error::from_raw_os_error(raw)));
+        for raw in [libc::ENOENT, libc::ESRCH] {
+            assert!(matches!(error(raw), Ok(None)));
+        }
+        for raw in [libc::ENOMEM, libc::EMFILE, libc::EACCES, libc::EPERM, libc::EIO] {
+            assert!(error(raw).is_err(), "{raw}");
+        }
+        assert!(unless_gone::<()>(Err(io::ErrorKind::InvalidData.into())).is_err());
     }
 
     #[test]

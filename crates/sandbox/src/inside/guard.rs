@@ -132,7 +132,9 @@ impl Guard {
 
     /// Looks at the home when it is time, and goes on when that is over.
     fn look(&mut self, heard: bool) -> Result<(), Over> {
-        if self.watched.is_seen(heard)? && !self.paused {
+        let still = self.still.as_ref();
+        let has_held = || still.is_some_and(Still::has_held);
+        if self.watched.is_seen(heard, has_held)? && !self.paused {
             self.go_on();
         }
         // What is paused gets no larger.

@@ -27,6 +27,7 @@ mod restricted;
 mod routes;
 mod seccomp;
 mod still;
+mod threads;
 mod tree;
 mod unseen;
 mod waiting;

@@ -4,13 +4,13 @@
 //! found, and nobody comes after him. What was stopped before, by itself or by others, is not let go on afterwards.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, getpid, kill_process};
 
-use super::descendants::{Seen, see, seen_below};
+use super::descendants::{Below, Seen, see, seen_below};
 use super::gate::Gate;
+use super::threads::{Threads, have_stood};
 use crate::limits::{STILL_MOST, STILL_ROUNDS};
 
 /// Between two looks whether all have stopped.
@@ -23,6 +23,8 @@ pub(super) struct Still {
     stopped: BTreeMap<i32, (Pid, u64)>,
     /// Everybody who was there.
     all: Vec<Pid>,
+    /// How each of them stood; `None` where the kernel has refused to say who, or how.
+    stood: Option<Vec<Threads>>,
 }
 
 // === impl Still ===
@@ -33,12 +35,14 @@ impl Still {
     pub(super) fn bring(excepted: Option<Pid>, mut gate: Option<&mut Gate>) -> Self {
         let mut still = Self::default();
         let until = Instant::now() + STILL_MOST;
+        let mut found_all = false;
         for _ in 0..STILL_ROUNDS {
             if let Some(gate) = gate.as_deref_mut() {
                 gate.hear();
             }
-            let all: Vec<Seen> =
-                seen_below(getpid()).into_iter().filter(|seen| Some(seen.pid) != excepted).collect();
+            let Below { found, whole } = seen_below(getpid());
+            found_all = whole;
+            let all: Vec<Seen> = found.into_iter().filter(|seen| Some(seen.pid) != excepted).collect();
             still.all = all.iter().map(|seen| seen.pid).collect();
             let moving = |seen: &&Seen| {
                 !seen.is_at_rest() && !still.stopped.contains_key(&seen.pid.as_raw_nonzero().get())
@@ -57,7 +61,33 @@ impl Still {
                 }
             }
         }
+        still.stood = still.settle(until).filter(|_| found_all);
         still
+    }
+
+    /// How all stand: who has said that it stops may have a few steps left to where it does.
+    fn settle(&self, until: Instant) -> Option<Vec<Threads>> {
+        let mut found = self.threads()?;
+        while Instant::now() < until {
+            std::thread::sleep(PAUSE);
+            let again = self.threads()?;
+            if again == found {
+                break;
+            }
+            found = again;
+        }
+        Some(found)
+    }
+
+    fn threads(&self) -> Option<Vec<Threads>> {
+        self.all.iter().map(|pid| Threads::of(*pid).ok()).collect()
+    }
+
+    /// Whether all have stood still since then, and that is known.
+    pub(super) fn has_held(&self) -> bool {
+        let now = self.threads();
+        let both = self.stood.as_ref().zip(now.as_ref());
+        both.is_some_and(|(before, now)| before.iter().zip(now).all(|(before, now)| have_stood(before, now)))
     }
 
     /// Everybody who stands still.
@@ -68,7 +98,8 @@ impl Still {
     /// Lets go on what was stopped.
     pub(super) fn release(self) {
         for (pid, started) in self.stopped.into_values() {
-            if see(pid).is_some_and(|seen| seen.started == started) {
+            // Where the kernel does not say, it is still there: it is stopped, and whoever would bury it as well.
+            if see(pid).map_or(true, |seen| seen.is_some_and(|seen| seen.started == started)) {
                 let _ = kill_process(pid, Signal::CONT);
             }
         }
@@ -78,10 +109,5 @@ impl Still {
 /// Whether no thread does anything of its own any more: who is in the middle of what cannot be interrupted comes no further
 /// than to its end. One that has gone stands still.
 fn stands_still(pid: Pid) -> bool {
-    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return true };
-    threads.flatten().all(|thread| {
-        let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
-        let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
-        state.is_none_or(|state| "TtDZX".contains(state))
-    })
+    Threads::of(pid).is_ok_and(|threads| threads.are_at_rest())
 }

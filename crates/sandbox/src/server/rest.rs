@@ -16,11 +16,12 @@ use crate::limits::{KILL_PAUSE, REST_MOST};
 pub(super) fn end(known: &[Pid], cgroup: &Cgroup) -> usize {
     let until = Instant::now() + REST_MOST;
     loop {
-        let strays = strays(getpid(), known);
+        let below = strays(getpid(), known);
+        let strays = below.found;
         for stray in &strays {
             let _ = kill_process(stray.pid, Signal::KILL);
         }
-        let left = cgroup.kill().max(strays.len());
+        let left = cgroup.kill().max(strays.len()).max(usize::from(!below.whole));
         for stray in &strays {
             // An error says that it is below another one still.
             let _ = waitpid(Some(stray.pid), WaitOptions::NOHANG);

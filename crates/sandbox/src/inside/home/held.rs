@@ -13,7 +13,7 @@ use rustix::path::Arg;
 use rustix::process::Pid;
 
 use super::{Left, Over, named};
-use crate::limits::{HOME_DESCRIPTORS_MAX, HOME_TEXT_MAX};
+use crate::limits::{HOME_DESCRIPTORS_MAX, HOME_ENDING_MAX, HOME_TEXT_MAX};
 
 /// What the kernel writes behind a name that is no more.
 const GONE: &[u8] = b" (deleted)";
@@ -23,6 +23,16 @@ const READ_BYTES: usize = 64 * 1_024;
 
 /// Of the kernel's flags of a thread, that it ends: PF_EXITING.
 const ENDS: u64 = 4;
+
+/// How far a thread has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    Lives,
+    /// It is about to end, and may still hold what it held.
+    Ends,
+    /// It holds nothing, and nobody has buried it.
+    Ended,
+}
 
 /// What is looked at, and how much more may be.
 struct Look<'a> {
@@ -61,29 +71,34 @@ impl Left {
 // === impl Look ===
 
 impl Look<'_> {
-    /// Its threads share what it holds: no filter lets one have anything of its own. The first may have ended before others.
+    /// Its threads share what it holds: no filter lets one have anything of its own. The first may have ended before others, and
+    /// where none lives, each that ends may be the last that holds it.
     fn at_process(&mut self, pid: Pid) -> Result<(), Over> {
         let tasks = format!("/proc/{}/task", pid.as_raw_nonzero());
         let Some(tasks) = self.seen(named::open(CWD, tasks.as_str())) else { return Ok(()) };
         let Some(mut threads) = self.seen(Dir::read_from(&tasks)) else { return Ok(()) };
+        let mut ending = Vec::new();
         while let Some(thread) = threads.read() {
             let Some(thread) = self.seen(thread) else { return Ok(()) };
             if thread.file_name().to_bytes().starts_with(b".") {
                 continue;
             }
             let Some(thread) = self.seen(named::open(&tasks, thread.file_name())) else { continue };
-            if !self.is_ending(&thread) {
-                return self.at_thread(&thread);
+            match self.life(&thread) {
+                Life::Lives => return self.at_thread(&thread),
+                Life::Ends if ending.len() == HOME_ENDING_MAX => self.unseen = true,
+                Life::Ends => ending.push(thread),
+                Life::Ended => {}
             }
         }
-        Ok(())
+        ending.iter().try_for_each(|thread| self.at_thread(thread))
     }
 
-    /// Whether it has ended, or is about to: nobody has buried it, and it holds nothing any more.
-    fn is_ending(&mut self, thread: &OwnedFd) -> bool {
-        let mut ends = None;
-        self.lines(thread, b"stat".to_vec(), |line| ends = ends.or(Some(has_ended(line))));
-        ends.unwrap_or(true)
+    fn life(&mut self, thread: &OwnedFd) -> Life {
+        let mut found = None;
+        self.lines(thread, b"stat".to_vec(), |line| found = found.or(Some(life(line))));
+        // Whoever has gone meanwhile says nothing, and what else is wrong has been noted.
+        found.unwrap_or(Life::Ended)
     }
 
     fn at_thread(&mut self, thread: &OwnedFd) -> Result<(), Over> {
@@ -156,8 +171,13 @@ impl Look<'_> {
         let Some(file) = self.seen(openat(thread, path, flags, Mode::empty())) else { return };
         let mut reader = BufReader::with_capacity(READ_BYTES, File::from(file).take(self.text));
         let mut line = Vec::new();
-        // What ends while it is read has ended.
-        while let Ok(1..) = reader.read_until(b'\n', &mut line) {
+        loop {
+            let read = reader.read_until(b'\n', &mut line);
+            // What goes while it is read is not there.
+            let read = self.seen(read.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO)));
+            if read.is_none_or(|length| length == 0) {
+                break;
+            }
             self.text = self.text.saturating_sub(line.len() as u64);
             each(line.strip_suffix(b"\n").unwrap_or(&line));
             line.clear();
@@ -178,14 +198,17 @@ fn number(line: &[u8]) -> Option<u64> {
     std::str::from_utf8(fields.nth(4)?).ok()?.parse().ok()
 }
 
-/// Whether the thread that `stat` tells of has ended or is about to: the third field, and the ninth.
-fn has_ended(stat: &[u8]) -> bool {
+/// How far the thread has come that `stat` tells of: the third field, and the ninth. What is not understood lives.
+fn life(stat: &[u8]) -> Life {
     let text = String::from_utf8_lossy(stat);
-    let Some((_, rest)) = text.rsplit_once(')') else { return true };
-    let mut fields = rest.split_whitespace();
+    let mut fields = text.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
     let state = fields.next();
     let flags: Option<u64> = fields.nth(5).and_then(|flags| flags.parse().ok());
-    matches!(state, Some("Z" | "X")) || flags.is_some_and(|flags| flags & ENDS != 0)
+    match state {
+        Some("Z" | "X") => Life::Ended,
+        _ if flags.is_some_and(|flags| flags & ENDS != 0) => Life::Ends,
+        _ => Life::Lives,
+    }
 }
 
 #[cfg(test)]
@@ -193,10 +216,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_has_ended_is_told_from_who_has_not() {
-        assert!(!has_ended(b"12 (a) Z (b) S 8 12 12 0 -1 4194560 100 200 0 0"));
-        assert!(has_ended(b"12 (a) Z 8 12 12 0 -1 4194560 100 200 0 0"));
-        assert!(has_ended(b"12 (a) R 8 12 12 0 -1 4194564 100 200 0 0"));
+    fn who_has_ended_is_told_from_who_is_about_to_and_may_hold_something() {
+        assert_eq!(life(b"12 (a) Z (b) S 8 12 12 0 -1 4194560 100 200 0 0"), Life::Lives);
+        assert_eq!(life(b"12 (a) R 8 12 12 0 -1 4194564 100 200 0 0"), Life::Ends);
+        assert_eq!(life(b"12 (a) Z 8 12 12 0 -1 4194564 100 200 0 0"), Life::Ended);
+        assert_eq!(life(b"12"), Life::Lives);
+    }
+
+    #[test]
+    fn what_cannot_be_read_to_its_end_is_not_seen() {
+        let mut look = Look {
+            left: Left { bytes: 1, files: 1, counted: BTreeSet::new() },
+            home: Path::new("/h"),
+            descriptors: 1,
+            text: 300,
+            mapped: BTreeSet::new(),
+            unseen: false,
+        };
+        let this = named::open(CWD, format!("/proc/{}", std::process::id()).as_str()).unwrap();
+        // A folder can be opened, and not be read.
+        look.lines(&this, b"task".to_vec(), |_| {});
+        assert!(look.unseen);
     }
 
     #[test]

@@ -157,11 +157,14 @@ impl Watched {
     }
 
     /// Whether a look that is going on is over, of which something may be heard; too much or too often not all are errors.
-    pub(super) fn is_seen(&mut self, heard: bool) -> Result<bool, Over> {
+    /// It has seen nothing when what it looked at has not stood still.
+    pub(super) fn is_seen(&mut self, heard: bool, has_held: impl FnOnce() -> bool) -> Result<bool, Over> {
         let Some(look) = &self.look else { return Ok(false) };
         let late = look.glances > HOME_LOOK_GLANCES;
         let found = match &self.looker {
-            Some(looker) if heard => looker.verdict(),
+            Some(looker) if heard => {
+                looker.verdict().and_then(|()| has_held().then_some(()).ok_or(Over::Unseen))
+            }
             Some(_) if !late => return Ok(false),
             _ => Err(Over::Unseen),
         };
@@ -194,7 +197,7 @@ impl Watched {
             Over::Unreadable => "its home holds folders that cannot be looked into".to_owned(),
             Over::Unseen => {
                 "its processes hold files that cannot be looked at: in memory, on their way over sockets, or \
-                             of programs that nobody may look at"
+                             of programs that nobody may look at or that do not stand still"
                     .to_owned()
             }
             Over::Disk => format!("the disk that its home is on has less than {} bytes left", self.least),

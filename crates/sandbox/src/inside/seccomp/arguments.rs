@@ -129,7 +129,7 @@ pub(super) fn only(argument: u32, values: &[u32], error: i32) -> Rule {
     Rule::Ask(steps)
 }
 
-fn all_but(argument: u32, values: &[u32]) -> Rule {
+pub(super) fn all_but(argument: u32, values: &[u32]) -> Rule {
     let mut steps = vec![Step::Look(argument)];
     steps.extend(values.iter().map(|value| Step::Is(*value, vec![Step::Refuse(EPERM)])));
     steps.push(Step::Allow);

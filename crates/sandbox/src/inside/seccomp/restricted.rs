@@ -1,10 +1,10 @@
 //! What a program without namespaces may ask of the kernel: what one with a root of its own may, less all that reaches
 //! others on the machine where no namespace is in between, and that Landlock does not see.
 
-use libc::{EAFNOSUPPORT, EBUSY, EPERM, c_long};
+use libc::{EAFNOSUPPORT, EBUSY, ENOSYS, EPERM, c_long};
 
 use super::allowed::{self, SHARED, number};
-use super::arguments::{FCHMODAT2, namespaces, only};
+use super::arguments::{FCHMODAT2, all_but, namespaces, only};
 use super::program::{Rule, Step, Table};
 
 /// Names and addresses of sockets: the machine's would answer. And what watches files that cannot be opened.
@@ -52,6 +52,12 @@ const CHANGES: &[c_long] = &[
 /// CLOSE_RANGE_UNSHARE
 const UNSHARE: u32 = 2;
 
+/// F_SETSIG: what signal says that a file is ready, or that somebody wants it.
+const SET_SIGNAL: u32 = 10;
+
+/// The only signal but the last that has a stopped process go on, when nobody in there sends it any more.
+const WAKING: u32 = libc::SIGCONT.cast_unsigned();
+
 /// What can be done to another process of the same user; 0 is oneself.
 const OF_ONESELF: [c_long; 4] = [
     libc::SYS_prlimit64,
@@ -81,6 +87,7 @@ pub(super) fn calls(shares_user: bool) -> Table {
     table.insert(number(libc::SYS_setpriority), of(0));
     table.insert(number(libc::SYS_ioprio_set), of(1));
     table.insert(number(libc::SYS_clone), clone());
+    wake_nobody(&mut table);
     // Threads hold what their process holds, and nothing of their own.
     table.insert(number(libc::SYS_close_range), without(2, UNSHARE, EPERM));
     // Who asks before it makes a process is not to be answered by another.
@@ -93,19 +100,33 @@ pub(super) fn calls(shares_user: bool) -> Table {
     table
 }
 
+/// While everything stands still to be looked at, nothing that was ordered before has it go on, or tells of the look.
+fn wake_nobody(table: &mut Table) {
+    // Its signal lies in memory, where no filter sees it. As to an older kernel: timeout(1), the one program of every system that
+    // asks for it, then takes alarm(2) without a word.
+    table.insert(number(libc::SYS_timer_create), Rule::Refuse(ENOSYS));
+    table.insert(number(libc::SYS_fcntl), all_but(1, &[SET_SIGNAL, libc::F_NOTIFY.cast_unsigned()]));
+    let death = vec![Step::Look(1), Step::Is(WAKING, vec![Step::Refuse(EPERM)]), Step::Allow];
+    let asked = vec![Step::Look(0), Step::Is(libc::PR_SET_PDEATHSIG.cast_unsigned(), death), Step::Allow];
+    table.insert(number(libc::SYS_prctl), Rule::Ask(asked));
+}
+
 /// Only of oneself: the kind of whom is `kind`, and the number is 0.
 fn of(kind: u32) -> Rule {
     let oneself = vec![Step::Look(1), Step::Is(0, vec![Step::Allow]), Step::Refuse(EPERM)];
     Rule::Ask(vec![Step::Look(0), Step::Is(kind, oneself), Step::Refuse(EPERM)])
 }
 
-/// Processes without new namespaces, and threads that share their process's descriptors.
+/// Processes without new namespaces, whose end wakes nobody, and threads that share their process's descriptors.
 fn clone() -> Rule {
     let [thread, files] = [libc::CLONE_THREAD, libc::CLONE_FILES].map(i32::cast_unsigned);
     Rule::Ask(vec![
         Step::Look(0),
         Step::HasAny(namespaces(), vec![Step::Refuse(EPERM)]),
         Step::HasAny(thread, vec![Step::HasAny(files, vec![Step::Allow]), Step::Refuse(EPERM)]),
+        // CSIGNAL: what their parent is told their end by.
+        Step::Only(0xff),
+        Step::Is(WAKING, vec![Step::Refuse(EPERM)]),
         Step::Allow,
     ])
 }
@@ -178,6 +199,32 @@ mod tests {
         }
         assert!(ask(true, libc::SYS_close_range, [3, 9, 4]) && !ask(true, libc::SYS_close_range, [3, 9, 6]));
         assert!(ask(true, libc::SYS_seccomp, [1, 0, 0]) && !ask(true, libc::SYS_seccomp, [1, 0x28, 0]));
+    }
+
+    #[test]
+    fn nothing_that_was_ordered_before_has_the_stopped_go_on() {
+        let [cont, term] = [libc::SIGCONT, libc::SIGTERM].map(i32::cast_unsigned);
+        for shares in [false, true] {
+            assert!(!ask(shares, libc::SYS_timer_create, [0, 0, 0]));
+            assert!(ask(shares, libc::SYS_timerfd_create, [0, 0, 0]));
+            assert!(ask(shares, libc::SYS_setitimer, [0, 0, 0]));
+            for command in [libc::F_NOTIFY.cast_unsigned(), SET_SIGNAL] {
+                assert!(!ask(shares, libc::SYS_fcntl, [3, command, cont]));
+                assert!(!ask(shares, libc::SYS_fcntl, [3, command, term]));
+            }
+            for command in
+                [libc::F_GETFL, libc::F_SETFL, libc::F_SETOWN, libc::F_DUPFD_CLOEXEC, libc::F_SETLK]
+            {
+                assert!(ask(shares, libc::SYS_fcntl, [3, command.cast_unsigned(), 0]), "{command}");
+            }
+            let death = libc::PR_SET_PDEATHSIG.cast_unsigned();
+            assert!(!ask(shares, libc::SYS_prctl, [death, cont, 0]));
+            assert!(ask(shares, libc::SYS_prctl, [death, term, 0]));
+            assert!(ask(shares, libc::SYS_prctl, [libc::PR_SET_NAME.cast_unsigned(), cont, 0]));
+            assert!(!ask(shares, libc::SYS_clone, [cont, 0, 0]));
+            assert!(!ask(shares, libc::SYS_clone, [libc::CLONE_VM.cast_unsigned() | cont, 0, 0]));
+            assert!(ask(shares, libc::SYS_clone, [0, 0, 0]));
+        }
     }
 
     #[test]
