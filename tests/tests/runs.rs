@@ -234,7 +234,13 @@ async fn all_runs_of_an_agent_are_killed_at_once_and_none_begins_until_that_is_l
     assert_eq!(processes(&mark), 0);
     let held = begin(&node).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
-    assert_eq!(show(&node, &held).await["state"], "queued");
+    let waiting = show(&node, &held).await;
+    let id = killed["id"].as_str().unwrap();
+    let for_what = waiting["waits_for"].as_str().unwrap();
+    assert!(
+        waiting["state"] == "queued" && for_what.ends_with(&format!("`ringfence resume {id}`")),
+        "{waiting}"
+    );
     node.cli(&["resume", killed["id"].as_str().unwrap()]).await.expect(0);
     until(&node, &held, "running").await;
     let said = node.cli(&["kill", "-w", "lab"]).await.expect(0).stdout;

@@ -112,6 +112,7 @@ async fn who_is_killed_for_lack_of_memory_is_told_so_under_every_driver() {
             return;
         }
         assert!(said.code != Some(0) && said.stdout.is_empty(), "{driver}: {said:?}");
+        assert!(said.stderr.contains("for lack of memory"), "{driver}: {said:?}");
         let because = view["ended_because"].as_str().unwrap();
         assert!(because.contains("for lack of memory") && because.contains("(it may have 100Mi)"), "{view}");
         assert!(view["memory_kills"].as_u64() > Some(0) && view["cpu_us"].as_u64() > Some(0), "{view}");

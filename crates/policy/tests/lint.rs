@@ -80,7 +80,7 @@ fn hosts_that_are_held_and_that_no_rule_lets_be_reached_are_named() {
     let told = |on: &str, held: KnownEgress| {
         let vocabulary = Vocabulary { egress: vec![held], ..vocabulary() };
         let found = messages(&format!("rules: [{{name: r, match: {{{on}}}, decision: ALLOW}}]"), &vocabulary);
-        found.iter().any(|message| message.contains("to reach `"))
+        found.iter().any(|message| message.contains("to reach `") || message.contains("to connect to `"))
     };
     let passed = || held("janitor", "api.example.com:443", &connect);
     for on in [
@@ -149,13 +149,13 @@ fn who_cannot_reach_its_hosts_is_told_once_with_a_rule_that_would_let_it() {
     let egress = egress.chain([held("tool:base", "e.org")]).collect();
     let known = Vocabulary { egress, ..vocabulary() };
     let found = PolicySet::compile(&[Source::yaml("p", text)], &known).unwrap().warnings;
-    let found: Vec<_> = found.into_iter().filter(|one| one.message.contains("to reach")).collect();
+    let found: Vec<_> = found.into_iter().filter(|one| one.message.contains("to connect to")).collect();
     let said: Vec<&str> = found.iter().map(|one| one.message.as_str()).collect();
     assert_eq!(
         said,
         [
-            "no rule allows `janitor` of `research` to reach `a.org`, `b.org`, `*.c.org` and 1 more: denied by default",
-            "no rule allows `tool:base` of `research` to reach `e.org`: denied by default",
+            "no rule allows `janitor` of `research` to connect to `a.org`, `b.org`, `*.c.org` and 1 more: denied by default",
+            "no rule allows `tool:base` of `research` to connect to `e.org`: denied by default",
         ]
     );
     let hint = found[1].hint.as_deref().unwrap();
@@ -163,9 +163,9 @@ fn who_cannot_reach_its_hosts_is_told_once_with_a_rule_that_would_let_it() {
     // With the rule that the hint names, nothing is said of it.
     let rule = "{name: s, match: { kind: egress, server: base, host: \"e.org\" }, decision: ALLOW}";
     let text = text.replace(']', &format!(", {rule}]"));
-    assert_eq!(messages(&text, &known).iter().filter(|message| message.contains("to reach")).count(), 1);
+    assert_eq!(messages(&text, &known).iter().filter(|message| message.contains("to connect to")).count(), 1);
     let open = "{rules: [{name: r, match: {}, decision: DENY}], default: REQUIRE_APPROVAL}";
-    assert!(!messages(open, &known).iter().any(|message| message.contains("to reach")));
+    assert!(!messages(open, &known).iter().any(|message| message.contains("to connect to")));
 }
 
 #[test]

@@ -134,11 +134,16 @@ impl Supervisor {
         let may_begin = || self.inner.kernel.lease(&self.run, None).is_ok();
         loop {
             if may_begin() {
+                self.inner.prepares(self.run.id, None);
                 let given = self.keeper().place(&waiting).await?;
                 if may_begin() {
                     return Ok(given);
                 }
             }
+            let suspension = self.inner.kernel.suspension_of(&self.run);
+            let told = suspension
+                .map(|it| format!("the end of a suspension ({}): `ringfence resume {}`", it.reason, it.id));
+            self.inner.prepares(self.run.id, told);
             tokio::time::sleep(LOOK).await;
         }
     }

@@ -8,6 +8,9 @@ use ringfence_types::{AgentName, HostName, Principal};
 use super::{By, ExplainError, On, agent, server, text};
 use crate::config::{OutsideConfig, WorkspaceConfig};
 
+/// The port on which each request is seen.
+const HTTP: u16 = 80;
+
 /// The port where a call names none.
 const PORT: u64 = 443;
 
@@ -27,6 +30,9 @@ pub(super) fn asked<'a>(name: &str, call: &Object) -> Result<On<'a>, ExplainErro
         .map_err(|_| ExplainError::Type { member: "host", expected: "a domain name or an address" })?;
     let port = port(call)?;
     let method = text(call, "method")?.map(str::to_ascii_uppercase);
+    // On port 80 there are requests only.
+    let is_web = port == HTTP && !call.contains("protocol");
+    let method = method.or_else(|| is_web.then(|| "GET".to_owned()));
     let path = path(call, method.is_some())?;
     let protocol = protocol(call, port, method.is_some())?;
     let call = EgressCall { host, port, protocol, method: method.map(Into::into), path };

@@ -10,9 +10,10 @@ use crate::admit::suspended_reason;
 use crate::cancel::CutOff;
 use crate::limits::SUSPENSIONS_MAX;
 use crate::record::{Record, SuspensionRecord};
+use crate::spawn::Scopes;
 use crate::text::bounded;
 use crate::views::SuspensionView;
-use crate::{Actor, Kernel};
+use crate::{Actor, Kernel, Run};
 
 /// What is cut off.
 #[derive(Debug, Clone)]
@@ -103,6 +104,13 @@ impl Kernel {
         };
         durable(ticket.map_err(LedgerUnavailable::from)?).await?;
         Ok(())
+    }
+
+    /// The suspension that keeps a run from acting, if one does.
+    pub fn suspension_of(&self, run: &Run) -> Option<SuspensionView> {
+        let state = self.0.state.lock();
+        let found = state.fold.suspensions.covering(&Scopes::of(run, None), self.0.clock.now());
+        found.map(|record| SuspensionView::of(record, 0))
     }
 
     /// The suspensions in force, oldest first.

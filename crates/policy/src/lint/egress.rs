@@ -10,6 +10,9 @@ use crate::matcher::{Patterns, Test};
 use crate::set::Rule;
 use crate::{KnownEgress, PolicySet, Vocabulary};
 
+/// The action of a connection in which no requests are seen.
+const CONNECT: &str = "connect";
+
 /// Hosts that one warning names.
 const HOSTS_SHOWN_MAX: usize = 3;
 
@@ -30,8 +33,11 @@ fn warning(first: &KnownEgress, all: &[&KnownEgress], origin: &Origin) -> Diagno
         all.iter().take(HOSTS_SHOWN_MAX).map(|held| format!("`{}`", held.grant)).collect();
     let more = all.len() - shown.len();
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    // Of these rules see the connection, and where they are not encrypted, on port 80, the requests.
+    let is_connection = |held: &&KnownEgress| held.actions.iter().any(|(action, _)| action == CONNECT);
+    let doing = if all.iter().all(is_connection) { "connect to" } else { "reach" };
     let message = format!(
-        "no rule allows `{}` of `{}` to reach {}{more}: denied by default",
+        "no rule allows `{}` of `{}` to {doing} {}{more}: denied by default",
         first.agent,
         first.workspace,
         shown.join(", ")

@@ -138,6 +138,7 @@ async fn tell_what_it_waits_for(client: &Client, run: &str) -> Failure {
             Err(failure) => return failure,
         };
         if !["queued", "starting"].contains(&&*field(&view, "state")) {
+            say_what_is_missing(&view);
             break;
         }
         let awaited = field(&view, "waits_for");
@@ -194,9 +195,26 @@ async fn ended(client: &Client, run: &str) -> Result<Object, Failure> {
     }
 }
 
-/// Says on standard error why it ended, unless its program did so by itself.
+/// Bounds of a run that a machine may not be able to keep.
+const BOUNDS: [&str; 3] = ["memory-limit", "process-limit", "cpu-limit"];
+
+/// Says on standard error which bounds a run does not have.
+fn say_what_is_missing(view: &Object) {
+    let layers = view.get("layers").and_then(Value::as_object);
+    for (bound, why) in BOUNDS.iter().filter_map(|bound| Some((bound, layers?.text(bound)?))) {
+        if why.starts_with("missing") {
+            eprintln!(
+                "ringfence: this run has no {bound} ({}); `ringfence doctor` says how to get it",
+                crate::safe(why)
+            );
+        }
+    }
+}
+
+/// Says on standard error why it ended, unless its program did so by itself, and had the memory for it.
 fn say_why(ended: &Object) {
-    if field(ended, "ended_by") != "program" {
+    let lacked_memory = ended.get("memory_kills").and_then(Value::as_u64).is_some_and(|kills| kills > 0);
+    if field(ended, "ended_by") != "program" || lacked_memory {
         let mut text = String::new();
         add(
             &mut text,

@@ -207,13 +207,14 @@ fn spent(answer: &Object) -> String {
 
 /// One member a line.
 fn members(answer: &Object) -> String {
+    let width = answer.iter().map(|(name, _)| name.len() + 1).max().unwrap_or_default().max(14);
     let lines = answer.iter().map(|(name, value)| {
         let shown = match value {
             Value::String(_) if name.ends_with("_at") || name == "first_used" => moment(answer, name),
             Value::String(_) => field(answer, name),
             other => crate::show::json_line(other, 500),
         };
-        format!("{:<14}{shown}\n", name.replace('_', " "))
+        format!("{:<width$}{shown}\n", name.replace('_', " "))
     });
     lines.collect()
 }

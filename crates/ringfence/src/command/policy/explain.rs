@@ -67,14 +67,15 @@ fn render(answer: &Object, output: Output) -> String {
         none if none.is_empty() => "the default".to_owned(),
         rule => format!("rule `{rule}`"),
     };
-    let mut text = format!("{} by {rule}\n  {}\n", paint(&decision, style, colour), field(answer, "reason"));
+    let mut text = String::new();
     if answer.get("granted").and_then(Value::as_bool) == Some(false) {
-        text.push_str(&paint(
-            "  and it does not hold this: it is refused before any rule\n",
-            Style::Bad,
-            colour,
-        ));
+        let refused = "DENY: it does not hold this, which is refused before any rule. If it did:\n";
+        text.push_str(&paint(refused, Style::Bad, colour));
     }
+    add(
+        &mut text,
+        format_args!("{} by {rule}\n  {}\n", paint(&decision, style, colour), field(answer, "reason")),
+    );
     for narrowing in objects(answer, "narrowed") {
         let value = |name: &str| narrowing.get(name).map(|value| json_line(value, 80)).unwrap_or_default();
         let (from, to) = (value("from"), value("to"));
