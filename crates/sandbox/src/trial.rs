@@ -14,6 +14,9 @@ use crate::status::ExitStatus;
 /// How long it may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How long what it said before it ended is still read.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// Starts a program in a sandbox of the driver's that does what nearly every program does: it looks at a folder. Runtimes
 /// whose kernel is their own may start programs and not let them do that.
 ///
@@ -34,7 +37,10 @@ pub async fn try_program(driver: &dyn Driver) -> Result<(), SpawnError> {
     let status = tokio::time::timeout(PATIENCE, ended).await;
     let how = match status {
         Ok(ExitStatus::Exited(0)) => return Ok(()),
-        Ok(_) => child.stderr.tail().lines().next().unwrap_or("it said nothing").to_owned(),
+        Ok(_) => {
+            let said = child.stderr.last_words(LAST_WORDS).await;
+            said.lines().next().unwrap_or("it said nothing").to_owned()
+        }
         Err(_) => format!("it did not end within {} s", PATIENCE.as_secs()),
     };
     Err(SpawnError::Useless { driver: driver.name(), how })

@@ -168,11 +168,7 @@ impl Order {
         tokio::select! {
             biased;
             status = process.exited() => {
-                if !status.success() {
-                    // Its last words may still be read.
-                    sleep(LAST_WORDS).await;
-                }
-                self.judge(status, &stderr.tail())
+                self.judge(status, &stderr.last_words(LAST_WORDS).await)
             }
             cut_off = self.cut_off(site) => Err(cut_off),
             reason = self.leaves_too_little(draft.path()) => Err(End::new(EndedBy::Output, &reason)),

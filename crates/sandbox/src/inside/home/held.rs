@@ -223,16 +223,21 @@ mod tests {
         assert_eq!(life(b"12"), Life::Lives);
     }
 
-    #[test]
-    fn what_cannot_be_read_to_its_end_is_not_seen() {
-        let mut look = Look {
+    /// A look that may read so little of what is said of processes.
+    fn look() -> Look<'static> {
+        Look {
             left: Left { bytes: 1, files: 1, counted: BTreeSet::new() },
             home: Path::new("/h"),
             descriptors: 1,
             text: 300,
             mapped: BTreeSet::new(),
             unseen: false,
-        };
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_to_its_end_is_not_seen() {
+        let mut look = look();
         let this = named::open(CWD, format!("/proc/{}", std::process::id()).as_str()).unwrap();
         // A folder can be opened, and not be read.
         look.lines(&this, b"task".to_vec(), |_| {});
@@ -241,14 +246,7 @@ mod tests {
 
     #[test]
     fn what_is_said_of_processes_is_read_within_a_bound() {
-        let mut look = Look {
-            left: Left { bytes: 1, files: 1, counted: BTreeSet::new() },
-            home: Path::new("/h"),
-            descriptors: 1,
-            text: 300,
-            mapped: BTreeSet::new(),
-            unseen: false,
-        };
+        let mut look = look();
         let this = named::open(CWD, format!("/proc/{}", std::process::id()).as_str()).unwrap();
         let mut read = 0;
         look.lines(&this, b"maps".to_vec(), |line| read += line.len() + 1);

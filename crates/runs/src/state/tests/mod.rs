@@ -1,5 +1,8 @@
 //! From a folder to a version and back, whatever is in the folder.
 
+mod hostile;
+mod names;
+
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
@@ -276,90 +279,6 @@ fn what_a_crash_leaves_is_the_versions_before_or_one_more() {
     assert_eq!(scene.keep(&scene.one("four")).unwrap(), 4);
 }
 
-/// Writes a record.
-type Record<'a> = &'a dyn Fn(&mut Vec<u8>);
-
-/// An archive of these records.
-fn archive(records: &[Record<'_>], names: u64) -> Vec<u8> {
-    let mut bytes = MAGIC.to_vec();
-    for record in records {
-        record(&mut bytes);
-    }
-    Tag::End.write(&mut bytes).unwrap();
-    bytes.extend(names.to_be_bytes());
-    bytes
-}
-
-#[test]
-fn no_archive_makes_anything_outside_of_its_folder() {
-    let scene = Scene::new();
-    let about = About { mode: 0o755, seconds: 0, nanoseconds: 0 };
-    let enter = |name: &'static str| {
-        move |out: &mut Vec<u8>| {
-            Tag::Enter.write(out).unwrap();
-            write_name(out, name.as_bytes()).unwrap();
-            about.write(out).unwrap();
-        }
-    };
-    let file = |name: &'static str, length: u64, extents: &'static [(u64, &'static [u8])]| {
-        move |out: &mut Vec<u8>| {
-            Tag::File.write(out).unwrap();
-            write_name(out, name.as_bytes()).unwrap();
-            about.write(out).unwrap();
-            out.write_all(&length.to_be_bytes()).unwrap();
-            for (offset, data) in extents {
-                let length = u32::try_from(data.len()).unwrap();
-                Extent { offset: *offset, length }.write(out).unwrap();
-                out.write_all(data).unwrap();
-            }
-            Extent::END.write(out).unwrap();
-        }
-    };
-    let named = |tag: Tag, name: &'static str, other: &'static str| {
-        move |out: &mut Vec<u8>| {
-            tag.write(out).unwrap();
-            write_name(out, name.as_bytes()).unwrap();
-            write_name(out, other.as_bytes()).unwrap();
-        }
-    };
-    let leave = |out: &mut Vec<u8>| Tag::Leave.write(out).unwrap();
-    let outside = scene.path("outside");
-    fs::create_dir(&outside).unwrap();
-    fs::write(outside.join("secret"), "secret").unwrap();
-    let hostile: Vec<Vec<u8>> = vec![
-        archive(&[&file("../outside/x", 0, &[])], 1),
-        archive(&[&file("..", 0, &[])], 1),
-        archive(&[&file("", 0, &[])], 1),
-        archive(&[&enter(".."), &file("x", 0, &[]), &leave], 2),
-        archive(&[&named(Tag::Link, "link", "../outside"), &enter("link"), &file("x", 0, &[]), &leave], 3),
-        archive(&[&named(Tag::Link, "x", "../outside/x"), &file("x", 0, &[])], 2),
-        archive(&[&named(Tag::Again, "x", "../outside/secret")], 1),
-        archive(&[&named(Tag::Again, "x", "/etc/passwd")], 1),
-        archive(&[&named(Tag::Link, "link", "../outside"), &named(Tag::Again, "x", "link/secret")], 2),
-        archive(&[&leave, &file("x", 0, &[])], 1),
-        archive(&[&enter("a")], 1),
-        archive(&[&file("x", 1, &[(0, b"long")])], 1),
-        archive(&[&file("x", 9, &[(u64::MAX - 1, b"far")])], 1),
-        archive(&[&file("x", 0, &[])], 7),
-        archive(&[&file("x", 0, &[]), &file("x", 0, &[])], 2),
-        MAGIC.to_vec(),
-        b"something else".to_vec(),
-    ];
-    for (index, bytes) in hostile.iter().enumerate() {
-        let into = scene.path(&format!("into-{index}"));
-        fs::create_dir(&into).unwrap();
-        assert!(unpack(&root(&into), &mut bytes.as_slice()).is_err(), "archive {index}");
-        assert_eq!(fs::read_dir(&outside).unwrap().count(), 1, "archive {index}");
-        assert_eq!(fs::metadata(outside.join("secret")).unwrap().nlink(), 1, "archive {index}");
-    }
-    let fine =
-        archive(&[&enter("a"), &file("x", 3, &[(1, b"y")]), &leave, &named(Tag::Again, "z", "a/x")], 3);
-    let into = scene.path("fine");
-    fs::create_dir(&into).unwrap();
-    unpack(&root(&into), &mut fine.as_slice()).unwrap();
-    assert_eq!(fs::read(into.join("z")).unwrap(), b"\0y\0");
-}
-
 #[test]
 fn a_version_can_be_taken_out_as_a_tar() {
     let scene = Scene::new();
@@ -387,81 +306,6 @@ fn a_version_can_be_taken_out_as_a_tar() {
     File::open(into.join(&long)).unwrap().read_to_string(&mut content).unwrap();
     assert_eq!(content, "long");
     assert_eq!(all(&into), all(&from));
-}
-
-/// Does something as somebody whom modes hold, as they do not hold root.
-fn held_by_modes<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    let rights = CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH;
-    let held = || {
-        let mut sets = capabilities(None).unwrap();
-        sets.effective.remove(rights);
-        set_capabilities(None, sets).unwrap();
-        work()
-    };
-    // The rights are those of a thread, and end with it.
-    std::thread::scope(|scope| scope.spawn(held).join().unwrap())
-}
-
-#[test]
-fn a_file_whose_names_stand_in_closed_folders_comes_back_with_all_of_them() {
-    let scene = Scene::new();
-    let from = scene.path("from");
-    let folders = ["z/in", "d/in", "z", "d"];
-    for folder in ["z/in", "d/in"] {
-        fs::create_dir_all(from.join(folder)).unwrap();
-    }
-    fs::write(from.join("z/in/g"), "content").unwrap();
-    fs::hard_link(from.join("z/in/g"), from.join("d/in/f")).unwrap();
-    for folder in folders {
-        fs::set_permissions(from.join(folder), fs::Permissions::from_mode(0o000)).unwrap();
-    }
-    let into = scene.path("into");
-    held_by_modes(|| {
-        assert_eq!(scene.keep(&from).unwrap(), 1);
-        assert_eq!(scene.fill(&into).unwrap(), Some(1));
-    });
-    for folder in folders.into_iter().rev() {
-        let path = into.join(folder);
-        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0, "{folder} is as it was");
-        for path in [path, from.join(folder)] {
-            fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
-        }
-    }
-    let (one, other) =
-        (fs::metadata(into.join("z/in/g")).unwrap(), fs::metadata(into.join("d/in/f")).unwrap());
-    assert_eq!((one.ino(), one.nlink()), (other.ino(), 2));
-    assert_eq!(fs::read(into.join("d/in/f")).unwrap(), b"content");
-}
-
-/// The last of folders in folders, each with this name, made where they are not there.
-fn deep(root: &Path, name: &str, depth: usize) -> OwnedFd {
-    (0..depth).fold(self::root(root), |here, _| {
-        // It may be there already.
-        let _ = mkdirat(&here, name, Mode::RWXU);
-        openat(&here, name, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap()
-    })
-}
-
-#[test]
-fn a_file_with_a_path_longer_than_the_system_takes_comes_back_with_all_its_names() {
-    let scene = Scene::new();
-    let (from, into) = (scene.path("from"), scene.path("into"));
-    fs::create_dir(&from).unwrap();
-    // 4,016 bytes of folders, and a name of 200.
-    let (one, other, file) = ("a".repeat(250), "b".repeat(250), "c".repeat(200));
-    let folders = [deep(&from, &one, 16), deep(&from, &other, 16)];
-    let flags = OFlags::WRONLY | OFlags::CREATE;
-    let made = openat(&folders[0], file.as_str(), flags, Mode::RUSR | Mode::WUSR).unwrap();
-    File::from(made).write_all(b"content").unwrap();
-    linkat(&folders[0], file.as_str(), &folders[1], file.as_str(), AtFlags::empty()).unwrap();
-    assert_eq!(scene.keep(&from).unwrap(), 1);
-    assert_eq!(scene.fill(&into).unwrap(), Some(1));
-    let read = openat(deep(&into, &one, 16), file.as_str(), OFlags::RDONLY, Mode::empty()).unwrap();
-    assert_eq!(File::from(read).metadata().unwrap().nlink(), 2);
-    let read = openat(deep(&into, &other, 16), file.as_str(), OFlags::RDONLY, Mode::empty()).unwrap();
-    let mut content = String::new();
-    File::from(read).read_to_string(&mut content).unwrap();
-    assert_eq!(content, "content");
 }
 
 /// As when the runs of several agents of a workspace that kept nothing yet end at once.
